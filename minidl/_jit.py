@@ -1,0 +1,170 @@
+"""How minidl talks to Numba: the only file that knows its flags, its threads and its cache.
+
+A kernel is a plain Python loop over arrays under the decorator `@kernel`, which compiles the same source twice, lazily:
+once for one core, and once with every `prange` spread over threads. Each call picks one by the amount of work, because
+starting threads costs more than a small batch is worth.
+
+Training gives the same bits on one thread and on many. Kernels keep that promise by cutting their work into chunks of a
+fixed size (never "n / threads") and by adding up partial sums in the order of the chunks; the choice between the two
+builds depends on sizes alone.
+
+With the environment variable NUMBA_DISABLE_JIT=1 every kernel is the Python function that you read: step through it.
+"""
+
+import functools
+import inspect
+import zlib
+
+import numba
+import numpy as np
+from numba import prange, types
+from numba.core import event
+from numba.extending import overload
+from threadpoolctl import ThreadpoolController
+
+__all__ = ["CHUNK", "by_precision", "device", "get_num_threads", "kernel", "n_chunks", "on_compile", "prange",
+           "set_num_threads"]
+
+CHUNK = 8192  # elements in a chunk of elementwise work: 32 KiB of float32
+
+# What LLVM may assume when it reorders sums and fuses a·b + c. Left out are `nnan` and `ninf`: under them the compiler
+# takes it that no NaN exists, and a NaN is exactly what must not be hidden.
+_FASTMATH = {"nsz", "arcp", "contract", "afn", "reassoc"}
+
+# From this much work (elements, times the kernel's cost for each) threads pay. Measured on two cores: OpenMP and TBB
+# start a parallel loop in 2–6 µs, Numba's own `workqueue`, all that some platforms have, in about 200 µs.
+_PARALLEL_FROM = {"omp": 16_384, "tbb": 16_384, "workqueue": 1_048_576}
+
+_parallel_from = None  # set by the first kernel call
+_fingerprint = 0  # of all @device functions so far
+
+
+def _remember(function):
+    global _fingerprint
+    _fingerprint = zlib.crc32(inspect.getsource(function).encode(), _fingerprint)
+
+
+def device(function):
+    """Compile a helper that kernels call: a number in and a number out, or a short loop over one chunk.
+
+    Numba's cache does not notice a change in a function that a kernel calls from *another* file, and goes on with the
+    old code. So each kernel is cached under a name that carries a fingerprint of all helpers defined before it.
+    """
+    _remember(function)
+    # Not `reassoc`: a helper may depend on the order of its operations, as range reduction does.
+    return numba.njit(fastmath={"contract", "nsz"}, error_model="numpy")(function)
+
+
+def by_precision(single, double):
+    """One name for kernels to call: `single` answers for float32 numbers, `double` for float64."""
+
+    def choose(x):
+        return single(x) if isinstance(x, np.float32) else double(x)
+
+    @overload(choose)  # the same choice, made by Numba when it compiles
+    def compiled(x):
+        if x == types.float32:
+            return lambda x: single(x)
+        return lambda x: double(x)
+
+    return choose
+
+
+@device
+def n_chunks(n, size=CHUNK):
+    """How many chunks of `size` cover n elements: ⌈n / size⌉."""
+    return (n + size - 1) // size
+
+
+def kernel(function=None, *, cost=1):
+    """Compile a loop for one core and for many; each call uses the build that suits its size.
+
+    The first argument of a kernel is an array whose size, times `cost`, measures the work: cost 1 is a multiplication,
+    8 an exponential, and so on, roughly. A kernel fills arrays that it is given and returns nothing; a step of a
+    `prange` writes only what no other step touches.
+    """
+    return Kernel(function, cost) if function else functools.partial(kernel, cost=cost)
+
+
+class Kernel:
+    """The two builds of one loop: `serial` and `parallel`. The source is under `__wrapped__`."""
+
+    def __init__(self, function, cost):
+        functools.update_wrapper(self, function)
+        self.cost = cost
+        if numba.config.DISABLE_JIT:
+            # Compiled code meets an overflow in silence; here NumPy's numbers would warn.
+            self.serial = self.parallel = np.errstate(all="ignore")(function)
+            return
+        self.serial = _compile(function, "serial", parallel=False)
+        self.parallel = _compile(function, "parallel", parallel=True)
+
+    def __call__(self, work, *args):
+        if _parallel_from is None:
+            _start()
+        if work.size * self.cost < _parallel_from:
+            return self.serial(work, *args)
+        return self.parallel(work, *args)
+
+
+def _compile(function, build, parallel):
+    """One build of a kernel. Its cache file is named after `__qualname__`, which must therefore tell builds apart."""
+    name = function.__qualname__
+    function.__qualname__ = f"{name}-{build}-{_fingerprint:08x}"
+    try:
+        return numba.njit(parallel=parallel, cache=True, fastmath=_FASTMATH, error_model="numpy")(function)
+    finally:
+        function.__qualname__ = name
+
+
+def _start():
+    """Before the first kernel: start Numba's threads, and keep the BLAS inside them to one thread each.
+
+    Numba's `np.dot` calls the BLAS that SciPy ships, from as many Numba threads as there are; were it to start threads
+    of its own, the two pools would fight (4–9 ms lost at each change between them). NumPy's BLAS is another library,
+    and stays as the user has set it.
+    """
+    global _parallel_from
+    import scipy.linalg.cython_blas  # noqa: F401  loads the library that is to be limited
+
+    blas = ThreadpoolController().select(user_api="blas").lib_controllers
+    for library in [b for b in blas if "scipy" in b.filepath] or blas:
+        library.set_num_threads(1)
+    numba.get_num_threads()  # starts the threads, so that the layer is known
+    _parallel_from = _PARALLEL_FROM[numba.threading_layer()]
+
+
+def set_num_threads(n):
+    """Use n threads from now on (1 … the number of cores). Results do not depend on n, only speed does."""
+    most = numba.config.NUMBA_NUM_THREADS
+    if not 1 <= n <= most:
+        raise ValueError(f"set_num_threads: got {n}; this process can use 1 to {most} threads")
+    numba.set_num_threads(n)
+
+
+def get_num_threads():
+    """How many threads the kernels use."""
+    return numba.get_num_threads()
+
+
+class on_compile(event.Listener):
+    """Call `announce(name)` whenever Numba really compiles a kernel (not when it finds it in the cache).
+
+    Used as a context: `with on_compile(print): …`.
+    """
+
+    def __init__(self, announce):
+        self.announce = announce
+
+    def on_start(self, event):
+        self.announce(event.data["dispatcher"].py_func.__name__)
+
+    def on_end(self, event):
+        pass
+
+    def __enter__(self):
+        event.register("numba:compile", self)
+        return self
+
+    def __exit__(self, *exc):
+        event.unregister("numba:compile", self)

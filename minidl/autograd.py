@@ -1,0 +1,174 @@
+"""How `loss.backward()` works: a graph of nodes, each knowing its parents and how to hand a gradient on to them.
+
+Every operation in minidl does three things. It computes its result; right under that it defines a function
+`backward(grad)`, which takes ∂loss/∂result and returns ∂loss/∂parent for every parent; and it hands both to
+`Tensor._from_op`, which remembers them. `loss.backward()` then visits the operations from last to first, so that each one
+has heard from all of its users before it speaks to its parents: the chain rule, once for each node.
+
+There are no gradients of gradients: `backward` functions work on plain arrays, and nothing records what they do.
+"""
+
+import threading
+import weakref
+from contextlib import ContextDecorator
+
+import numpy as np
+
+__all__ = ["Node", "is_grad_enabled", "no_grad"]
+
+
+class Node:
+    """A place in the graph: an array, the gradient that arrived at it, and where it came from.
+
+    data            the array
+    grad            ∂loss/∂data, on leaves after `backward()`; None before
+    requires_grad   whether gradients flow to it
+    """
+
+    __slots__ = ("__weakref__", "_backward", "_hooks", "_parents", "data", "grad", "requires_grad")
+
+    def __init__(self, data, requires_grad):
+        self.data = data
+        self.grad = None
+        self.requires_grad = requires_grad
+        self._parents, self._backward, self._hooks = (), None, ()
+
+    @classmethod
+    def _from_op(cls, data, parents, backward):
+        """The result of an operation.
+
+        `backward(grad)` returns one array, or None, for each parent: of the parent's shape and type, and either new, or
+        a view, or `grad` itself (then the engine copies before it keeps it).
+        """
+        out = cls.__new__(cls)
+        out.data = data if type(data) is np.ndarray else np.asarray(data)
+        out.grad = None
+        out._hooks = ()
+        out.requires_grad = False
+        if _mode.enabled:
+            for parent in parents:
+                if parent.requires_grad:
+                    out.requires_grad, out._parents, out._backward = True, parents, backward
+                    return out
+        out._parents, out._backward = (), None
+        return out
+
+    def backward(self, grad=None):
+        """Add ∂self/∂leaf · grad to the `.grad` of every leaf that self was computed from.
+
+        grad    ∂loss/∂self, an array of self's shape; by default 1, which needs a tensor of one element
+        The graph is freed on the way; a second walk over it raises RuntimeError.
+        """
+        grad = self._check_first_gradient(grad)
+        order = _topological_order(self)
+        grads = {self: grad}
+        own = set()  # tensors whose entry in `grads` is an array that nobody else holds: safe to add to, or to keep
+        while order:
+            node = order.pop()
+            grad = grads.pop(node)
+            for hook in node._hooks:
+                replacement = hook(grad)
+                if replacement is not None:
+                    grad = replacement
+                    own.discard(node)
+            if node._backward is None:
+                node._accumulate(grad, node in own)
+                continue
+            parent_grads = node._backward(grad)
+            for parent, parent_grad in zip(node._parents, parent_grads, strict=True):
+                if parent_grad is None or not parent.requires_grad:
+                    continue
+                total = grads.get(parent)
+                if total is None:
+                    grads[parent] = parent_grad
+                    if parent_grad is not grad and parent_grad.base is None:
+                        own.add(parent)
+                elif parent in own and type(total) is np.ndarray:
+                    total += parent_grad
+                else:
+                    grads[parent] = total + parent_grad
+                    own.add(parent)
+            node._parents, node._backward = (), _freed
+
+    def _check_first_gradient(self, grad):
+        if not self.requires_grad:
+            raise RuntimeError("backward: this tensor does not depend on anything that has requires_grad=True")
+        if grad is None:
+            if self.data.size != 1:
+                raise RuntimeError(
+                    f"backward: the tensor has shape {self.data.shape}, not one element; reduce it first, "
+                    "say with .mean(), or pass grad, the gradient of the loss with respect to it"
+                )
+            return np.ones_like(self.data)
+        grad = np.asarray(grad.data if isinstance(grad, Node) else grad, dtype=self.data.dtype)
+        if grad.shape != self.data.shape:
+            raise ValueError(f"backward: grad is {grad.shape} but the tensor is {self.data.shape}; the two must be the same")
+        return grad
+
+    def _accumulate(self, grad, own):
+        if self.grad is not None:
+            self.grad = self.grad + grad  # a new array: somebody may hold the old one
+        elif own and type(grad) is np.ndarray:
+            self.grad = grad
+        else:
+            self.grad = np.array(grad)
+
+    def register_hook(self, hook):
+        """Call `hook(grad)` when backward has ∂loss/∂self complete; an array it returns takes the gradient's place."""
+        self._hooks = (*self._hooks, hook)
+
+    def retain_grad(self):
+        """Keep `.grad` on this tensor although it is not a leaf."""
+        if self._backward is not None:
+            this = weakref.ref(self)  # a strong one would close a cycle, and keep the graph until a garbage collection
+            self.register_hook(lambda grad: this()._accumulate(grad, own=False))
+
+    @property
+    def op(self):
+        """The name of the operation that made this tensor; None for a leaf."""
+        return self._backward and self._backward.__qualname__.split(".<locals>")[0].rsplit(".")[-1].strip("_")
+
+
+class _Mode(threading.local):
+    enabled = True
+
+
+_mode = _Mode()  # each thread has its own
+
+
+class no_grad(ContextDecorator):
+    """Record nothing inside: `with no_grad(): …`, or as a decorator."""
+
+    def __enter__(self):
+        self._before = getattr(self, "_before", [])
+        self._before.append(_mode.enabled)
+        _mode.enabled = False
+
+    def __exit__(self, *exc):
+        _mode.enabled = self._before.pop()
+
+
+def is_grad_enabled():
+    """Whether operations are being recorded."""
+    return _mode.enabled
+
+
+def _topological_order(root):
+    """All nodes under root, parents first. A loop, not a recursion: graphs may be deeper than Python's stack."""
+    order, seen, stack = [], set(), [(root, False)]
+    while stack:
+        node, parents_done = stack.pop()
+        if parents_done:
+            order.append(node)
+        elif node not in seen:
+            seen.add(node)
+            stack.append((node, True))
+            stack.extend((p, False) for p in node._parents if p.requires_grad and p not in seen)
+    return order
+
+
+def _freed(grad):
+    raise RuntimeError(
+        "backward: part of this graph was walked before, and freed; compute the loss again, or add the losses up and "
+        "call backward once"
+    )

@@ -1,0 +1,45 @@
+"""DataLoader: arrays, cut into batches, in a new random order each epoch."""
+
+import numpy as np
+
+from minidl.random import default_generator
+
+__all__ = ["DataLoader"]
+
+
+class DataLoader:
+    """Batches of one or more arrays of equal length: `for images, labels in DataLoader(images, labels, batch_size=60)`.
+
+    arrays      each of shape (N, …); a batch holds the same examples of each
+    batch_size  examples in a batch
+    shuffle     a new permutation each epoch (each time one iterates), from `generator`
+    drop_last   leave out a last batch that is not full; else it is smaller
+    Yields      a tuple of arrays, or with one array just the array
+    Errors      ValueError for arrays of different or no length, and a batch size below 1
+    """
+
+    def __init__(self, *arrays, batch_size=1, shuffle=False, drop_last=False, generator=None):
+        lengths = [len(a) for a in arrays]
+        if not arrays or len(set(lengths)) > 1 or lengths[0] == 0:
+            raise ValueError(f"DataLoader: the arrays have lengths {lengths}; they must be equal, and not 0")
+        if not isinstance(batch_size, int) or batch_size < 1:
+            raise ValueError(f"DataLoader: batch_size is {batch_size}; it must be a whole number of at least 1")
+        if drop_last and batch_size > lengths[0]:
+            raise ValueError(f"DataLoader: no batch of {batch_size} fits into {lengths[0]} examples; drop_last leaves none")
+        self.arrays = tuple(np.asarray(a) for a in arrays)
+        self.batch_size, self.shuffle, self.drop_last, self.generator = batch_size, shuffle, drop_last, generator
+
+    def __len__(self):
+        """Batches in an epoch."""
+        n = len(self.arrays[0])
+        return n // self.batch_size if self.drop_last else -(-n // self.batch_size)
+
+    def __iter__(self):
+        order = None
+        if self.shuffle:
+            order = (self.generator or default_generator()).permutation(len(self.arrays[0]))
+        for i in range(len(self)):
+            part = slice(i * self.batch_size, (i + 1) * self.batch_size)
+            chosen = part if order is None else order[part]
+            batch = tuple(a[chosen] for a in self.arrays)
+            yield batch if len(batch) > 1 else batch[0]

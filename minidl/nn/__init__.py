@@ -1,0 +1,23 @@
+"""Networks: modules, layers, initial weights, and folding batch norm away."""
+
+from minidl.nn import init
+from minidl.nn.fold import fold_batch_norm
+from minidl.nn.layers import (
+    GELU,
+    AvgPool2d,
+    Conv2d,
+    Dropout,
+    Flatten,
+    GlobalAvgPool2d,
+    Linear,
+    MaxPool2d,
+    ReLU,
+    Sigmoid,
+    Tanh,
+)
+from minidl.nn.module import Identity, Module, Parameter, Sequential
+from minidl.nn.norm import BatchNorm, LayerNorm
+
+__all__ = ["GELU", "AvgPool2d", "BatchNorm", "Conv2d", "Dropout", "Flatten", "GlobalAvgPool2d", "Identity", "LayerNorm",
+           "Linear", "MaxPool2d", "Module", "Parameter", "ReLU", "Sequential", "Sigmoid", "Tanh", "fold_batch_norm",
+           "init"]  # fmt: skip

@@ -1,0 +1,92 @@
+"""Folding: in evaluation batch norm is one linear map, and disappears into the layer before it (Alg. 2 of the paper)."""
+
+import copy
+
+import numpy as np
+
+from minidl.nn.layers import Conv2d, Linear
+from minidl.nn.module import Identity, Module, Parameter, Sequential
+from minidl.nn.norm import BatchNorm
+
+__all__ = ["fold_batch_norm"]
+
+
+def fold_batch_norm(model: Module) -> Module:
+    """A copy of the network, in evaluation mode, with each batch norm folded into the linear or conv layer before it.
+
+    Maths     γ·(x·W + b − mean)/√(var + ε) + β  =  x·(W·s) + (b − mean)·s + β    with s = γ/√(var + ε)
+    Exact     W·s and the new bias are computed in float64; an Identity keeps the batch norm's place and name
+    Errors    ValueError for a batch norm that cannot be folded exactly: nothing linear directly before it in a
+              Sequential (nested ones are followed), no running statistics, or a layer used in several places
+    """
+    model = copy.deepcopy(model).eval()
+    if isinstance(model, BatchNorm):
+        raise ValueError("fold_batch_norm: the model is a single batch norm; there is no layer to fold it into")
+    seen: dict[int, str] = {}
+    before = None
+    for name, parent, attribute, layer in _in_order("", model, seen):
+        if isinstance(layer, BatchNorm):
+            _fold_into(before, layer, name)
+            setattr(parent, attribute, Identity())
+            before = None
+        elif not isinstance(layer, Identity):
+            before = layer
+    return model
+
+
+def _in_order(path, module, seen):
+    """Layers in the order in which they are applied; None stands where that order is not known.
+
+    Yields (name, parent, attribute, layer). Only a Sequential says in which order it applies its children.
+    """
+    sequential = type(module).forward is Sequential.forward
+    for attribute, child in list(module.named_children()):
+        name = f"{path}.{attribute}" if path else attribute
+        if id(child) in seen:
+            _refuse_shared(child, name, seen[id(child)])
+        seen[id(child)] = name
+        if not sequential:
+            if isinstance(child, BatchNorm):
+                raise ValueError(
+                    f"fold_batch_norm: {name} is applied by the forward of {type(module).__name__}, which may do anything "
+                    "before it; only a batch norm inside a Sequential can be folded"
+                )
+            yield name, module, attribute, None
+        if any(True for _ in child.children()):
+            yield from _in_order(name, child, seen)
+            if type(child).forward is not Sequential.forward:
+                yield name, module, attribute, None
+        else:
+            yield name, module, attribute, child
+
+
+def _refuse_shared(module, name, first):
+    if any(isinstance(m, BatchNorm | Linear | Conv2d) for m in module.modules()):
+        raise ValueError(
+            f"fold_batch_norm: {name} is the same layer as {first}; folding would change it in both places. Give each "
+            "place a layer of its own"
+        )
+
+
+def _fold_into(layer, norm, name):
+    if type(norm).forward is not BatchNorm.forward:
+        raise ValueError(f"fold_batch_norm: {name} is a {type(norm).__name__} with a forward of its own")
+    if getattr(type(layer), "forward", None) not in (Linear.forward, Conv2d.forward):
+        found = "nothing" if layer is None else type(layer).__name__
+        raise ValueError(f"fold_batch_norm: before {name} stands {found}; it must be a Linear or a Conv2d")
+    if not norm.track_running_stats:
+        raise ValueError(f"fold_batch_norm: {name} has no running statistics, so it is not a fixed linear map")
+    if layer.weight.shape[-1] != norm.features:
+        raise ValueError(f"fold_batch_norm: {name} has {norm.features} features, {layer.weight.shape[-1]} come before it")
+    dtype = layer.weight.dtype
+    scale = 1 / np.sqrt(norm.running_var.astype(np.float64) + norm.eps)
+    shift = -norm.running_mean.astype(np.float64)
+    if layer.bias is not None:
+        shift += layer.bias.data
+    if norm.weight is not None:
+        scale *= norm.weight.data
+    shift *= scale
+    if norm.bias is not None:
+        shift += norm.bias.data
+    layer.weight = Parameter((layer.weight.data * scale).astype(dtype))
+    layer.bias = Parameter(shift.astype(dtype))

@@ -1,0 +1,88 @@
+"""Initial weights, written into a parameter in place; the names are PyTorch's.
+
+fan_in is how many numbers feed one output of a weight, (in, out) or (kh, kw, C, O): the product of all sizes but the
+last. fan_out is how many outputs one input feeds: the product of all but the last but one.
+"""
+
+import math
+
+import numpy as np
+
+from minidl.random import default_generator
+
+__all__ = ["constant_", "dirac_", "kaiming_normal_", "kaiming_uniform_", "normal_", "orthogonal_", "uniform_",
+           "xavier_normal_", "xavier_uniform_"]  # fmt: skip
+
+
+def constant_(tensor, value):
+    """Every element the same."""
+    tensor.data[...] = value
+    return tensor
+
+
+def uniform_(tensor, a=0.0, b=1.0, generator=None):
+    """Uniform from a to b."""
+    return _set(tensor, (generator or default_generator()).uniform(a, b, tensor.shape))
+
+
+def normal_(tensor, mean=0.0, std=1.0, generator=None):
+    """Normal, of given mean and standard deviation."""
+    if std < 0:
+        raise ValueError(f"normal_: std is {std}; it must not be negative")
+    return _set(tensor, (generator or default_generator()).normal(mean, std, tensor.shape))
+
+
+def xavier_uniform_(tensor, gain=1.0, generator=None):
+    """Uniform with variance gain² · 2 / (fan_in + fan_out) (Glorot and Bengio 2010): for tanh and sigmoid."""
+    bound = gain * math.sqrt(6 / sum(_fans("xavier_uniform_", tensor)))
+    return uniform_(tensor, -bound, bound, generator)
+
+
+def xavier_normal_(tensor, gain=1.0, generator=None):
+    """Normal with variance gain² · 2 / (fan_in + fan_out) (Glorot and Bengio 2010): for tanh and sigmoid."""
+    return normal_(tensor, 0, gain * math.sqrt(2 / sum(_fans("xavier_normal_", tensor))), generator)
+
+
+def kaiming_uniform_(tensor, generator=None):
+    """Uniform with variance 2 / fan_in (He et al. 2015): keeps the scale of activations through ReLU."""
+    bound = math.sqrt(6 / _fans("kaiming_uniform_", tensor)[0])
+    return uniform_(tensor, -bound, bound, generator)
+
+
+def kaiming_normal_(tensor, generator=None):
+    """Normal with variance 2 / fan_in (He et al. 2015): keeps the scale of activations through ReLU."""
+    return normal_(tensor, 0, math.sqrt(2 / _fans("kaiming_normal_", tensor)[0]), generator)
+
+
+def orthogonal_(tensor, gain=1.0, generator=None):
+    """A random matrix (fan_in, out) with orthonormal columns (or rows, if there are fewer), times gain (Saxe et al. 2014).
+
+    Uniform over all such matrices: the Q of a Gaussian matrix, its signs fixed by R's diagonal.
+    """
+    fan_in, out = _fans("orthogonal_", tensor)[0], tensor.shape[-1]
+    gaussian = (generator or default_generator()).standard_normal((max(fan_in, out), min(fan_in, out)))
+    q, r = np.linalg.qr(gaussian)
+    q *= np.sign(np.diag(r))
+    return _set(tensor, gain * (q if fan_in >= out else q.T).reshape(tensor.shape))
+
+
+def dirac_(tensor):
+    """A convolution (kh, kw, C, O) that hands each input channel on unchanged: 1 in the middle, 0 elsewhere."""
+    if tensor.ndim != 4:
+        raise ValueError(f"dirac_: the tensor is {tensor.shape}; it must be a convolution's weight, (kh, kw, C, O)")
+    height, width, channels, out = tensor.shape
+    tensor.data[...] = 0
+    for c in range(min(channels, out)):
+        tensor.data[height // 2, width // 2, c, c] = 1
+    return tensor
+
+
+def _set(tensor, values):
+    tensor.data[...] = values
+    return tensor
+
+
+def _fans(name, tensor):
+    if tensor.ndim < 2:
+        raise ValueError(f"{name}: the tensor is {tensor.shape}; it must be a weight, (in, out) or (kh, kw, C, O)")
+    return math.prod(tensor.shape[:-1]), math.prod(tensor.shape[:-2]) * tensor.shape[-1]

@@ -1,0 +1,164 @@
+"""Layers: an operation of `functional` together with its parameters or settings. The maths stands at the operations."""
+
+import math
+
+import numpy as np
+
+from minidl import functional as F
+from minidl.nn import init
+from minidl.nn.module import Module, Parameter
+
+__all__ = ["GELU", "AvgPool2d", "Conv2d", "Dropout", "Flatten", "GlobalAvgPool2d", "Linear", "MaxPool2d", "ReLU",
+           "Sigmoid", "Tanh"]  # fmt: skip
+
+
+class Linear(Module):
+    """y = x·W + b, see `F.linear`.
+
+    Parameters  weight (in, out) and bias (out,), both uniform in ±1/√in at first, as in PyTorch
+    """
+
+    def __init__(self, in_features, out_features, bias=True, generator=None):
+        check_sizes("Linear", in_features=in_features, out_features=out_features)
+        bound = 1 / math.sqrt(in_features)
+        self.weight = Parameter(np.empty((in_features, out_features), np.float32))
+        init.uniform_(self.weight, -bound, bound, generator)
+        self.bias = Parameter(np.empty(out_features, np.float32)) if bias else None
+        if bias:
+            init.uniform_(self.bias, -bound, bound, generator)
+
+    def forward(self, x):
+        """x (…, in) → (…, out)."""
+        return F.linear(x, self.weight, self.bias)
+
+    def extra_repr(self):
+        """Sizes."""
+        return f"{self.weight.shape[0]}, {self.weight.shape[1]}, bias={self.bias is not None}"
+
+
+class Conv2d(Module):
+    """Two-dimensional convolution of (N, H, W, C), see `F.conv2d`.
+
+    kernel_size, stride, padding    a whole number, or a pair for height and width
+    Parameters  weight (kh, kw, C, O) and bias (O,), uniform in ±1/√(kh·kw·C) at first, as in PyTorch
+    """
+
+    def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0, bias=True, generator=None):
+        height, width = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
+        check_sizes("Conv2d", in_channels=in_channels, out_channels=out_channels, height=height, width=width)
+        bound = 1 / math.sqrt(height * width * in_channels)
+        self.stride, self.padding = stride, padding
+        self.weight = Parameter(np.empty((height, width, in_channels, out_channels), np.float32))
+        init.uniform_(self.weight, -bound, bound, generator)
+        self.bias = Parameter(np.empty(out_channels, np.float32)) if bias else None
+        if bias:
+            init.uniform_(self.bias, -bound, bound, generator)
+
+    def forward(self, x):
+        """x (N, H, W, C) → (N, H′, W′, O)."""
+        return F.conv2d(x, self.weight, self.bias, self.stride, self.padding)
+
+    def extra_repr(self):
+        """Channels, kernel and settings."""
+        height, width, channels, out = self.weight.shape
+        return (
+            f"{channels}, {out}, kernel_size={(height, width)}, stride={self.stride}, padding={self.padding}, "
+            f"bias={self.bias is not None}"
+        )
+
+
+class ReLU(Module):
+    """max(x, 0), see `F.relu`."""
+
+    def forward(self, x):
+        """Any shape."""
+        return F.relu(x)
+
+
+class Sigmoid(Module):
+    """1 / (1 + exp(−x)), see `F.sigmoid`."""
+
+    def forward(self, x):
+        """Any shape."""
+        return F.sigmoid(x)
+
+
+class Tanh(Module):
+    """tanh(x), see `F.tanh`."""
+
+    def forward(self, x):
+        """Any shape."""
+        return F.tanh(x)
+
+
+class GELU(Module):
+    """x·Φ(x), exactly, see `F.gelu`."""
+
+    def forward(self, x):
+        """Any shape."""
+        return F.gelu(x)
+
+
+class Dropout(Module):
+    """In training, drops each number with probability p, see `F.dropout`."""
+
+    def __init__(self, p=0.5, generator=None):
+        if not 0 <= p <= 1:
+            raise ValueError(f"Dropout: p is {p}; it is the probability of a number being dropped, from 0 to 1")
+        self.p, self.generator = p, generator
+
+    def forward(self, x):
+        """Any shape."""
+        return F.dropout(x, self.p, self.training, self.generator)
+
+    def extra_repr(self):
+        """The probability."""
+        return f"p={self.p}"
+
+
+class Flatten(Module):
+    """(N, …) → (N, product of the rest). Images flatten in the order H, W, C (in PyTorch: C, H, W)."""
+
+    def forward(self, x):
+        """x (N, …)."""
+        return x.reshape(x.shape[0], math.prod(x.shape[1:]))
+
+
+class _Pool(Module):
+    def __init__(self, kernel_size, stride=None):
+        self.kernel_size, self.stride = kernel_size, stride
+
+    def extra_repr(self):
+        """Window and step."""
+        return f"kernel_size={self.kernel_size}, stride={self.stride or self.kernel_size}"
+
+
+class MaxPool2d(_Pool):
+    """The largest number of each window, see `F.max_pool2d`."""
+
+    def forward(self, x):
+        """x (N, H, W, C)."""
+        return F.max_pool2d(x, self.kernel_size, self.stride)
+
+
+class AvgPool2d(_Pool):
+    """The mean of each window, see `F.avg_pool2d`."""
+
+    def forward(self, x):
+        """x (N, H, W, C)."""
+        return F.avg_pool2d(x, self.kernel_size, self.stride)
+
+
+class GlobalAvgPool2d(Module):
+    """The mean of each channel over the image, see `F.global_avg_pool2d`."""
+
+    def forward(self, x):
+        """x (N, H, W, C) → (N, C)."""
+        return F.global_avg_pool2d(x)
+
+
+def check_sizes(layer, **sizes):
+    """All sizes are whole numbers of at least 1."""
+    for name, size in sizes.items():
+        if not isinstance(size, int) or size < 1:
+            raise ValueError(f"{layer}: {name} is {size}; it must be a whole number of at least 1")

@@ -1,0 +1,82 @@
+"""Normalisation layers: parameters γ and β, and for batch norm the statistics of the training data. Maths: `ops/norm.py`."""
+
+import numpy as np
+
+from minidl import functional as F
+from minidl.nn.layers import check_sizes
+from minidl.nn.module import Module, Parameter
+
+__all__ = ["BatchNorm", "LayerNorm"]
+
+
+class BatchNorm(Module):
+    """Batch normalization over all axes but the last, see `F.batch_norm`.
+
+    features    C, the size of the last axis: for vectors (N, C) and images (N, H, W, C) alike
+    momentum    weight of the new batch in the running statistics (PyTorch's meaning); None: the plain average of all
+                batches since the last `reset_running_stats()`
+    affine      learn γ (weight, at first 1) and β (bias, at first 0)
+    track_running_stats    keep statistics for evaluation; without them, evaluation uses those of its batch too
+    Buffers     running_mean, running_var (C,), num_batches_tracked: arrays, updated in place
+    Source      Ioffe and Szegedy 2015, Algorithms 1 and 2
+    """
+
+    def __init__(self, features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True):
+        check_sizes("BatchNorm", features=features)
+        if eps < 0 or not (momentum is None or 0 <= momentum <= 1):
+            raise ValueError(f"BatchNorm: eps is {eps} and momentum {momentum}; they must be ≥ 0 and in 0 … 1 (or None)")
+        self.features, self.eps, self.momentum = features, eps, momentum
+        self.weight = Parameter(np.ones(features, np.float32)) if affine else None
+        self.bias = Parameter(np.zeros(features, np.float32)) if affine else None
+        self.track_running_stats = track_running_stats
+        if track_running_stats:
+            self.register_buffer("running_mean", np.zeros(features, np.float32))
+            self.register_buffer("running_var", np.ones(features, np.float32))
+            self.register_buffer("num_batches_tracked", np.array(0))
+
+    def reset_running_stats(self):
+        """Forget the statistics: mean 0, variance 1, no batch seen."""
+        if self.track_running_stats:
+            self.running_mean[:], self.running_var[:], self.num_batches_tracked[...] = 0, 1, 0
+
+    def forward(self, x):
+        """x (N, C) or (N, H, W, C) → the same shape."""
+        if not self.track_running_stats:
+            return F.batch_norm(x, None, None, self.weight, self.bias, True, 0.0, self.eps)
+        momentum = self.momentum
+        if momentum is None:
+            momentum = 1 / (int(self.num_batches_tracked) + 1)
+        y = F.batch_norm(
+            x, self.running_mean, self.running_var, self.weight, self.bias, self.training, momentum, self.eps
+        )
+        if self.training:
+            self.num_batches_tracked += 1
+        return y
+
+    def extra_repr(self):
+        """Features and settings."""
+        affine, track = self.weight is not None, self.track_running_stats
+        return f"{self.features}, eps={self.eps:g}, momentum={self.momentum}" + (
+            ("" if affine else ", affine=False") + ("" if track else ", track_running_stats=False")
+        )
+
+
+class LayerNorm(Module):
+    """Normalises each example over its last axis, see `F.layer_norm`.
+
+    Parameters  weight (features,), at first 1, and bias (features,), at first 0
+    """
+
+    def __init__(self, features, eps=1e-5):
+        check_sizes("LayerNorm", features=features)
+        self.eps = eps
+        self.weight = Parameter(np.ones(features, np.float32))
+        self.bias = Parameter(np.zeros(features, np.float32))
+
+    def forward(self, x):
+        """x (…, features) → the same shape."""
+        return F.layer_norm(x, self.weight, self.bias, self.eps)
+
+    def extra_repr(self):
+        """Features and settings."""
+        return f"{self.weight.shape[0]}, eps={self.eps:g}"

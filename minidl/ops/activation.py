@@ -1,0 +1,171 @@
+"""Activations: one number in, one number out, no parameters.
+
+All kernels have the same form: chunk by chunk (on any thread), then a loop over a view of the chunk that LLVM turns into
+vector instructions. The backward works from what is at hand: from y for sigmoid and tanh, from x for the others.
+"""
+
+import math
+
+import numpy as np
+
+from minidl._jit import CHUNK, kernel, n_chunks, prange
+from minidl.ops._check import flatten
+from minidl.ops._elementary import exp
+from minidl.ops._elementary import tanh as tanh_of
+from minidl.tensor import Tensor
+
+__all__ = ["gelu", "relu", "sigmoid", "tanh"]
+
+
+def relu(x):
+    """Rectified linear unit: keep what is positive.
+
+    Forward   y = max(x, 0)
+    Backward  ∂x = ∂y where x > 0, else 0
+    Shape     x, y: any
+    """
+    flat = flatten("relu", x)
+    y = np.empty_like(flat)
+    _relu_forward(flat, y)
+
+    def backward(grad_y):
+        grad_x = np.empty_like(flat)
+        _relu_backward(grad_y.reshape(-1), flat, grad_x)
+        return (grad_x.reshape(x.shape),)
+
+    return Tensor._from_op(y.reshape(x.shape), (x,), backward)
+
+
+@kernel
+def _relu_forward(x, y):
+    zero = x.dtype.type(0)
+    for k in prange(n_chunks(x.size)):
+        xs, ys = x[k * CHUNK : (k + 1) * CHUNK], y[k * CHUNK : (k + 1) * CHUNK]
+        for i in range(xs.size):
+            ys[i] = zero if xs[i] < zero else xs[i]  # so that a NaN stays one
+
+
+@kernel
+def _relu_backward(grad_y, x, grad_x):
+    zero = x.dtype.type(0)
+    for k in prange(n_chunks(x.size)):
+        chunk = slice(k * CHUNK, (k + 1) * CHUNK)
+        gs, xs, out = grad_y[chunk], x[chunk], grad_x[chunk]
+        for i in range(xs.size):
+            out[i] = gs[i] if xs[i] > zero else zero
+
+
+def sigmoid(x):
+    """Logistic function: any number to one between 0 and 1.
+
+    Forward   y = 1 / (1 + exp(−x))
+    Backward  ∂x = ∂y · y · (1 − y)
+    Shape     x, y: any
+    """
+    flat = flatten("sigmoid", x)
+    y = np.empty_like(flat)
+    _sigmoid_forward(flat, y)
+
+    def backward(grad_y):
+        grad_x = np.empty_like(y)
+        _sigmoid_backward(grad_y.reshape(-1), y, grad_x)
+        return (grad_x.reshape(x.shape),)
+
+    return Tensor._from_op(y.reshape(x.shape), (x,), backward)
+
+
+@kernel(cost=4)
+def _sigmoid_forward(x, y):
+    one = x.dtype.type(1)
+    for k in prange(n_chunks(x.size)):
+        xs, ys = x[k * CHUNK : (k + 1) * CHUNK], y[k * CHUNK : (k + 1) * CHUNK]
+        for i in range(xs.size):
+            ys[i] = one / (one + exp(-xs[i]))
+
+
+@kernel
+def _sigmoid_backward(grad_y, y, grad_x):
+    one = y.dtype.type(1)
+    for k in prange(n_chunks(y.size)):
+        chunk = slice(k * CHUNK, (k + 1) * CHUNK)
+        gs, ys, out = grad_y[chunk], y[chunk], grad_x[chunk]
+        for i in range(ys.size):
+            out[i] = gs[i] * ys[i] * (one - ys[i])
+
+
+def tanh(x):
+    """Hyperbolic tangent: any number to one between −1 and 1.
+
+    Forward   y = tanh(x)
+    Backward  ∂x = ∂y · (1 − y²)
+    Shape     x, y: any
+    """
+    flat = flatten("tanh", x)
+    y = np.empty_like(flat)
+    _tanh_forward(flat, y)
+
+    def backward(grad_y):
+        grad_x = np.empty_like(y)
+        _tanh_backward(grad_y.reshape(-1), y, grad_x)
+        return (grad_x.reshape(x.shape),)
+
+    return Tensor._from_op(y.reshape(x.shape), (x,), backward)
+
+
+@kernel(cost=8)
+def _tanh_forward(x, y):
+    for k in prange(n_chunks(x.size)):
+        xs, ys = x[k * CHUNK : (k + 1) * CHUNK], y[k * CHUNK : (k + 1) * CHUNK]
+        for i in range(xs.size):
+            ys[i] = tanh_of(xs[i])
+
+
+@kernel
+def _tanh_backward(grad_y, y, grad_x):
+    one = y.dtype.type(1)
+    for k in prange(n_chunks(y.size)):
+        chunk = slice(k * CHUNK, (k + 1) * CHUNK)
+        gs, ys, out = grad_y[chunk], y[chunk], grad_x[chunk]
+        for i in range(ys.size):
+            out[i] = gs[i] * (one - ys[i] * ys[i])
+
+
+def gelu(x):
+    """Gaussian error linear unit, the exact one: x times the probability that a standard normal lies below x.
+
+    Forward   y = x · Φ(x),  Φ(x) = (1 + erf(x / √2)) / 2
+    Backward  ∂x = ∂y · (Φ(x) + x · φ(x)),  φ(x) = exp(−x² / 2) / √(2π)
+    Shape     x, y: any
+    Source    Hendrycks and Gimpel 2016
+    """
+    flat = flatten("gelu", x)
+    y = np.empty_like(flat)
+    _gelu_forward(flat, y)
+
+    def backward(grad_y):
+        grad_x = np.empty_like(flat)
+        _gelu_backward(grad_y.reshape(-1), flat, grad_x)
+        return (grad_x.reshape(x.shape),)
+
+    return Tensor._from_op(y.reshape(x.shape), (x,), backward)
+
+
+@kernel(cost=16)
+def _gelu_forward(x, y):
+    half, one, root = x.dtype.type(0.5), x.dtype.type(1), x.dtype.type(math.sqrt(0.5))
+    for k in prange(n_chunks(x.size)):
+        xs, ys = x[k * CHUNK : (k + 1) * CHUNK], y[k * CHUNK : (k + 1) * CHUNK]
+        for i in range(xs.size):
+            ys[i] = half * xs[i] * (one + math.erf(xs[i] * root))
+
+
+@kernel(cost=16)
+def _gelu_backward(grad_y, x, grad_x):
+    half, one, root = x.dtype.type(0.5), x.dtype.type(1), x.dtype.type(math.sqrt(0.5))
+    density = x.dtype.type(1 / math.sqrt(2 * math.pi))
+    for k in prange(n_chunks(x.size)):
+        chunk = slice(k * CHUNK, (k + 1) * CHUNK)
+        gs, xs, out = grad_y[chunk], x[chunk], grad_x[chunk]
+        for i in range(xs.size):
+            below = half * (one + math.erf(xs[i] * root))
+            out[i] = gs[i] * (below + xs[i] * density * exp(-half * xs[i] * xs[i]))

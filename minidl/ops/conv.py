@@ -1,0 +1,151 @@
+"""Convolution of images (N, H, W, C), as matrix products over patches.
+
+An output position sees a patch of kh × kw × C numbers. With features last, a patch is kh runs of kw·C neighbours in
+memory; copied side by side they make a row, and all rows times the weights, seen as a matrix (kh·kw·C, O), are the
+convolution. That matrix of patches is kh·kw times as large as the image, so it is never built whole: each task fills a
+block that fits the second-level cache, multiplies, and goes on.
+"""
+
+import numpy as np
+
+from minidl._jit import device, kernel, n_chunks, prange
+from minidl.ops._check import check_tensors, pair
+from minidl.ops._reduce import column_sums
+from minidl.tensor import Tensor
+
+__all__ = ["conv2d"]
+
+_BLOCK = 65_536  # numbers in a block of patches: 256 KiB of float32
+_GROUPS = 16  # partial sums of the weight gradient: a fixed number, so that they do not depend on threads
+
+
+def conv2d(x, weight, bias=None, stride=1, padding=0):
+    """Two-dimensional cross-correlation, features last.
+
+    Forward   y[n, i, j, o] = Σ_{a, b, c} x[n, i·s + a − p, j·s + b − p, c] · W[a, b, c, o] + b[o]    (x is 0 outside)
+    Backward  ∂x: each patch gets its position's ∂y·Wᵀ, added up where patches overlap
+              ∂W = Σ patchᵀ·∂y over all positions    ∂b = Σ ∂y
+    Shape     x (N, H, W, C), weight (kh, kw, C, O), bias (O,), y (N, H′, W′, O) with H′ = ⌊(H + 2p − kh) / s⌋ + 1
+              stride and padding: a whole number, or a pair for height and width
+    """
+    check_tensors("conv2d", x=x, weight=weight, bias=bias)
+    stride, padding = pair("conv2d", "stride", stride, 1), pair("conv2d", "padding", padding, 0)
+    n, height, width, o = _output_shape(x, weight, bias, stride, padding)
+    padded = _pad(x.data, *padding)
+    matrix = np.ascontiguousarray(weight.data.reshape(-1, o))
+    y = np.empty((n, height, width, o), padded.dtype)
+    _conv_forward(y, padded, matrix, weight.shape[:2], stride)
+    if bias is not None:
+        y += bias.data
+
+    def backward(grad_y):
+        grad_y = np.ascontiguousarray(grad_y)
+        grad_x = grad_weight = None
+        if x.requires_grad:
+            grad_padded = np.zeros_like(padded)
+            _conv_backward_x(grad_y, matrix, weight.shape[:2], stride, grad_padded)
+            grad_x = _crop(grad_padded, *padding)
+        if weight.requires_grad:
+            partial = np.zeros((_GROUPS, *matrix.shape), matrix.dtype)
+            _conv_backward_weight(grad_y, padded, weight.shape[:2], stride, partial)
+            grad_weight = partial.sum(0).reshape(weight.shape)
+        if bias is None:
+            return grad_x, grad_weight
+        return grad_x, grad_weight, column_sums(grad_y.reshape(-1, o))
+
+    parents = (x, weight) if bias is None else (x, weight, bias)
+    return Tensor._from_op(y, parents, backward)
+
+
+@device
+def _block_rows(columns):
+    return min(512, max(16, _BLOCK // columns))
+
+
+@device
+def _fill_patches(x, kernel_size, stride, width, start, patches):
+    """Copy the patches of output positions start, start + 1, … of one image x (H, W, C) into the rows of `patches`."""
+    run = kernel_size[1] * x.shape[2]
+    for r in range(patches.shape[0]):
+        i, j = divmod(start + r, width)
+        for a in range(kernel_size[0]):
+            line = x[i * stride[0] + a].reshape(-1)
+            first = j * stride[1] * x.shape[2]
+            patches[r, a * run : (a + 1) * run] = line[first : first + run]
+
+
+@kernel(cost=64)
+def _conv_forward(y, x, matrix, kernel_size, stride):
+    positions, o = y.shape[1] * y.shape[2], y.shape[3]
+    size = _block_rows(matrix.shape[0])
+    blocks = n_chunks(positions, size)
+    for k in prange(y.shape[0] * blocks):
+        n, block = divmod(np.int64(k), blocks)  # prange counts unsigned, which does not divide by signed
+        out = y[n].reshape(positions, o)[block * size : (block + 1) * size]
+        patches = np.empty((out.shape[0], matrix.shape[0]), y.dtype)
+        _fill_patches(x[n], kernel_size, stride, y.shape[2], block * size, patches)
+        np.dot(patches, matrix, out)
+
+
+@kernel(cost=64)
+def _conv_backward_x(grad_y, matrix, kernel_size, stride, grad_x):
+    positions, o = grad_y.shape[1] * grad_y.shape[2], grad_y.shape[3]
+    size = _block_rows(matrix.shape[0])
+    run = kernel_size[1] * grad_x.shape[3]
+    for n in prange(grad_y.shape[0]):  # patches overlap, so one task owns a whole image
+        for start in range(0, positions, size):
+            grad = grad_y[n].reshape(positions, o)[start : start + size]
+            patches = np.dot(grad, matrix.T)
+            for r in range(grad.shape[0]):
+                i, j = divmod(start + r, grad_y.shape[2])
+                for a in range(kernel_size[0]):
+                    line = grad_x[n, i * stride[0] + a].reshape(-1)
+                    first = j * stride[1] * grad_x.shape[3]
+                    out, patch = line[first : first + run], patches[r, a * run : (a + 1) * run]
+                    for c in range(run):
+                        out[c] += patch[c]
+
+
+@kernel(cost=64)
+def _conv_backward_weight(grad_y, x, kernel_size, stride, partial):
+    positions, o = grad_y.shape[1] * grad_y.shape[2], grad_y.shape[3]
+    size = _block_rows(partial.shape[1])
+    blocks = n_chunks(positions, size)
+    share = n_chunks(grad_y.shape[0] * blocks, partial.shape[0])
+    for g in prange(partial.shape[0]):
+        for k in range(g * share, min((g + 1) * share, grad_y.shape[0] * blocks)):
+            n, block = divmod(np.int64(k), blocks)  # prange counts unsigned, which does not divide by signed
+            grad = grad_y[n].reshape(positions, o)[block * size : (block + 1) * size]
+            patches = np.empty((grad.shape[0], partial.shape[1]), grad_y.dtype)
+            _fill_patches(x[n], kernel_size, stride, grad_y.shape[2], block * size, patches)
+            partial[g] += np.dot(patches.T, grad)
+
+
+def _pad(x, height, width):
+    if height == width == 0:
+        return np.ascontiguousarray(x)
+    n, h, w, c = x.shape
+    padded = np.zeros((n, h + 2 * height, w + 2 * width, c), x.dtype)
+    padded[:, height : height + h, width : width + w] = x
+    return padded
+
+
+def _crop(x, height, width):
+    return x[:, height : x.shape[1] - height, width : x.shape[2] - width]
+
+
+def _output_shape(x, weight, bias, stride, padding):
+    if x.ndim != 4 or weight.ndim != 4 or x.shape[3] != weight.shape[2]:
+        raise ValueError(
+            f"conv2d: x is {x.shape} but weight is {weight.shape}; they must be (N, H, W, C) and (kh, kw, C, O), with "
+            "the same C (features last; from PyTorch: x.permute(0, 2, 3, 1), weight.permute(2, 3, 1, 0))"
+        )
+    if bias is not None and bias.shape != weight.shape[3:]:
+        raise ValueError(f"conv2d: bias is {bias.shape} but weight is {weight.shape}; bias must be {weight.shape[3:]}")
+    sizes = [size + 2 * p - k for size, p, k in zip(x.shape[1:3], padding, weight.shape[:2], strict=True)]
+    if min(sizes) < 0:
+        raise ValueError(
+            f"conv2d: x is {x.shape} with padding {padding}, smaller than the kernel {weight.shape[:2]}; pad more"
+        )
+    height, width = (size // s + 1 for size, s in zip(sizes, stride, strict=True))
+    return x.shape[0], height, width, weight.shape[3]

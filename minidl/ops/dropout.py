@@ -1,0 +1,32 @@
+"""Dropout: silence a random part of the numbers while training."""
+
+import numpy as np
+
+from minidl.ops._check import check_tensors
+from minidl.random import default_generator
+from minidl.tensor import Tensor
+
+__all__ = ["dropout"]
+
+
+def dropout(x, p, training, generator=None):
+    """Set each number to 0 with probability p, and scale the others so that the mean stays; in evaluation, do nothing.
+
+    Forward   y = x · mask / (1 − p),  mask = 1 with probability 1 − p, else 0
+    Backward  ∂x = ∂y · mask / (1 − p)
+    Shape     x, y: any
+    Source    Srivastava et al. 2014
+    """
+    check_tensors("dropout", x=x)
+    if not 0 <= p <= 1:
+        raise ValueError(f"dropout: p is {p}; it is the probability of a number being dropped, from 0 to 1")
+    if not training or p == 0:
+        return x
+    chance = (generator or default_generator()).random(x.shape, dtype=x.dtype)
+    scale = x.dtype.type(0 if p == 1 else 1 / (1 - p))
+    mask = (chance >= p) * scale
+
+    def backward(grad_y):
+        return (grad_y * mask,)
+
+    return Tensor._from_op(x.data * mask, (x,), backward)

@@ -1,0 +1,46 @@
+"""The linear layer's operation: every output is a weighted sum of all inputs."""
+
+import numpy as np
+
+from minidl._matmul import matmul, matmul_nt, matmul_tn
+from minidl.ops._check import check_tensors
+from minidl.ops._reduce import column_sums
+from minidl.tensor import Tensor
+
+__all__ = ["linear"]
+
+
+def linear(x, weight, bias=None):
+    """Linear map of the last axis.
+
+    Forward   y = x·W + b
+    Backward  ∂x = ∂y·Wᵀ    ∂W = xᵀ·∂y    ∂b = Σ_rows ∂y
+    Shape     x (…, in), weight (in, out), bias (out,), y (…, out)
+    """
+    check_tensors("linear", x=x, weight=weight, bias=bias)
+    _check_shapes(x, weight, bias)
+    n_in, n_out = weight.shape
+    rows = x.data.reshape(-1, n_in)
+    y = matmul(rows, weight.data)
+    if bias is not None:
+        y += bias.data
+
+    def backward(grad_y):
+        grad_y = np.ascontiguousarray(grad_y.reshape(-1, n_out))
+        grad_x = matmul_nt(grad_y, weight.data).reshape(x.shape) if x.requires_grad else None
+        grad_weight = matmul_tn(rows, grad_y) if weight.requires_grad else None
+        if bias is None:
+            return grad_x, grad_weight
+        return grad_x, grad_weight, column_sums(grad_y)
+
+    parents = (x, weight) if bias is None else (x, weight, bias)
+    return Tensor._from_op(y.reshape(*x.shape[:-1], n_out), parents, backward)
+
+
+def _check_shapes(x, weight, bias):
+    if weight.ndim != 2 or x.ndim == 0 or x.shape[-1] != weight.shape[0]:
+        raise ValueError(
+            f"linear: x is {x.shape} but weight is {weight.shape}; x's last size must equal weight's first, (in, out)"
+        )
+    if bias is not None and bias.shape != weight.shape[1:]:
+        raise ValueError(f"linear: bias is {bias.shape} but weight is {weight.shape}; bias must be {weight.shape[1:]}")

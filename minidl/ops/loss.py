@@ -1,0 +1,157 @@
+"""Softmax and the losses: from the last layer's numbers to the one number that training makes small."""
+
+import numpy as np
+
+from minidl._jit import kernel, n_chunks, prange
+from minidl.ops._check import check_tensors
+from minidl.ops._elementary import exp
+from minidl.ops._reduce import chunk_rows
+from minidl.tensor import Tensor
+
+__all__ = ["cross_entropy", "log_softmax", "mse_loss", "softmax"]
+
+
+def softmax(x):
+    """Positive numbers that sum to 1, over the last axis.
+
+    Forward   y_i = exp(x_i) / Σ_j exp(x_j), computed from x − max(x), which gives the same and cannot overflow
+    Backward  ∂x = y · (∂y − Σ_j ∂y_j·y_j)
+    Shape     x, y (…, C)
+    """
+    y = _probabilities("softmax", x)[0].reshape(x.shape)
+
+    def backward(grad_y):
+        return (y * (grad_y - (grad_y * y).sum(-1, keepdims=True)),)
+
+    return Tensor._from_op(y, (x,), backward)
+
+
+def log_softmax(x):
+    """The logarithm of softmax, without leaving room for log(0).
+
+    Forward   y_i = x_i − log Σ_j exp(x_j)
+    Backward  ∂x = ∂y − softmax(x) · Σ_j ∂y_j
+    Shape     x, y (…, C)
+    """
+    probabilities, log_total = _probabilities("log_softmax", x)
+    y = x.data - log_total.reshape(*x.shape[:-1], 1)
+
+    def backward(grad_y):
+        return (grad_y - probabilities.reshape(x.shape) * grad_y.sum(-1, keepdims=True),)
+
+    return Tensor._from_op(y, (x,), backward)
+
+
+def cross_entropy(logits, labels, label_smoothing=0.0):
+    """Mean of −log(probability of the true class), the probabilities being the softmax of the logits.
+
+    Forward   loss = mean over examples of −Σ_c t_c · log softmax(logits)_c
+              t = 1 − s + s/C for the true class, s/C for the others, with s = label_smoothing
+    Backward  ∂logits = ∂loss · (softmax(logits) − t) / N
+    Shape     logits (…, C), labels (…): whole numbers from 0 to C − 1, an array; loss: one number
+    """
+    labels = _check_cross_entropy(logits, labels, label_smoothing)
+    probabilities, log_total = _probabilities("cross_entropy", logits)
+    classes, dtype = logits.shape[-1], logits.dtype
+    true_share, share = dtype.type(1 - label_smoothing), dtype.type(label_smoothing / classes)
+    losses = np.empty(len(labels), dtype)
+    rows = np.ascontiguousarray(logits.data.reshape(-1, classes))
+    _cross_entropy_forward(rows, log_total, labels, true_share, share, losses)
+
+    def backward(grad):
+        grad_logits = np.empty_like(probabilities)
+        scale = dtype.type(grad / len(labels))
+        _cross_entropy_backward(probabilities, labels, true_share, share, scale, grad_logits)
+        return (grad_logits.reshape(logits.shape),)
+
+    return Tensor._from_op(losses.mean(dtype=dtype), (logits,), backward)
+
+
+@kernel
+def _cross_entropy_forward(x, log_total, labels, true_share, share, losses):
+    size = chunk_rows(x.shape[1])
+    for k in prange(n_chunks(x.shape[0], size)):
+        for r in range(k * size, min((k + 1) * size, x.shape[0])):
+            losses[r] = (log_total[r] - x[r, labels[r]]) * true_share
+            if share > 0:
+                for c in range(x.shape[1]):
+                    losses[r] += (log_total[r] - x[r, c]) * share
+
+
+@kernel
+def _cross_entropy_backward(probabilities, labels, true_share, share, scale, grad):
+    size = chunk_rows(grad.shape[1])
+    for k in prange(n_chunks(grad.shape[0], size)):
+        for r in range(k * size, min((k + 1) * size, grad.shape[0])):
+            for c in range(grad.shape[1]):
+                grad[r, c] = (probabilities[r, c] - share) * scale
+            grad[r, labels[r]] -= true_share * scale
+
+
+def mse_loss(input, target):
+    """Mean squared error.
+
+    Forward   loss = mean of (input − target)²
+    Backward  ∂input = ∂loss · 2 · (input − target) / number of elements    ∂target = −∂input
+    Shape     input and target: the same; target is a tensor or an array; loss: one number
+    """
+    if not isinstance(target, Tensor):
+        target = Tensor(np.asarray(target, getattr(input, "dtype", None)))
+    check_tensors("mse_loss", input=input, target=target)
+    if input.shape != target.shape or input.data.size == 0:
+        raise ValueError(f"mse_loss: input is {input.shape} but target is {target.shape}; they must be equal, not empty")
+    difference = input.data - target.data
+
+    def backward(grad):
+        grad_input = difference * input.dtype.type(2 * grad / difference.size)
+        return grad_input, -grad_input
+
+    return Tensor._from_op(np.square(difference).mean(dtype=input.dtype), (input, target), backward)
+
+
+def _probabilities(op, x):
+    """softmax of the rows (M, C), and log Σ exp of each (M,)."""
+    check_tensors(op, x=x)
+    if x.ndim == 0 or x.shape[-1] == 0:
+        raise ValueError(f"{op}: x is {x.shape}; its last axis must hold at least one class")
+    rows = np.ascontiguousarray(x.data.reshape(-1, x.shape[-1]))
+    probabilities, log_total = np.empty_like(rows), np.empty(len(rows), rows.dtype)
+    _softmax(rows, probabilities, log_total)
+    return probabilities, log_total
+
+
+@kernel(cost=8)
+def _softmax(x, y, log_total):
+    size = chunk_rows(x.shape[1])
+    for k in prange(n_chunks(x.shape[0], size)):
+        for r in range(k * size, min((k + 1) * size, x.shape[0])):
+            row, out = x[r], y[r]
+            largest, total = row[0], row.dtype.type(0)
+            for c in range(row.size):
+                largest = row[c] if row[c] > largest else largest
+            for c in range(row.size):
+                out[c] = exp(row[c] - largest)
+                total += out[c]
+            log_total[r] = largest + np.log(total)
+            for c in range(row.size):
+                out[c] /= total
+
+
+def _check_cross_entropy(logits, labels, label_smoothing):
+    check_tensors("cross_entropy", logits=logits)
+    labels = np.asarray(labels.data if isinstance(labels, Tensor) else labels)
+    if labels.dtype.kind not in "iu":
+        raise TypeError(f"cross_entropy: labels are {labels.dtype}; they must be whole numbers, one class each")
+    if logits.ndim < 1 or labels.shape != logits.shape[:-1] or labels.size == 0:
+        raise ValueError(
+            f"cross_entropy: logits are {logits.shape} but labels are {labels.shape}; labels must be "
+            f"{logits.shape[:-1]}, and not empty"
+        )
+    if labels.min() < 0 or labels.max() >= logits.shape[-1]:
+        raise ValueError(
+            f"cross_entropy: labels run from {labels.min()} to {labels.max()} but there are {logits.shape[-1]} classes; "
+            f"labels must be from 0 to {logits.shape[-1] - 1}"
+        )
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"cross_entropy: label_smoothing is {label_smoothing}; it must be from 0 to 1")
+    return np.ascontiguousarray(labels.reshape(-1), np.int64)

@@ -1,0 +1,131 @@
+"""Pooling: each window of an image becomes one number a channel, its maximum or its mean."""
+
+import numpy as np
+
+from minidl._jit import kernel, prange
+from minidl.ops._check import check_tensors, pair
+from minidl.tensor import Tensor
+
+__all__ = ["avg_pool2d", "global_avg_pool2d", "max_pool2d"]
+
+
+def max_pool2d(x, kernel_size, stride=None):
+    """The largest number of each window, channel by channel; windows that do not fit whole are left out.
+
+    Forward   y[n, i, j, c] = max_{a, b} x[n, i·s + a, j·s + b, c]
+    Backward  each ∂y goes to the place of its maximum (the first of equals); overlapping windows add up
+    Shape     x (N, H, W, C), y (N, ⌊(H − k) / s⌋ + 1, ⌊(W − k) / s⌋ + 1, C)
+              kernel_size and stride: a whole number, or a pair; stride = kernel_size by default
+    """
+    kernel_size, stride, shape = _geometry("max_pool2d", x, kernel_size, stride)
+    data = np.ascontiguousarray(x.data)
+    y, place = np.empty(shape, data.dtype), np.empty(shape, np.int32)
+    _max_forward(data, kernel_size, stride, y, place)
+
+    def backward(grad_y):
+        grad_x = np.zeros_like(data)
+        _max_backward(np.ascontiguousarray(grad_y), place, kernel_size, stride, grad_x)
+        return (grad_x,)
+
+    return Tensor._from_op(y, (x,), backward)
+
+
+@kernel(cost=2)
+def _max_forward(x, kernel_size, stride, y, place):
+    for n in prange(y.shape[0]):
+        for i in range(y.shape[1]):
+            for j in range(y.shape[2]):
+                best, at = y[n, i, j], place[n, i, j]
+                best[:] = x[n, i * stride[0], j * stride[1]]
+                at[:] = 0
+                for a in range(kernel_size[0]):
+                    for b in range(kernel_size[1]):
+                        here = x[n, i * stride[0] + a, j * stride[1] + b]
+                        where = np.int32(a * kernel_size[1] + b)
+                        for c in range(best.size):
+                            better = here[c] > best[c] or here[c] != here[c]  # a NaN wins, and stays
+                            at[c] = where if better else at[c]
+                            best[c] = here[c] if better else best[c]
+
+
+@kernel(cost=2)
+def _max_backward(grad_y, place, kernel_size, stride, grad_x):
+    for n in prange(grad_y.shape[0]):
+        for i in range(grad_y.shape[1]):
+            for j in range(grad_y.shape[2]):
+                grad, at = grad_y[n, i, j], place[n, i, j]
+                for c in range(grad.size):
+                    a, b = divmod(at[c], kernel_size[1])
+                    grad_x[n, i * stride[0] + a, j * stride[1] + b, c] += grad[c]
+
+
+def avg_pool2d(x, kernel_size, stride=None):
+    """The mean of each window, channel by channel; windows that do not fit whole are left out.
+
+    Forward   y[n, i, j, c] = Σ_{a, b} x[n, i·s + a, j·s + b, c] / (kh·kw)
+    Backward  every number of a window gets ∂y / (kh·kw); overlapping windows add up
+    Shape     as for max_pool2d
+    """
+    kernel_size, stride, shape = _geometry("avg_pool2d", x, kernel_size, stride)
+    data = np.ascontiguousarray(x.data)
+    share = data.dtype.type(1 / (kernel_size[0] * kernel_size[1]))
+    y = np.empty(shape, data.dtype)
+    _avg_forward(data, kernel_size, stride, share, y)
+
+    def backward(grad_y):
+        grad_x = np.zeros_like(data)
+        _avg_backward(np.ascontiguousarray(grad_y), kernel_size, stride, share, grad_x)
+        return (grad_x,)
+
+    return Tensor._from_op(y, (x,), backward)
+
+
+@kernel
+def _avg_forward(x, kernel_size, stride, share, y):
+    for n in prange(y.shape[0]):
+        for i in range(y.shape[1]):
+            for j in range(y.shape[2]):
+                total = y[n, i, j]
+                total[:] = 0
+                for a in range(kernel_size[0]):
+                    for b in range(kernel_size[1]):
+                        here = x[n, i * stride[0] + a, j * stride[1] + b]
+                        for c in range(total.size):
+                            total[c] += here[c] * share
+
+
+@kernel
+def _avg_backward(grad_y, kernel_size, stride, share, grad_x):
+    for n in prange(grad_y.shape[0]):
+        for i in range(grad_y.shape[1]):
+            for j in range(grad_y.shape[2]):
+                grad = grad_y[n, i, j]
+                for a in range(kernel_size[0]):
+                    for b in range(kernel_size[1]):
+                        here = grad_x[n, i * stride[0] + a, j * stride[1] + b]
+                        for c in range(grad.size):
+                            here[c] += grad[c] * share
+
+
+def global_avg_pool2d(x):
+    """The mean of each channel over the whole image.
+
+    Forward   y[n, c] = Σ_{i, j} x[n, i, j, c] / (H·W)
+    Backward  ∂x[n, i, j, c] = ∂y[n, c] / (H·W)
+    Shape     x (N, H, W, C), y (N, C)
+    """
+    check_tensors("global_avg_pool2d", x=x)
+    if x.ndim != 4 or 0 in x.shape[1:3]:
+        raise ValueError(f"global_avg_pool2d: x is {x.shape}; it must be (N, H, W, C), with at least one pixel")
+    y = avg_pool2d(x, x.shape[1:3])
+    return y.reshape(y.shape[0], y.shape[3])
+
+
+def _geometry(op, x, kernel_size, stride):
+    check_tensors(op, x=x)
+    kernel_size = pair(op, "kernel_size", kernel_size, 1)
+    stride = kernel_size if stride is None else pair(op, "stride", stride, 1)
+    if x.ndim != 4 or x.shape[1] < kernel_size[0] or x.shape[2] < kernel_size[1]:
+        raise ValueError(f"{op}: x is {x.shape}; it must be (N, H, W, C) and no smaller than the window {kernel_size}")
+    height, width = ((x.shape[i + 1] - kernel_size[i]) // stride[i] + 1 for i in (0, 1))
+    return kernel_size, stride, (x.shape[0], height, width, x.shape[3])

@@ -1,0 +1,229 @@
+"""Stochastic gradient descent, with PyTorch's semantics, and schedules for its learning rate."""
+
+import math
+
+import numpy as np
+
+from minidl._jit import CHUNK, kernel, n_chunks, prange
+from minidl.tensor import Tensor
+
+__all__ = ["SGD", "CosineAnnealingLR", "LambdaLR", "LinearLR", "SequentialLR", "StepLR"]
+
+
+class SGD:
+    """Stochastic gradient descent.
+
+    Step        g = ∂loss/∂p + weight_decay·p
+                b = g in the first step, then momentum·b + (1 − dampening)·g
+                d = b, or g + momentum·b with nesterov (without momentum: g)
+                p ← p − lr·d
+    params      parameters: a list, a generator, or a list of dicts (groups), each with "params" and settings of its own
+    Errors      ValueError for no parameters, a parameter twice, and settings out of range
+    Source      Sutskever et al. 2013 for Nesterov's form
+    """
+
+    def __init__(self, params, lr, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False):
+        settings = dict(lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay, nesterov=nesterov)
+        params = list(params)
+        groups = params if params and isinstance(params[0], dict) else [{"params": params}]
+        self.param_groups = [settings | group | {"params": _listed(group["params"])} for group in groups]
+        self._buffers = {}  # momentum: id of a parameter → b
+        self._check()
+
+    def step(self):
+        """Move every parameter that has a gradient."""
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    self._move(p, group)
+
+    def _move(self, p, group):
+        if not p.data.flags.c_contiguous:  # else the kernel would move a copy
+            p.data = np.ascontiguousarray(p.data)
+        share, buffer = 1 - group["dampening"], self._buffers.get(id(p))
+        if buffer is None:
+            share = 1
+            buffer = p.data  # unused without momentum
+            if group["momentum"]:
+                buffer = self._buffers[id(p)] = np.zeros_like(p.data)
+        number = p.data.dtype.type  # a float64 among the arguments would make the kernel compute in float64
+        _sgd_step(
+            p.data.reshape(-1), np.ascontiguousarray(p.grad).reshape(-1), buffer.reshape(-1), number(group["lr"]),
+            number(group["momentum"]), number(share), number(group["weight_decay"]), group["nesterov"],
+        )  # fmt: skip
+
+    def zero_grad(self):
+        """Forget the gradients of all parameters."""
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.grad = None
+
+    def state_dict(self):
+        """Everything needed to go on later: settings, and copies of the momentum buffers, by position."""
+        flat = [p for group in self.param_groups for p in group["params"]]
+        return {
+            "groups": [{k: v for k, v in group.items() if k != "params"} for group in self.param_groups],
+            "buffers": {i: self._buffers[id(p)].copy() for i, p in enumerate(flat) if id(p) in self._buffers},
+        }
+
+    def load_state_dict(self, state):
+        """Take over a state that `state_dict` gave, for the same parameters in the same order."""
+        flat = [p for group in self.param_groups for p in group["params"]]
+        if len(state["groups"]) != len(self.param_groups) or any(
+            not 0 <= i < len(flat) or b.shape != flat[i].shape for i, b in state["buffers"].items()
+        ):
+            raise ValueError("SGD.load_state_dict: the state belongs to other parameters; build the same groups first")
+        for group, settings in zip(self.param_groups, state["groups"], strict=True):
+            group.update(settings)
+        self._buffers = {id(flat[i]): np.array(b) for i, b in state["buffers"].items()}
+
+    def _check(self):
+        flat = [p for group in self.param_groups for p in group["params"]]
+        if not flat:
+            raise ValueError("SGD: there are no parameters to optimise; pass model.parameters()")
+        for p in flat:
+            if not isinstance(p, Tensor):
+                raise TypeError(f"SGD: got a {type(p).__name__} among the parameters; they must be tensors")
+        if len({id(p) for p in flat}) < len(flat):
+            raise ValueError("SGD: a parameter appears twice; it would be moved twice each step")
+        for group in self.param_groups:
+            for name in ("lr", "momentum", "weight_decay"):
+                if not 0 <= group[name] < math.inf:
+                    raise ValueError(f"SGD: {name} is {group[name]}; it must be a number of at least 0")
+            if group["nesterov"] and (group["momentum"] == 0 or group["dampening"] != 0):
+                raise ValueError("SGD: nesterov needs a momentum above 0 and a dampening of 0")
+
+
+@kernel
+def _sgd_step(p, grad, buffer, lr, momentum, share, weight_decay, nesterov):
+    for k in prange(n_chunks(p.size)):
+        chunk = slice(k * CHUNK, (k + 1) * CHUNK)
+        ps, gs, bs = p[chunk], grad[chunk], buffer[chunk]
+        if momentum == 0:
+            for i in range(ps.size):
+                ps[i] -= lr * (gs[i] + weight_decay * ps[i])
+        else:
+            for i in range(ps.size):
+                g = gs[i] + weight_decay * ps[i]
+                bs[i] = momentum * bs[i] + share * g
+                ps[i] -= lr * (g + momentum * bs[i] if nesterov else bs[i])
+
+
+def _listed(params):
+    return [params] if isinstance(params, Tensor) else list(params)
+
+
+class _Schedule:
+    """A learning rate as a function of t, the number of calls of `step()` so far."""
+
+    def __init__(self, optimizer):
+        self.optimizer, self.last_epoch = optimizer, 0
+        # kept in the group as well, so that a second schedule on it starts from the same value
+        self.base_lrs = [group.setdefault("initial_lr", group["lr"]) for group in optimizer.param_groups]
+        self._set()
+
+    def lr_at(self, base, t):
+        """The learning rate at t, from the first one."""
+        raise TypeError(f"{type(self).__name__}: define lr_at(self, base, t)")
+
+    def step(self):
+        """Go on to the next learning rate; call it after `optimizer.step()`, once an epoch or once a step."""
+        self.last_epoch += 1
+        self._set()
+
+    def get_last_lr(self):
+        """The learning rate of each group."""
+        return [group["lr"] for group in self.optimizer.param_groups]
+
+    def state_dict(self):
+        """Where the schedule stands."""
+        return {"last_epoch": self.last_epoch, "base_lrs": list(self.base_lrs)}
+
+    def load_state_dict(self, state):
+        """Go on from where `state_dict` was taken."""
+        self.last_epoch, self.base_lrs = state["last_epoch"], list(state["base_lrs"])
+        self._set()
+
+    def _set(self):
+        for group, base in zip(self.optimizer.param_groups, self.base_lrs, strict=True):
+            group["lr"] = self.lr_at(base, self.last_epoch)
+
+
+class LambdaLR(_Schedule):
+    """lr = first · factor(t)."""
+
+    def __init__(self, optimizer, factor):
+        self.factor = factor
+        super().__init__(optimizer)
+
+    def lr_at(self, base, t):
+        """The learning rate at t."""
+        return base * self.factor(t)
+
+
+class StepLR(_Schedule):
+    """lr = first · gamma^⌊t / step_size⌋."""
+
+    def __init__(self, optimizer, step_size, gamma=0.1):
+        self.step_size, self.gamma = _at_least_one("StepLR", "step_size", step_size), gamma
+        super().__init__(optimizer)
+
+    def lr_at(self, base, t):
+        """The learning rate at t."""
+        return base * self.gamma ** (t // self.step_size)
+
+
+class CosineAnnealingLR(_Schedule):
+    """lr = eta_min + (first − eta_min) · (1 + cos(π·t / T_max)) / 2: half a cosine (Loshchilov and Hutter 2017)."""
+
+    def __init__(self, optimizer, T_max, eta_min=0.0):
+        self.T_max, self.eta_min = _at_least_one("CosineAnnealingLR", "T_max", T_max), eta_min
+        super().__init__(optimizer)
+
+    def lr_at(self, base, t):
+        """The learning rate at t."""
+        return self.eta_min + (base - self.eta_min) * (1 + math.cos(math.pi * t / self.T_max)) / 2
+
+
+class LinearLR(_Schedule):
+    """lr = first · a factor that goes in a line from start_factor to end_factor in total_iters steps, and stays there.
+
+    A warm-up by default; a decay to nothing with `start_factor=1, end_factor=0`.
+    """
+
+    def __init__(self, optimizer, start_factor=1 / 3, end_factor=1.0, total_iters=5):
+        self.start_factor, self.end_factor = start_factor, end_factor
+        self.total_iters = _at_least_one("LinearLR", "total_iters", total_iters)
+        super().__init__(optimizer)
+
+    def lr_at(self, base, t):
+        """The learning rate at t."""
+        way = min(t, self.total_iters) / self.total_iters
+        return base * (self.start_factor + (self.end_factor - self.start_factor) * way)
+
+
+class SequentialLR(_Schedule):
+    """One schedule after another: the next takes over, counting from 0, when t reaches its milestone.
+
+    A warm-up and a decay: `SequentialLR(sgd, [LinearLR(sgd), CosineAnnealingLR(sgd, 95)], milestones=[5])`.
+    """
+
+    def __init__(self, optimizer, schedulers, milestones):
+        if len(milestones) != len(schedulers) - 1 or sorted(milestones) != list(milestones):
+            raise ValueError(
+                f"SequentialLR: {len(schedulers)} schedules need {len(schedulers) - 1} milestones in rising order, "
+                f"not {milestones}"
+            )
+        self.schedulers, self.milestones = schedulers, milestones
+        super().__init__(optimizer)
+
+    def lr_at(self, base, t):
+        """The learning rate at t."""
+        i = sum(t >= milestone for milestone in self.milestones)
+        return self.schedulers[i].lr_at(base, t - (self.milestones[i - 1] if i else 0))
+
+
+def _at_least_one(schedule, name, value):
+    if value < 1:
+        raise ValueError(f"{schedule}: {name} is {value}; it must be at least 1")
+    return value

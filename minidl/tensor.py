@@ -1,0 +1,341 @@
+"""Tensor: a NumPy array in the graph of `autograd.py`, with the operators that arrays have.
+
+Under each forward computation stands its `backward`; read `__mul__` first. The operations of neural networks are in
+`ops/`, written the same way, with kernels of their own.
+"""
+
+import numpy as np
+
+from minidl._arrays import as_array, float_type, reduce_to, spread
+from minidl._matmul import matmul, matmul_nt, matmul_tn
+from minidl.autograd import Node
+
+__all__ = ["Tensor", "cat", "concatenate"]
+
+
+class Tensor(Node):
+    """An array with a gradient.
+
+    data            anything NumPy takes. Arrays of float32, float64, integers or bools keep their type; Python numbers
+                    become float32
+    requires_grad   whether `backward()` shall fill `.grad`; for floats only
+
+    `.data` and `.grad` are plain arrays of the same shape and type. No operation changes a float's type: an array or a
+    number beside a tensor takes the tensor's, and two tensors of different float types are an error, unless one of them
+    is a single number.
+    """
+
+    __slots__ = ()
+    __array_ufunc__ = None  # so that `array + tensor` asks the tensor, not NumPy
+
+    def __init__(self, data, requires_grad=False):
+        super().__init__(as_array(data.data if isinstance(data, Tensor) else data), requires_grad)
+        if requires_grad and self.data.dtype.kind != "f":
+            raise TypeError(f"Tensor: only floats have gradients, and this is {self.data.dtype}; make it float32 first")
+
+    # ---- leaving the graph -------------------------------------------------------------------------------------------
+
+    def detach(self):
+        """The same data, outside the graph: nothing flows back through it."""
+        return Tensor(self.data)
+
+    def numpy(self):
+        """The data as an array (not a copy); tensors that need a gradient must be detached first."""
+        if self.requires_grad:
+            raise RuntimeError("numpy: the tensor needs a gradient; take .detach().numpy(), or .data to work on the array")
+        return self.data
+
+    def item(self):
+        """The one element as a Python number."""
+        if self.data.size != 1:
+            raise ValueError(f"item: the tensor has shape {self.shape}; only a tensor of one element is a number")
+        return self.data.item()
+
+    # ---- what it looks like ------------------------------------------------------------------------------------------
+
+    shape = property(lambda self: self.data.shape)
+    ndim = property(lambda self: self.data.ndim)
+    dtype = property(lambda self: self.data.dtype)
+    T = property(lambda self: self.permute(*reversed(range(self.ndim))), doc="All dimensions in reverse order.")
+
+    def numel(self):
+        """The number of elements."""
+        return self.data.size
+
+    def __len__(self):
+        return len(self.data)
+
+    def __float__(self):
+        return float(self.item())
+
+    def __bool__(self):
+        return bool(self.data)
+
+    def __repr__(self):
+        values = np.array2string(self.data, precision=4, separator=", ", prefix="Tensor(", threshold=100)
+        made_by = f", op={self.op}" if self.op else ", requires_grad=True" if self.requires_grad else ""
+        return f"Tensor({values}, shape={self.shape}, dtype={self.dtype}{made_by})"
+
+    def graph(self):
+        """The operations that led here, and the gradients that have arrived: a picture in a notebook, text elsewhere."""
+        from minidl._graph import Graph
+
+        return Graph(self)
+
+    # ---- arithmetic: elementwise, with NumPy's broadcasting ----------------------------------------------------------
+
+    def __add__(self, other):
+        a, b = _operands("add", self, other)
+
+        def backward(grad):
+            return _reduce(grad, a), _reduce(grad, b)
+
+        return Tensor._from_op(a.data + b.data, (a, b), backward)
+
+    def __sub__(self, other):
+        a, b = _operands("sub", self, other)
+
+        def backward(grad):
+            return _reduce(grad, a), _reduce(-grad, b)
+
+        return Tensor._from_op(a.data - b.data, (a, b), backward)
+
+    def __mul__(self, other):
+        a, b = _operands("mul", self, other)
+
+        def backward(grad):
+            return _reduce(grad * b.data, a), _reduce(grad * a.data, b)
+
+        return Tensor._from_op(a.data * b.data, (a, b), backward)
+
+    def __truediv__(self, other):
+        a, b = _operands("div", self, other)
+        y = np.true_divide(a.data, b.data, dtype=float_type(a.data))
+
+        def backward(grad):
+            grad_a = grad / b.data
+            return _reduce(grad_a, a), _reduce(-grad_a * y, b)
+
+        return Tensor._from_op(y, (a, b), backward)
+
+    def __pow__(self, other):
+        a, b = _operands("pow", self, other)
+        y = a.data**b.data
+
+        def backward(grad):
+            grad_a = grad * b.data * a.data ** (b.data - 1)
+            grad_b = grad * y * np.log(a.data) if b.requires_grad else grad
+            return _reduce(grad_a, a), _reduce(grad_b, b)
+
+        return Tensor._from_op(y, (a, b), backward)
+
+    def __neg__(self):
+        def backward(grad):
+            return (-grad,)
+
+        return Tensor._from_op(-self.data, (self,), backward)
+
+    __radd__ = __add__
+    __rmul__ = __mul__
+
+    def __rsub__(self, other):
+        return -self + other
+
+    def __rtruediv__(self, other):
+        a, b = _operands("div", self, other)
+        return b / a
+
+    def __rpow__(self, other):
+        a, b = _operands("pow", self, other)
+        return b**a
+
+    def exp(self):
+        """Elementwise eˣ."""
+        y = np.exp(self.data, dtype=float_type(self.data))
+
+        def backward(grad):
+            return (grad * y,)
+
+        return Tensor._from_op(y, (self,), backward)
+
+    def log(self):
+        """Elementwise natural logarithm."""
+        x = self.data
+
+        def backward(grad):
+            return (grad / x,)
+
+        return Tensor._from_op(np.log(x, dtype=float_type(x)), (self,), backward)
+
+    def to(self, dtype):
+        """The same numbers as another type; the gradient comes back in this one."""
+        own = self.data.dtype
+
+        def backward(grad):
+            return (grad.astype(own),)
+
+        return Tensor._from_op(as_array(self.data.astype(dtype)), (self,), backward)
+
+    # ---- matrices ----------------------------------------------------------------------------------------------------
+
+    def __matmul__(self, other):
+        """Matrix product. Two matrices go to the threaded product, all other shapes to NumPy's `matmul`."""
+        a, b = _operands("matmul", self, other)
+        if a.ndim == 0 or b.ndim == 0 or a.shape[-1] != b.shape[-2 if b.ndim > 1 else 0]:
+            raise ValueError(
+                f"matmul: {a.shape} @ {b.shape}; the last size of the left must equal the last but one of the right"
+            )
+        if not (a.ndim == b.ndim == 2 and a.dtype.kind == "f"):
+            return _matmul_nd(a, b)
+
+        def backward(grad):
+            grad_a = matmul_nt(grad, b.data) if a.requires_grad else None
+            grad_b = matmul_tn(a.data, grad) if b.requires_grad else None
+            return grad_a, grad_b
+
+        return Tensor._from_op(matmul(a.data, b.data), (a, b), backward)
+
+    def __rmatmul__(self, other):
+        a, b = _operands("matmul", self, other)
+        return b @ a
+
+    # ---- reductions: `dim` and `keepdim` as in PyTorch; NumPy's names, `axis` and `keepdims`, mean the same ----------
+
+    def sum(self, dim=None, keepdim=False, *, axis=None, keepdims=None):
+        """Sum over all elements, or over the dimension or dimensions `dim`."""
+        x, dim, keepdim = self.data, dim if axis is None else axis, keepdim if keepdims is None else keepdims
+
+        def backward(grad):
+            return (spread(grad, x, dim, keepdim).copy(),)
+
+        dtype = None if x.dtype.kind == "b" else x.dtype
+        return Tensor._from_op(x.sum(dim, keepdims=keepdim, dtype=dtype), (self,), backward)
+
+    def mean(self, dim=None, keepdim=False, *, axis=None, keepdims=None):
+        """Mean over all elements, or over the dimension or dimensions `dim`."""
+        x, dim, keepdim = self.data, dim if axis is None else axis, keepdim if keepdims is None else keepdims
+        y = x.mean(dim, keepdims=keepdim, dtype=float_type(x))
+
+        def backward(grad):
+            return (spread(grad, x, dim, keepdim) * x.dtype.type(y.size / x.size),)
+
+        return Tensor._from_op(y, (self,), backward)
+
+    def max(self, dim=None, keepdim=False, *, axis=None, keepdims=None):
+        """The largest element, or the largest along `dim`; where several are largest, they share the gradient equally."""
+        x, dim, keepdim = self.data, dim if axis is None else axis, keepdim if keepdims is None else keepdims
+        y = x.max(dim, keepdims=keepdim)
+
+        def backward(grad):
+            largest = x == spread(y, x, dim, keepdim)
+            share = largest / largest.sum(dim, keepdims=True, dtype=x.dtype)
+            return ((spread(grad, x, dim, keepdim) * share).astype(x.dtype, copy=False),)
+
+        return Tensor._from_op(y, (self,), backward)
+
+    # ---- shapes ------------------------------------------------------------------------------------------------------
+
+    def reshape(self, *shape):
+        """The same elements in another shape; one size may be −1."""
+        old = self.data.shape
+
+        def backward(grad):
+            return (grad.reshape(old),)
+
+        return Tensor._from_op(self.data.reshape(*shape), (self,), backward)
+
+    def permute(self, *dims):
+        """Reorder the dimensions: the result's dimension i is dimension dims[i] of self."""
+        dims = dims[0] if len(dims) == 1 and isinstance(dims[0], tuple | list) else dims
+        back = np.argsort([d % self.ndim for d in dims])
+
+        def backward(grad):
+            return (grad.transpose(back),)
+
+        return Tensor._from_op(self.data.transpose(dims), (self,), backward)
+
+    def transpose(self, *dims):
+        """Swap two dimensions (PyTorch's meaning); with none, or all of them, permute as NumPy does."""
+        if len(dims) != 2:
+            return self.permute(*dims) if dims else self.T
+        order = list(range(self.ndim))
+        order[dims[0]], order[dims[1]] = order[dims[1]], order[dims[0]]
+        return self.permute(*order)
+
+    def __getitem__(self, index):
+        """NumPy's indexing: slices, integers, masks, integer arrays; an element taken twice collects both gradients."""
+        index = tuple(_as_index(i) for i in index) if isinstance(index, tuple) else _as_index(index)
+        x = self.data
+
+        def backward(grad):
+            grad_x = np.zeros_like(x)
+            np.add.at(grad_x, index, grad)
+            return (grad_x,)
+
+        return Tensor._from_op(x[index], (self,), backward)
+
+
+def cat(tensors, dim=0):
+    """Join tensors along an existing dimension."""
+    tensors = tuple(t if isinstance(t, Tensor) else Tensor(t) for t in tensors)
+    if len({t.dtype for t in tensors}) != 1:
+        raise TypeError(f"cat: got types {[str(t.dtype) for t in tensors]}; convert them to one with .to(dtype)")
+    ends = np.cumsum([t.shape[dim] for t in tensors])
+
+    def backward(grad):
+        return tuple(np.split(grad, ends[:-1], axis=dim))
+
+    return Tensor._from_op(np.concatenate([t.data for t in tensors], axis=dim), tensors, backward)
+
+
+concatenate = cat  # NumPy's name; PyTorch has both
+
+
+# ---- helpers -----------------------------------------------------------------------------------------------------------
+
+
+def _as_index(index):
+    return index.data if isinstance(index, Tensor) else index
+
+
+def _operands(op, a, other):
+    """The two sides of an operator as tensors of one type (see Tensor)."""
+    if isinstance(other, Tensor):
+        if a.data.dtype == other.data.dtype:
+            return a, other
+        return _one_type(op, a, other)
+    array = np.asarray(other)
+    if array.dtype.kind not in "iufb":
+        raise TypeError(f"{op}: a tensor and {type(other).__name__} do not mix; convert it to numbers first")
+    if a.data.dtype.kind == "f" or array.dtype.kind in "iub":
+        return a, Tensor(array.astype(a.data.dtype, copy=False))
+    return a.to(np.float32), Tensor(array.astype(np.float32))  # integers beside a float
+
+
+def _one_type(op, a, b):
+    kinds = a.dtype.kind == "f", b.dtype.kind == "f"
+    if kinds == (True, False) or (all(kinds) and b.ndim == 0 < a.ndim):
+        return a, b.to(a.dtype)
+    if kinds == (False, True) or (all(kinds) and a.ndim == 0 < b.ndim):
+        return a.to(b.dtype), b
+    if any(kinds):
+        raise TypeError(f"{op}: {a.dtype} and {b.dtype} do not mix; convert one with .to(dtype)")
+    dtype = np.result_type(a.dtype, b.dtype)
+    return a.to(dtype), b.to(dtype)
+
+
+def _reduce(grad, operand):
+    return reduce_to(grad, operand.data.shape) if operand.requires_grad else None
+
+
+def _matmul_nd(a, b):
+    """np.matmul for vectors and stacks of matrices. A vector is a matrix of one row, or of one column."""
+
+    def backward(grad):
+        left = a.data if a.ndim > 1 else a.data[None]
+        right = b.data if b.ndim > 1 else b.data[:, None]
+        grad = grad.reshape(np.broadcast_shapes(left.shape[:-2], right.shape[:-2]) + (left.shape[-2], right.shape[-1]))
+        grad_left, grad_right = grad @ right.swapaxes(-1, -2), left.swapaxes(-1, -2) @ grad
+        return reduce_to(grad_left, left.shape).reshape(a.shape), reduce_to(grad_right, right.shape).reshape(b.shape)
+
+    return Tensor._from_op(np.matmul(a.data, b.data), (a, b), backward)

@@ -1,0 +1,150 @@
+"""Every operation in `functional.__all__` passes the gradient check, in every mode it has; none can be left out.
+
+The inputs make no gradient vanish by accident: at least five examples, random γ and β, a random cotangent (gradcheck
+draws it), inputs away from the kinks of relu and max pooling.
+"""
+
+import numpy as np
+import pytest
+
+from minidl import functional as F
+from minidl.gradcheck import gradcheck
+
+
+def cases_of_linear(rng):
+    yield F.linear, [normal(rng, 6, 4), normal(rng, 4, 3), normal(rng, 3)]
+    yield F.linear, [normal(rng, 5, 4), normal(rng, 4, 3)]
+    yield F.linear, [normal(rng, 2, 3, 4), normal(rng, 4, 3), normal(rng, 3)]
+
+
+def cases_of_conv2d(rng):
+    x, weight, bias = normal(rng, 5, 6, 5, 2), normal(rng, 3, 2, 2, 3), normal(rng, 3)
+    for options in ({}, {"padding": 1}, {"stride": 2, "padding": (2, 1)}, {"stride": (3, 1)}):
+        yield with_options(F.conv2d, **options), [x, weight, bias]
+        yield with_options(F.conv2d, **options), [x, weight]
+    yield F.conv2d, [x, normal(rng, 1, 1, 2, 3), bias]
+
+
+def cases_of_max_pool2d(rng):
+    x = distinct(rng, 5, 6, 7, 2)
+    for options in ({"kernel_size": 2}, {"kernel_size": 3, "stride": 2}, {"kernel_size": (2, 3), "stride": (3, 1)}):
+        yield with_options(F.max_pool2d, **options), [x]
+
+
+def cases_of_avg_pool2d(rng):
+    x = normal(rng, 5, 6, 7, 2)
+    for options in ({"kernel_size": 2}, {"kernel_size": 3, "stride": 2}, {"kernel_size": (2, 3), "stride": (3, 1)}):
+        yield with_options(F.avg_pool2d, **options), [x]
+
+
+def cases_of_global_avg_pool2d(rng):
+    yield F.global_avg_pool2d, [normal(rng, 5, 3, 4, 2)]
+
+
+def cases_of_batch_norm(rng):
+    for shape in [(5, 3), (60, 4), (2, 3, 4, 3), (1, 2, 3, 3)]:
+        channels = shape[-1]
+        x, weight, bias = 2 * normal(rng, *shape) + 1, normal(rng, channels), normal(rng, channels)
+        mean, var = normal(rng, channels), rng.uniform(0.5, 2, channels)
+
+        def training(x, weight=None, bias=None):
+            return F.batch_norm(x, None, None, weight, bias, training=True)
+
+        def training_tracked(x, weight, bias, mean=mean, var=var):
+            return F.batch_norm(x, mean.copy(), var.copy(), weight, bias, training=True)
+
+        def evaluation(x, weight=None, bias=None, mean=mean, var=var):
+            return F.batch_norm(x, mean, var, weight, bias)
+
+        yield training_tracked, [x, weight, bias]
+        for f in (training, evaluation):
+            yield f, [x, weight, bias]
+            yield f, [x, weight]
+            yield f, [x]
+        yield lambda x, bias, f=training: f(x, None, bias), [x, bias]
+
+
+def cases_of_layer_norm(rng):
+    for shape in [(6, 5), (2, 3, 7)]:
+        yield F.layer_norm, [2 * normal(rng, *shape) + 1, normal(rng, shape[-1]), normal(rng, shape[-1])]
+
+
+def cases_of_cross_entropy(rng):
+    labels = rng.integers(0, 4, 6)
+    for smoothing in (0.0, 0.1, 1.0):
+        yield lambda x, s=smoothing: F.cross_entropy(x, labels, label_smoothing=s), [3 * normal(rng, 6, 4)]
+
+
+def cases_of_mse_loss(rng):
+    yield F.mse_loss, [normal(rng, 6, 4), normal(rng, 6, 4)]
+
+
+def cases_of_dropout(rng):
+    for p in (0.3, 0.8):
+        yield lambda x, p=p: F.dropout(x, p, True, generator=np.random.default_rng(0)), [normal(rng, 20, 5)]
+    yield lambda x: 1 * F.dropout(x, 0.5, False), [normal(rng, 20, 5)]
+
+
+def cases_of_relu(rng):
+    yield F.relu, [away_from_zero(rng, 6, 7)]
+
+
+def cases_of_sigmoid(rng):
+    yield F.sigmoid, [2 * normal(rng, 6, 7)]
+
+
+def cases_of_tanh(rng):
+    yield F.tanh, [2 * normal(rng, 6, 7)]
+
+
+def cases_of_gelu(rng):
+    yield F.gelu, [2 * normal(rng, 6, 7)]
+
+
+def cases_of_softmax(rng):
+    yield F.softmax, [2 * normal(rng, 6, 5)]
+    yield F.softmax, [2 * normal(rng, 2, 3, 5)]
+
+
+def cases_of_log_softmax(rng):
+    yield F.log_softmax, [2 * normal(rng, 6, 5)]
+    yield F.log_softmax, [2 * normal(rng, 2, 3, 5)]
+
+
+# --- inputs ----------------------------------------------------------------------------------------------------------
+
+
+def normal(rng, *shape):
+    return rng.standard_normal(shape)
+
+
+def away_from_zero(rng, *shape):
+    return rng.choice([-1, 1], shape) * rng.uniform(0.1, 2, shape)
+
+
+def distinct(rng, *shape):
+    """No two elements are nearer than 0.01, so a small step changes no maximum."""
+    return 0.01 * rng.permutation(np.prod(shape)).reshape(shape)
+
+
+def with_options(op, **options):
+    return lambda *tensors: op(*tensors, **options)
+
+
+def cases_of(name):
+    builder = globals().get(f"cases_of_{name}")
+    assert builder, f"functional.{name} has no gradient check: write cases_of_{name} in this file"
+    return list(builder(np.random.default_rng(0)))
+
+
+@pytest.mark.parametrize("name", F.__all__)
+def test_gradient(name):
+    cases = cases_of(name)
+    assert cases
+    for f, arrays in cases:
+        gradcheck(f, *arrays, generator=np.random.default_rng(1))
+
+
+def test_every_check_belongs_to_an_operation():
+    checked = {name.removeprefix("cases_of_") for name in globals() if name.startswith("cases_of_")}
+    assert checked == set(F.__all__)
