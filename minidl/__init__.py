@@ -6,5 +6,15 @@ from minidl.autograd import is_grad_enabled, no_grad
 from minidl.random import default_generator, manual_seed
 from minidl.tensor import Tensor, cat, concatenate
 
-__all__ = ["Tensor", "__version__", "cat", "concatenate", "default_generator", "get_num_threads", "is_grad_enabled", "manual_seed",
-           "no_grad", "set_num_threads"]  # fmt: skip
+__all__ = [
+    "Tensor",
+    "__version__",
+    "cat",
+    "concatenate",
+    "default_generator",
+    "get_num_threads",
+    "is_grad_enabled",
+    "manual_seed",
+    "no_grad",
+    "set_num_threads",
+]

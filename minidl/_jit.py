@@ -22,8 +22,17 @@ from numba.core import event
 from numba.extending import overload
 from threadpoolctl import ThreadpoolController
 
-__all__ = ["CHUNK", "by_precision", "device", "get_num_threads", "kernel", "n_chunks", "on_compile", "prange",
-           "set_num_threads"]
+__all__ = [
+    "CHUNK",
+    "by_precision",
+    "device",
+    "get_num_threads",
+    "kernel",
+    "n_chunks",
+    "on_compile",
+    "prange",
+    "set_num_threads",
+]
 
 CHUNK = 8192  # elements in a chunk of elementwise work: 32 KiB of float32
 

@@ -102,7 +102,9 @@ class Node:
             return np.ones_like(self.data)
         grad = np.asarray(grad.data if isinstance(grad, Node) else grad, dtype=self.data.dtype)
         if grad.shape != self.data.shape:
-            raise ValueError(f"backward: grad is {grad.shape} but the tensor is {self.data.shape}; the two must be the same")
+            raise ValueError(
+                f"backward: grad is {grad.shape} but the tensor is {self.data.shape}; the two must be the same"
+            )
         return grad
 
     def _accumulate(self, grad, own):

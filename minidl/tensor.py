@@ -42,7 +42,9 @@ class Tensor(Node):
     def numpy(self):
         """The data as an array (not a copy); tensors that need a gradient must be detached first."""
         if self.requires_grad:
-            raise RuntimeError("numpy: the tensor needs a gradient; take .detach().numpy(), or .data to work on the array")
+            raise RuntimeError(
+                "numpy: the tensor needs a gradient; take .detach().numpy(), or .data to work on the array"
+            )
         return self.data
 
     def item(self):
@@ -334,7 +336,7 @@ def _matmul_nd(a, b):
     def backward(grad):
         left = a.data if a.ndim > 1 else a.data[None]
         right = b.data if b.ndim > 1 else b.data[:, None]
-        grad = grad.reshape(np.broadcast_shapes(left.shape[:-2], right.shape[:-2]) + (left.shape[-2], right.shape[-1]))
+        grad = grad.reshape((*np.broadcast_shapes(left.shape[:-2], right.shape[:-2]), left.shape[-2], right.shape[-1]))
         grad_left, grad_right = grad @ right.swapaxes(-1, -2), left.swapaxes(-1, -2) @ grad
         return reduce_to(grad_left, left.shape).reshape(a.shape), reduce_to(grad_right, right.shape).reshape(b.shape)
 

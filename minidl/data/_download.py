@@ -9,6 +9,8 @@ import warnings
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from minidl._progress import progress
+
 _CONNECT_TIMEOUT = 4.0  # seconds for one address of a server
 _READ_TIMEOUT = 12.0  # seconds without a single byte
 _PATIENCE = 12.0  # seconds that a file may take beyond what its size explains ...
@@ -38,21 +40,12 @@ def fetch_all(
 ) -> Iterator[tuple[RemoteFile, bytes]]:
     """Yield each file with its verified content as it arrives; a mirror that fails once is not asked again.
 
-    Raises `DownloadError` when the last mirror has failed. Progress goes to stderr, if that is a terminal.
+    Raises `DownloadError` when the last mirror has failed. Progress goes to stderr.
     """
     _import_libraries()
-    from tqdm.auto import tqdm
-
     mirrors, reasons, done = list(mirrors), [], 0
-    bar = tqdm(
-        total=sum(file.size for file in files),
-        desc=title,
-        unit="B",
-        unit_scale=True,
-        leave=False,
-        delay=0.3,  # no flicker where there is no network
-        disable=True if quiet else None,  # None: tqdm asks whether stderr is a terminal
-    )
+    total = sum(file.size for file in files)
+    bar = progress(desc=title, total=total, unit="B", unit_scale=True, quiet=quiet, delay=0.3)  # no flicker if offline
     with bar:
         for file in files:
             while mirrors:
@@ -72,7 +65,7 @@ def _import_libraries() -> None:
     """Import what a download needs, without the remarks that these libraries make on each other's versions."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for name in ("requests", "pooch", "tqdm.auto"):
+        for name in ("requests", "pooch"):
             importlib.import_module(name)
 
 
@@ -141,7 +134,7 @@ def _receive(url: str, inbox: _Inbox) -> None:
 def _reason(error: Exception) -> str:
     from requests import exceptions
 
-    if isinstance(error, exceptions.HTTPError):
+    if isinstance(error, exceptions.HTTPError) and error.response is not None:
         return f"HTTP status {error.response.status_code}"
     if isinstance(error, exceptions.Timeout):
         return "no answer in time"

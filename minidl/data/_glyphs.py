@@ -6,6 +6,7 @@ hundredths of the digit's height. The pen curves smoothly from point to point; "
 """
 
 import functools
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -118,7 +119,7 @@ def read_glyph(path: str) -> Glyph:
     for stroke in strokes:
         corners = [start + i for i, point in enumerate(stroke) if point.endswith("!")]
         stops = [start, *corners, start + len(stroke) - 1]
-        runs += [np.arange(a, b + 1) for a, b in zip(stops, stops[1:], strict=False)]
+        runs += [np.arange(a, b + 1) for a, b in itertools.pairwise(stops)]
         ends += [stops[0], stops[-1]]
         start += len(stroke)
     shares = _shares([_chords(controls[run])[-1] for run in runs])

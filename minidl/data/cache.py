@@ -1,8 +1,9 @@
 """Where downloaded and generated data is kept between runs."""
 
 import os
-import uuid
 from pathlib import Path
+
+from minidl._files import write_atomically
 
 
 def cache_dir() -> Path:
@@ -21,17 +22,10 @@ def cache_dir() -> Path:
 def store(path: Path, data: bytes) -> bool:
     """Write `data` to `path` whole or not at all; returns whether it worked.
 
-    A cache is a convenience: a full or read-only disk is no error. The data goes to a file of its own first and is
-    then renamed, so that neither Ctrl-C nor a second process can leave half a file under the final name.
+    A cache is a convenience: a full or read-only disk is no error.
     """
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            part.write_bytes(data)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        write_atomically(path, data)
     except OSError:
         return False
     return True

@@ -25,7 +25,9 @@ class DataLoader:
         if not isinstance(batch_size, int) or batch_size < 1:
             raise ValueError(f"DataLoader: batch_size is {batch_size}; it must be a whole number of at least 1")
         if drop_last and batch_size > lengths[0]:
-            raise ValueError(f"DataLoader: no batch of {batch_size} fits into {lengths[0]} examples; drop_last leaves none")
+            raise ValueError(
+                f"DataLoader: no batch of {batch_size} fits into {lengths[0]} examples; drop_last leaves none"
+            )
         self.arrays = tuple(np.asarray(a) for a in arrays)
         self.batch_size, self.shuffle, self.drop_last, self.generator = batch_size, shuffle, drop_last, generator
 

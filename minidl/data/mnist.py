@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from minidl.data._digits import Digits, Split
 from minidl.data._download import DownloadError, RemoteFile, fetch_all
 from minidl.data.cache import cache_dir, store
 from minidl.data.idx import DataError, parse_idx, read_idx
+from minidl.data.strokes import strokes
 
 _MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
 
@@ -74,9 +76,6 @@ def mnist(folder: str | os.PathLike | None = None, *, download: bool = True, qui
         print(f"minidl: could not download MNIST ({error}); using the built-in strokes digits instead", file=sys.stderr)
     else:
         return _assemble({name: parse_idx(io.BytesIO(data), name) for name, data in contents.items()}, "mnist")
-
-    from minidl.data.strokes import strokes  # here, because most users never need it
-
     return strokes()
 
 
@@ -84,7 +83,7 @@ def _originals(download: bool, quiet: bool) -> dict[str, bytes]:
     """Contents of the four files by name, from the cache and, where that fails, from a mirror."""
     cache = cache_dir() / "mnist"
     contents = {file.name: _cached(cache, file) for file in _FILES}
-    missing = [file for file in _FILES if contents[file.name] is None]
+    missing = [file for file in _FILES if not contents[file.name]]
     if not missing:
         return contents
     if not download:
@@ -98,14 +97,14 @@ def _originals(download: bool, quiet: bool) -> dict[str, bytes]:
     return contents
 
 
-def _cached(cache: Path, file: RemoteFile) -> bytes | None:
-    """The file's content, or None if it is not there, not readable or damaged."""
+def _cached(cache: Path, file: RemoteFile) -> bytes:
+    """The file's content, or nothing if it is not there, not readable or damaged."""
     path = cache / file.name
     try:
         data = path.read_bytes() if path.stat().st_size == file.size else b""
     except OSError:
-        return None
-    return data if file.matches(data) else None
+        return b""
+    return data if file.matches(data) else b""
 
 
 def _from_folder(folder: Path) -> Digits:
@@ -118,20 +117,20 @@ def _from_folder(folder: Path) -> Digits:
         ) from error
 
     names = [file.name.removesuffix(".gz") for file in _FILES]
-    found = [_spelling(name, present) for name in names]
-    missing = [name for name, path in zip(names, found, strict=True) if path is None]
+    found = {name: _spelling(name, present) for name in names}
+    missing = [name for name in names if not found[name]]
     if missing:
         raise DataError(
             f"mnist: the folder {folder} lacks {', '.join(missing)}; put the four IDX files there, plain or as .gz"
         )
-    arrays = {path: read_idx(path) for path in (folder / name for name in found)}
+    arrays = {path: read_idx(path) for path in (folder / found[name] for name in names)}
     return _assemble(arrays, "mnist" if _is_mnist(list(arrays.values())) else _folder_name(folder))
 
 
-def _spelling(name: str, present: set[str]) -> str | None:
-    """How `name` is spelt in the folder: plain or gzipped, with a dash or a dot before `idx`."""
+def _spelling(name: str, present: set[str]) -> str:
+    """How `name` is spelt in the folder: plain or gzipped, with a dash or a dot before `idx`; empty if it is absent."""
     spellings = (name, name.replace("-idx", ".idx"))
-    return next((s + suffix for suffix in ("", ".gz") for s in spellings if s + suffix in present), None)
+    return next((s + suffix for suffix in ("", ".gz") for s in spellings if s + suffix in present), "")
 
 
 def _folder_name(folder: Path) -> str:
@@ -146,7 +145,7 @@ def _is_mnist(arrays: Sequence[np.ndarray]) -> bool:
     return all(hashlib.sha256(array).hexdigest() == sha256 for array, sha256 in pairs)
 
 
-def _assemble(arrays: Mapping[object, np.ndarray], source: str) -> Digits:
+def _assemble(arrays: Mapping[Any, np.ndarray], source: str) -> Digits:
     """The dataset in four arrays, given by the names of their files and in the order of `_FILES`."""
     files = list(arrays.items())
     train, test = _split(*files[0], *files[1]), _split(*files[2], *files[3])

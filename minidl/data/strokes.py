@@ -5,18 +5,17 @@ and presses its pen in its own way. Like MNIST's, an image is 28×28 bytes, 0 fo
 that fills a box of 20×20 and has its centre of mass in the middle. `datasets/README.md` says how hard they are to read.
 """
 
+import io
 import os
-import tempfile
-import zipfile
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from minidl._jit import kernel, prange
+from minidl._progress import progress
 from minidl.data._digits import Digits, Split
 from minidl.data._glyphs import CONTROLS, POINTS, glyphs
-from minidl.data.cache import cache_dir
+from minidl.data.cache import cache_dir, store
 
 __all__ = ["strokes"]
 
@@ -31,7 +30,7 @@ BLOCK = 5_000  # images drawn together, from a random stream of their own
 TREMBLE = 0.035  # of the points that the pen should pass
 TREMBLE_ENDS = 0.05  # of those where it touches down and lifts
 CARE = 0.3  # of the logarithm of a hand's own tremble, in shares of the above
-WAVES, WAVE, BEND = 3, 3.0, 0.076  # a smooth distortion: how many sine waves, radians per height, push
+WAVES, WAVE, BEND = 3, 3.0, 0.08  # a smooth distortion: how many sine waves, radians per height, push
 STRETCH = 0.18  # of the logarithm of the width
 LEAN, SLANT = 0.17, 0.25  # sideways per height: mean, deviation
 TURN = 0.12  # radians
@@ -40,39 +39,39 @@ PRESSURE = (0, 0.25)  # how far the pen's width varies along the path, as a shar
 SOFTNESS = (1.0, 1.8)  # pixels from full ink to none, at the border of the line
 
 
-def strokes(
-    train: int = 60_000, test: int = 10_000, seed: int = 0, cache: str | os.PathLike | None = None
-) -> Digits:
+def strokes(train: int = 60_000, test: int = 10_000, seed: int = 0, cache: str | os.PathLike | None = None) -> Digits:
     """Training and test digits drawn by minidl itself, in MNIST's format and about as hard.
 
     The same `seed` gives the same bits, on any number of threads; other seeds give other hands. The splits come from
     independent random streams, and in each the ten digits are shuffled and as frequent as one another. They are kept in
-    the folder `cache` (default: `minidl.data.cache.cache_dir()`) for the next time; if the folder does not
-    serve, or the file in it is damaged, they are drawn anew.
+    the folder `cache` (default: `cache_dir()`) for the next time; if the folder does not serve, or the file in it is
+    damaged, they are drawn anew.
 
-    Returns   Digits with train and test: images uint8 (train, 28, 28) and (test, 28, 28), labels int64, source "strokes"
-    Raises    ValueError if `train` or `test` is not a whole number ≥ 1, or `seed` not one ≥ 0
+    Returns `Digits`, whose `source` is "strokes"
+    Shapes  images uint8 (train, 28, 28) and (test, 28, 28), 0 … 255; labels int64 (train,) and (test,)
+    Errors  ValueError if `train` or `test` is not a whole number of at least 1, or `seed` not one of at least 0
     """
     for name, value, least in (("train", train, 1), ("test", test, 1), ("seed", seed, 0)):
         if not isinstance(value, int | np.integer) or value < least:
-            raise ValueError(f"strokes: {name} is {value!r}; it must be a whole number, {least} or more")
-    file = Path(cache_dir() if cache is None else cache) / f"strokes-v{VERSION}-{train}-{test}-{seed}.npz"
+            raise ValueError(f"strokes: {name} is {value!r}; it must be a whole number of at least {least}")
+    folder = cache_dir() if cache is None else Path(cache).expanduser()
+    file = folder / f"strokes-v{VERSION}-{train}-{test}-{seed}.npz"
     digits = _load(file, train, test)
     if digits is None:
-        with tqdm(total=train + test, desc="drawing strokes", unit=" images", disable=None) as progress:
-            digits = Digits(*(_split(n, (seed, i), progress) for i, n in enumerate((train, test))), "strokes")
+        with progress(desc="drawing digits", total=train + test, unit="digit", delay=1) as bar:
+            digits = Digits(_split(train, (seed, 0), bar), _split(test, (seed, 1), bar), "strokes")
         _save(file, digits)
     return digits
 
 
-def _split(n, stream, progress):
+def _split(n, stream, bar):
     images, labels = np.zeros((n, SIDE, SIDE), np.uint8), np.empty(n, np.int64)
     for start in range(0, n, BLOCK):
         stop = min(start + BLOCK, n)
         rng = np.random.default_rng((*stream, start))
         labels[start:stop] = rng.permutation(np.arange(stop - start) % 10)
         _draw(images[start:stop], labels[start:stop], rng)
-        progress.update(stop - start)
+        bar.update(stop - start)
     return Split(images, labels)
 
 
@@ -104,7 +103,7 @@ def _write(labels, rng):
 
 
 def _tremble(n, rng):
-    """Offsets (n, CONTROLS, 2) of unit variance; neighbours go alike, or else round digits would look chipped."""
+    """Offsets (n, CONTROLS, 2) of about unit variance; neighbours go alike, or else round digits would look chipped."""
     free = _normal(rng, n, CONTROLS + 2, 2)
     smooth = (free[:, :-2] + 2 * free[:, 1:-1] + free[:, 2:]) / np.sqrt(6)
     return smooth * np.exp(CARE * _normal(rng, n, 1, 1))
@@ -152,7 +151,7 @@ def _centre(path, pen_down, pen):
     return path + (SIDE / 2 - centre)[:, None]
 
 
-@kernel
+@kernel(cost=50)
 def _ink(images, path, pen_down, pen, softness):
     """Draw each path into its image: a pixel is as dark as its distance to the line says.
 
@@ -161,7 +160,9 @@ def _ink(images, path, pen_down, pen, softness):
     for n in prange(images.shape[0]):
         image, xy, radius, soft = images[n], path[n], pen[n], softness[n]
         height, width = image.shape
-        for i in np.flatnonzero(pen_down[n]):
+        for i in range(pen_down.shape[1]):
+            if not pen_down[n, i]:
+                continue
             ax, ay = xy[i, 0], xy[i, 1]
             dx, dy = xy[i + 1, 0] - ax, xy[i + 1, 1] - ay
             length2 = dx * dx + dy * dy + 1e-12  # a corner is two points in one place
@@ -181,9 +182,9 @@ def _ink(images, path, pen_down, pen, softness):
 def _load(file, train, test):
     """The digits in `file`, or None if it is missing, damaged or something else."""
     try:
-        with np.load(file, allow_pickle=False) as data:
+        with open(file, "rb") as opened, np.load(opened, allow_pickle=False) as data:
             digits = Digits(*(Split(data[f"{s}_images"], data[f"{s}_labels"]) for s in ("train", "test")), "strokes")
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except Exception:  # a damaged zip file has many ways to fail
         return None
     for split, n in zip(digits, (train, test), strict=True):
         if split.images.shape != (n, SIDE, SIDE) or split.labels.shape != (n,):
@@ -194,15 +195,9 @@ def _load(file, train, test):
 
 
 def _save(file, digits):
-    """Write the digits to `file`, whole or not at all. A folder that cannot be written to only means no cache."""
-    temporary = None
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=file.parent, prefix=file.stem, delete=False) as temporary:
-            arrays = {"train_images": digits.train.images, "train_labels": digits.train.labels}
-            arrays |= {"test_images": digits.test.images, "test_labels": digits.test.labels}
-            np.savez(temporary, **arrays)
-        os.replace(temporary.name, file)
-    except OSError:
-        if temporary is not None:
-            Path(temporary.name).unlink(missing_ok=True)
+    """Keep the digits in `file`; where that cannot be done, they are drawn anew next time."""
+    arrays = {"train_images": digits.train.images, "train_labels": digits.train.labels}
+    arrays |= {"test_images": digits.test.images, "test_labels": digits.test.labels}
+    content = io.BytesIO()
+    np.savez(content, **arrays)
+    store(file, content.getvalue())

@@ -77,7 +77,9 @@ def _fold_into(layer, norm, name):
     if not norm.track_running_stats:
         raise ValueError(f"fold_batch_norm: {name} has no running statistics, so it is not a fixed linear map")
     if layer.weight.shape[-1] != norm.features:
-        raise ValueError(f"fold_batch_norm: {name} has {norm.features} features, {layer.weight.shape[-1]} come before it")
+        raise ValueError(
+            f"fold_batch_norm: {name} has {norm.features} features, {layer.weight.shape[-1]} come before it"
+        )
     dtype = layer.weight.dtype
     scale = 1 / np.sqrt(norm.running_var.astype(np.float64) + norm.eps)
     shift = -norm.running_mean.astype(np.float64)

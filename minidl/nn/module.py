@@ -130,7 +130,9 @@ class Module:
         return self
 
     def to(self, dtype):
-        """Turn parameters and float buffers into another float type, in place. Returns self."""
+        """Turn parameters and float buffers into float32 or float64, in place. Returns self."""
+        if np.dtype(dtype) not in (np.float32, np.float64):
+            raise TypeError(f"{type(self).__name__}.to: got {np.dtype(dtype)}; a network is float32 or float64")
         for parameter in self.parameters():
             parameter.data, parameter.grad = parameter.data.astype(dtype), None
         for module in self.modules():
@@ -160,13 +162,16 @@ class Module:
         """Copy a state into this network. Unless everything fits, nothing is changed.
 
         strict    names that are missing or unexpected are an error too; returned otherwise
-        Errors    ValueError lists all names that are missing, unexpected, or of another shape
+        Errors    ValueError lists all names that are missing, unexpected, of another shape, or not real numbers
         """
         own = self._state()
         missing, unexpected = [n for n in own if n not in state], [n for n in state if n not in own]
-        shared = {n: np.asarray(state[n]) for n in own if n in state}
+        shared = {n: _as_array(state[n]) for n in own if n in state}
         misshaped = [f"{n}: {a.shape}, expected {own[n].shape}" for n, a in shared.items() if a.shape != own[n].shape]
-        report = {"misshaped": misshaped}
+        report = {
+            "misshaped": misshaped,
+            "not real numbers": [f"{n}: {a.dtype}" for n, a in shared.items() if a.dtype.kind not in "biuf"],
+        }
         if strict:
             report = {"missing": missing, "unexpected": unexpected} | report
         if any(report.values()):
@@ -257,6 +262,10 @@ class Identity(Module):
     def forward(self, x):
         """x itself."""
         return x
+
+
+def _as_array(value):
+    return value.data if isinstance(value, Tensor) else np.asarray(value)
 
 
 def _join(path, name):

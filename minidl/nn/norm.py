@@ -24,7 +24,9 @@ class BatchNorm(Module):
     def __init__(self, features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True):
         check_sizes("BatchNorm", features=features)
         if eps < 0 or not (momentum is None or 0 <= momentum <= 1):
-            raise ValueError(f"BatchNorm: eps is {eps} and momentum {momentum}; they must be ≥ 0 and in 0 … 1 (or None)")
+            raise ValueError(
+                f"BatchNorm: eps is {eps} and momentum {momentum}; they must be ≥ 0 and in 0 … 1 (or None)"
+            )
         self.features, self.eps, self.momentum = features, eps, momentum
         self.weight = Parameter(np.ones(features, np.float32)) if affine else None
         self.bias = Parameter(np.zeros(features, np.float32)) if affine else None

@@ -1,8 +1,12 @@
 """What every operation asks of its tensors, with errors that say what to change."""
 
+import operator
+
+import numpy as np
+
 from minidl.tensor import Tensor
 
-__all__ = ["check_tensors", "flatten", "pair"]
+__all__ = ["check_tensors", "flatten", "pair", "row"]
 
 
 def check_tensors(op, **tensors):
@@ -26,12 +30,20 @@ def check_tensors(op, **tensors):
 def flatten(op, x):
     """The numbers of a float tensor as one contiguous row: what an elementwise kernel takes."""
     check_tensors(op, x=x)
-    return x.data.reshape(-1)
+    return row(x.data)
+
+
+def row(array):
+    """An array's numbers as one contiguous row; a strided view would make Numba compile the kernel once more."""
+    return np.ascontiguousarray(array).reshape(-1)
 
 
 def pair(op, name, value, least):
-    """An int or a pair of ints, as a pair; none below `least`."""
-    values = (value, value) if not isinstance(value, tuple | list) else tuple(value)
-    if len(values) != 2 or any(not isinstance(v, int) or v < least for v in values):
+    """A whole number, or a pair of them, as a pair of ints; none below `least`."""
+    try:
+        height, width = map(operator.index, value if isinstance(value, tuple | list) else (value, value))
+    except (TypeError, ValueError):
+        height = width = least - 1
+    if min(height, width) < least:
         raise ValueError(f"{op}: {name} is {value}; it must be a whole number of at least {least}, or a pair of them")
-    return values
+    return height, width

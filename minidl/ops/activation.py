@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from minidl._jit import CHUNK, kernel, n_chunks, prange
-from minidl.ops._check import flatten
+from minidl.ops._check import flatten, row
 from minidl.ops._elementary import exp
 from minidl.ops._elementary import tanh as tanh_of
 from minidl.tensor import Tensor
@@ -30,7 +30,7 @@ def relu(x):
 
     def backward(grad_y):
         grad_x = np.empty_like(flat)
-        _relu_backward(grad_y.reshape(-1), flat, grad_x)
+        _relu_backward(row(grad_y), flat, grad_x)
         return (grad_x.reshape(x.shape),)
 
     return Tensor._from_op(y.reshape(x.shape), (x,), backward)
@@ -68,7 +68,7 @@ def sigmoid(x):
 
     def backward(grad_y):
         grad_x = np.empty_like(y)
-        _sigmoid_backward(grad_y.reshape(-1), y, grad_x)
+        _sigmoid_backward(row(grad_y), y, grad_x)
         return (grad_x.reshape(x.shape),)
 
     return Tensor._from_op(y.reshape(x.shape), (x,), backward)
@@ -106,7 +106,7 @@ def tanh(x):
 
     def backward(grad_y):
         grad_x = np.empty_like(y)
-        _tanh_backward(grad_y.reshape(-1), y, grad_x)
+        _tanh_backward(row(grad_y), y, grad_x)
         return (grad_x.reshape(x.shape),)
 
     return Tensor._from_op(y.reshape(x.shape), (x,), backward)
@@ -144,7 +144,7 @@ def gelu(x):
 
     def backward(grad_y):
         grad_x = np.empty_like(flat)
-        _gelu_backward(grad_y.reshape(-1), flat, grad_x)
+        _gelu_backward(row(grad_y), flat, grad_x)
         return (grad_x.reshape(x.shape),)
 
     return Tensor._from_op(y.reshape(x.shape), (x,), backward)

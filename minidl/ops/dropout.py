@@ -1,7 +1,5 @@
 """Dropout: silence a random part of the numbers while training."""
 
-import numpy as np
-
 from minidl.ops._check import check_tensors
 from minidl.random import default_generator
 from minidl.tensor import Tensor

@@ -99,7 +99,9 @@ def mse_loss(input, target):
         target = Tensor(np.asarray(target, getattr(input, "dtype", None)))
     check_tensors("mse_loss", input=input, target=target)
     if input.shape != target.shape or input.data.size == 0:
-        raise ValueError(f"mse_loss: input is {input.shape} but target is {target.shape}; they must be equal, not empty")
+        raise ValueError(
+            f"mse_loss: input is {input.shape} but target is {target.shape}; they must be equal, not empty"
+        )
     difference = input.data - target.data
 
     def backward(grad):
@@ -154,4 +156,4 @@ def _check_cross_entropy(logits, labels, label_smoothing):
         )
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing is {label_smoothing}; it must be from 0 to 1")
-    return np.ascontiguousarray(labels.reshape(-1), np.int64)
+    return np.array(labels, np.int64).reshape(-1)  # a copy: the backward needs them as they are now

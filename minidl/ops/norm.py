@@ -34,7 +34,7 @@ def batch_norm(x, running_mean, running_var, weight=None, bias=None, training=Fa
     _check_batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps)
     features = x.shape[-1]
     rows = np.ascontiguousarray(x.data.reshape(-1, features))
-    gamma = np.ones(features, rows.dtype) if weight is None else weight.data
+    gamma = np.ones(features, rows.dtype) if weight is None else np.ascontiguousarray(weight.data)
     beta = np.zeros(features, rows.dtype) if bias is None else bias.data
     if training:
         mean, var = _batch_statistics(rows)

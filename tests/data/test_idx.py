@@ -41,7 +41,8 @@ def write(tmp_path):
 @pytest.mark.parametrize("name", ["images", "images.gz"])
 def test_the_content_tells_whether_it_is_gzipped(write, packed, name):
     read = read_idx(write(packed, name))
-    assert read.dtype == np.uint8 and np.array_equal(read, IMAGES)
+    assert read.dtype == np.uint8
+    assert np.array_equal(read, IMAGES)
     read[0] = 1  # writable, and its own memory
 
 
@@ -101,7 +102,7 @@ def flipped(data, i):
 
 
 @pytest.mark.parametrize(
-    "content, message",
+    ("content", "message"),
     [
         (ZIPPED[:-1], "gzip data stops"),
         (ZIPPED[:20], "gzip data stops"),
@@ -180,5 +181,6 @@ def test_random_damage_raises_nothing_but_data_errors(packed):
         except DataError:
             refused += 1
         else:  # values of a plain file carry no checksum, nor does the head of a gzip file
-            assert read.dtype == np.uint8 and read.size == IMAGES.size
+            assert read.dtype == np.uint8
+            assert read.size == IMAGES.size
     assert refused > 500

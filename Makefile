@@ -1,0 +1,57 @@
+# minidl: `make demo` shows what it does, `make test` that it works. Both prepare everything they need in .venv first.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help demo test test-full lint clean
+
+help:
+	@echo "make demo       train the paper's network with and without batch norm, and draw Figure 1 (about two minutes)"
+	@echo "make test       run the tests (some minutes)"
+	@echo "make test-full  also run the tests that take long"
+	@echo "make lint       check style and types"
+	@echo "make clean      remove what these commands made (not the data in your cache folder)"
+
+demo: .venv/ready
+	$(BIN)/python -m minidl mnist
+
+test: .venv/ready-dev
+	$(BIN)/python -m pytest
+	@echo
+	@echo "Again with the JIT off: every kernel as the Python code that one reads, and how much of it the tests reach."
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-fail-under=95
+
+test-full: test
+	$(BIN)/python -m pytest -m full
+
+lint: .venv/ready-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# ---- preparing .venv --------------------------------------------------------------------------------------------------
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null || { \
+	  echo "minidl needs Python 3.10 to 3.14, and '$(PYTHON)' is: $$($(PYTHON) --version 2>&1)"; \
+	  echo "Install one from python.org or your package manager, and name it: make $(or $(MAKECMDGOALS),demo) PYTHON=python3.12"; \
+	  exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	  echo "'$(PYTHON)' comes without its venv module, which minidl uses to keep its packages apart from yours."; \
+	  echo "On Debian and Ubuntu: sudo apt install python3-venv. Elsewhere: a Python from python.org has it."; \
+	  exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/ready: pyproject.toml | .venv/bin/python
+	@echo "Installing minidl and what it needs into .venv (about 400 MB; once) ..."
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -e .
+	@touch $@
+
+.venv/ready-dev: pyproject.toml | .venv/bin/python
+	@echo "Installing minidl and the tools for its tests into .venv (once) ..."
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -e '.[dev]'
+	@touch $@ .venv/ready
+
+clean:
+	rm -rf .venv runs build dist *.egg-info .pytest_cache .hypothesis .ruff_cache .mypy_cache .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,38 @@
+"""Progress of long work, by tqdm: a live bar in a terminal or a notebook, a line now and then in a log file."""
+
+import sys
+import warnings
+
+__all__ = ["progress"]
+
+
+def progress(iterable=None, desc=None, total=None, unit="it", quiet=False, **options):
+    """A tqdm bar over `iterable`, or one to move by hand with `.update(n)`; on stderr, gone when it is done."""
+    if not _in_notebook() and not sys.stderr.isatty():
+        options = {"file": _Lines(sys.stderr), "mininterval": 10, "maxinterval": 10, "ncols": 88} | options
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # without ipywidgets tqdm warns, and then draws the bar as text
+        from tqdm.auto import tqdm
+
+        return tqdm(iterable, desc=desc, total=total, unit=unit, disable=quiet, **({"leave": False} | options))
+
+
+class _Lines:
+    """A file in which every update is a line of its own, where a terminal would overwrite the last one."""
+
+    def __init__(self, file):
+        self._file = file
+
+    def write(self, text):
+        text = text.strip("\r\n ")
+        if text:
+            self._file.write(text + "\n")
+
+    def flush(self):
+        self._file.flush()
+
+
+def _in_notebook():
+    ipython = sys.modules.get("IPython")
+    shell = ipython and ipython.get_ipython()
+    return type(shell).__name__ == "ZMQInteractiveShell"

@@ -1,0 +1,33 @@
+"""The command line: `minidl mnist` and `minidl predict`, or `python -m minidl …`."""
+
+import argparse
+import sys
+
+import minidl
+
+__all__ = ["main"]
+
+
+def main(argv=None):
+    """Run one command; returns the exit status."""
+    argv = sys.argv[1:] if argv is None else argv
+    parser = argparse.ArgumentParser(
+        prog="minidl", description="Deep learning from scratch, and the batch normalization paper on your own machine."
+    )
+    parser.add_argument("--version", action="version", version=f"minidl {minidl.__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    from minidl.jobs import mnist, predict
+
+    for job in (mnist, predict):
+        command = commands.add_parser(job.__name__.rsplit(".")[-1], help=job.HELP, description=job.HELP)
+        job.add_arguments(command)
+        command.set_defaults(run=job.run)
+    args = parser.parse_args(argv)
+    try:
+        return args.run(args)
+    except (ValueError, OSError, FloatingPointError) as error:
+        print(f"minidl {args.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nstopped", file=sys.stderr)
+        return 130

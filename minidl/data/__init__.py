@@ -1,0 +1,9 @@
+"""Data: MNIST, digits that minidl draws itself, the IDX file format, and batches."""
+
+from minidl.data.cache import cache_dir
+from minidl.data.idx import DataError, read_idx
+from minidl.data.loader import DataLoader
+from minidl.data.mnist import mnist
+from minidl.data.strokes import strokes
+
+__all__ = ["DataError", "DataLoader", "cache_dir", "mnist", "read_idx", "strokes"]

@@ -1,0 +1,102 @@
+"""The networks that minidl is measured by: the paper's own, and two convolutional ones."""
+
+from itertools import pairwise
+
+import numpy as np
+
+from minidl import nn
+
+__all__ = ["cifar_conv", "mnist_conv", "paper_mlp"]
+
+
+def paper_mlp(norm="batch", init_std=0.1, sizes=(784, 100, 100, 100, 10), generator=None):
+    """The network of the paper's Figure 1: sigmoid layers of 100 units, batch norm before each sigmoid or nowhere.
+
+    norm        "batch" or "none". A batch norm makes the bias before it redundant (§3.2), so it comes without one
+    init_std    weights are normal with this standard deviation, biases 0; equal generators give equal weights
+                whatever the norm
+    Shape       (N, 784) → (N, 10)
+    Source      Ioffe and Szegedy 2015, §4.1
+    """
+    _check_norm(norm)
+    layers = []
+    for n_in, n_out in pairwise(sizes[:-1]):
+        layers.append(nn.Linear(n_in, n_out, bias=norm == "none"))
+        layers += [nn.BatchNorm(n_out)] if norm == "batch" else []
+        layers.append(nn.Sigmoid())
+    layers.append(nn.Linear(sizes[-2], sizes[-1]))
+    model = nn.Sequential(*layers)
+    return _initialise(model, lambda weight: nn.init.normal_(weight, 0, init_std, generator))
+
+
+def mnist_conv(norm="batch", generator=None):
+    """A small convolutional network for 28×28 images: two convolutions with pooling, one hidden layer; ReLU.
+
+    norm        "batch" or "none", as for `paper_mlp`
+    Shape       (N, 28, 28, 1) → (N, 10)
+    """
+    _check_norm(norm)
+
+    def block(layer, n):
+        return [layer, *([nn.BatchNorm(n)] if norm == "batch" else []), nn.ReLU()]
+
+    bias = norm == "none"
+    model = nn.Sequential(
+        *block(nn.Conv2d(1, 32, 3, padding=1, bias=bias), 32),
+        nn.MaxPool2d(2),
+        *block(nn.Conv2d(32, 64, 3, padding=1, bias=bias), 64),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        *block(nn.Linear(7 * 7 * 64, 128, bias=bias), 128),
+        nn.Linear(128, 10),
+    )
+    return _initialise(model, lambda weight: nn.init.kaiming_normal_(weight, generator))
+
+
+def cifar_conv(generator=None):
+    """A convolutional network for 32×32 colour images, with GELU; the largest of the three in the benchmark.
+
+    Shape       (N, 32, 32, 3) → (N, 10)
+    """
+
+    def group(n_in, n_out):
+        return [
+            nn.Conv2d(n_in, n_out, 3, padding=1, bias=False), nn.MaxPool2d(2), nn.BatchNorm(n_out), nn.GELU(),
+            nn.Conv2d(n_out, n_out, 3, padding=1, bias=False), nn.BatchNorm(n_out), nn.GELU(),
+        ]  # fmt: skip
+
+    model = nn.Sequential(
+        nn.Conv2d(3, 24, 2), nn.GELU(), *group(24, 64), *group(64, 256), *group(256, 256),
+        nn.MaxPool2d(3), nn.Flatten(), nn.Linear(256, 10, bias=False), Scale(1 / 9),
+    )  # fmt: skip
+    return _initialise(model, lambda weight: nn.init.kaiming_normal_(weight, generator))
+
+
+class Scale(nn.Module):
+    """y = factor · x."""
+
+    def __init__(self, factor):
+        self.factor = factor
+
+    def forward(self, x):
+        """Any shape."""
+        return x * self.factor
+
+    def extra_repr(self):
+        """The factor."""
+        return f"{self.factor:.4g}"
+
+
+def _initialise(model, weights):
+    """Draw all weights with `weights`, in order, and set biases to 0; batch norms keep γ = 1, β = 0."""
+    for module in model.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            weights(module.weight)
+            if module.bias is not None:
+                module.bias.data[...] = np.float32(0)
+    return model
+
+
+def _check_norm(norm):
+    if norm not in ("batch", "none"):
+        raise ValueError(f'norm is {norm!r}; it must be "batch" or "none"')

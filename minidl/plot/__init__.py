@@ -1,0 +1,15 @@
+"""Pictures of training: plain arrays in, a matplotlib Axes or Figure out. The only folder that imports matplotlib.
+
+Every function draws where it is told (`ax=`, `figure=`), or makes a figure; `save` writes one to a file and closes it.
+None shows anything or changes matplotlib's settings. Titles are computed from the numbers drawn. Lines differ in colour,
+lightness and dashes, so that they stay apart in grey and for colour-blind eyes.
+"""
+
+from minidl.plot._style import save
+from minidl.plot.curves import accuracy_curves, loss_curves, update_ratios
+from minidl.plot.digits import misclassified, prediction
+from minidl.plot.distributions import histograms_over_time, percentile_bands
+from minidl.plot.paper import figure1
+
+__all__ = ["accuracy_curves", "figure1", "histograms_over_time", "loss_curves", "misclassified", "percentile_bands",
+           "prediction", "save", "update_ratios"]  # fmt: skip

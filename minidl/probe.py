@@ -1,0 +1,129 @@
+"""Probe: what happens inside a network while it trains, as compact statistics, never as stored activations.
+
+with Probe(model, ["2", "5", "8"], every=100) as probe:
+    for inputs, targets in loader:
+        …zero_grad, forward, backward, step…
+        probe.step()
+steps, spread = probe.series("8", "output", "std")
+"""
+
+import numpy as np
+
+from minidl import nn
+from minidl.autograd import is_grad_enabled
+
+__all__ = ["PERCENTILES", "Probe", "unit_percentiles"]
+
+PERCENTILES = (15, 50, 85)  # those of the paper's Figure 1; for a normal distribution, mean and ± 1.04 std
+
+# An output is saturated where the activation's slope is below a tenth of its steepest.
+_SATURATED = {
+    nn.Sigmoid: lambda y: y * (1 - y) < 0.025,
+    nn.Tanh: lambda y: 1 - y * y < 0.1,
+    nn.ReLU: lambda y: y <= 0,
+}
+
+
+class Probe:
+    """Record statistics of chosen layers at every k-th training step.
+
+    layers      names as in `model.named_modules()`, or a dict of names of your own to modules
+    every       k; the first step is recorded, then each k-th
+    edges       borders of the bins in which inputs and outputs are counted, for histograms over time; None: no counts
+    per_unit    keep percentiles of each feature (last axis) besides those of all numbers
+    Records     for "input", "output" and "gradient" (of the loss with respect to the output):
+                "mean", "std", "percentiles" (15th, 50th, 85th); of outputs also "saturated" (the fraction whose slope is
+                below a tenth of the steepest; sigmoid, tanh, ReLU); with the options "counts", "unit_percentiles"
+                for "update" (what a step did to the layer's weight): "mean", "std" and "log10_ratio", the logarithm of
+                std(update) / std(weight)
+    Only forwards in training mode count, so evaluating in between is not recorded. Leaving the context takes all hooks
+    away.
+    """
+
+    def __init__(self, model, layers, every=100, edges=None, per_unit=False):
+        known = dict(model.named_modules())
+        if not isinstance(layers, dict):
+            unknown = [name for name in layers if name not in known]
+            if unknown:
+                raise ValueError(f"Probe: no layer named {unknown}; there are {[name for name in known if name]}")
+            layers = {name: known[name] for name in layers}
+        if every < 1:
+            raise ValueError(f"Probe: every is {every}; it must be at least 1")
+        self.every, self.edges, self.per_unit = every, edges, per_unit
+        self.now = 0  # training steps so far
+        self.rows = []  # (step, layer, what, statistics)
+        self._layers, self._fresh, self._weights = layers, {}, {}
+        self._handles = [module.register_forward_hook(self._hook(name)) for name, module in layers.items()]
+
+    def step(self):
+        """Call once after each optimizer step."""
+        if self._fresh:
+            for name, before in self._weights.items():
+                self._fresh[name, "update"] = _update_statistics(before, self._layers[name].weight.data)
+            self.rows += [(self.now, layer, what, stats) for (layer, what), stats in self._fresh.items()]
+            self._fresh, self._weights = {}, {}
+        self.now += 1
+
+    def series(self, layer, what, statistic):
+        """Steps, and one statistic at each of them, as two arrays."""
+        found = [(s, stats[statistic]) for s, of, kind, stats in self.rows if (of, kind) == (layer, what)]
+        if not found:
+            have = sorted({(of, kind, *stats) for _, of, kind, stats in self.rows})
+            raise KeyError(f"Probe: nothing recorded for {layer!r}, {what!r}; there is {have}")
+        steps, values = zip(*found, strict=True)
+        return np.array(steps), np.array(values)
+
+    def close(self):
+        """Take all hooks away."""
+        for handle in self._handles:
+            handle.remove()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
+
+    def _hook(self, name):
+        def look(module, inputs, output):
+            if self.now % self.every or not (module.training and is_grad_enabled()):
+                return
+            self._fresh[name, "input"] = self._statistics(inputs[0].data)
+            self._fresh[name, "output"] = self._statistics(output.data)
+            saturated = _SATURATED.get(type(module))
+            if saturated:
+                self._fresh[name, "output"]["saturated"] = float(saturated(output.data).mean())
+            if output.requires_grad:
+                output.register_hook(lambda grad: self._see_gradient(name, grad))
+            weight = getattr(module, "weight", None)
+            if weight is not None:
+                self._weights[name] = weight.data.copy()
+
+        return look
+
+    def _see_gradient(self, name, grad):
+        self._fresh[name, "gradient"] = _moments(grad)
+
+    def _statistics(self, x):
+        stats = _moments(x)
+        if self.edges is not None:
+            stats["counts"] = np.histogram(x, self.edges)[0]
+        if self.per_unit:
+            stats["unit_percentiles"] = unit_percentiles(x)
+        return stats
+
+
+def unit_percentiles(x):
+    """The 15th, 50th and 85th percentile of each feature over all other axes: (…, C) → (C, 3)."""
+    return np.percentile(x.reshape(-1, x.shape[-1]), PERCENTILES, axis=0).T
+
+
+def _moments(x):
+    return {"mean": float(x.mean()), "std": float(x.std()), "percentiles": np.percentile(x, PERCENTILES)}
+
+
+def _update_statistics(before, after):
+    update = after - before
+    ratio = update.std() / before.std() if before.std() > 0 else np.nan
+    with np.errstate(divide="ignore"):
+        return {"mean": float(update.mean()), "std": float(update.std()), "log10_ratio": float(np.log10(ratio))}

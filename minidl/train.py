@@ -1,0 +1,74 @@
+"""The training loop as functions: the same four lines that a lesson writes by hand."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from minidl import functional as F
+from minidl._progress import progress
+from minidl.autograd import no_grad
+from minidl.tensor import Tensor
+
+__all__ = ["Evaluation", "check_finite", "evaluate", "predict_logits", "train_one_epoch"]
+
+
+def train_one_epoch(model, loader, optimizer, loss_fn=F.cross_entropy, after_step=None, quiet=False):
+    """One pass over the loader; returns the mean of the batches' losses.
+
+    loader      gives (inputs, targets), arrays
+    loss_fn     takes the model's output and the targets
+    after_step  called without arguments after each step, say a schedule's or a probe's `step`
+    Errors      FloatingPointError when the loss is no longer finite, naming the step (from 0, in this epoch)
+    """
+    model.train()
+    losses = []
+    for inputs, targets in progress(loader, desc="training", unit="batch", quiet=quiet):
+        optimizer.zero_grad()
+        loss = loss_fn(model(Tensor(inputs)), targets)
+        check_finite(loss, len(losses))
+        loss.backward()
+        optimizer.step()
+        if after_step is not None:
+            after_step()
+        losses.append(loss.item())
+    return float(np.mean(losses))
+
+
+def check_finite(loss, step):
+    """Stop with FloatingPointError if the loss is no longer a finite number: nothing after that would mean anything."""
+    if not math.isfinite(loss.data):
+        raise FloatingPointError(
+            f"the loss is {loss.item()} at training step {step}: training has diverged; try a smaller learning rate"
+        )
+
+
+class Evaluation(NamedTuple):
+    """Mean cross-entropy, and the fraction of examples whose likeliest class is the true one."""
+
+    loss: float
+    accuracy: float
+
+
+def evaluate(model, inputs, labels, batch_size=1000):
+    """Loss and accuracy of a classifier in evaluation mode; the model's mode is restored."""
+    if len(inputs) != len(labels):
+        raise ValueError(f"evaluate: {len(inputs)} inputs but {len(labels)} labels; each input needs one label")
+    logits = predict_logits(model, inputs, batch_size)
+    loss = F.cross_entropy(Tensor(logits), labels).item()
+    return Evaluation(loss, float((logits.argmax(-1) == labels).mean()))
+
+
+@no_grad()
+def predict_logits(model, inputs, batch_size=1000):
+    """The model's outputs in evaluation mode, computed batch by batch: an array; the model's mode is restored."""
+    if len(inputs) == 0:
+        raise ValueError("predict_logits: there are no inputs")
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        parts = [model(Tensor(inputs[i : i + batch_size])).data for i in range(0, len(inputs), batch_size)]
+    finally:
+        for module in training:
+            module.training = True
+    return np.concatenate(parts)

@@ -1,0 +1,38 @@
+"""Fixtures of the tests that load MNIST, without the machine's data, cache or network."""
+
+import threading
+
+import pytest
+
+from tests.data.fakes import BUILT_IN, FILES, Mirror, mnist_module
+
+
+@pytest.fixture
+def alone(monkeypatch, tmp_path):
+    """No test sees the machine's data, cache or network."""
+    monkeypatch.delenv("MINIDL_DATA", raising=False)
+    monkeypatch.setenv("MINIDL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.setattr(mnist_module, "_MIRRORS", ())
+    monkeypatch.setattr(mnist_module, "_FILES", FILES)
+    monkeypatch.setattr(mnist_module, "strokes", lambda: BUILT_IN)
+
+
+@pytest.fixture
+def server():
+    with Mirror() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.over.set()
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def mirrors(server, monkeypatch):
+    def use(*manners):
+        monkeypatch.setattr(mnist_module, "_MIRRORS", tuple(server.url(manner) for manner in manners))
+        return server.asked
+
+    return use

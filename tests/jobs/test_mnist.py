@@ -1,0 +1,152 @@
+"""The command line as its user meets it, on a little dataset of its own."""
+
+import gzip
+import json
+import struct
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from minidl import checkpoint
+from minidl.cli import main
+from minidl.data import mnist
+
+FLAGS = ["--steps", "40", "--batch-size", "10", "--threads", "1"]
+
+
+def write_idx(path, array):
+    header = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
+    path.write_bytes(gzip.compress(header + array.astype(np.uint8).tobytes()))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Four IDX files of blurred bars: the label says where the bar is."""
+    folder = tmp_path_factory.mktemp("bars")
+    generator = np.random.default_rng(0)
+    for name, n in (("train", 200), ("t10k", 50)):
+        labels = generator.integers(0, 10, n)
+        images = generator.integers(0, 100, (n, 28, 28))
+        for image, label in zip(images, labels, strict=True):
+            image[:, 2 + 2 * label : 5 + 2 * label] += 150
+        write_idx(folder / f"{name}-images-idx3-ubyte.gz", images)
+        write_idx(folder / f"{name}-labels-idx1-ubyte.gz", labels)
+    return folder
+
+
+def run(folder, out, *flags):
+    assert main(["mnist", "--data", str(folder), "--out", str(out), *FLAGS, *flags]) == 0
+    return json.loads((out / "results.json").read_text(), parse_constant=lambda c: pytest.fail(f"{c} is not JSON"))
+
+
+def test_writes_what_it_says(folder, tmp_path, capsys):
+    results = run(folder, tmp_path / "a" / "b")
+    printed = capsys.readouterr().out
+    for name in ("figure1.png", "results.json", "weights-none.npz", "weights-batch.npz"):
+        assert (tmp_path / "a" / "b" / name).stat().st_size > 100
+        assert str(tmp_path / "a" / "b" / name) in printed
+    assert "with batch norm" in printed
+    assert "without batch norm" in printed
+    assert set(results["arms"]) == {"none", "batch"}
+    for arm in results["arms"].values():
+        assert arm["steps"][0] == 0
+        assert arm["steps"][-1] == 40
+        assert len(arm["accuracy"]) == len(arm["steps"]) == len(arm["input_percentiles"])
+        assert arm["final_accuracy"] == arm["accuracy"][-1]
+    assert "before_percentiles" in results["arms"]["batch"]
+    assert "before_percentiles" not in results["arms"]["none"]
+    assert results["data"] == {"source": folder.name, "train": 200, "test": 50}
+
+
+def test_both_arms_learn(folder, tmp_path):
+    results = run(folder, tmp_path, "--steps", "300", "--lr", "1")
+    assert results["arms"]["batch"]["final_accuracy"] > 0.9
+
+
+def test_same_settings_same_results(folder, tmp_path):
+    one = run(folder, tmp_path / "1")
+    two = run(folder, tmp_path / "2", "--threads", "2")
+    other = run(folder, tmp_path / "3", "--seed", "1")
+    for results in (one, two, other):
+        del results["run"]
+    assert one == two
+    assert one["arms"] != other["arms"]
+    first, again = (checkpoint.load(tmp_path / n / "weights-batch.npz")[0] for n in "12")
+    assert all(np.array_equal(first[name], again[name]) for name in first)
+
+
+def test_one_arm_gives_the_same_as_both(folder, tmp_path):
+    both, one = run(folder, tmp_path / "1"), run(folder, tmp_path / "2", "--norm", "none")
+    assert set(one["arms"]) == {"none"}
+    assert one["arms"]["none"] == both["arms"]["none"]
+
+
+def test_conv(folder, tmp_path):
+    results = run(folder, tmp_path, "--model", "conv", "--steps", "3")
+    assert results["settings"]["model"] == "conv"
+    assert results["settings"]["momentum"] == 0.9
+
+
+@pytest.mark.parametrize(
+    ("flags", "word"),
+    [
+        (["--lr", "0"], "above 0"),
+        (["--lr", "fast"], "float"),
+        (["--steps", "-5"], "above 0"),
+        (["--model", "vgg"], "invalid choice"),
+        (["--seed", "-1"], "at least 0"),
+        (["--epochs", "3"], "unrecognized"),
+    ],
+)
+def test_wrong_flags(folder, tmp_path, capsys, flags, word):
+    with pytest.raises(SystemExit) as stop:
+        run(folder, tmp_path, *flags)
+    assert stop.value.code == 2
+    assert word in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "word"),
+    [
+        (["--batch-size", "1000"], "--batch-size is 1000"),
+        (["--model", "conv", "--init-std", "1"], "--init-std"),
+        (["--threads", "1000"], "threads"),
+        (["--lr", "1e30"], "smaller learning rate"),
+    ],
+)
+def test_settings_that_cannot_work(folder, tmp_path, capsys, flags, word):
+    assert main(["mnist", "--data", str(folder), "--out", str(tmp_path), *FLAGS, *flags]) == 2
+    assert word in capsys.readouterr().err
+    assert not (tmp_path / "results.json").exists()
+
+
+def test_folder_with_a_damaged_file(folder, tmp_path, capsys):
+    for file in folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    damaged = tmp_path / "train-images-idx3-ubyte.gz"
+    damaged.write_bytes(damaged.read_bytes()[:-100])
+    assert main(["mnist", "--data", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
+    assert damaged.name in capsys.readouterr().err
+
+
+def test_as_a_program(folder, tmp_path):
+    command = [sys.executable, "-W", "error", "-m", "minidl", "mnist", "--data", folder, "--out", tmp_path, *FLAGS]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "figure1.png" in done.stdout
+    assert "\r" not in done.stderr  # a log file gets whole lines
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert capsys.readouterr().out.startswith("minidl ")
+
+
+@pytest.mark.full
+def test_the_papers_network_on_the_digits_at_hand(tmp_path):
+    """The default run's promise, on real MNIST where MINIDL_DATA names it, else on strokes."""
+    assert main(["mnist", "--out", str(tmp_path), "--norm", "batch"]) == 0
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert results["arms"]["batch"]["final_accuracy"] >= (0.974 if mnist().source == "mnist" else 0.97)
