@@ -24,7 +24,7 @@ class _Lines:
         self._file = file
 
     def write(self, text):
-        text = text.strip("\r\n ")
+        text = text.replace("\x1b[A", "").strip("\r\n ")  # "up one line", from a bar inside a bar
         if text:
             self._file.write(text + "\n")
 

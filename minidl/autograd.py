@@ -10,7 +10,7 @@ There are no gradients of gradients: `backward` functions work on plain arrays, 
 
 import threading
 import weakref
-from contextlib import ContextDecorator
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -61,15 +61,19 @@ class Node:
         """
         grad = self._check_first_gradient(grad)
         order = _topological_order(self)
+        if any(node._backward is _freed for node in order):
+            _freed(grad)  # before any gradient has moved
         grads = {self: grad}
         own = set()  # tensors whose entry in `grads` is an array that nobody else holds: safe to add to, or to keep
         while order:
             node = order.pop()
-            grad = grads.pop(node)
+            grad = grads.pop(node, None)
+            if grad is None:
+                continue  # all its users answered None
             for hook in node._hooks:
                 replacement = hook(grad)
                 if replacement is not None:
-                    grad = replacement
+                    grad = node._as_gradient(replacement, "hook: the replacement")
                     own.discard(node)
             if node._backward is None:
                 node._accumulate(grad, node in own)
@@ -100,16 +104,17 @@ class Node:
                     "say with .mean(), or pass grad, the gradient of the loss with respect to it"
                 )
             return np.ones_like(self.data)
+        return self._as_gradient(grad, "backward: grad")
+
+    def _as_gradient(self, grad, what):
         grad = np.asarray(grad.data if isinstance(grad, Node) else grad, dtype=self.data.dtype)
         if grad.shape != self.data.shape:
-            raise ValueError(
-                f"backward: grad is {grad.shape} but the tensor is {self.data.shape}; the two must be the same"
-            )
+            raise ValueError(f"{what} is {grad.shape} but the tensor is {self.data.shape}; the two must be the same")
         return grad
 
     def _accumulate(self, grad, own):
         if self.grad is not None:
-            self.grad = self.grad + grad  # a new array: somebody may hold the old one
+            self.grad = np.asarray(self.grad + grad)  # a new array: somebody may hold the old one
         elif own and type(grad) is np.ndarray:
             self.grad = grad
         else:
@@ -121,14 +126,23 @@ class Node:
 
     def retain_grad(self):
         """Keep `.grad` on this tensor although it is not a leaf."""
-        if self._backward is not None:
-            this = weakref.ref(self)  # a strong one would close a cycle, and keep the graph until a garbage collection
-            self.register_hook(lambda grad: this()._accumulate(grad, own=False))
+        if self._backward is not None and not any(isinstance(hook, _KeepGrad) for hook in self._hooks):
+            self.register_hook(_KeepGrad(self))
 
     @property
     def op(self):
         """The name of the operation that made this tensor; None for a leaf."""
         return self._backward and self._backward.__qualname__.split(".<locals>")[0].rsplit(".")[-1].strip("_")
+
+
+class _KeepGrad:
+    """The hook behind `retain_grad`."""
+
+    def __init__(self, node):
+        self.node = weakref.ref(node)  # a strong one would close a cycle, and keep the graph until a garbage collection
+
+    def __call__(self, grad):
+        self.node()._accumulate(grad, own=False)
 
 
 class _Mode(threading.local):
@@ -138,16 +152,14 @@ class _Mode(threading.local):
 _mode = _Mode()  # each thread has its own
 
 
-class no_grad(ContextDecorator):
-    """Record nothing inside: `with no_grad(): …`, or as a decorator."""
-
-    def __enter__(self):
-        self._before = getattr(self, "_before", [])
-        self._before.append(_mode.enabled)
-        _mode.enabled = False
-
-    def __exit__(self, *exc):
-        _mode.enabled = self._before.pop()
+@contextmanager
+def no_grad():
+    """Record nothing inside: `with no_grad(): …`, or on a function, `@no_grad()`."""
+    before, _mode.enabled = _mode.enabled, False
+    try:
+        yield
+    finally:
+        _mode.enabled = before
 
 
 def is_grad_enabled():

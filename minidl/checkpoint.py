@@ -6,7 +6,6 @@ A file is NumPy's .npz: one array for each name, and the settings as JSON text u
 import io
 import json
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +23,17 @@ class CheckpointError(ValueError):
 
 def save(path, arrays, settings=None):
     """Write arrays (such as `model.state_dict()`) and settings (anything JSON can say) to `path`, whole or not at all."""
-    buffer = io.BytesIO()
     text = json.dumps(settings or {}, allow_nan=False)
-    np.savez(buffer, **arrays, **{_SETTINGS: np.frombuffer(text.encode(), np.uint8)})
+    if _SETTINGS in arrays:
+        raise ValueError(f"save: the name {_SETTINGS} is taken; rename this array")
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:  # what np.savez does, but for any name, and without pickle
+        for name, array in {**arrays, _SETTINGS: np.frombuffer(text.encode(), np.uint8)}.items():
+            array = np.asarray(array)
+            if array.dtype.hasobject:
+                raise TypeError(f"save: {name} is not an array of numbers; pass arrays, such as model.state_dict()")
+            with file.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, array, allow_pickle=False)
     write_atomically(Path(path), buffer.getvalue())
 
 
@@ -35,10 +42,11 @@ def load(path):
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"load: there is no file {path}")
+    data = path.read_bytes()
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         settings = json.loads(arrays.pop(_SETTINGS).tobytes())
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, AttributeError) as error:
+    except Exception as error:  # damaged bytes make zipfile and NumPy raise nearly anything
         raise CheckpointError(f"load: {path} is damaged, or not a file that minidl saved ({error})") from None
     return arrays, settings

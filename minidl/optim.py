@@ -18,13 +18,14 @@ class SGD:
                 d = b, or g + momentum·b with nesterov (without momentum: g)
                 p ← p − lr·d
     params      parameters: a list, a generator, or a list of dicts (groups), each with "params" and settings of its own
-    Errors      ValueError for no parameters, a parameter twice, and settings out of range
+    Errors      ValueError for no parameters, a parameter twice, the result of an operation among them, settings out of
+                range, and, in `step`, a gradient of another shape than its parameter's (then nothing is moved)
     Source      Sutskever et al. 2013 for Nesterov's form
     """
 
     def __init__(self, params, lr, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False):
         settings = dict(lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay, nesterov=nesterov)
-        params = list(params)
+        params = _listed(params)
         groups = params if params and isinstance(params[0], dict) else [{"params": params}]
         self.param_groups = [settings | group | {"params": _listed(group["params"])} for group in groups]
         self._buffers = {}  # momentum: id of a parameter → b
@@ -32,10 +33,11 @@ class SGD:
 
     def step(self):
         """Move every parameter that has a gradient."""
-        for group in self.param_groups:
-            for p in group["params"]:
-                if p.grad is not None:
-                    self._move(p, group)
+        moving = [(p, group) for group in self.param_groups for p in group["params"] if p.grad is not None]
+        for p, _ in moving:
+            self._check_shapes(p)
+        for p, group in moving:
+            self._move(p, group)
 
     def _move(self, p, group):
         if not p.data.flags.c_contiguous:  # else the kernel would move a copy
@@ -48,9 +50,17 @@ class SGD:
                 buffer = self._buffers[id(p)] = np.zeros_like(p.data)
         number = p.data.dtype.type  # a float64 among the arguments would make the kernel compute in float64
         _sgd_step(
-            p.data.reshape(-1), np.ascontiguousarray(p.grad).reshape(-1), buffer.reshape(-1), number(group["lr"]),
-            number(group["momentum"]), number(share), number(group["weight_decay"]), group["nesterov"],
+            p.data.reshape(-1), np.ascontiguousarray(p.grad, number).reshape(-1), buffer.reshape(-1),
+            number(group["lr"]), number(group["momentum"]), number(share), number(group["weight_decay"]),
+            group["nesterov"],
         )  # fmt: skip
+
+    def _check_shapes(self, p):  # the kernel would read past the end of a shorter array
+        for name, array in (("gradient", p.grad), ("momentum buffer", self._buffers.get(id(p), p.grad))):
+            if np.shape(array) != p.data.shape:
+                raise ValueError(
+                    f"SGD: a parameter is {p.shape} but its {name} is {np.shape(array)}; they must be equal"
+                )
 
     def zero_grad(self):
         """Forget the gradients of all parameters."""
@@ -84,6 +94,8 @@ class SGD:
         for p in flat:
             if not isinstance(p, Tensor):
                 raise TypeError(f"SGD: got a {type(p).__name__} among the parameters; they must be tensors")
+            if p.op:
+                raise ValueError(f"SGD: got the result of {p.op} among the parameters, which gets no .grad")
         if len({id(p) for p in flat}) < len(flat):
             raise ValueError("SGD: a parameter appears twice; it would be moved twice each step")
         for group in self.param_groups:

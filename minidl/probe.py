@@ -27,7 +27,7 @@ _SATURATED = {
 class Probe:
     """Record statistics of chosen layers at every k-th training step.
 
-    layers      names as in `model.named_modules()`, or a dict of names of your own to modules
+    layers      a name or names as in `model.named_modules()`, or a dict of names of your own to modules
     every       k; the first step is recorded, then each k-th
     edges       borders of the bins in which inputs and outputs are counted, for histograms over time; None: no counts
     per_unit    keep percentiles of each feature (last axis) besides those of all numbers
@@ -43,6 +43,7 @@ class Probe:
     def __init__(self, model, layers, every=100, edges=None, per_unit=False):
         known = dict(model.named_modules())
         if not isinstance(layers, dict):
+            layers = [layers] if isinstance(layers, str) else list(layers)
             unknown = [name for name in layers if name not in known]
             if unknown:
                 raise ValueError(f"Probe: no layer named {unknown}; there are {[name for name in known if name]}")
@@ -66,10 +67,11 @@ class Probe:
 
     def series(self, layer, what, statistic):
         """Steps, and one statistic at each of them, as two arrays."""
-        found = [(s, stats[statistic]) for s, of, kind, stats in self.rows if (of, kind) == (layer, what)]
+        rows = [(step, stats) for step, of, kind, stats in self.rows if (of, kind) == (layer, what)]
+        found = [(step, stats[statistic]) for step, stats in rows if statistic in stats]
         if not found:
             have = sorted({(of, kind, *stats) for _, of, kind, stats in self.rows})
-            raise KeyError(f"Probe: nothing recorded for {layer!r}, {what!r}; there is {have}")
+            raise KeyError(f"Probe: nothing recorded for {layer!r}, {what!r}, {statistic!r}; there is {have}")
         steps, values = zip(*found, strict=True)
         return np.array(steps), np.array(values)
 

@@ -78,11 +78,14 @@ class Tensor(Node):
         made_by = f", op={self.op}" if self.op else ", requires_grad=True" if self.requires_grad else ""
         return f"Tensor({values}, shape={self.shape}, dtype={self.dtype}{made_by})"
 
-    def graph(self):
-        """The operations that led here, and the gradients that have arrived: a picture in a notebook, text elsewhere."""
+    def graph(self, /, **names):
+        """The operations that led here, and the gradients that have arrived: a picture in a notebook, text elsewhere.
+
+        Take it before `backward()`; shown again after, it has the gradients. `names` label tensors: `loss.graph(w=w, b=b)`.
+        """
         from minidl._graph import Graph
 
-        return Graph(self)
+        return Graph(self, names)
 
     # ---- arithmetic: elementwise, with NumPy's broadcasting ----------------------------------------------------------
 
@@ -125,7 +128,7 @@ class Tensor(Node):
         y = a.data**b.data
 
         def backward(grad):
-            grad_a = grad * b.data * a.data ** (b.data - 1)
+            grad_a = grad * b.data * a.data ** (b.data - (b.data != 0))  # x⁰ is flat, also at 0, which has no power −1
             grad_b = grad * y * np.log(a.data) if b.requires_grad else grad
             return _reduce(grad_a, a), _reduce(grad_b, b)
 
@@ -141,7 +144,8 @@ class Tensor(Node):
     __rmul__ = __mul__
 
     def __rsub__(self, other):
-        return -self + other
+        a, b = _operands("sub", self, other)
+        return b - a
 
     def __rtruediv__(self, other):
         a, b = _operands("div", self, other)
@@ -170,13 +174,15 @@ class Tensor(Node):
         return Tensor._from_op(np.log(x, dtype=float_type(x)), (self,), backward)
 
     def to(self, dtype):
-        """The same numbers as another type; the gradient comes back in this one."""
-        own = self.data.dtype
+        """The same numbers as another type; the gradient comes back in this one. Integers have none."""
+        own, data = self.data.dtype, as_array(self.data.astype(dtype))
+        if data.dtype.kind != "f":
+            return Tensor(data)
 
         def backward(grad):
             return (grad.astype(own),)
 
-        return Tensor._from_op(as_array(self.data.astype(dtype)), (self,), backward)
+        return Tensor._from_op(data, (self,), backward)
 
     # ---- matrices ----------------------------------------------------------------------------------------------------
 
@@ -309,9 +315,12 @@ def _operands(op, a, other):
     array = np.asarray(other)
     if array.dtype.kind not in "iufb":
         raise TypeError(f"{op}: a tensor and {type(other).__name__} do not mix; convert it to numbers first")
-    if a.data.dtype.kind == "f" or array.dtype.kind in "iub":
+    if a.data.dtype.kind == "f":
         return a, Tensor(array.astype(a.data.dtype, copy=False))
-    return a.to(np.float32), Tensor(array.astype(np.float32))  # integers beside a float
+    if array.dtype.kind == "f":
+        return a.to(np.float32), Tensor(array.astype(np.float32))
+    dtype = np.result_type(a.data.dtype, other if isinstance(other, int) else array)
+    return a.to(dtype), Tensor(np.asarray(other, dtype))  # a Python int that does not fit raises OverflowError
 
 
 def _one_type(op, a, b):

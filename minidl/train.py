@@ -54,6 +54,7 @@ def evaluate(model, inputs, labels, batch_size=1000):
     """Loss and accuracy of a classifier in evaluation mode; the model's mode is restored."""
     if len(inputs) != len(labels):
         raise ValueError(f"evaluate: {len(inputs)} inputs but {len(labels)} labels; each input needs one label")
+    labels = labels.data if isinstance(labels, Tensor) else np.asarray(labels)
     logits = predict_logits(model, inputs, batch_size)
     loss = F.cross_entropy(Tensor(logits), labels).item()
     return Evaluation(loss, float((logits.argmax(-1) == labels).mean()))
@@ -64,6 +65,8 @@ def predict_logits(model, inputs, batch_size=1000):
     """The model's outputs in evaluation mode, computed batch by batch: an array; the model's mode is restored."""
     if len(inputs) == 0:
         raise ValueError("predict_logits: there are no inputs")
+    if batch_size < 1:
+        raise ValueError(f"predict_logits: batch_size is {batch_size}; it must be at least 1")
     training = [module for module in model.modules() if module.training]
     model.eval()
     try:

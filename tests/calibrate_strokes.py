@@ -1,6 +1,6 @@
 """How hard are the digits of `strokes`, and what do they look like? Measures what datasets/README.md states.
 
-    python -m tests.calibrate_strokes                               about five minutes
+    python -m tests.calibrate_strokes                               up to ten minutes
     python -m tests.calibrate_strokes --data mnist                  the same for MNIST, to compare with
     python -m tests.calibrate_strokes --picture datasets/strokes.png
 

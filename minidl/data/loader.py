@@ -1,8 +1,11 @@
 """DataLoader: arrays, cut into batches, in a new random order each epoch."""
 
+from numbers import Integral
+
 import numpy as np
 
 from minidl.random import default_generator
+from minidl.tensor import Tensor
 
 __all__ = ["DataLoader"]
 
@@ -10,7 +13,7 @@ __all__ = ["DataLoader"]
 class DataLoader:
     """Batches of one or more arrays of equal length: `for images, labels in DataLoader(images, labels, batch_size=60)`.
 
-    arrays      each of shape (N, …); a batch holds the same examples of each
+    arrays      arrays or tensors, each of shape (N, …); a batch holds the same examples of each
     batch_size  examples in a batch
     shuffle     a new permutation each epoch (each time one iterates), from `generator`
     drop_last   leave out a last batch that is not full; else it is smaller
@@ -22,14 +25,15 @@ class DataLoader:
         lengths = [len(a) for a in arrays]
         if not arrays or len(set(lengths)) > 1 or lengths[0] == 0:
             raise ValueError(f"DataLoader: the arrays have lengths {lengths}; they must be equal, and not 0")
-        if not isinstance(batch_size, int) or batch_size < 1:
+        if not isinstance(batch_size, Integral) or batch_size < 1:
             raise ValueError(f"DataLoader: batch_size is {batch_size}; it must be a whole number of at least 1")
         if drop_last and batch_size > lengths[0]:
             raise ValueError(
                 f"DataLoader: no batch of {batch_size} fits into {lengths[0]} examples; drop_last leaves none"
             )
-        self.arrays = tuple(np.asarray(a) for a in arrays)
-        self.batch_size, self.shuffle, self.drop_last, self.generator = batch_size, shuffle, drop_last, generator
+        self.arrays = tuple(a.data if isinstance(a, Tensor) else np.asarray(a) for a in arrays)
+        self.batch_size, self.shuffle = int(batch_size), shuffle
+        self.drop_last, self.generator = drop_last, generator
 
     def __len__(self):
         """Batches in an epoch."""

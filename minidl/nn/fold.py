@@ -27,8 +27,7 @@ def fold_batch_norm(model: Module) -> Module:
     for name, parent, attribute, layer in _in_order("", model, seen):
         if isinstance(layer, BatchNorm):
             _fold_into(before, layer, name)
-            setattr(parent, attribute, Identity())
-            before = None
+            _replace(parent, attribute, Identity())
         elif not isinstance(layer, Identity):
             before = layer
     return model
@@ -60,6 +59,17 @@ def _in_order(path, module, seen):
             yield name, module, attribute, child
 
 
+def _replace(parent, attribute, layer):
+    """Put `layer` where named_children() found `attribute`: under that name, or as "name.index" in a list or tuple."""
+    name, _, index = attribute.partition(".")
+    if not index:
+        setattr(parent, name, layer)
+        return
+    items = list(getattr(parent, name))
+    items[int(index)] = layer
+    setattr(parent, name, items)
+
+
 def _refuse_shared(module, name, first):
     if any(isinstance(m, BatchNorm | Linear | Conv2d) for m in module.modules()):
         raise ValueError(
@@ -72,7 +82,7 @@ def _fold_into(layer, norm, name):
     if type(norm).forward is not BatchNorm.forward:
         raise ValueError(f"fold_batch_norm: {name} is a {type(norm).__name__} with a forward of its own")
     if getattr(type(layer), "forward", None) not in (Linear.forward, Conv2d.forward):
-        found = "nothing" if layer is None else type(layer).__name__
+        found = "no layer that is known" if layer is None else type(layer).__name__
         raise ValueError(f"fold_batch_norm: before {name} stands {found}; it must be a Linear or a Conv2d")
     if not norm.track_running_stats:
         raise ValueError(f"fold_batch_norm: {name} has no running statistics, so it is not a fixed linear map")

@@ -1,12 +1,14 @@
 """Layers: an operation of `functional` together with its parameters or settings. The maths stands at the operations."""
 
 import math
+from numbers import Integral
 
 import numpy as np
 
 from minidl import functional as F
 from minidl.nn import init
 from minidl.nn.module import Module, Parameter
+from minidl.ops._check import pair
 
 __all__ = ["GELU", "AvgPool2d", "Conv2d", "Dropout", "Flatten", "GlobalAvgPool2d", "Linear", "MaxPool2d", "ReLU",
            "Sigmoid", "Tanh"]  # fmt: skip
@@ -44,8 +46,10 @@ class Conv2d(Module):
     """
 
     def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0, bias=True, generator=None):
-        height, width = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
-        check_sizes("Conv2d", in_channels=in_channels, out_channels=out_channels, height=height, width=width)
+        check_sizes("Conv2d", in_channels=in_channels, out_channels=out_channels)
+        height, width = pair("Conv2d", "kernel_size", kernel_size, 1)
+        pair("Conv2d", "stride", stride, 1)
+        pair("Conv2d", "padding", padding, 0)
         bound = 1 / math.sqrt(height * width * in_channels)
         self.stride, self.padding = stride, padding
         self.weight = Parameter(np.empty((height, width, in_channels, out_channels), np.float32))
@@ -126,6 +130,9 @@ class Flatten(Module):
 
 class _Pool(Module):
     def __init__(self, kernel_size, stride=None):
+        pair(type(self).__name__, "kernel_size", kernel_size, 1)
+        if stride is not None:
+            pair(type(self).__name__, "stride", stride, 1)
         self.kernel_size, self.stride = kernel_size, stride
 
     def extra_repr(self):
@@ -160,5 +167,5 @@ class GlobalAvgPool2d(Module):
 def check_sizes(layer, **sizes):
     """All sizes are whole numbers of at least 1."""
     for name, size in sizes.items():
-        if not isinstance(size, int) or size < 1:
+        if not isinstance(size, Integral) or size < 1:
             raise ValueError(f"{layer}: {name} is {size}; it must be a whole number of at least 1")

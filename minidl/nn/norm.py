@@ -23,7 +23,7 @@ class BatchNorm(Module):
 
     def __init__(self, features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True):
         check_sizes("BatchNorm", features=features)
-        if eps < 0 or not (momentum is None or 0 <= momentum <= 1):
+        if not eps >= 0 or not (momentum is None or 0 <= momentum <= 1):
             raise ValueError(
                 f"BatchNorm: eps is {eps} and momentum {momentum}; they must be ≥ 0 and in 0 … 1 (or None)"
             )
@@ -71,6 +71,8 @@ class LayerNorm(Module):
 
     def __init__(self, features, eps=1e-5):
         check_sizes("LayerNorm", features=features)
+        if not eps >= 0:
+            raise ValueError(f"LayerNorm: eps is {eps}; it must be ≥ 0")
         self.eps = eps
         self.weight = Parameter(np.ones(features, np.float32))
         self.bias = Parameter(np.zeros(features, np.float32))

@@ -4,7 +4,15 @@ from collections.abc import Mapping
 
 import numpy as np
 
-__all__ = ["check_curve", "check_curves", "check_fractions", "check_increasing", "check_percentiles"]
+__all__ = ["check_curve", "check_curves", "check_fractions", "check_increasing", "check_mapping", "check_percentiles"]
+
+
+def check_mapping(op: str, name: str, value, what: str) -> None:
+    """A dict with something in it; `what` says of what."""
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{op}: {name} is a {type(value).__name__}; it must be a dict, {what}")
+    if not value:
+        raise ValueError(f"{op}: {name} is empty; it must be a dict, {what}")
 
 
 def check_increasing(op: str, name: str, values) -> np.ndarray:
@@ -31,8 +39,7 @@ def check_curve(op: str, label: str, steps, values) -> tuple[np.ndarray, np.ndar
 
 def check_curves(op: str, runs: Mapping) -> dict:
     """label → (steps, values), at least one, as label → (steps (T,), values (S, T))."""
-    if not isinstance(runs, Mapping) or not runs:
-        raise ValueError(f"{op}: there is nothing to draw; give a dict such as {{'with BN': (steps, values)}}")
+    check_mapping(op, "runs", runs, "label → (steps, values)")
     curves = {}
     for label, run in runs.items():
         if len(run) != 2:
@@ -49,7 +56,7 @@ def check_fractions(op: str, label: str, values: np.ndarray) -> None:
 
 
 def check_percentiles(op: str, steps, percentiles) -> tuple[np.ndarray, np.ndarray]:
-    """Steps (T,) and percentiles (T, 3), finite, not decreasing from one column to the next."""
+    """Steps (T,) and percentiles (T, 3), not decreasing from one column to the next; nan in rows that are not finite."""
     steps = check_increasing(op, "steps", steps)
     percentiles = np.asarray(percentiles, dtype=float)
     if percentiles.shape != (steps.size, 3):
@@ -57,6 +64,7 @@ def check_percentiles(op: str, steps, percentiles) -> tuple[np.ndarray, np.ndarr
             f"{op}: percentiles is {percentiles.shape} but there are {steps.size} steps; it must be "
             f"{(steps.size, 3)}: the 15th, 50th and 85th percentile at each step"
         )
-    if not (np.diff(percentiles, axis=1) >= 0).all():
-        raise ValueError(f"{op}: the columns of percentiles must be the 15th, 50th and 85th, in this order and not nan")
+    percentiles = np.where(np.isfinite(percentiles).all(1, keepdims=True), percentiles, np.nan)
+    if (np.diff(percentiles, axis=1) < 0).any():
+        raise ValueError(f"{op}: a row of percentiles decreases; the columns must be the 15th, the 50th and the 85th")
     return steps, percentiles

@@ -6,19 +6,21 @@ Sizes are set on each artist and not in rcParams, so that nothing of the user's 
 import os
 import sys
 import textwrap
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 __all__ = ["DASHES", "GUIDE", "INKS", "PAPER", "dress", "legend", "marker", "new_axes", "new_figure", "save", "short"]
 
 INKS = ("#0b3c7d", "#e8890c", "#00876c", "#b5498f", "#5c5c5c", "#57aee0")
-DASHES = ("-", (0, (5, 1.5)), (0, (6, 1.5, 1, 1.5)), (0, (1.2, 1.2)))
-GUIDE = dict(color="0.4", linewidth=1, linestyle=(0, (2, 2)), zorder=1)
-PAPER = dict(cmap="gray_r", vmin=0)  # digits as dark ink on white
-_LETTERS_PER_INCH = 12.5  # of a title, with a little to spare
+DASHES = ("-", (0, (5, 1.5)), (0, (6, 1.5, 1, 1.5)), (0, (1.2, 1.2)), (0, (10, 2)), (0, (6, 1, 1, 1, 1, 1)))
+GUIDE: dict[str, Any] = dict(color="0.4", linewidth=1, linestyle=(0, (2, 2)), zorder=1)
+PAPER: dict[str, Any] = dict(cmap="gray_r", vmin=0)  # digits as dark ink on white
+_LETTERS_PER_INCH = 14  # of a title; constrained layout then widens the axes a little
 
 
 def save(drawn: Figure | Axes, path: str | os.PathLike, dpi: float = 100) -> None:
@@ -28,7 +30,7 @@ def save(drawn: Figure | Axes, path: str | os.PathLike, dpi: float = 100) -> Non
     """
     from matplotlib import pyplot
 
-    figure = drawn.figure
+    figure: Any = drawn.get_figure(root=True)
     try:
         figure.savefig(path, dpi=dpi)
     finally:
@@ -41,7 +43,7 @@ def new_figure(width: float, height: float) -> Figure:
         matplotlib.use("agg")  # nobody has chosen a backend, and there is no screen to open a window on
     from matplotlib import pyplot
 
-    return pyplot.figure(figsize=(width, height), layout="constrained")
+    return pyplot.figure(figsize=(width, height), layout=ConstrainedLayoutEngine(wspace=0.05))
 
 
 def new_axes() -> Axes:
@@ -55,7 +57,8 @@ def _no_display():
 
 def dress(ax: Axes, title: str, ylabel: str, grid: bool = True) -> Axes:
     """Title and labels, training steps along x, a light grid and no box. The title is wrapped to the axes."""
-    letters = int(_LETTERS_PER_INCH * ax.get_position().width * ax.figure.get_figwidth())
+    inches = ax.bbox.width / ax.figure.dpi
+    letters = max(10, int(_LETTERS_PER_INCH * inches))
     lines = [textwrap.fill(line, letters) for line in title.splitlines()]
     ax.set_title("\n".join(lines), loc="left", fontsize=10)
     ax.set_xlabel("training step", fontsize=9)

@@ -7,14 +7,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
-from minidl.plot._check import check_curves, check_fractions
+from minidl.plot._check import check_curves, check_fractions, check_mapping
 from minidl.plot._style import DASHES, GUIDE, INKS, dress, legend, marker, new_axes, short
 
 __all__ = ["accuracy_curves", "draw_accuracies", "loss_curves", "update_ratios"]
 
 
 def accuracy_curves(runs: Mapping, ax: Axes | None = None, target: float | None = None) -> Axes:
-    """Test accuracy over training, in percent.
+    """Accuracy over training, in percent.
 
     runs    label → (steps, accuracies): steps (T,), accuracies (T,), fractions from 0 to 1. With several seeds
             accuracies (S, T): the line is their mean, the band goes from the lowest to the highest.
@@ -27,7 +27,7 @@ def accuracy_curves(runs: Mapping, ax: Axes | None = None, target: float | None 
         check_fractions("accuracy_curves", label, values)
     ax = ax or new_axes()
     draw_accuracies(ax, curves, target)
-    return dress(ax, _accuracy_title(curves, target), "test accuracy (%)")
+    return dress(ax, _accuracy_title(curves, target), "accuracy (%)")
 
 
 def loss_curves(runs: Mapping, ax: Axes | None = None) -> Axes:
@@ -37,10 +37,11 @@ def loss_curves(runs: Mapping, ax: Axes | None = None) -> Axes:
     Errors  ValueError for no runs, sizes that do not match, steps that do not increase
     """
     curves = check_curves("loss_curves", runs)
+    curves = {label: (steps, _gaps(losses, losses > 0)) for label, (steps, losses) in curves.items()}
     ax = ax or new_axes()
     ax.set_yscale("log")
     for i, (label, (steps, losses)) in enumerate(curves.items()):
-        _draw(ax, i, label, steps, np.where(np.isfinite(losses) & (losses > 0), losses, np.nan))
+        _draw(ax, i, label, steps, losses)
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     ax.yaxis.set_minor_formatter(NullFormatter())
@@ -56,10 +57,12 @@ def update_ratios(steps, ratios: Mapping, ax: Axes | None = None) -> Axes:
     A thin line marks −3, one part in a thousand, which is a common rule of thumb.
     Errors  ValueError for no layers, sizes that do not match, and steps that do not increase
     """
+    check_mapping("update_ratios", "ratios", ratios, "layer → log10 of update over weight")
     curves = check_curves("update_ratios", {layer: (steps, row) for layer, row in ratios.items()})
+    curves = {layer: (steps, _gaps(row)) for layer, (steps, row) in curves.items()}
     ax = ax or new_axes()
-    for i, (layer, (x, values)) in enumerate(curves.items()):
-        _draw(ax, i, layer, x, np.where(np.isfinite(values), values, np.nan))
+    for i, (layer, (x, row)) in enumerate(curves.items()):
+        _draw(ax, i, layer, x, row)
     ax.axhline(-3, label="one in 1,000", **GUIDE)
     ax.margins(y=0.15)
     legend(ax, ncols=2)
@@ -80,6 +83,10 @@ def draw_accuracies(ax: Axes, curves: dict, target: float | None, inks=None) -> 
     ax.set_ylim(bottom, 100 + 0.01 * (100 - bottom))  # a curve at 100 % is not cut in half
     ax.yaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10], integer=True))
     _legend(ax, curves)
+
+
+def _gaps(values, wanted=True):
+    return np.where(np.isfinite(values) & wanted, values, np.nan)
 
 
 def _bottom(accuracies):

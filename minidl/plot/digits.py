@@ -29,10 +29,14 @@ def misclassified(images, labels, probabilities, count: int = 25, figure: Figure
     rows = max(math.ceil(worst.size / columns), 1)
     figure = figure or new_figure(max(5.5, 1.25 * columns), 0.6 + 1.6 * rows)
     order = ", most certain first" if worst.size > 1 else ""
-    figure.suptitle(f"{wrong.size:,} of {labels.size:,} wrong ({100 * wrong.size / labels.size:.2f} %){order}", fontsize=11)
+    figure.suptitle(
+        f"{wrong.size:,} of {labels.size:,} wrong ({100 * wrong.size / labels.size:.2f} %){order}", fontsize=11
+    )
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for ax in axes[worst.size :]:
         ax.set_axis_off()
+    if not worst.size:
+        axes[0].text(0.5, 0.5, "every digit is right", ha="center", transform=axes[0].transAxes)
     for ax, i in zip(axes, worst, strict=False):
         _draw_image(ax, images[i], f"{labels[i]} → {predicted[i]}\n{100 * certainty[i]:.1f} %", **PAPER)
     return figure
@@ -46,7 +50,12 @@ def _draw_image(ax, image, title, **colors):
 
 
 def _check_digits(images, labels, probabilities, count):
-    if images.ndim != 3 or labels.shape != images.shape[:1] or probabilities.shape[:-1] != labels.shape or not len(images):
+    if (
+        images.ndim != 3
+        or labels.shape != images.shape[:1]
+        or probabilities.shape[:-1] != labels.shape
+        or not len(images)
+    ):
         raise ValueError(
             f"misclassified: images is {images.shape}, labels {labels.shape} and probabilities {probabilities.shape}; "
             "they must be (N, H, W), (N,) and (N, classes), with N at least 1"
@@ -61,18 +70,20 @@ def prediction(image, seen, probabilities, figure: Figure | None = None) -> Figu
     image          (H, W) or (H, W, 3 or 4): the user's picture, uint8 or from 0 to 1
     seen           (h, w), ink bright, drawn dark
     probabilities  (K,), one for each class
-    Errors         ValueError for other shapes
+    Errors         ValueError for other shapes, and a picture of other values
     """
     image, seen, probabilities = np.asarray(image), np.asarray(seen), np.asarray(probabilities, dtype=float)
     if not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] in (3, 4))):
         raise ValueError(f"prediction: image is {image.shape}; it must be (H, W), (H, W, 3) or (H, W, 4)")
+    white = 255 if image.dtype == np.uint8 else 1
+    if not image.size or not (image.min() >= 0 and image.max() <= white):
+        raise ValueError(f"prediction: image has values outside 0 … {white}; give uint8, or fractions from 0 to 1")
     if seen.ndim != 2 or probabilities.ndim != 1 or not probabilities.size:
         raise ValueError(
             f"prediction: seen is {seen.shape} and probabilities {probabilities.shape}; they must be (h, w) and (K,)"
         )
     figure = figure or new_figure(9.2, 3.5)
     picture, network, chart = figure.subplots(1, 3, width_ratios=(1, 1, 1.25))
-    white = 255 if image.dtype == np.uint8 else 1
     _draw_image(picture, image, f"your picture, {_size(image)}", cmap="gray", vmin=0, vmax=white)
     _draw_image(network, seen, f"what the network sees, {_size(seen)}", **PAPER)
     _draw_probabilities(chart, probabilities)
@@ -91,7 +102,7 @@ def _draw_probabilities(ax, probabilities):
     ax.set_xticks(range(0, 101, 25))
     ax.set_yticks(classes)
     ax.invert_yaxis()
-    ax.set_title(f"a {best}, with {100 * probabilities[best]:.1f} % probability", fontsize=9)
+    ax.set_title(f"most probable: {best}, with {100 * probabilities[best]:.1f} %", fontsize=9)
     ax.set_xlabel("probability (%)", fontsize=9)
     ax.set_ylabel("digit", fontsize=9)
     ax.tick_params(labelsize=9)

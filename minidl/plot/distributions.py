@@ -15,16 +15,17 @@ def percentile_bands(steps, percentiles, ax: Axes | None = None, *, name: str = 
     """The 15th, 50th and 85th percentiles of a quantity over training: the median in a band that holds 70 %.
 
     steps        (T,), increasing
-    percentiles  (T, 3), the columns in this order
+    percentiles  (T, 3), the columns in this order; a row that is not finite leaves a gap
     name         what the quantity is, with its unit: the label of the axis
-    The title tells how far the median moves: its highest less its lowest value, and this in mean widths of the band.
+    The title tells how far the median moves: its highest less its lowest value, in mean widths of the band.
     Errors       ValueError for other shapes, percentiles out of order, steps that do not increase
     """
     steps, percentiles = check_percentiles("percentile_bands", steps, percentiles)
     ax = ax or new_axes()
     draw_band(ax, steps, percentiles)
     legend(ax, ncols=2)
-    return dress(ax, f"The median moves by {movement(percentiles)}", name)
+    title = movement(percentiles)
+    return dress(ax, title[0].upper() + title[1:], name)
 
 
 def draw_band(ax: Axes, steps, percentiles, ink: int = 0) -> None:
@@ -39,35 +40,37 @@ def draw_band(ax: Axes, steps, percentiles, ink: int = 0) -> None:
 
 
 def movement(percentiles: np.ndarray) -> str:
-    """How far the median moves, as a number and in mean widths of the band (if it has a width)."""
-    low, median, high = percentiles.T
+    """How far the median moves (its highest less its lowest value), in mean widths of the band if it has a width."""
+    low, median, high = percentiles[~np.isnan(percentiles[:, 1])].T
+    if not median.size:
+        return "it is never finite"
     distance, width = np.ptp(median), (high - low).mean()
-    if width == 0:
-        return short(distance)
-    return f"{short(distance)} ({short(distance / width)} band widths)"
+    return "the median moves " + (f"{short(distance / width)} band widths" if width > 0 else f"by {short(distance)}")
 
 
 def histograms_over_time(steps, counts, edges, ax: Axes | None = None, *, name: str = "activation") -> Axes:
     """How a distribution changes over training: a histogram at each step, as a column of colours.
 
     steps   (T,), increasing, evenly spaced or not: a column reaches half-way to its neighbours
-    counts  (T, bins), how many values fell into each bin; a bin without values stays white
+    counts  (T, bins), how many values fell into each bin; a bin without values stays white, and so does a whole column
     edges   (bins + 1,), increasing
     name    what the values are, with their unit: the label of the axis
     The title gives the mean at the first and last step, from the centres of the bins.
-    Errors  ValueError for other shapes, counts that are negative, a step without any, steps or edges that do not increase
+    Errors  ValueError for other shapes, counts that are negative or all zero, steps or edges that do not increase
     """
     op = "histograms_over_time"
-    steps, edges, counts = check_increasing(op, "steps", steps), check_increasing(op, "edges", edges), np.asarray(counts)
+    steps, edges = check_increasing(op, "steps", steps), check_increasing(op, "edges", edges)
+    counts = np.asarray(counts)
     if counts.shape != (steps.size, edges.size - 1):
         raise ValueError(
             f"{op}: counts is {counts.shape}; {steps.size} steps and {edges.size} edges need "
             f"{(steps.size, edges.size - 1)}, one row a step and one column between two edges"
         )
-    if not (np.isfinite(counts) & (counts >= 0)).all() or not counts.any(1).all():
-        raise ValueError(f"{op}: counts must be finite and not negative, with at least one value at every step")
+    if not (np.isfinite(counts) & (counts >= 0)).all() or not counts.any():
+        raise ValueError(f"{op}: counts must be finite, not negative, and not all zero")
     ax = ax or new_axes()
-    share = 100 * counts / counts.sum(1, keepdims=True)
+    totals = counts.sum(1, keepdims=True)
+    share = 100 * counts / np.where(totals > 0, totals, 1)
     scale = LogNorm(max(share[share > 0].min(), share.max() / 1000) * 0.999, share.max())
     image = ax.pcolormesh(
         _borders(steps), edges, np.ma.masked_equal(share, 0).T, norm=scale, cmap="magma_r", rasterized=True
@@ -77,7 +80,7 @@ def histograms_over_time(steps, counts, edges, ax: Axes | None = None, *, name: 
     bar = ax.figure.colorbar(image, ax=ax, pad=0.02, format=StrMethodFormatter("{x:g}"))
     bar.set_label("share of the values in a bin (%)", fontsize=9)
     bar.ax.tick_params(labelsize=8)
-    first, last = (share[[0, -1]] / 100) @ ((edges[1:] + edges[:-1]) / 2)
+    first, last = (share[share.any(1)][[0, -1]] / 100) @ ((edges[1:] + edges[:-1]) / 2)
     return dress(ax, f"The mean goes from {short(first)} to {short(last)}", name, grid=False)
 
 

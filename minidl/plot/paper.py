@@ -5,9 +5,10 @@ Source: Ioffe and Szegedy 2015, section 4.1.
 
 from collections.abc import Mapping
 
+import numpy as np
 from matplotlib.figure import Figure
 
-from minidl.plot._check import check_curve, check_fractions, check_percentiles
+from minidl.plot._check import check_curve, check_fractions, check_mapping, check_percentiles
 from minidl.plot._style import dress, new_figure
 from minidl.plot.curves import draw_accuracies
 from minidl.plot.distributions import draw_band, movement
@@ -37,23 +38,23 @@ def figure1(arms: Mapping, *, settings: Mapping, source: str) -> Figure:
               input_percentiles (T, 3), and for "batch" before_percentiles (T, 3)
     settings  of the run; of these are printed: steps, lr, init_std, batch_size, seed
     source    where the digits come from
-    (b) and (c) share their scale; (d) has its own, and says so. The titles tell how far the median moves: its highest
-    less its lowest value, and this in mean widths of the band, which is comparable between the panels.
+    (b) and (c) share their scale; (d) has its own, and says so. What can be compared between all three stands in their
+    titles: how far the median moves (its highest less its lowest value), in mean widths of the band.
     Errors    ValueError for no or unknown arms, missing entries, and wrong shapes
     """
     arms = _checked(arms)
+    known = [text.format(settings[key]) for key, text in _SETTINGS.items() if key in settings]
+    caption = f"{_BANDS}\n{' · '.join([*known, f'data: {source}'])}"
     letters = [letter for letter, (arm, *_) in _PANELS.items() if arm in arms]
     figure = new_figure(3.6 * max(2, len(letters)), 6.9)
-    panels = figure.subplot_mosaic([["a"] * len(letters), letters])
+    panels = figure.subplot_mosaic("a" * len(letters) + "\n" + "".join(letters))
     _draw_a(panels["a"], arms)
     for letter in letters:
         _draw_distribution(panels[letter], letter, arms)
     if len(letters) == 3:
         panels["c"].sharey(panels["b"])
-        panels["c"].autoscale(axis="y")
     figure.suptitle("Figure 1 of Ioffe and Szegedy (2015), run again", fontsize=12, x=0.01, ha="left")
-    known = [text.format(settings[key]) for key, text in _SETTINGS.items() if key in settings]
-    figure.supxlabel(f"{_BANDS}\n{' · '.join([*known, f'data: {source}'])}", fontsize=8)
+    figure.supxlabel(caption, fontsize=8)
     return figure
 
 
@@ -73,7 +74,7 @@ def _draw_distribution(ax, letter, arms):
     steps, percentiles = check_percentiles("figure1", arm["steps"], arm[field])
     draw_band(ax, steps, percentiles, _ARMS[key][1])
     what = f"input of BN, unit {arm['unit']} (own scale)" if letter == "d" else f"input of sigmoid, unit {arm['unit']}"
-    dress(ax, f"({letter}) {where}:\nthe median moves by {movement(percentiles)}", what)
+    dress(ax, f"({letter}) {where}:\n{movement(percentiles)}", what)
     ax.locator_params(axis="x", nbins=5)
 
 
@@ -97,15 +98,18 @@ def _percent(arm):
 
 def _checked(arms):
     """The arms in the order of `_ARMS`; every entry that will be drawn is there and has the right shape."""
-    if not isinstance(arms, Mapping) or not arms or not set(arms) <= set(_ARMS):
-        raise ValueError(f"figure1: arms has {sorted(arms, key=str)}; it must hold 'none', 'batch' or both")
+    check_mapping("figure1", "arms", arms, "with 'none', 'batch' or both")
+    if unknown := sorted(set(arms) - set(_ARMS), key=str):
+        raise ValueError(f"figure1: arms has {unknown}; only 'none' and 'batch' can be drawn")
     for key, arm in arms.items():
+        check_mapping("figure1", f"the arm {key!r}", arm, "the record of a run")
         fields = [field for owner, field, _ in _PANELS.values() if owner == key]
         missing = {"steps", "accuracy", "steps_to_95", "final_accuracy", "unit", *fields} - set(arm)
         if missing:
             raise ValueError(f"figure1: the arm {key!r} lacks {', '.join(sorted(missing))}; add what is missing")
         _, accuracy = check_curve("figure1", key, arm["steps"], arm["accuracy"])
-        check_fractions("figure1", key, accuracy)
+        for values in (accuracy, np.asarray(arm["final_accuracy"], dtype=float)):
+            check_fractions("figure1", key, values)
         for field in fields:
             check_percentiles(f"figure1, arm {key!r}, {field}", arm["steps"], arm[field])
     return {key: arms[key] for key in _ARMS if key in arms}

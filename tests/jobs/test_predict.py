@@ -26,6 +26,11 @@ def drawn(path, ground=255, ink=0, size=(200, 300), mode="L"):
     return path
 
 
+def grey(path):
+    with Image.open(path) as image:
+        return np.asarray(image) / 255
+
+
 def test_prints_ten_probabilities(weights, tmp_path, capsys):
     status = main(["predict", str(drawn(tmp_path / "one.png")), "--weights", str(weights)])
     printed = capsys.readouterr().out
@@ -39,17 +44,18 @@ def test_prints_ten_probabilities(weights, tmp_path, capsys):
 def test_draws_its_answer(weights, tmp_path):
     picture = drawn(tmp_path / "one.png")
     assert main(["predict", str(picture), "--weights", str(weights), "--out", str(tmp_path / "answer.png")]) == 0
-    assert Image.open(tmp_path / "answer.png").size[0] > 300
+    with Image.open(tmp_path / "answer.png") as answer:
+        assert answer.size[0] > 300
 
 
 def test_dark_on_light_and_light_on_dark_are_the_same(tmp_path):
-    one = as_mnist(np.asarray(Image.open(drawn(tmp_path / "1.png"))) / 255)
-    two = as_mnist(np.asarray(Image.open(drawn(tmp_path / "2.png", ground=0, ink=255))) / 255)
+    one = as_mnist(grey(drawn(tmp_path / "1.png")))
+    two = as_mnist(grey(drawn(tmp_path / "2.png", ground=0, ink=255)))
     np.testing.assert_array_equal(one, two)
 
 
 def test_looks_like_mnist(tmp_path):
-    image = as_mnist(np.asarray(Image.open(drawn(tmp_path / "1.png"))) / 255)
+    image = as_mnist(grey(drawn(tmp_path / "1.png")))
     assert image.shape == (28, 28)
     assert image.dtype == np.uint8
     assert image.max() > 200

@@ -1,0 +1,194 @@
+"""train_one_epoch and evaluate are the loop that one writes by hand; the three networks can learn one batch by heart."""
+
+import numpy as np
+import pytest
+
+from minidl import Tensor, is_grad_enabled, nn, optim
+from minidl import functional as F
+from minidl.data import DataLoader
+from minidl.models import cifar_conv, mnist_conv, paper_mlp
+from minidl.train import Evaluation, evaluate, predict_logits, train_one_epoch
+from tests.helpers import JIT
+
+
+def data(n=30, features=6, classes=3, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((n, features)).astype(np.float32), rng.integers(0, classes, n)
+
+
+def network(seed=0):
+    rng = np.random.default_rng(seed)
+    return nn.Sequential(
+        nn.Linear(6, 8, generator=rng), nn.BatchNorm(8), nn.Sigmoid(), nn.Dropout(0.5, rng),
+        nn.Linear(8, 3, generator=rng),
+    )  # fmt: skip
+
+
+def loader(seed=0, **settings):
+    return DataLoader(
+        *data(), **{"batch_size": 7, "shuffle": True, "generator": np.random.default_rng(seed)} | settings
+    )
+
+
+class Failing(nn.Module):
+    def forward(self, x):
+        raise ZeroDivisionError
+
+
+# ---- train_one_epoch -------------------------------------------------------------------------------------------------
+
+
+def test_an_epoch_is_the_loop_written_by_hand():
+    by_hand, losses = network().eval(), []
+    optimizer = optim.SGD(by_hand.parameters(), lr=0.3, momentum=0.9)
+    by_hand.train()
+    for images, labels in loader():
+        optimizer.zero_grad()
+        loss = F.cross_entropy(by_hand(Tensor(images)), labels)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    model = network().eval()  # the epoch switches to training mode
+    mean = train_one_epoch(model, loader(), optim.SGD(model.parameters(), lr=0.3, momentum=0.9), quiet=True)
+    assert isinstance(mean, float)
+    assert mean == np.mean(losses)
+    assert model.training
+    for name, array in model.state_dict().items():
+        np.testing.assert_array_equal(array, by_hand.state_dict()[name])
+
+
+def test_the_loss_may_be_another():
+    model, (x, _) = nn.Linear(6, 1, generator=np.random.default_rng(0)), data()
+    target = x.sum(1, keepdims=True)
+    batches = DataLoader(x, target, batch_size=30)
+    optimizer = optim.SGD(model.parameters(), lr=0.2)
+    losses = [train_one_epoch(model, batches, optimizer, loss_fn=F.mse_loss, quiet=True) for _ in range(60)]
+    assert losses[-1] < 1e-3 * losses[0]
+
+
+def test_after_step_is_called_after_each_step():
+    model, seen = network(), []
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    start = model[0].weight.data.copy()
+    schedule = optim.StepLR(optimizer, 2)
+
+    def after():
+        seen.append(np.any(model[0].weight.data != start))
+        schedule.step()
+
+    train_one_epoch(model, loader(), optimizer, after_step=after, quiet=True)
+    assert seen == [True] * 5
+    assert schedule.last_epoch == 5
+
+
+def test_gradients_do_not_pile_up():
+    model = network()
+    for p in model.parameters():
+        p.grad = np.full_like(p.data, np.nan)  # from whatever was before
+    train_one_epoch(model, loader(), optim.SGD(model.parameters(), lr=0.1), quiet=True)
+    assert all(np.isfinite(p.data).all() for p in model.parameters())
+
+
+# ---- evaluate and predict_logits -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 30, 1000])
+def test_evaluate_is_loss_and_accuracy_over_all_examples(batch_size):
+    model, (images, labels) = network(), data()
+    train_one_epoch(model, loader(), optim.SGD(model.parameters(), lr=0.1), quiet=True)
+    result = evaluate(model, images, labels, batch_size)
+    logits = model.eval()(Tensor(images))
+    assert isinstance(result, Evaluation)
+    assert result.accuracy == np.mean(logits.data.argmax(1) == labels)
+    np.testing.assert_allclose(result.loss, F.cross_entropy(logits, labels).item(), rtol=1e-6)
+    assert all(type(value) is float for value in result)
+
+
+def test_evaluate_takes_lists_and_tensors():
+    model, (images, labels) = network(), data()
+    expected = evaluate(model, images, labels)
+    assert evaluate(model, Tensor(images), Tensor(labels)) == expected
+    assert evaluate(model, images, list(labels)) == expected
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 30, 1000])
+def test_predict_logits_are_the_answers_in_evaluation_mode(batch_size):
+    model, (images, _) = network(), data()
+    logits = predict_logits(model, images, batch_size)
+    assert type(logits) is np.ndarray
+    np.testing.assert_allclose(logits, model.eval()(Tensor(images)).data, rtol=1e-5, atol=1e-6)
+
+
+def test_predicting_records_no_graph_and_changes_no_state():
+    model, (images, labels) = network(), data()
+    before, recorded = model.state_dict(), []
+    with model.register_forward_hook(lambda m, x, y: recorded.append(y.requires_grad or is_grad_enabled())):
+        evaluate(model, images, labels, batch_size=10)
+    assert recorded == [False] * 3
+    assert is_grad_enabled()
+    for name, array in model.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+@pytest.mark.parametrize("training", [True, False])
+def test_the_mode_of_every_module_is_restored(training, frozen):
+    model, (images, labels) = network().train(training), data()
+    if frozen:
+        model[1].eval()  # batch norm with fixed statistics inside a network in training
+    modes = [module.training for module in model.modules()]
+    evaluate(model, images, labels)
+    assert [module.training for module in model.modules()] == modes
+    with pytest.raises(ZeroDivisionError):
+        predict_logits(nn.Sequential(model, Failing()), images)
+    assert [module.training for module in model.modules()] == modes
+    assert is_grad_enabled()
+
+
+def test_what_cannot_be_evaluated():
+    model, (images, labels) = network(), data()
+    with pytest.raises(ValueError, match="evaluate: 30 inputs but 29 labels"):
+        evaluate(model, images, labels[1:])
+    with pytest.raises(ValueError, match="predict_logits: there are no inputs"):
+        predict_logits(model, images[:0])
+    for batch_size in (0, -1):
+        with pytest.raises(ValueError, match=f"predict_logits: batch_size is {batch_size}"):
+            predict_logits(model, images, batch_size)
+    assert model.training
+
+
+# ---- learning one batch by heart -------------------------------------------------------------------------------------
+
+IMAGES = pytest.mark.skipif(not JIT, reason="takes minutes without compiled kernels")
+NETWORKS = {
+    "paper_mlp": (lambda g: paper_mlp(generator=g), (784,), 0.5),
+    "paper_mlp without norm": (lambda g: paper_mlp("none", generator=g), (784,), 1.0),
+    "mnist_conv": (lambda g: mnist_conv(generator=g), (28, 28, 1), 0.05),
+    "mnist_conv without norm": (lambda g: mnist_conv("none", g), (28, 28, 1), 0.02),
+    "cifar_conv": (lambda g: cifar_conv(g), (32, 32, 3), 0.1),
+}
+STEPS = {"paper_mlp": 40, "paper_mlp without norm": 80, "cifar_conv": 10, "mnist_conv": 15}
+
+
+@pytest.mark.parametrize("name", ["paper_mlp", "paper_mlp without norm"])
+def test_a_perceptron_learns_one_batch_by_heart(name):
+    assert_overfits(name, examples=20)
+
+
+@IMAGES
+@pytest.mark.parametrize("name", ["mnist_conv", "mnist_conv without norm", "cifar_conv"])
+def test_a_convolutional_network_learns_one_batch_by_heart(name):
+    assert_overfits(name, examples=10)
+
+
+def assert_overfits(name, examples):
+    """Random labels of random images: only a network whose every gradient is right gets all of them."""
+    make, shape, lr = NETWORKS[name]
+    rng = np.random.default_rng(0)
+    model, images = make(rng), rng.standard_normal((examples, *shape)).astype(np.float32)
+    labels = np.arange(examples) % 10
+    optimizer = optim.SGD(model.parameters(), lr, momentum=0.9)
+    batch = [(images, labels)]
+    losses = [train_one_epoch(model, batch, optimizer, quiet=True) for _ in range(STEPS.get(name, 25))]
+    assert losses[-1] < 0.3 * losses[0]
+    assert np.mean(model(Tensor(images)).data.argmax(1) == labels) == 1
