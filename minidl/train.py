@@ -26,21 +26,21 @@ def train_one_epoch(model, loader, optimizer, loss_fn=F.cross_entropy, after_ste
     for inputs, targets in progress(loader, desc="training", unit="batch", quiet=quiet):
         optimizer.zero_grad()
         loss = loss_fn(model(Tensor(inputs)), targets)
-        check_finite(loss, len(losses))
+        losses.append(check_finite(loss.item(), len(losses)))
         loss.backward()
         optimizer.step()
         if after_step is not None:
             after_step()
-        losses.append(loss.item())
     return float(np.mean(losses))
 
 
 def check_finite(loss, step):
-    """Stop with FloatingPointError if the loss is no longer a finite number: nothing after that would mean anything."""
-    if not math.isfinite(loss.data):
+    """The loss, a number; or FloatingPointError if it is not finite: nothing after that would mean anything."""
+    if not math.isfinite(loss):
         raise FloatingPointError(
-            f"the loss is {loss.item()} at training step {step}: training has diverged; try a smaller learning rate"
+            f"the loss is {loss} at training step {step}: training has diverged; try a smaller learning rate"
         )
+    return loss
 
 
 class Evaluation(NamedTuple):

@@ -64,7 +64,7 @@ def cross_entropy(logits, labels, label_smoothing=0.0):
         _cross_entropy_backward(probabilities, labels, true_share, share, scale, grad_logits)
         return (grad_logits.reshape(logits.shape),)
 
-    return Tensor._from_op(losses.mean(dtype=dtype), (logits,), backward)
+    return Tensor._from_op(_mean(losses), (logits,), backward)
 
 
 @kernel
@@ -108,7 +108,13 @@ def mse_loss(input, target):
         grad_input = difference * input.dtype.type(2 * grad / difference.size)
         return grad_input, -grad_input
 
-    return Tensor._from_op(np.square(difference).mean(dtype=input.dtype), (input, target), backward)
+    return Tensor._from_op(_mean(difference * difference), (input, target), backward)
+
+
+def _mean(values):
+    """The mean, in the values' own type; one too large for it is infinity, without a warning, as from any kernel."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return values.mean(dtype=values.dtype)
 
 
 def _probabilities(op, x):

@@ -88,14 +88,14 @@ def run_arm(settings, norm, digits, quiet=False):
     with progress(desc=name, total=settings.steps, unit="step", quiet=quiet, leave=True) as bar:
         for step, (x, y) in enumerate(_forever(loader, settings.steps + 1)):
             if step % every == 0 or step == settings.steps:
-                seen.append((step, *_measure(model, test_images, test_labels)))
+                seen.append((step, *_measure(model, test_images, test_labels, step)))
                 bar.set_postfix_str(f"test accuracy {100 * seen[-1][1].accuracy:.2f} %", refresh=False)
                 bar.update(step - bar.n)
             if step == settings.steps:
                 break
             optimizer.zero_grad()
             loss = F.cross_entropy(model(Tensor(x)), y)
-            check_finite(loss, step)
+            check_finite(loss.item(), step)
             loss.backward()
             optimizer.step()
     steps, results, inputs, *before = map(list, zip(*seen, strict=True))
@@ -119,7 +119,7 @@ def _forever(loader, count):
         yield from loader
 
 
-def _measure(model, images, labels):
+def _measure(model, images, labels, step):
     """Test result, and percentiles of what reaches the last hidden activation, and the last batch norm if there is one."""
     layers = [m for m in model.modules() if isinstance(m, nn.Sigmoid | nn.ReLU)][-1:]
     layers += [m for m in model.modules() if isinstance(m, nn.BatchNorm)][-1:]
@@ -130,5 +130,6 @@ def _measure(model, images, labels):
     finally:
         for handle in handles:
             handle.remove()
+    check_finite(result.loss, step)
     inputs, *before = (unit_percentiles(np.concatenate(arrays)[:WATCHED]) for arrays in seen.values())
     return result, inputs, *before

@@ -113,7 +113,7 @@ def test_wrong_flags(folder, tmp_path, capsys, flags, word):
         (["--batch-size", "1000"], "--batch-size is 1000"),
         (["--model", "conv", "--init-std", "1"], "--init-std"),
         (["--threads", "1000"], "threads"),
-        (["--lr", "1e38"], "smaller learning rate"),
+        (["--lr", "1e37"], "smaller learning rate"),
     ],
 )
 def test_settings_that_cannot_work(folder, tmp_path, capsys, flags, word):
