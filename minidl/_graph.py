@@ -41,14 +41,14 @@ class Graph:
     def __repr__(self):
         labels, lines = {None: "…"}, []
         for entry in self.entries:
-            if entry.op is None and entry.name is None and not entry.needs_grad and entry.node.data.size == 1:
+            if entry.is_plain_number and entry is not self.entries[-1]:
                 labels[entry] = _number(entry.node.data)  # stands in the line of its user
                 continue
             labels[entry] = entry.name or f"#{len(lines) + 1}"
             lines.append((labels[entry], entry.made_by(labels), entry.holds, entry.gradient))
-        widths = [max(len(line[column]) for line in lines) for column in range(4)] if lines else []
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         rows = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
-        return "\n".join([row.rstrip() for row in rows or labels.values()] + self._remarks())
+        return "\n".join([row.rstrip() for row in rows] + self._remarks())
 
     def _repr_svg_(self):
         return _draw(self.entries, self._remarks())
@@ -75,6 +75,10 @@ class _Entry:
         if self.op and not self.freed:
             this = weakref.ref(self)  # a strong one would close a cycle: entry, node, hook, entry
             node.register_hook(lambda grad: _note(this(), grad))
+
+    @property
+    def is_plain_number(self):
+        return self.kind == "constant" and self.name is None and self.node.data.size == 1
 
     @property
     def holds(self):
@@ -111,7 +115,9 @@ def _gradient(grad):
 
 def _number(array):
     value = array.item()
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float) and not (value.is_integer() and abs(value) < 1e6):
+        return f"{value:.4g}"
+    return f"{value:.0f}" if isinstance(value, float) else str(value)
 
 
 def _nearest_first(root):
@@ -155,11 +161,13 @@ class _Place:
     """A place in a row: an entry's card, or the trunk of lines that pass through on their way to later users."""
 
     def __init__(self, entry, row, kind):
-        self.entry, self.row, self.kind, self.pull = entry, row, kind, _PULL[kind]
+        self.row, self.kind, self.pull = row, kind, _PULL[kind]
+        self._entry = weakref.ref(entry)  # places and lines form cycles, which would keep the tensors for a while
         self.width, self.height = (_TRUNK, 0) if kind == "trunk" else _card_size(entry)
         self.above, self.below = [], []  # lines to the rows beside this one
         self.x = self.y = 0.0  # the centre
 
+    entry = property(lambda self: self._entry())
     top = property(lambda self: self.y - self.height / 2)
     bottom = property(lambda self: self.y + self.height / 2)
 
@@ -305,7 +313,7 @@ def _draw(entries, remarks):
     places = [place for row in _arrange(entries) for place in row]
     width = max(place.x + place.width / 2 for place in places) + _MARGIN
     height = max(place.bottom for place in places) + _MARGIN
-    parts = [_lines_to(place) for place in places]
+    parts = [_lines_to(place, walked=bool(entries[-1].arrived)) for place in places]
     parts += [_card(place) for place in places if place.kind != "trunk"]
     for remark in remarks:
         parts.append(_text(_MARGIN, height + 4, remark, 12, "normal", _LINE, anchor="start"))
@@ -317,11 +325,11 @@ def _draw(entries, remarks):
     )
 
 
-def _lines_to(place):
+def _lines_to(place, walked):
     """The lines from the row above to a place: data downwards and, where one has come, the gradient upwards."""
     parts = []
     for line in place.above:
-        came_back = line.upper.entry.needs_grad and line.upper.entry.gradient
+        came_back = walked and line.upper.entry.gradient  # a leaf may also have one from elsewhere
         lane = 4 if came_back else 0
         parts.append(_curve(line, -lane, _LINE))
         if place.kind != "trunk":

@@ -7,6 +7,9 @@ with Probe(model, ["2", "5", "8"], every=100) as probe:
 steps, spread = probe.series("8", "output", "std")
 """
 
+import math
+import weakref
+
 import numpy as np
 
 from minidl import nn
@@ -54,6 +57,7 @@ class Probe:
         self.now = 0  # training steps so far
         self.rows = []  # (step, layer, what, statistics)
         self._layers, self._fresh, self._weights = layers, {}, {}
+        self._last = lambda: None, {}  # a weak reference to the output seen last, and its statistics
         self._handles = [module.register_forward_hook(self._hook(name)) for name, module in layers.items()]
 
     def step(self):
@@ -90,11 +94,13 @@ class Probe:
         def look(module, inputs, output):
             if self.now % self.every or not (module.training and is_grad_enabled()):
                 return
-            self._fresh[name, "input"] = self._statistics(inputs[0].data)
-            self._fresh[name, "output"] = self._statistics(output.data)
+            seen, stats = self._last  # in a Sequential, one layer's output is the next one's input
+            self._fresh[name, "input"] = stats if seen() is inputs[0] else self._statistics(inputs[0].data)
+            stats = self._statistics(output.data)
+            self._last = weakref.ref(output), stats
             saturated = _SATURATED.get(type(module))
-            if saturated:
-                self._fresh[name, "output"]["saturated"] = float(saturated(output.data).mean())
+            extra = {"saturated": float(saturated(output.data).mean())} if saturated else {}
+            self._fresh[name, "output"] = stats | extra
             if output.requires_grad:
                 output.register_hook(lambda grad: self._see_gradient(name, grad))
             weight = getattr(module, "weight", None)
@@ -117,15 +123,27 @@ class Probe:
 
 def unit_percentiles(x):
     """The 15th, 50th and 85th percentile of each feature over all other axes: (…, C) → (C, 3)."""
-    return np.percentile(x.reshape(-1, x.shape[-1]), PERCENTILES, axis=0).T
+    return _percentiles(x.reshape(-1, x.shape[-1])).T
+
+
+def _percentiles(x):
+    """np.percentile(x, PERCENTILES, axis=0); sorting everything is several times faster than its partitioning."""
+    ordered = np.sort(x, axis=0)
+    values = []
+    for percent in PERCENTILES:
+        place = percent / 100 * (len(x) - 1)
+        below, above = ordered[math.floor(place)], ordered[math.ceil(place)]
+        values.append(below + (place % 1) * (above - below))
+    return np.where(np.isnan(ordered[-1]), np.nan, values)  # a NaN is sorted to the end, and makes all of them NaN
 
 
 def _moments(x):
-    return {"mean": float(x.mean()), "std": float(x.std()), "percentiles": np.percentile(x, PERCENTILES)}
+    return {"mean": float(x.mean()), "std": float(x.std()), "percentiles": _percentiles(x.reshape(-1))}
 
 
 def _update_statistics(before, after):
     update = after - before
-    ratio = update.std() / before.std() if before.std() > 0 else np.nan
+    std, spread = update.std(), before.std()
     with np.errstate(divide="ignore"):
-        return {"mean": float(update.mean()), "std": float(update.std()), "log10_ratio": float(np.log10(ratio))}
+        log10_ratio = np.log10(std / spread) if spread > 0 else np.nan
+    return {"mean": float(update.mean()), "std": float(std), "log10_ratio": float(log10_ratio)}

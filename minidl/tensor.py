@@ -237,7 +237,7 @@ class Tensor(Node):
         def backward(grad):
             largest = x == spread(y, x, dim, keepdim)
             share = largest / largest.sum(dim, keepdims=True, dtype=x.dtype)
-            return ((spread(grad, x, dim, keepdim) * share).astype(x.dtype, copy=False),)
+            return (spread(grad, x, dim, keepdim) * share,)
 
         return Tensor._from_op(y, (self,), backward)
 

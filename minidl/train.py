@@ -6,11 +6,12 @@ from typing import NamedTuple
 import numpy as np
 
 from minidl import functional as F
+from minidl import nn
 from minidl._progress import progress
 from minidl.autograd import no_grad
 from minidl.tensor import Tensor
 
-__all__ = ["Evaluation", "check_finite", "evaluate", "predict_logits", "train_one_epoch"]
+__all__ = ["Evaluation", "check_finite", "evaluate", "predict_logits", "train_one_epoch", "update_bn"]
 
 
 def train_one_epoch(model, loader, optimizer, loss_fn=F.cross_entropy, after_step=None, quiet=False):
@@ -75,3 +76,29 @@ def predict_logits(model, inputs, batch_size=1000):
         for module in training:
             module.training = True
     return np.concatenate(parts)
+
+
+@no_grad()
+def update_bn(loader, model):
+    """Replace the running statistics of all batch norms by plain averages over the loader's batches.
+
+    The moving average that training keeps follows the last few dozen batches, with their noise; this is the population
+    of the paper's Algorithm 2, for the weights as they are now. Only batch norms act as in training (no dropout).
+
+    loader      gives inputs, or tuples whose first part is the inputs; arrays
+    Source      Ioffe and Szegedy 2015, Algorithm 2; the name is PyTorch's
+    """
+    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm) and m.track_running_stats]
+    modes, momenta = [(m, m.training) for m in model.modules()], [m.momentum for m in norms]
+    model.eval()
+    for norm in norms:
+        norm.training, norm.momentum = True, None
+        norm.reset_running_stats()
+    try:
+        for batch in loader:
+            model(Tensor(batch[0] if isinstance(batch, tuple | list) else batch))
+    finally:
+        for module, mode in modes:
+            module.training = mode
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum

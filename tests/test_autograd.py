@@ -148,7 +148,7 @@ def test_backward_refuses_what_it_cannot_do():
         (x * 2).backward(np.ones(3))
     with pytest.raises(ValueError, match=r"backward: grad is \(\) but the tensor is \(2,\)"):
         (x * 2).backward(1.0)
-    with pytest.raises(RuntimeError, match="backward: .*requires_grad=True"):
+    with pytest.raises(RuntimeError, match=r"backward: .*requires_grad=True"):
         (Tensor(1.0) * 2).backward()
     assert x.grad is None
 

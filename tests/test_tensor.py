@@ -210,7 +210,7 @@ def test_types_that_no_tensor_can_hold(data):
 
 @pytest.mark.parametrize("data", [np.array([1, 2]), np.array([True])])
 def test_only_floats_have_gradients(data):
-    with pytest.raises(TypeError, match="only floats have gradients, and this is (int|bool).*float32"):
+    with pytest.raises(TypeError, match=r"only floats have gradients, and this is (int|bool).*float32"):
         Tensor(data, requires_grad=True)
 
 
@@ -241,7 +241,22 @@ def test_a_single_number_takes_the_other_tensors_type():
 def test_integers_stay_integers(dtype):
     a = np.array([[1, 2], [3, 4]], dtype)
     x = Tensor(a)
-    same = [x + 2, 2 + x, x - 1, 9 - x, x * 2, 2 * x, x**2, x @ x, x.sum(), x.sum(0), x.max(), x.max(1), x.T, x.reshape(4)]
+    same = [
+        x + 2,
+        2 + x,
+        x - 1,
+        9 - x,
+        x * 2,
+        2 * x,
+        x**2,
+        x @ x,
+        x.sum(),
+        x.sum(0),
+        x.max(),
+        x.max(1),
+        x.T,
+        x.reshape(4),
+    ]
     same += [x[0], x[x.data > 1], cat([x, x]), x + True, x + x]
     assert {y.dtype for y in same} == {np.dtype(dtype)}
     np.testing.assert_array_equal((9 - x).data, 9 - a)
@@ -340,10 +355,12 @@ def test_matmul_gradient_goes_only_where_asked(rng):
             assert tensors[1 - asked].grad is None
 
 
-@pytest.mark.parametrize("shapes", [((3, 4), (3, 4)), ((), (3,)), ((3,), ()), ((3,), (4,)), ((2, 3, 4), (3, 4))], ids=str)
+@pytest.mark.parametrize(
+    "shapes", [((3, 4), (3, 4)), ((), (3,)), ((3,), ()), ((3,), (4,)), ((2, 3, 4), (3, 4))], ids=str
+)
 def test_matmul_of_shapes_that_do_not_fit(shapes):
     a, b = (Tensor(np.ones(shape)) for shape in shapes)
-    with pytest.raises(ValueError, match="matmul: .*last size of the left") as error:
+    with pytest.raises(ValueError, match=r"matmul: .*last size of the left") as error:
         a @ b
     assert f"{shapes[0]} @ {shapes[1]}" in str(error.value)
 

@@ -89,6 +89,21 @@ def test_gradients_do_not_pile_up():
     assert all(np.isfinite(p.data).all() for p in model.parameters())
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_loss_that_is_not_finite_stops_before_the_step(bad):
+    model, (images, labels) = network(), data()
+    broken = images.copy()
+    broken[3] = bad
+    seen = []
+    with pytest.raises(FloatingPointError, match=r"the loss is \S+ at training step 1: .* smaller learning rate"):
+        train_one_epoch(
+            model, [(images, labels), (broken, labels)], optim.SGD(model.parameters(), lr=0.1),
+            after_step=lambda: seen.append(1), quiet=True,
+        )  # fmt: skip
+    assert seen == [1]
+    assert all(np.isfinite(p.data).all() for p in model.parameters())
+
+
 # ---- evaluate and predict_logits -------------------------------------------------------------------------------------
 
 

@@ -1,8 +1,8 @@
 """Figure 1 of the paper (§4.1): the same network with and without batch normalization, trained on binary digits.
 
-Both arms start from the same weights and see the same batches in the same order. While they train, test accuracy and the
+Both arms start from the same weights and see the same batches in the same order. Now and then test accuracy and the
 15th, 50th and 85th percentiles of what reaches each unit of the last hidden layer are measured on the test images, in
-evaluation mode. The paper shows the input of one sigmoid (b, c); with batch norm we also keep what comes in before the
+evaluation mode: with batch norm, by statistics of a fixed part of the training images, as Algorithm 2 has it. The paper shows the input of one sigmoid (b, c); with batch norm we also keep what comes in before the
 normalisation (d), because after it the bands are nearly fixed by construction.
 """
 
@@ -19,12 +19,13 @@ from minidl.models import mnist_conv, paper_mlp
 from minidl.optim import SGD
 from minidl.probe import unit_percentiles
 from minidl.tensor import Tensor
-from minidl.train import check_finite, evaluate
+from minidl.train import check_finite, evaluate, update_bn
 
 __all__ = ["Arm", "Settings", "build", "prepare", "run_arm", "typical_unit"]
 
 POINTS = 100  # measurements over the training
 WATCHED = 2000  # test images from which percentiles are taken
+POPULATION = 10_000  # training images from which the statistics for evaluation are taken, in batches of 1,000
 
 
 @dataclass(frozen=True)
@@ -82,12 +83,14 @@ def run_arm(settings, norm, digits, quiet=False):
         images, labels, batch_size=min(settings.batch_size, len(images)), shuffle=True, drop_last=True,
         generator=np.random.default_rng([settings.seed, 1]),
     )  # fmt: skip
+    population = DataLoader(images[:POPULATION], batch_size=1000)
     every = max(1, settings.steps // POINTS)
     seen = []
     name = {"batch": "with batch norm   ", "none": "without batch norm"}[norm]
     with progress(desc=name, total=settings.steps, unit="step", quiet=quiet, leave=True) as bar:
         for step, (x, y) in enumerate(_forever(loader, settings.steps + 1)):
             if step % every == 0 or step == settings.steps:
+                update_bn(population, model)
                 seen.append((step, *_measure(model, test_images, test_labels, step)))
                 bar.set_postfix_str(f"test accuracy {100 * seen[-1][1].accuracy:.2f} %", refresh=False)
                 bar.update(step - bar.n)

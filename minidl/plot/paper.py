@@ -21,10 +21,14 @@ _PANELS = {  # letter: arm, what is drawn, where it is measured
     "c": ("batch", "input_percentiles", "With BN"),
     "d": ("batch", "before_percentiles", "With BN, before normalising"),
 }
+_MODELS = {  # how the title goes on, the last activation, settings that have no effect
+    "mlp": ("run again", "sigmoid", ()),
+    "conv": ("with a convolutional network", "ReLU", ("init_std",)),
+}
 _BANDS = "lower panels: the line is the median, the band goes from the 15th to the 85th percentile"
 _SETTINGS = {
-    "steps": "{:,} steps", "lr": "learning rate {:g}", "init_std": "initial weights of std {:g}",
-    "batch_size": "batches of {}", "seed": "seed {}",
+    "steps": "{:,} steps", "lr": "learning rate {:g}", "momentum": "momentum {:g}",
+    "init_std": "initial weights of std {:g}", "batch_size": "batches of {}", "seed": "seed {}",
 }  # fmt: skip
 
 
@@ -36,24 +40,29 @@ def figure1(arms: Mapping, *, settings: Mapping, source: str) -> Figure:
     arms      "none", "batch" or both; each a dict:
               steps (T,), accuracy (T,) in 0 … 1, steps_to_95 (a number or None), final_accuracy, unit,
               input_percentiles (T, 3), and for "batch" before_percentiles (T, 3)
-    settings  of the run; of these are printed: steps, lr, init_std, batch_size, seed
+    settings  of the run; of these are printed: steps, lr, momentum, init_std, batch_size, seed. The "model" is "mlp",
+              the paper's network (this is assumed), or "conv", which the title tells and which has no init_std.
     source    where the digits come from
     (b) and (c) share their scale; (d) has its own, and says so. What can be compared between all three stands in their
     titles: how far the median moves (its highest less its lowest value), in mean widths of the band.
     Errors    ValueError for no or unknown arms, missing entries, and wrong shapes
     """
     arms = _checked(arms)
-    known = [text.format(settings[key]) for key, text in _SETTINGS.items() if key in settings]
+    model = settings.get("model", "mlp")
+    if model not in _MODELS:
+        raise ValueError(f"figure1: settings has the model {model!r}; it must be one of {', '.join(_MODELS)}")
+    title, activation, without = _MODELS[model]
+    known = [text.format(settings[key]) for key, text in _SETTINGS.items() if key in settings and key not in without]
     caption = f"{_BANDS}\n{' · '.join([*known, f'data: {source}'])}"
     letters = [letter for letter, (arm, *_) in _PANELS.items() if arm in arms]
     figure = new_figure(3.6 * max(2, len(letters)), 6.9)
     panels = figure.subplot_mosaic("a" * len(letters) + "\n" + "".join(letters))
     _draw_a(panels["a"], arms)
     for letter in letters:
-        _draw_distribution(panels[letter], letter, arms)
+        _draw_distribution(panels[letter], letter, arms, activation)
     if len(letters) == 3:
         panels["c"].sharey(panels["b"])
-    figure.suptitle("Figure 1 of Ioffe and Szegedy (2015), run again", fontsize=12, x=0.01, ha="left")
+    figure.suptitle(f"Figure 1 of Ioffe and Szegedy (2015), {title}", fontsize=12, x=0.01, ha="left")
     figure.supxlabel(caption, fontsize=8)
     return figure
 
@@ -68,12 +77,16 @@ def _draw_a(ax, arms):
     dress(ax, f"(a) {_accuracy_title(arms)}", "test accuracy (%)")
 
 
-def _draw_distribution(ax, letter, arms):
+def _draw_distribution(ax, letter, arms, activation):
     key, field, where = _PANELS[letter]
     arm = arms[key]
     steps, percentiles = check_percentiles("figure1", arm["steps"], arm[field])
     draw_band(ax, steps, percentiles, _ARMS[key][1])
-    what = f"input of BN, unit {arm['unit']} (own scale)" if letter == "d" else f"input of sigmoid, unit {arm['unit']}"
+    what = (
+        f"input of BN, unit {arm['unit']} (own scale)"
+        if letter == "d"
+        else f"input of {activation}, unit {arm['unit']}"
+    )
     dress(ax, f"({letter}) {where}:\n{movement(percentiles)}", what)
     ax.locator_params(axis="x", nbins=5)
 

@@ -106,6 +106,23 @@ def test_the_caption_states_the_settings_and_the_source():
     assert draw({"none": none()}, settings={}).get_supxlabel().endswith("\ndata: mnist")
 
 
+def test_another_network_is_not_taken_for_the_papers():
+    settings = SETTINGS | dict(model="conv", momentum=0.9)
+    figure = draw({"batch": batch()}, settings=settings)
+    assert figure.get_suptitle() == "Figure 1 of Ioffe and Szegedy (2015), with a convolutional network"
+    assert panels(figure)["c"].get_ylabel() == "input of ReLU, unit 17"
+    assert "momentum 0.9" in figure.get_supxlabel()
+    assert "std" not in figure.get_supxlabel()
+    figure = draw({"batch": batch()}, settings=SETTINGS | dict(model="mlp"))
+    assert figure.get_suptitle() == "Figure 1 of Ioffe and Szegedy (2015), run again"
+    assert panels(figure)["c"].get_ylabel() == "input of sigmoid, unit 17"
+
+
+def test_an_unknown_network_is_refused(no_figure):
+    with pytest.raises(ValueError, match="the model 'rnn'; it must be one of mlp, conv"):
+        draw({"none": none()}, settings={"model": "rnn"})
+
+
 def as_lists(record):
     return {key: value.tolist() if isinstance(value, np.ndarray) else value for key, value in record.items()}
 

@@ -1,0 +1,323 @@
+"""How kernels are compiled, cached, chosen and threaded; most of it on small kernels in files of the tests' own."""
+
+import importlib
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from threadpoolctl import ThreadpoolController
+
+from minidl import _jit, get_num_threads, set_num_threads
+from minidl._jit import CHUNK, kernel, n_chunks, on_compile, prange
+from minidl.ops._reduce import _partial_sums, chunk_rows
+from tests.helpers import JIT
+
+compiled_only = pytest.mark.skipif(not JIT, reason="nothing is compiled")
+MOST = _jit.numba.config.NUMBA_NUM_THREADS
+
+
+@pytest.fixture(autouse=True)
+def as_it_was(monkeypatch):
+    """The number of threads and the fingerprint, which decides what later kernels are called in the cache."""
+    monkeypatch.setattr(_jit, "_fingerprint", _jit._fingerprint)
+    threads = get_num_threads()
+    yield
+    set_num_threads(threads)
+
+
+@pytest.fixture
+def load(tmp_path, monkeypatch):
+    """load(name=source, …): write files (as if at another time), and import the last one anew."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # its check of the time of change is good to a second only
+
+    def load(**sources):
+        _jit._fingerprint = 0  # as in a new process
+        for name, source in sources.items():
+            Path(tmp_path, f"{name}.py").write_text(source)
+            sys.modules.pop(name, None)
+        importlib.invalidate_caches()
+        modules = [importlib.import_module(name) for name in sources]
+        for name in sources:
+            del sys.modules[name]
+        return modules[-1]
+
+    return load
+
+
+TOTAL = """
+from minidl._jit import kernel, prange
+
+@kernel
+def total_in_rows(x, y):
+    for i in prange(y.size):
+        y[i] = 0
+        for j in range(x.shape[1]):
+            y[i] += x[i, j]
+"""
+
+
+def run_both_builds(total, dtype=np.float64):
+    x = np.arange(12, dtype=dtype).reshape(3, 4)
+    for build in (total.serial, total.parallel):
+        y = np.full(3, -1, dtype)
+        build(x, y)
+        np.testing.assert_array_equal(y, x.sum(1))
+
+
+# --- which build ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def chooser(monkeypatch):
+    """A kernel of cost 4 that tells which build it used, with threads starting to pay at 1000."""
+    calls = []
+
+    @kernel(cost=4)
+    def work(x, y):
+        y[0] = x.size
+
+    monkeypatch.setattr(_jit, "_parallel_from", 1000)
+    work.serial = lambda x, y: calls.append("serial")
+    work.parallel = lambda x, y: calls.append("parallel")
+    return work, calls
+
+
+def test_the_build_is_chosen_by_size_times_cost(chooser):
+    work, calls = chooser
+    for size in (0, 1, 249, 250, 251, 10_000):
+        work(np.empty(size), None)
+    work(np.empty((25, 10)), None)
+    assert calls == ["serial"] * 3 + ["parallel"] * 4
+
+
+def test_the_choice_does_not_depend_on_the_number_of_threads(chooser):
+    work, calls = chooser
+    for threads in (1, MOST):
+        set_num_threads(threads)
+        work(np.empty(249), None)
+        work(np.empty(250), None)
+    assert calls == ["serial", "parallel"] * 2
+
+
+def test_the_first_call_finds_out_from_where_threads_pay_and_limits_scipys_blas(chooser, monkeypatch):
+    work, calls = chooser
+    libraries = [b for b in ThreadpoolController().lib_controllers if b.user_api == "blas"]
+    for library in libraries:
+        library.set_num_threads(2)
+    monkeypatch.setattr(_jit, "_parallel_from", None)
+    work(np.empty(1), None)
+    assert calls == ["serial"]
+    assert _jit._parallel_from in _jit._PARALLEL_FROM.values()
+    scipys = [b for b in libraries if "scipy" in b.filepath]
+    assert [b.num_threads for b in scipys or libraries] == [1] * len(scipys or libraries)
+
+
+def test_a_kernel_is_documented_as_its_function_and_computes_as_it(load):
+    total = load(first=TOTAL).total_in_rows
+    assert total.__name__ == "total_in_rows"
+    run_both_builds(total)
+    y = np.empty(3)
+    assert total(np.ones((3, 2)), y) is None
+    np.testing.assert_array_equal(y, [2, 2, 2])
+    total.__wrapped__(np.ones((3, 5)), y)  # the plain function, for reading and stepping
+    np.testing.assert_array_equal(y, [5, 5, 5])
+
+
+# --- the same bits ----------------------------------------------------------------------------------------------------
+
+
+@kernel
+def chunk_sums(x, partial):
+    for k in prange(partial.size):
+        total = x.dtype.type(0)
+        xs = x[k * CHUNK : (k + 1) * CHUNK]
+        for i in range(xs.size):
+            total += xs[i]
+        partial[k] = total
+
+
+def bits_of_all_ways(run):
+    """run(build name) with the serial build, and with the parallel one on 1, 2 and all threads."""
+    yield run("serial")
+    for threads in {1, min(2, MOST), MOST}:
+        set_num_threads(threads)
+        yield run("parallel")
+
+
+@compiled_only
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [1, CHUNK - 1, CHUNK, CHUNK + 1, 5 * CHUNK + 7])
+def test_sums_have_the_same_bits_in_both_builds_and_on_any_number_of_threads(size, dtype):
+    x = np.random.default_rng(size).standard_normal(size).astype(dtype)
+
+    def run(build):
+        partial = np.full(n_chunks(size), np.nan, dtype)
+        getattr(chunk_sums, build)(x, partial)
+        return partial
+
+    first, *others = bits_of_all_ways(run)
+    np.testing.assert_allclose(first.sum(), x.sum(dtype=np.float64), atol=1e-5 * np.abs(x).sum())
+    for other in others:
+        np.testing.assert_array_equal(other, first)
+
+
+@compiled_only
+@pytest.mark.parametrize("shape", [(1, 1), (60, 100), (2731, 3), (1003, 37)], ids=str)
+def test_column_sums_have_the_same_bits_too(shape):
+    x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+
+    def run(build):
+        partial = np.full((n_chunks(shape[0], chunk_rows(shape[1])), shape[1]), np.nan, np.float32)
+        getattr(_partial_sums, build)(x, partial)
+        return partial
+
+    first, *others = bits_of_all_ways(run)
+    for other in others:
+        np.testing.assert_array_equal(other, first)
+
+
+@compiled_only
+def test_the_parallel_build_really_is_parallel_and_the_serial_one_is_not(load):
+    total = load(first=TOTAL).total_in_rows  # just compiled: what comes from the cache cannot be inspected
+    run_both_builds(total)
+    for build, hands_out_chunks in [(total.serial, False), (total.parallel, True)]:
+        (code,) = build.inspect_llvm().values()
+        assert ("do_scheduling" in code) == hands_out_chunks
+
+
+def test_number_of_chunks():
+    assert [n_chunks(n) for n in (0, 1, CHUNK, CHUNK + 1)] == [0, 1, 1, 2]
+    assert [n_chunks(n, 3) for n in (1, 3, 4, 9, 10)] == [1, 1, 2, 3, 4]
+
+
+# --- cache and fingerprint ----------------------------------------------------------------------------------------------
+
+
+@compiled_only
+def test_both_builds_are_cached_under_names_of_their_own(load, tmp_path):
+    run_both_builds(load(first=TOTAL).total_in_rows)
+    names = {path.name for path in tmp_path.glob("__pycache__/*.nbi")}
+    assert len(names) == 2
+    for build in ("serial", "parallel"):
+        assert sum(f"total_in_rows-{build}-00000000" in name for name in names) == 1
+
+
+@compiled_only
+def test_on_compile_tells_of_real_compilations_only(load):
+    for dtype, expected in [
+        (np.float64, ["total_in_rows"] * 2),  # the two builds
+        (np.float64, []),  # both are in the cache of the disk
+        (np.float32, ["total_in_rows"] * 2),
+    ]:
+        heard, total = [], load(first=TOTAL).total_in_rows
+        with on_compile(heard.append):
+            run_both_builds(total, dtype)
+            run_both_builds(total, dtype)
+        assert heard == expected
+
+
+@compiled_only
+def test_on_compile_stops_at_the_end_of_its_context(load):
+    heard, total = [], load(first=TOTAL).total_in_rows
+    with pytest.raises(ZeroDivisionError), on_compile(heard.append):
+        1 / 0  # noqa: B018
+    run_both_builds(total)
+    assert heard == []
+
+
+HELPER = """
+from minidl._jit import device
+
+@device
+def change(x):
+    return {}
+"""
+USER = """
+import helper
+from minidl._jit import kernel
+
+change = helper.change
+
+@kernel
+def change_all(x, y):
+    for i in range(x.size):
+        y[i] = change(x[i])
+"""
+
+
+def test_a_change_in_a_helper_of_another_file_is_noticed(load):
+    results = []
+    for body in ("x + 1", "x * 10", "x + 1"):
+        y = np.empty(2)
+        load(helper=HELPER.format(body), user=USER).change_all.serial(np.array([1.0, 2.0]), y)
+        results.append(y.tolist())
+    assert results == [[2, 3], [10, 20], [2, 3]]
+
+
+def test_the_fingerprint_depends_on_the_source_of_all_helpers(load):
+    def fingerprint(*bodies):
+        load(helper="".join(HELPER.format(body) for body in bodies))
+        return _jit._fingerprint
+
+    prints = [fingerprint(*bodies) for bodies in [("x",), ("x",), ("-x",), ("x", "-x"), ("-x", "x")]]
+    assert prints[0] == prints[1]
+    assert len(set(prints)) == 4
+    assert 0 not in prints
+
+
+# --- helpers of kernels -------------------------------------------------------------------------------------------------
+
+
+EITHER = """
+from minidl._jit import by_precision, device, kernel
+
+@device
+def single(x):
+    return x + x
+
+@device
+def double(x):
+    return x * x
+
+either = by_precision(single, double)
+
+@kernel
+def through_either(x, y):
+    for i in range(x.size):
+        y[i] = either(x[i])
+"""
+
+
+def test_by_precision_chooses_by_type(load):
+    module = load(either=EITHER)
+    for dtype, expected in [(np.float32, 6), (np.float64, 9)]:
+        y = np.empty(2, dtype)
+        module.through_either.serial(np.full(2, 3, dtype), y)
+        np.testing.assert_array_equal(y, [expected] * 2)
+        assert module.either(dtype(3)) == expected  # called from Python as well
+
+
+def test_overflow_in_a_kernel_is_silent_with_and_without_compilation():
+    y = np.empty(1, np.float32)
+
+    @kernel
+    def square(x, y):
+        y[0] = x[0] * x[0]
+
+    square.serial(np.array([1e30], np.float32), y)
+    assert y[0] == np.inf
+
+
+# --- threads ----------------------------------------------------------------------------------------------------------
+
+
+def test_set_num_threads():
+    for n in range(1, MOST + 1):
+        set_num_threads(n)
+        assert get_num_threads() == n
+    for bad in (0, -1, MOST + 1):
+        with pytest.raises(ValueError, match=rf"set_num_threads: got {bad}; this process can use 1 to {MOST} threads"):
+            set_num_threads(bad)
+    assert get_num_threads() == MOST
