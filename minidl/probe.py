@@ -133,17 +133,22 @@ def _percentiles(x):
     for percent in PERCENTILES:
         place = percent / 100 * (len(x) - 1)
         below, above = ordered[math.floor(place)], ordered[math.ceil(place)]
-        values.append(below + (place % 1) * (above - below))
+        values.append(below + np.float64(place % 1) * (above - below))
     return np.where(np.isnan(ordered[-1]), np.nan, values)  # a NaN is sorted to the end, and makes all of them NaN
 
 
 def _moments(x):
-    return {"mean": float(x.mean()), "std": float(x.std()), "percentiles": _percentiles(x.reshape(-1))}
+    mean, std = _mean_std(x)
+    return {"mean": mean, "std": std, "percentiles": _percentiles(x.reshape(-1))}
+
+
+def _mean_std(x):  # x.std() alone would compute the mean once more
+    mean = x.mean()
+    return float(mean), math.sqrt(np.square(x - mean).mean())
 
 
 def _update_statistics(before, after):
-    update = after - before
-    std, spread = update.std(), before.std()
+    (mean, std), (_, spread) = _mean_std(after - before), _mean_std(before)
     with np.errstate(divide="ignore"):
-        log10_ratio = np.log10(std / spread) if spread > 0 else np.nan
-    return {"mean": float(update.mean()), "std": float(std), "log10_ratio": float(log10_ratio)}
+        log10_ratio = float(np.log10(std / spread)) if spread > 0 else math.nan
+    return {"mean": mean, "std": std, "log10_ratio": log10_ratio}

@@ -105,10 +105,8 @@ def test_operations_are_written_as_one_calls_them():
         (x.T, "permute(x)"),
         (cat([x, x]), "cat(x, x)"),
         (F.linear(x, x), "linear(x, x)"),
-        (Tensor._from_op(x.data, (x,), lambda grad: (grad,)), "op(x)"),
     ]:
-        made = lines(y.graph(x=x))[-1]
-        assert expected == "op(x)" or expected in made
+        assert f" {expected} (" in lines(y.graph(x=x))[-1]
 
 
 def test_constants_leaves_and_numbers_alone():

@@ -7,7 +7,7 @@ from minidl import Tensor, is_grad_enabled, nn, optim
 from minidl import functional as F
 from minidl.data import DataLoader
 from minidl.models import cifar_conv, mnist_conv, paper_mlp
-from minidl.train import Evaluation, evaluate, predict_logits, train_one_epoch
+from minidl.train import Evaluation, evaluate, predict_logits, train_one_epoch, update_bn
 from tests.helpers import JIT
 
 
@@ -207,3 +207,37 @@ def assert_overfits(name, examples):
     losses = [train_one_epoch(model, batch, optimizer, quiet=True) for _ in range(STEPS.get(name, 25))]
     assert losses[-1] < 0.3 * losses[0]
     assert np.mean(model(Tensor(images)).data.argmax(1) == labels) == 1
+
+
+# ---- population statistics -------------------------------------------------------------------------------------------
+
+
+def test_update_bn_averages_over_batches():
+    rng = np.random.default_rng(0)
+    x = rng.normal(3, 2, (40, 5)).astype(np.float32)
+    model = nn.Sequential(nn.BatchNorm(5), nn.Dropout(0.5), nn.BatchNorm(5, momentum=0.2))
+    model(Tensor(x * 100))  # what it knew before is forgotten
+    model[2].eval()
+    update_bn([x[:10], (x[10:20], "labels"), x[20:40]], model)
+    batches = x[:10], x[10:20], x[20:40]
+    np.testing.assert_allclose(model[0].running_mean, np.mean([b.mean(0) for b in batches], 0), rtol=1e-5)
+    np.testing.assert_allclose(model[0].running_var, np.mean([b.var(0, ddof=1) for b in batches], 0), rtol=1e-5)
+    np.testing.assert_allclose(model[2].running_mean, 0, atol=1e-5)  # dropout would have moved it
+    assert model[0].num_batches_tracked == 3
+    assert (model[0].momentum, model[2].momentum) == (0.1, 0.2)
+    assert (model.training, model[1].training, model[2].training) == (True, True, False)
+
+
+def test_update_bn_restores_the_modes_after_an_error():
+    model = nn.Sequential(nn.BatchNorm(5), nn.Linear(5, 2))
+    with pytest.raises(ValueError, match="batch_norm"):
+        update_bn([np.zeros((4, 3), np.float32)], model)
+    assert all(m.training for m in model.modules())
+    assert model[0].momentum == 0.1
+
+
+def test_update_bn_leaves_other_networks_alone():
+    model = nn.Sequential(nn.BatchNorm(3, track_running_stats=False), nn.Linear(3, 2))
+    before = model.state_dict()
+    update_bn([np.ones((4, 3), np.float32)], model)
+    assert all(np.array_equal(before[name], array) for name, array in model.state_dict().items())

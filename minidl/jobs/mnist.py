@@ -125,7 +125,7 @@ def _results(settings, digits, arms):
     unit = typical_unit(arms.get("none") or arms["batch"])  # one unit for both arms, whose initial weights are the same
     return {
         "minidl": minidl.__version__,
-        "settings": dataclasses.asdict(settings),
+        "settings": _as_dict(settings),
         "data": {"source": digits.source, "train": len(digits.train.labels), "test": len(digits.test.labels)},
         "arms": {
             norm: {
@@ -141,6 +141,11 @@ def _results(settings, digits, arms):
             for norm, arm in arms.items()
         },
     }
+
+
+def _as_dict(settings):
+    """The settings that had an effect."""
+    return {k: v for k, v in dataclasses.asdict(settings).items() if k != "init_std" or settings.model == "mlp"}
 
 
 def _about_this_run(args, total, seconds):
@@ -161,7 +166,7 @@ def _write(out, results, arms, settings, digits):
     yield out / "results.json"
     for norm, arm in arms.items():
         path = out / f"weights-{norm}.npz"
-        checkpoint.save(path, arm.model.state_dict(), {"norm": norm, **dataclasses.asdict(settings)})
+        checkpoint.save(path, arm.model.state_dict(), {"norm": norm, **_as_dict(settings)})
         yield path
     figure = plot.figure1(results["arms"], settings=results["settings"], source=digits.source)
     plot.save(figure, out / "figure1.png")

@@ -2,11 +2,11 @@
 
 Both arms start from the same weights and see the same batches in the same order. Now and then test accuracy and the
 15th, 50th and 85th percentiles of what reaches each unit of the last hidden layer are measured on the test images, in
-evaluation mode: with batch norm, by statistics of a fixed part of the training images, as Algorithm 2 has it. The paper shows the input of one sigmoid (b, c); with batch norm we also keep what comes in before the
-normalisation (d), because after it the bands are nearly fixed by construction.
+evaluation mode: with batch norm, by statistics of a fixed part of the training images, as Algorithm 2 has it. The paper
+shows the input of one sigmoid (b, c); with batch norm we also keep what comes in before the normalisation (d), because
+after it the bands are nearly fixed by construction.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,7 +67,7 @@ def build(settings, norm):
 
 
 def prepare(images, model):
-    """Bytes (N, 28, 28) as the network wants them: binary and flat (N, 784) for the paper's, grey (N, 28, 28, 1) for conv."""
+    """Bytes (N, 28, 28) as the network takes them: mlp binary and flat (N, 784), conv grey (N, 28, 28, 1), 0 … 1."""
     if model == "conv":
         return (images.astype(np.float32) / 255)[..., None]
     return (images.reshape(len(images), -1) > 127).astype(np.float32)
@@ -79,16 +79,13 @@ def run_arm(settings, norm, digits, quiet=False):
     optimizer = SGD(model.parameters(), settings.lr, settings.momentum)
     (images, labels), (test_images, test_labels) = digits
     images, test_images = prepare(images, settings.model), prepare(test_images, settings.model)
-    loader = DataLoader(
-        images, labels, batch_size=min(settings.batch_size, len(images)), shuffle=True, drop_last=True,
-        generator=np.random.default_rng([settings.seed, 1]),
-    )  # fmt: skip
+    batches = _batches(images, labels, settings)
     population = DataLoader(images[:POPULATION], batch_size=1000)
     every = max(1, settings.steps // POINTS)
     seen = []
     name = {"batch": "with batch norm   ", "none": "without batch norm"}[norm]
     with progress(desc=name, total=settings.steps, unit="step", quiet=quiet, leave=True) as bar:
-        for step, (x, y) in enumerate(_forever(loader, settings.steps + 1)):
+        for step, (x, y) in enumerate(batches):
             if step % every == 0 or step == settings.steps:
                 update_bn(population, model)
                 seen.append((step, *_measure(model, test_images, test_labels, step)))
@@ -117,9 +114,12 @@ def typical_unit(arm):
     return int(np.argsort(distance, kind="stable")[len(distance) // 2])
 
 
-def _forever(loader, count):
-    for _ in range(math.ceil(count / len(loader))):
-        yield from loader
+def _batches(images, labels, settings):
+    """Batches without end, each drawn independently of the others; the same for every arm."""
+    generator = np.random.default_rng([settings.seed, 1])
+    while True:
+        chosen = generator.integers(0, len(images), settings.batch_size)
+        yield images[chosen], labels[chosen]
 
 
 def _measure(model, images, labels, step):
