@@ -14,6 +14,7 @@ With the environment variable NUMBA_DISABLE_JIT=1 every kernel is the Python fun
 import functools
 import inspect
 import zlib
+from pathlib import Path
 
 import numba
 import numpy as np
@@ -45,23 +46,33 @@ _FASTMATH = {"nsz", "arcp", "contract", "afn", "reassoc"}
 _PARALLEL_FROM = {"omp": 16_384, "tbb": 16_384, "workqueue": 1_048_576}
 
 _parallel_from = None  # set by the first kernel call
-_fingerprint = 0  # of all @device functions so far
-
-
-def _remember(function):
-    global _fingerprint
-    _fingerprint = zlib.crc32(inspect.getsource(function).encode(), _fingerprint)
+_files = {}  # helper → the source files that it is made of
 
 
 def device(function):
-    """Compile a helper that kernels call: a number in and a number out, or a short loop over one chunk.
+    """Compile a helper that kernels call: a number in and a number out, or a short loop over one chunk."""
+    # Not `reassoc`: a helper may depend on the order of its operations, as range reduction does.
+    helper = numba.njit(fastmath={"contract", "nsz"}, error_model="numpy")(function)
+    _files[helper] = _files_of_helpers(function) | {inspect.getsourcefile(function)}
+    return helper
+
+
+def _files_of_helpers(function):
+    """Source files of the helpers whose names stand in a function."""
+    used = (function.__globals__.get(name) for name in function.__code__.co_names)
+    return {file for helper in used if callable(helper) for file in _files.get(helper, ())}
+
+
+def _fingerprint(function):
+    """A number that changes with the code of a function's helpers.
 
     Numba's cache does not notice a change in a function that a kernel calls from *another* file, and goes on with the
-    old code. So each kernel is cached under a name that carries a fingerprint of all helpers defined before it.
+    old code. So each kernel is cached under a name with this number in it.
     """
-    _remember(function)
-    # Not `reassoc`: a helper may depend on the order of its operations, as range reduction does.
-    return numba.njit(fastmath={"contract", "nsz"}, error_model="numpy")(function)
+    fingerprint = 0
+    for file in sorted(_files_of_helpers(function)):
+        fingerprint = zlib.crc32(Path(file).read_bytes(), fingerprint)
+    return fingerprint
 
 
 def by_precision(single, double):
@@ -76,6 +87,7 @@ def by_precision(single, double):
             return lambda x: single(x)
         return lambda x: double(x)
 
+    _files[choose] = _files[single] | _files.get(double, set())
     return choose
 
 
@@ -119,7 +131,7 @@ class Kernel:
 def _compile(function, build, parallel):
     """One build of a kernel. Its cache file is named after `__qualname__`, which must therefore tell builds apart."""
     name = function.__qualname__
-    function.__qualname__ = f"{name}-{build}-{_fingerprint:08x}"
+    function.__qualname__ = f"{name}-{build}-{_fingerprint(function):08x}"
     try:
         return numba.njit(parallel=parallel, cache=True, fastmath=_FASTMATH, error_model="numpy")(function)
     finally:

@@ -64,6 +64,10 @@ class Tensor(Node):
         """The number of elements."""
         return self.data.size
 
+    def __array__(self, dtype=None, copy=None):
+        """What `np.asarray(tensor)` and plotting libraries ask for; as `numpy()`."""
+        return np.asarray(self.numpy(), dtype, copy=copy)
+
     def __len__(self):
         return len(self.data)
 
@@ -277,7 +281,10 @@ class Tensor(Node):
 
         def backward(grad):
             grad_x = np.zeros_like(x)
-            np.add.at(grad_x, index, grad)
+            if _takes_once(index):
+                grad_x[index] = grad
+            else:
+                np.add.at(grad_x, index, grad)
             return (grad_x,)
 
         return Tensor._from_op(x[index], (self,), backward)
@@ -300,6 +307,12 @@ concatenate = cat  # NumPy's name; PyTorch has both
 
 
 # ---- helpers -----------------------------------------------------------------------------------------------------------
+
+
+def _takes_once(index):
+    """Whether an index takes no element twice for sure: slices and single numbers, no arrays."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(part is None or part is ... or isinstance(part, int | slice) for part in parts)
 
 
 def _as_index(index):

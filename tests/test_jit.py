@@ -18,9 +18,8 @@ MOST = _jit.numba.config.NUMBA_NUM_THREADS
 
 
 @pytest.fixture(autouse=True)
-def as_it_was(monkeypatch):
-    """The number of threads and the fingerprint, which decides what later kernels are called in the cache."""
-    monkeypatch.setattr(_jit, "_fingerprint", _jit._fingerprint)
+def as_it_was():
+    """The number of threads."""
     threads = get_num_threads()
     yield
     set_num_threads(threads)
@@ -33,7 +32,6 @@ def load(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "dont_write_bytecode", True)  # its check of the time of change is good to a second only
 
     def load(**sources):
-        _jit._fingerprint = 0  # as in a new process
         for name, source in sources.items():
             Path(tmp_path, f"{name}.py").write_text(source)
             sys.modules.pop(name, None)
@@ -256,15 +254,28 @@ def test_a_change_in_a_helper_of_another_file_is_noticed(load):
     assert results == [[2, 3], [10, 20], [2, 3]]
 
 
-def test_the_fingerprint_depends_on_the_source_of_all_helpers(load):
-    def fingerprint(*bodies):
-        load(helper="".join(HELPER.format(body) for body in bodies))
-        return _jit._fingerprint
+def test_the_fingerprint_depends_on_the_files_of_the_helpers_used(load):
+    def fingerprint(helper, user=USER):
+        return _jit._fingerprint(load(helper=helper, user=user).change_all.__wrapped__)
 
-    prints = [fingerprint(*bodies) for bodies in [("x",), ("x",), ("-x",), ("x", "-x"), ("-x", "x")]]
-    assert prints[0] == prints[1]
-    assert len(set(prints)) == 4
-    assert 0 not in prints
+    plain = HELPER.format("x")
+    prints = [fingerprint(source) for source in (plain, plain, HELPER.format("-x"), plain + "\nCONSTANT = 1\n")]
+    assert prints[0] == prints[1] != 0
+    assert len(set(prints)) == 3
+    assert fingerprint(plain, USER.replace("change(x[i])", "x[i]")) == 0  # it uses none
+
+
+def test_the_fingerprint_sees_through_helpers_of_helpers_and_choices(load):
+    inner = "from minidl._jit import device\n\n@device\ndef inner(x):\n    return {}\n"
+    outer = (
+        "import inside\nimport numpy as np\nfrom minidl._jit import by_precision, device\n\ninner = inside.inner\n\n"
+        "@device\ndef single(x):\n    return inner(x)\n\nchange = by_precision(single, np.exp)\n"
+    )
+    prints = {
+        _jit._fingerprint(load(inside=inner.format(body), helper=outer, user=USER).change_all.__wrapped__)
+        for body in ("x", "-x")
+    }
+    assert len(prints) == 2
 
 
 # --- helpers of kernels -------------------------------------------------------------------------------------------------

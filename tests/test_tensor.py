@@ -366,3 +366,11 @@ def test_numpys_functions_do_not_swallow_tensors():
     array = np.ones(2)
     with pytest.raises(TypeError):
         array += x
+
+
+def test_as_an_array():
+    x = Tensor(np.arange(3.0))
+    assert np.asarray(x) is x.data or np.shares_memory(np.asarray(x), x.data)
+    assert np.asarray(x, np.float32).dtype == np.float32
+    with pytest.raises(RuntimeError, match="detach"):
+        np.asarray(Tensor([1.0], requires_grad=True))

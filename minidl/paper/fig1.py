@@ -23,7 +23,7 @@ from minidl.train import check_finite, evaluate, update_bn
 
 __all__ = ["Arm", "Settings", "build", "prepare", "run_arm", "typical_unit"]
 
-POINTS = 100  # measurements over the training
+POINTS = {"mlp": 100, "conv": 10}  # measurements over the training; conv's take seconds each
 WATCHED = 2000  # test images from which percentiles are taken
 POPULATION = 10_000  # training images from which the statistics for evaluation are taken, in batches of 1,000
 
@@ -80,8 +80,9 @@ def run_arm(settings, norm, digits, quiet=False):
     (images, labels), (test_images, test_labels) = digits
     images, test_images = prepare(images, settings.model), prepare(test_images, settings.model)
     batches = _batches(images, labels, settings)
-    population = DataLoader(images[:POPULATION], batch_size=1000)
-    every = max(1, settings.steps // POINTS)
+    # only full batches: a small last one would count as much as the others, and one image alone has no variance
+    population = DataLoader(images[:POPULATION], batch_size=min(1000, len(images)), drop_last=True)
+    every = max(1, settings.steps // POINTS[settings.model])
     seen = []
     name = {"batch": "with batch norm   ", "none": "without batch norm"}[norm]
     with progress(desc=name, total=settings.steps, unit="step", quiet=quiet, leave=True) as bar:

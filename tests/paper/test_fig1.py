@@ -133,7 +133,7 @@ def test_training_that_diverges_stops():
     ("steps", "expected"), [(3, [0, 1, 2, 3]), (4, [0, 1, 2, 3, 4]), (9, [0, 2, 4, 6, 8, 9]), (1, [0, 1])]
 )
 def test_steps_are_counted_right(monkeypatch, watch, steps, expected):
-    monkeypatch.setattr(fig1, "POINTS", 4)
+    monkeypatch.setitem(fig1.POINTS, "mlp", 4)
     arm, _, batches = watch(dataclasses.replace(SETTINGS, steps=steps), "batch")
     np.testing.assert_array_equal(arm.steps, expected)
     assert len(batches) == steps
@@ -177,6 +177,11 @@ def test_percentiles_are_of_the_first_test_images(monkeypatch):
     arm = run_arm(SETTINGS, "none", digits(), quiet=True)
     reaches = arm.model.eval()[:-2](Tensor(prepare(digits()[1][0][:5], "mlp"))).data
     np.testing.assert_allclose(arm.inputs[-1], np.percentile(reaches, [15, 50, 85], axis=0).T, rtol=1e-5, atol=1e-6)
+
+
+def test_a_rest_of_one_image_has_no_variance_and_is_left_out():
+    arm = run_arm(dataclasses.replace(SETTINGS, steps=1), "batch", digits(train=1001), quiet=True)
+    assert arm.model[1].num_batches_tracked == 1
 
 
 def test_no_hook_is_left():
