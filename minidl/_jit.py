@@ -46,7 +46,7 @@ _FASTMATH = {"nsz", "arcp", "contract", "afn", "reassoc"}
 _PARALLEL_FROM = {"omp": 16_384, "tbb": 16_384, "workqueue": 1_048_576}
 
 _parallel_from = None  # set by the first kernel call
-_files = {}  # helper → the source files that it is made of
+_files: dict = {}  # helper → the source files that it is made of
 
 
 def device(function):

@@ -55,7 +55,7 @@ def evaluate(model, inputs, labels, batch_size=1000):
     """Loss and accuracy of a classifier in evaluation mode; the model's mode is restored."""
     if len(inputs) != len(labels):
         raise ValueError(f"evaluate: {len(inputs)} inputs but {len(labels)} labels; each input needs one label")
-    labels = labels.data if isinstance(labels, Tensor) else np.asarray(labels)
+    labels = np.asarray(labels)
     logits = predict_logits(model, inputs, batch_size)
     loss = F.cross_entropy(Tensor(logits), labels).item()
     return Evaluation(loss, float((logits.argmax(-1) == labels).mean()))

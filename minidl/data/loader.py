@@ -5,7 +5,6 @@ from numbers import Integral
 import numpy as np
 
 from minidl.random import default_generator
-from minidl.tensor import Tensor
 
 __all__ = ["DataLoader"]
 
@@ -31,7 +30,7 @@ class DataLoader:
             raise ValueError(
                 f"DataLoader: no batch of {batch_size} fits into {lengths[0]} examples; drop_last leaves none"
             )
-        self.arrays = tuple(a.data if isinstance(a, Tensor) else np.asarray(a) for a in arrays)
+        self.arrays = tuple(np.asarray(a) for a in arrays)
         self.batch_size, self.shuffle = int(batch_size), shuffle
         self.drop_last, self.generator = drop_last, generator
 
