@@ -6,7 +6,7 @@ starting threads costs more than a small batch is worth.
 
 Training gives the same bits on one thread and on many. Kernels keep that promise by cutting their work into chunks of a
 fixed size (never "n / threads") and by adding up partial sums in the order of the chunks; the choice between the two
-builds depends on sizes alone.
+builds depends on sizes alone, and the compiler may not change the order of operations.
 
 With the environment variable NUMBA_DISABLE_JIT=1 every kernel is the Python function that you read: step through it.
 """
@@ -37,9 +37,10 @@ __all__ = [
 
 CHUNK = 8192  # elements in a chunk of elementwise work: 32 KiB of float32
 
-# What LLVM may assume when it reorders sums and fuses a·b + c. Left out are `nnan` and `ninf`: under them the compiler
-# takes it that no NaN exists, and a NaN is exactly what must not be hidden.
-_FASTMATH = {"nsz", "arcp", "contract", "afn", "reassoc"}
+# No fast-math: LLVM may not reorder sums or fuse a·b + c, and results are the same bits however a loop was compiled. (With
+# it, a kernel fresh from the compiler and the same kernel from the cache gave different last bits.) Loops over channels
+# vectorise all the same. `numpy` lets a division by zero give infinity.
+_OPTIONS = {"fastmath": False, "error_model": "numpy"}
 
 # From this much work (elements, times the kernel's cost for each) threads pay. Measured on two cores: OpenMP and TBB
 # start a parallel loop in 2–6 µs, Numba's own `workqueue`, all that some platforms have, in about 200 µs.
@@ -51,8 +52,7 @@ _files: dict = {}  # helper → the source files that it is made of
 
 def device(function):
     """Compile a helper that kernels call: a number in and a number out, or a short loop over one chunk."""
-    # Not `reassoc`: a helper may depend on the order of its operations, as range reduction does.
-    helper = numba.njit(fastmath={"contract", "nsz"}, error_model="numpy")(function)
+    helper = numba.njit(**_OPTIONS)(function)
     _files[helper] = _files_of_helpers(function) | {inspect.getsourcefile(function)}
     return helper
 
@@ -64,13 +64,13 @@ def _files_of_helpers(function):
 
 
 def _fingerprint(function):
-    """A number that changes with the code of a function's helpers.
+    """A number that changes with the code of a function's helpers, and with this file.
 
-    Numba's cache does not notice a change in a function that a kernel calls from *another* file, and goes on with the
-    old code. So each kernel is cached under a name with this number in it.
+    Numba's cache does not notice a change in a function that a kernel calls from *another* file, nor in its options, and
+    goes on with the old code. So each kernel is cached under a name with this number in it.
     """
     fingerprint = 0
-    for file in sorted(_files_of_helpers(function)):
+    for file in sorted(_files_of_helpers(function) | {__file__}):
         fingerprint = zlib.crc32(Path(file).read_bytes(), fingerprint)
     return fingerprint
 
@@ -133,7 +133,7 @@ def _compile(function, build, parallel):
     name = function.__qualname__
     function.__qualname__ = f"{name}-{build}-{_fingerprint(function):08x}"
     try:
-        return numba.njit(parallel=parallel, cache=True, fastmath=_FASTMATH, error_model="numpy")(function)
+        return numba.njit(parallel=parallel, cache=True, **_OPTIONS)(function)
     finally:
         function.__qualname__ = name
 
@@ -149,7 +149,8 @@ def _start():
     import scipy.linalg.cython_blas  # noqa: F401  loads the library that is to be limited
 
     blas = ThreadpoolController().select(user_api="blas").lib_controllers
-    for library in [b for b in blas if "scipy" in b.filepath] or blas:
+    of_scipy = [b for b in blas if {"scipy", "scipy.libs"} & set(Path(b.filepath).parts)]
+    for library in of_scipy or blas:  # or there is only one, which NumPy uses too
         library.set_num_threads(1)
     numba.get_num_threads()  # starts the threads, so that the layer is known
     _parallel_from = _PARALLEL_FROM[numba.threading_layer()]

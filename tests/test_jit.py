@@ -1,6 +1,8 @@
 """How kernels are compiled, cached, chosen and threaded; most of it on small kernels in files of the tests' own."""
 
 import importlib
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -108,7 +110,7 @@ def test_the_first_call_finds_out_from_where_threads_pay_and_limits_scipys_blas(
     work(np.empty(1), None)
     assert calls == ["serial"]
     assert _jit._parallel_from in _jit._PARALLEL_FROM.values()
-    scipys = [b for b in libraries if "scipy" in b.filepath]
+    scipys = [b for b in libraries if {"scipy", "scipy.libs"} & set(Path(b.filepath).parts)]
     assert [b.num_threads for b in scipys or libraries] == [1] * len(scipys or libraries)
 
 
@@ -199,7 +201,7 @@ def test_both_builds_are_cached_under_names_of_their_own(load, tmp_path):
     names = {path.name for path in tmp_path.glob("__pycache__/*.nbi")}
     assert len(names) == 2
     for build in ("serial", "parallel"):
-        assert sum(f"total_in_rows-{build}-00000000" in name for name in names) == 1
+        assert sum(f"total_in_rows-{build}-" in name for name in names) == 1
 
 
 @compiled_only
@@ -262,7 +264,8 @@ def test_the_fingerprint_depends_on_the_files_of_the_helpers_used(load):
     prints = [fingerprint(source) for source in (plain, plain, HELPER.format("-x"), plain + "\nCONSTANT = 1\n")]
     assert prints[0] == prints[1] != 0
     assert len(set(prints)) == 3
-    assert fingerprint(plain, USER.replace("change(x[i])", "x[i]")) == 0  # it uses none
+    without = USER.replace("change(x[i])", "x[i]")
+    assert fingerprint(plain, without) == fingerprint(HELPER.format("-x"), without) != prints[0]
 
 
 def test_the_fingerprint_sees_through_helpers_of_helpers_and_choices(load):
@@ -332,3 +335,43 @@ def test_set_num_threads():
         with pytest.raises(ValueError, match=rf"set_num_threads: got {bad}; this process can use 1 to {MOST} threads"):
             set_num_threads(bad)
     assert get_num_threads() == MOST
+
+
+def in_a_process(code, **environment):
+    command = [sys.executable, "-c", code]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=True, env=os.environ | environment
+    ).stdout.strip()
+
+
+@compiled_only
+def test_only_the_blas_that_numba_calls_is_limited_to_one_thread():
+    code = """
+import numpy, scipy.linalg.cython_blas, minidl
+from pathlib import Path
+from threadpoolctl import ThreadpoolController
+def threads():
+    blas = ThreadpoolController().select(user_api="blas").lib_controllers
+    return {Path(b.filepath).parts[-2]: b.num_threads for b in blas}
+before = threads()
+minidl.Tensor([[1.0]]) @ [[1.0]]
+after = threads()
+print(len(before) < 2 or (after["numpy.libs"] == before["numpy.libs"] and after["scipy.libs"] == 1))
+"""
+    assert in_a_process(code) == "True"
+
+
+@compiled_only
+def test_a_cold_and_a_warm_cache_give_the_same_bits(tmp_path):
+    """A loop of many kinds of arithmetic; with fast-math the two differed."""
+    code = """
+import numpy as np
+from minidl import Tensor, functional as F
+rng = np.random.default_rng(0)
+x = Tensor(rng.standard_normal((1372, 64)).astype(np.float32), requires_grad=True)
+y = F.batch_norm(F.sigmoid(x), None, None, training=True)
+y.backward(rng.standard_normal(y.shape))
+print(hash(x.grad.tobytes()), hash(y.data.tobytes()))
+"""
+    cold, warm = (in_a_process(code, NUMBA_CACHE_DIR=str(tmp_path), PYTHONHASHSEED="0") for _ in range(2))
+    assert cold == warm
