@@ -1,12 +1,15 @@
 # minidl: `make demo` shows what it does, `make test` that it works. Both prepare everything they need in .venv first.
 
 PYTHON ?= python3
+ifeq ($(strip $(PYTHON)),)
+PYTHON := python3
+endif
 BIN := .venv/bin
 
 .PHONY: help demo test test-full lint clean
 
 help:
-	@echo "make demo       train the paper's network with and without batch norm, and draw Figure 1 (about two minutes)"
+	@echo "make demo       train the paper's network with and without batch norm, and draw Figure 1 (one to two minutes)"
 	@echo "make test       run the tests (some minutes)"
 	@echo "make test-full  also run the tests that take long"
 	@echo "make lint       check style and types"
@@ -19,7 +22,7 @@ test: .venv/ready-dev
 	$(BIN)/python -m pytest
 	@echo
 	@echo "Again with the JIT off: every kernel as the Python code that one reads, and how much of it the tests reach."
-	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-fail-under=95
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered --cov-fail-under=95
 
 test-full: test
 	$(BIN)/python -m pytest -m full
@@ -43,7 +46,7 @@ lint: .venv/ready-dev
 	$(PYTHON) -m venv .venv
 
 .venv/ready: pyproject.toml | .venv/bin/python
-	@echo "Installing minidl and what it needs into .venv (about 400 MB; once) ..."
+	@echo "Installing minidl and what it needs into .venv (about 600 MB; once) ..."
 	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -e .
 	@touch $@
 

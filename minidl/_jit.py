@@ -38,8 +38,8 @@ __all__ = [
 CHUNK = 8192  # elements in a chunk of elementwise work: 32 KiB of float32
 
 # No fast-math: LLVM may not reorder sums or fuse a·b + c, and results are the same bits however a loop was compiled. (With
-# it, a kernel fresh from the compiler and the same kernel from the cache gave different last bits.) Loops over channels
-# vectorise all the same. `numpy` lets a division by zero give infinity.
+# it, a kernel fresh from the compiler and the same kernel from the cache gave different last bits.) Loops in
+# which each channel is on its own vectorise all the same. `numpy` lets a division by zero give infinity.
 _OPTIONS = {"fastmath": False, "error_model": "numpy"}
 
 # From this much work (elements, times the kernel's cost for each) threads pay. Measured on two cores: OpenMP and TBB
@@ -100,9 +100,9 @@ def n_chunks(n, size=CHUNK):
 def kernel(function=None, *, cost=1):
     """Compile a loop for one core and for many; each call uses the build that suits its size.
 
-    The first argument of a kernel is an array whose size, times `cost`, measures the work: cost 1 is a multiplication,
-    8 an exponential, and so on, roughly. A kernel fills arrays that it is given and returns nothing; a step of a
-    `prange` writes only what no other step touches.
+    The first argument of a kernel is an array whose size, times `cost`, measures the work: cost 1 is a few
+    multiplications, 4 to 8 an exponential, 64 a matrix product; roughly. A kernel fills arrays that it is given and
+    returns nothing; a step of a `prange` writes only what no other step touches.
     """
     return Kernel(function, cost) if function else functools.partial(kernel, cost=cost)
 
@@ -134,6 +134,8 @@ def _compile(function, build, parallel):
     function.__qualname__ = f"{name}-{build}-{_fingerprint(function):08x}"
     try:
         return numba.njit(parallel=parallel, cache=True, **_OPTIONS)(function)
+    except RuntimeError:  # no folder for the cache can be written: compile anew each time
+        return numba.njit(parallel=parallel, **_OPTIONS)(function)
     finally:
         function.__qualname__ = name
 

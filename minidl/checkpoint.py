@@ -48,5 +48,5 @@ def load(path):
             arrays = {name: file[name] for name in file.files}
         settings = json.loads(arrays.pop(_SETTINGS).tobytes())
     except Exception as error:  # damaged bytes make zipfile and NumPy raise nearly anything
-        raise CheckpointError(f"load: {path} is damaged, or not a file that minidl saved ({error})") from None
+        raise CheckpointError(f"load: {path} is damaged, or not a file that minidl saved") from error
     return arrays, settings

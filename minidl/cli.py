@@ -29,5 +29,5 @@ def main(argv=None):
         print(f"minidl {args.command}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nstopped", file=sys.stderr)
+        print("\nstopped; nothing of this run is kept", file=sys.stderr)
         return 130

@@ -21,8 +21,8 @@ class Tensor(Node):
     requires_grad   whether `backward()` shall fill `.grad`; for floats only
 
     `.data` and `.grad` are plain arrays of the same shape and type. No operation changes a float's type: an array or a
-    number beside a tensor takes the tensor's, and two tensors of different float types are an error, unless one of them
-    is a single number.
+    number beside a tensor takes the tensor's, and two tensors of different float types are an error, unless just one of
+    them has no dimensions.
     """
 
     __slots__ = ()

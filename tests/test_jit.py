@@ -377,3 +377,19 @@ print(hash(x.grad.tobytes()), hash(y.data.tobytes()))
 """
     cold, warm = (in_a_process(code, NUMBA_CACHE_DIR=str(tmp_path), PYTHONHASHSEED="0") for _ in range(2))
     assert cold == warm
+
+
+@compiled_only
+def test_without_a_place_for_the_cache_kernels_still_run(monkeypatch):
+    from numba.core import caching
+
+    monkeypatch.setattr(caching._CacheImpl, "_locator_classes", [])
+
+    @kernel
+    def double(x, y):
+        for i in range(x.size):
+            y[i] = 2 * x[i]
+
+    y = np.empty(2)
+    double(np.ones(2), y)
+    np.testing.assert_array_equal(y, 2)

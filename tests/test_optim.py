@@ -357,3 +357,17 @@ def test_a_schedule_of_ones_own():
             return 0.25
 
     assert Constant(sgd(1.0), None).get_last_lr() == [0.25]
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_the_learning_rate_stands_outside_the_momentum_buffer(nesterov):
+    """PyTorch's form, p ← p − lr·b: it differs from b ← momentum·b + lr·g only when lr changes on the way."""
+    p = nn.Parameter(np.zeros(1))
+    sgd = optim.SGD([p], lr=1.0, momentum=0.5, nesterov=nesterov)
+    for lr in (1.0, 0.1):
+        sgd.param_groups[0]["lr"] = lr
+        p.grad = np.ones(1)
+        sgd.step()
+    buffers = 1.0, 1.5
+    moves = [1 + 0.5 * b for b in buffers] if nesterov else buffers
+    np.testing.assert_allclose(p.data, -(1.0 * moves[0] + 0.1 * moves[1]), rtol=1e-15)

@@ -57,7 +57,7 @@ def run(args):
     settings = _settings(args)
     if args.threads:
         minidl.set_num_threads(args.threads)
-    args.out.mkdir(parents=True, exist_ok=True)  # before the work, not after
+    _check_writable(args.out)
     started = time.perf_counter()
     digits = data.mnist(args.data)
     if settings.batch_size > len(digits.train.labels):
@@ -80,8 +80,20 @@ def run(args):
     return 0
 
 
+def _check_writable(folder):
+    """Before the work, not after it: results that cannot be written are lost."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / ".writable", b"")
+        (folder / ".writable").unlink()
+    except OSError as error:
+        raise ValueError(f"cannot write to the folder {folder} ({error.strerror}); choose another with --out") from None
+
+
 def _settings(args):
     defaults = DEFAULTS[args.model]
+    if args.batch_size == 1 and args.norm != "none":
+        raise ValueError("--batch-size is 1, and batch norm needs at least two examples; use more, or --norm none")
     if args.model == "conv" and args.init_std is not None:
         raise ValueError("--init-std is for --model mlp; conv starts from He's initialisation")
     given = {f.name: getattr(args, f.name, None) for f in dataclasses.fields(Settings)}
@@ -95,7 +107,9 @@ def _announce_once():
 
     def announce(name):
         if not announced:
-            print("compiling kernels; this happens once, and takes some seconds …", file=sys.stderr, flush=True)
+            print(
+                "compiling kernels, which later runs find ready; this takes some seconds …", file=sys.stderr, flush=True
+            )
         announced.append(name)
 
     return announce

@@ -28,6 +28,8 @@ def add_arguments(parser):
 
 def run(args):
     """Print ten probabilities; returns the exit status."""
+    if args.out and (args.out.is_dir() or not args.out.parent.is_dir()):
+        raise ValueError(f"--out is {args.out}; it must be a file to make, in a folder that exists")
     path = args.weights or Path("runs/mnist/weights-batch.npz")
     if not path.is_file():
         raise FileNotFoundError(f"there are no trained weights at {path}; run `minidl mnist` first, or pass --weights")
@@ -103,7 +105,7 @@ def _read_grey(path):
     from PIL import Image, UnidentifiedImageError
 
     if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}")
+        raise FileNotFoundError(f"{path} is a folder; name a picture" if path.is_dir() else f"there is no file {path}")
     try:
         with Image.open(path) as image:
             image.thumbnail((1000, 1000))

@@ -1,6 +1,6 @@
 """Batch normalization, and layer normalization, which differs in the axis.
 
-Everything that the paper's Algorithm 1 does is in this file. Its figure of merit: for each feature, the numbers of a
+Everything that the paper's Algorithm 1 does is in this file. Its point: for each feature, the numbers of a
 batch are shifted and scaled to mean 0 and variance 1, and the *gradient knows it*: mean and variance are functions of
 the batch, so ∂x has a part through each of them. Those parts make it a projection: what would only shift or stretch the
 batch is removed from ∂y, because the forward would undo it.

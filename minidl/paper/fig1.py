@@ -4,7 +4,7 @@ Both arms start from the same weights and see the same batches in the same order
 15th, 50th and 85th percentiles of what reaches each unit of the last hidden layer are measured on the test images, in
 evaluation mode: with batch norm, by statistics of a fixed part of the training images, as Algorithm 2 has it. The paper
 shows the input of one sigmoid (b, c); with batch norm we also keep what comes in before the normalisation (d), because
-after it the bands are nearly fixed by construction.
+after it only γ and β can move the bands.
 """
 
 from dataclasses import dataclass

@@ -113,6 +113,7 @@ def test_wrong_flags(folder, tmp_path, capsys, flags, word):
         (["--batch-size", "1000"], "--batch-size is 1000"),
         (["--model", "conv", "--init-std", "1"], "--init-std"),
         (["--threads", "1000"], "threads"),
+        (["--batch-size", "1"], "at least two examples"),
         (["--lr", "1e37"], "smaller learning rate"),
     ],
 )
@@ -153,3 +154,11 @@ def test_the_papers_network_on_the_digits_at_hand(tmp_path):
     assert main(["mnist", "--out", str(tmp_path), "--norm", "batch"]) == 0
     results = json.loads((tmp_path / "results.json").read_text())
     assert results["arms"]["batch"]["final_accuracy"] >= 0.969
+
+
+def test_a_folder_that_cannot_be_written_is_found_before_the_work(folder, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert main(["mnist", "--data", str(folder), "--out", str(tmp_path / "file"), *FLAGS]) == 2
+    told = capsys.readouterr()
+    assert "choose another with --out" in told.err
+    assert "training" not in told.out

@@ -116,3 +116,10 @@ def test_the_saved_network_is_the_trained_one(weights):
     model, settings = load_network(weights)
     assert settings == Settings(steps=1)
     assert model.state_dict().keys() == checkpoint.load(weights)[0].keys()
+
+
+def test_folders_in_place_of_files(weights, tmp_path, capsys):
+    assert main(["predict", str(tmp_path), "--weights", str(weights)]) == 2
+    assert "is a folder" in capsys.readouterr().err
+    assert main(["predict", str(drawn(tmp_path / "one.png")), "--weights", str(weights), "--out", str(tmp_path)]) == 2
+    assert "must be a file" in capsys.readouterr().err
