@@ -131,25 +131,25 @@ def _normalise(x, mean, scale, shift, y):
 def _gradient_sums(grad_y, x, mean, inv_std):
     """∂γ = Σ ∂y·x̂ and ∂β = Σ ∂y."""
     partial = np.empty((n_chunks(len(x), chunk_rows(x.shape[1])), 2, x.shape[1]), x.dtype)
-    _partial_gradient_sums(x, grad_y, mean, inv_std, partial)
+    _partial_gradient_sums(grad_y, x, mean, inv_std, partial)
     total = partial.sum(0)
     return total[0].copy(), total[1].copy()
 
 
 @kernel
-def _partial_gradient_sums(x, grad_y, mean, inv_std, partial):
+def _partial_gradient_sums(grad_y, x, mean, inv_std, partial):
     size = chunk_rows(x.shape[1])
     for k in prange(partial.shape[0]):
-        gamma, beta = partial[k, 0], partial[k, 1]
-        gamma[:] = 0
-        beta[:] = 0
+        grad_gamma, grad_beta = partial[k, 0], partial[k, 1]
+        grad_gamma[:] = 0
+        grad_beta[:] = 0
         for r in range(k * size, min((k + 1) * size, x.shape[0])):
             row, grad = x[r], grad_y[r]
             for c in range(row.size):
-                gamma[c] += grad[c] * (row[c] - mean[c])
-                beta[c] += grad[c]
-        for c in range(gamma.size):
-            gamma[c] *= inv_std[c]
+                grad_gamma[c] += grad[c] * (row[c] - mean[c])
+                grad_beta[c] += grad[c]
+        for c in range(grad_gamma.size):
+            grad_gamma[c] *= inv_std[c]
 
 
 @kernel
