@@ -10,7 +10,7 @@ import numpy as np
 
 from minidl._jit import CHUNK, kernel, n_chunks, prange
 from minidl.ops._check import flatten, row
-from minidl.ops._elementary import exp
+from minidl.ops._elementary import exp, normal
 from minidl.ops._elementary import tanh as tanh_of
 from minidl.tensor import Tensor
 
@@ -150,22 +150,21 @@ def gelu(x):
     return Tensor._from_op(y.reshape(x.shape), (x,), backward)
 
 
-@kernel(cost=16)
+@kernel(cost=8)
 def _gelu_forward(x, y):
-    half, one, root = x.dtype.type(0.5), x.dtype.type(1), x.dtype.type(math.sqrt(0.5))
     for k in prange(n_chunks(x.size)):
         xs, ys = x[k * CHUNK : (k + 1) * CHUNK], y[k * CHUNK : (k + 1) * CHUNK]
         for i in range(xs.size):
-            ys[i] = half * xs[i] * (one + math.erf(xs[i] * root))
+            below, _ = normal(xs[i])
+            ys[i] = xs[i] * below
 
 
-@kernel(cost=16)
+@kernel(cost=8)
 def _gelu_backward(grad_y, x, grad_x):
-    half, one, root = x.dtype.type(0.5), x.dtype.type(1), x.dtype.type(math.sqrt(0.5))
     density = x.dtype.type(1 / math.sqrt(2 * math.pi))
     for k in prange(n_chunks(x.size)):
         chunk = slice(k * CHUNK, (k + 1) * CHUNK)
         gs, xs, out = grad_y[chunk], x[chunk], grad_x[chunk]
         for i in range(xs.size):
-            below = half * (one + math.erf(xs[i] * root))
-            out[i] = gs[i] * (below + xs[i] * density * exp(-half * xs[i] * xs[i]))
+            below, bell = normal(xs[i])
+            out[i] = gs[i] * (below + xs[i] * density * bell)

@@ -1,13 +1,14 @@
-"""exp and tanh of kernels, in float32, against float64: over all of float32, with its ends."""
+"""exp, tanh and the normal distribution of kernels, in float32, against float64: over all of float32, with its ends."""
 
 import numpy as np
 import pytest
+from scipy.special import ndtr
 
 from minidl._jit import kernel, prange
 from minidl.ops import _elementary
 from tests.helpers import JIT
 
-exp, tanh = _elementary.exp, _elementary.tanh
+exp, normal, tanh = _elementary.exp, _elementary.normal, _elementary.tanh
 COUNT = 4_000_000 if JIT else 4_000  # numbers to try: about every 1000th float32
 TINY = 2.0**-149  # the smallest step of float32, which near 0 is more than any relative error
 
@@ -22,6 +23,12 @@ def all_exp(x, y):
 def all_tanh(x, y):
     for i in prange(x.size):
         y[i] = tanh(x[i])
+
+
+@kernel(cost=8)
+def all_normal(x, below, bell):
+    for i in prange(x.size):
+        below[i], bell[i] = normal(x[i])
 
 
 def of(function, x):
@@ -114,3 +121,31 @@ def test_plain_python_calls_give_the_same():
             assert type(function(np.float32(x))) in (np.float32, float)
             np.testing.assert_allclose(function(np.float32(x)), exact, rtol=3e-7, atol=TINY)
             np.testing.assert_allclose(function(np.float64(np.float32(x))), exact, rtol=1e-15)
+
+
+def test_error_of_normal():
+    x = np.linspace(-13, 13, COUNT, dtype=np.float32)
+    below, bell = np.empty_like(x), np.empty_like(x)
+    all_normal(x, below, bell)
+    exact = x.astype(np.float64)
+    assert np.max(np.abs(below - ndtr(exact))) < 2.5e-7
+    # the rounding of x² is what is left: half a step of it changes exp(−x²/2) by x²/2 · 6e-8
+    assert np.max(np.abs(below / ndtr(exact) - 1) / (1 + exact**2 / 2)) < 6e-7
+    assert np.max(np.abs(bell / np.exp(-(exact**2) / 2) - 1) / (1 + exact**2 / 2)) < 3e-7
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_normal_at_its_ends(dtype):
+    x = np.array([-np.inf, -1e30, 0, 1e30, np.inf, np.nan], dtype)
+    below, bell = np.empty_like(x), np.empty_like(x)
+    all_normal(x, below, bell)
+    np.testing.assert_allclose(below, [0, 0, 0.5, 1, 1, np.nan], rtol=3e-7)
+    np.testing.assert_allclose(bell, [0, 0, 1, 0, 0, np.nan], atol=1e-45)
+
+
+def test_normal_in_float64():
+    x = np.linspace(-13, 13, 1001)
+    below, bell = np.empty_like(x), np.empty_like(x)
+    all_normal(x, below, bell)
+    np.testing.assert_allclose(below, ndtr(x), rtol=1e-13)
+    np.testing.assert_allclose(bell, np.exp(-(x**2) / 2), rtol=1e-14)
