@@ -1,4 +1,4 @@
-"""Convolution of images (N, H, W, C), as matrix products over patches.
+"""Convolution of images (N, H, W, C): which way it is computed, and the general way, matrix products over patches.
 
 An output position sees a patch of kh × kw × C numbers. With features last, a patch is kh runs of kw·C neighbours in
 memory; copied side by side they make a row, and all rows times the weights, seen as a matrix (kh·kw·C, O), are the
@@ -9,13 +9,16 @@ block that fits the second-level cache, multiplies, and goes on.
 import numpy as np
 
 from minidl._jit import device, kernel, n_chunks, prange
+from minidl.ops import winograd
 from minidl.ops._check import check_tensors, pair
+from minidl.ops._flat import add, copy
 from minidl.ops._reduce import column_sums
 from minidl.tensor import Tensor
 
 __all__ = ["conv2d"]
 
 _BLOCK = 65_536  # numbers in a block of patches: 256 KiB of float32
+_WINOGRAD_FROM = 16  # channels
 _GROUPS = 16  # partial sums of the weight gradient: a fixed number, so that they do not depend on threads
 
 
@@ -30,31 +33,51 @@ def conv2d(x, weight, bias=None, stride=1, padding=0):
     """
     check_tensors("conv2d", x=x, weight=weight, bias=bias)
     stride, padding = pair("conv2d", "stride", stride, 1), pair("conv2d", "padding", padding, 0)
-    n, height, width, o = _output_shape(x, weight, bias, stride, padding)
-    padded = _pad(x.data, *padding)
-    matrix = np.ascontiguousarray(weight.data.reshape(-1, o))
-    y = np.empty((n, height, width, o), padded.dtype)
-    _conv_forward(y, padded, matrix, weight.shape[:2], stride)
+    shape = _output_shape(x, weight, bias, stride, padding)
+    data, filters = np.ascontiguousarray(x.data), np.ascontiguousarray(weight.data)
+    fast = _suits_winograd(x, weight, stride, padding)
+    y = winograd.forward(data, filters, padding) if fast else _forward(data, filters, stride, padding, shape)
     if bias is not None:
         y += bias.data
 
     def backward(grad_y):
         grad_y = np.ascontiguousarray(grad_y)
-        grad_x = grad_weight = None
-        if x.requires_grad:
-            grad_padded = np.zeros_like(padded)
-            _conv_backward_x(grad_y, matrix, weight.shape[:2], stride, grad_padded)
-            grad_x = _crop(grad_padded, *padding)
-        if weight.requires_grad:
-            partial = np.zeros((_GROUPS, *matrix.shape), matrix.dtype)
-            _conv_backward_weight(grad_y, padded, weight.shape[:2], stride, partial)
-            grad_weight = partial.sum(0).reshape(weight.shape)
-        if bias is None:
-            return grad_x, grad_weight
-        return grad_x, grad_weight, column_sums(grad_y.reshape(-1, o))
+        if fast:
+            grads = winograd.backward(grad_y, data, filters, padding, x.requires_grad)
+        else:
+            grads = _backward(grad_y, data, filters, stride, padding, x.requires_grad)
+        return grads if bias is None else (*grads, column_sums(grad_y.reshape(-1, shape[-1])))
 
     parents = (x, weight) if bias is None else (x, weight, bias)
     return Tensor._from_op(y, parents, backward)
+
+
+def _suits_winograd(x, weight, stride, padding):
+    """3×3 filters at every pixel, in float32 (Winograd's sums round more, to 1e-5), and channels enough to pay."""
+    channels, o = weight.shape[2:]
+    return (
+        weight.shape[:2] == (3, 3) and stride == (1, 1) and max(padding) <= 2
+        and x.dtype == np.float32 and min(channels, o) >= _WINOGRAD_FROM
+    )  # fmt: skip
+
+
+def _forward(x, weight, stride, padding, shape):
+    y = np.empty(shape, x.dtype)
+    _conv_forward(y, _pad(x, *padding), weight.reshape(-1, shape[-1]), weight.shape[:2], stride)
+    return y
+
+
+def _backward(grad_y, x, weight, stride, padding, needs_grad_x):
+    """∂x (None unless needed) and ∂W for ∂y."""
+    padded, matrix = _pad(x, *padding), weight.reshape(-1, weight.shape[3])
+    grad_x = None
+    if needs_grad_x:
+        grad_padded = np.zeros_like(padded)
+        _conv_backward_x(grad_y, matrix, weight.shape[:2], stride, grad_padded)
+        grad_x = _crop(grad_padded, *padding)
+    partial = np.zeros((_GROUPS, *matrix.shape), matrix.dtype)
+    _conv_backward_weight(grad_y, padded, weight.shape[:2], stride, partial)
+    return grad_x, partial.sum(0).reshape(weight.shape)
 
 
 @device
@@ -65,13 +88,23 @@ def _block_rows(columns):
 @device
 def _fill_patches(x, kernel_size, stride, width, start, patches):
     """Copy the patches of output positions start, start + 1, … of one image x (H, W, C) into the rows of `patches`."""
-    run = kernel_size[1] * x.shape[2]
+    run, line, flat, out = kernel_size[1] * x.shape[2], x.shape[1] * x.shape[2], x.reshape(-1), patches.reshape(-1)
     for r in range(patches.shape[0]):
         i, j = divmod(start + r, width)
+        at, to = i * stride[0] * line + j * stride[1] * x.shape[2], r * patches.shape[1]
         for a in range(kernel_size[0]):
-            line = x[i * stride[0] + a].reshape(-1)
-            first = j * stride[1] * x.shape[2]
-            patches[r, a * run : (a + 1) * run] = line[first : first + run]
+            copy(flat, at + a * line, out, to + a * run, run)
+
+
+@device
+def _add_patches(patches, kernel_size, stride, width, start, x):
+    """The transpose of `_fill_patches`: add each row to where the patch came from."""
+    run, line, flat, out = kernel_size[1] * x.shape[2], x.shape[1] * x.shape[2], patches.reshape(-1), x.reshape(-1)
+    for r in range(patches.shape[0]):
+        i, j = divmod(start + r, width)
+        at, to = r * patches.shape[1], i * stride[0] * line + j * stride[1] * x.shape[2]
+        for a in range(kernel_size[0]):
+            add(flat, at + a * run, out, to + a * line, run)
 
 
 @kernel(cost=64)
@@ -91,19 +124,10 @@ def _conv_forward(y, x, matrix, kernel_size, stride):
 def _conv_backward_x(grad_y, matrix, kernel_size, stride, grad_x):
     positions, o = grad_y.shape[1] * grad_y.shape[2], grad_y.shape[3]
     size = _block_rows(matrix.shape[0])
-    run = kernel_size[1] * grad_x.shape[3]
     for n in prange(grad_y.shape[0]):  # patches overlap, so one task owns a whole image
         for start in range(0, positions, size):
             grad = grad_y[n].reshape(positions, o)[start : start + size]
-            patches = np.dot(grad, matrix.T)
-            for r in range(grad.shape[0]):
-                i, j = divmod(start + r, grad_y.shape[2])
-                for a in range(kernel_size[0]):
-                    line = grad_x[n, i * stride[0] + a].reshape(-1)
-                    first = j * stride[1] * grad_x.shape[3]
-                    out, patch = line[first : first + run], patches[r, a * run : (a + 1) * run]
-                    for c in range(run):
-                        out[c] += patch[c]
+            _add_patches(np.dot(grad, matrix.T), kernel_size, stride, grad_y.shape[2], start, grad_x[n])
 
 
 @kernel(cost=64)

@@ -1,0 +1,154 @@
+"""Winograd's 3×3 convolution against direct convolution in float64, and its three gradients."""
+
+import numpy as np
+import pytest
+
+from minidl import Tensor
+from minidl import functional as F
+from minidl.ops import conv, winograd
+from tests.helpers import JIT, sizes
+
+# (N, H, W, C, O): maps smaller than a tile, no multiple of one, several blocks of tiles, a block that ends within an image
+SHAPES = sizes(
+    (2, 1, 1, 3, 2),
+    (1, 4, 4, 1, 1),
+    (3, 5, 9, 7, 4),
+    (128, 3, 3, 5, 6),
+    (33, 7, 7, 16, 24),
+    (5, 14, 14, 32, 64),
+    (9, 15, 15, 24, 17),
+    (2, 31, 30, 24, 64),
+    (1, 70, 66, 3, 5),
+    (3, 40, 2, 65, 33),
+    tiny=((2, 5, 6, 2, 3),),
+)
+PADDINGS = [(0, 0), (1, 1), (2, 0), (1, 2)]
+
+
+def direct(x, weight, padding, grad_y):
+    """y, ∂x and ∂weight in float64, one filter tap after another."""
+    x, weight, grad_y = (a.astype(np.float64) for a in (x, weight, grad_y))
+    (p, q), (_, high, wide, _) = padding, grad_y.shape
+    padded = np.pad(x, ((0, 0), (p, p), (q, q), (0, 0)))
+    y, grad_padded, grad_weight = np.zeros(grad_y.shape), np.zeros_like(padded), np.empty_like(weight)
+    for a in range(3):
+        for b in range(3):
+            tap = np.s_[:, a : a + high, b : b + wide]
+            y += padded[tap] @ weight[a, b]
+            grad_padded[tap] += grad_y @ weight[a, b].T
+            grad_weight[a, b] = np.tensordot(padded[tap], grad_y, ([0, 1, 2], [0, 1, 2]))
+    return y, grad_padded[:, p : p + x.shape[1], q : q + x.shape[2]], grad_weight
+
+
+def example(rng, shape, padding, dtype=np.float32):
+    n, height, width, c, o = shape
+    high, wide = height + 2 * padding[0] - 2, width + 2 * padding[1] - 2
+    if min(high, wide) < 1:
+        pytest.skip("the image is smaller than the filter")
+    shapes = (n, height, width, c), (3, 3, c, o), (n, high, wide, o)
+    return [rng.standard_normal(s).astype(dtype) for s in shapes]
+
+
+def error(actual, exact):
+    """Largest error over largest value."""
+    return np.max(np.abs(actual - exact)) / np.max(np.abs(exact))
+
+
+@pytest.mark.parametrize("padding", PADDINGS, ids=str)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_error_against_float64(shape, padding):
+    rng = np.random.default_rng(0)
+    x, weight, grad_y = example(rng, shape, padding)
+    y, grad_x, grad_weight = direct(x, weight, padding, grad_y)
+    assert error(winograd.forward(x, weight, padding), y) < 2e-5
+    actual_x, actual_weight = winograd.backward(grad_y, x, weight, padding, needs_grad_x=True)
+    assert error(actual_x, grad_x) < 2e-5
+    assert error(actual_weight, grad_weight) < 2e-5
+
+
+@pytest.mark.parametrize("shape", SHAPES[:4], ids=str)
+def test_it_is_exact_but_for_rounding(shape):
+    """In float64, which conv2d never uses it for, nothing but rounding is left."""
+    rng = np.random.default_rng(1)
+    x, weight, grad_y = example(rng, shape, (1, 1), np.float64)
+    y, grad_x, grad_weight = direct(x, weight, (1, 1), grad_y)
+    np.testing.assert_allclose(winograd.forward(x, weight, (1, 1)), y, atol=1e-11)
+    actual_x, actual_weight = winograd.backward(grad_y, x, weight, (1, 1), needs_grad_x=True)
+    np.testing.assert_allclose(actual_x, grad_x, atol=1e-11)
+    np.testing.assert_allclose(actual_weight, grad_weight, atol=1e-10)
+
+
+@pytest.mark.parametrize("scale", [1e-20, 1e15])
+def test_small_and_large_numbers(scale):
+    rng = np.random.default_rng(2)
+    x, weight, grad_y = example(rng, (2, 6, 5, 4, 3), (1, 1))
+    y, _, grad_weight = direct(x * np.float32(scale), weight, (1, 1), grad_y)
+    assert error(winograd.forward(x * np.float32(scale), weight, (1, 1)), y) < 2e-5
+    assert error(winograd.backward(grad_y, x * np.float32(scale), weight, (1, 1), True)[1], grad_weight) < 2e-5
+
+
+def test_without_a_gradient_for_x():
+    rng = np.random.default_rng(3)
+    x, weight, grad_y = example(rng, (3, 6, 5, 4, 3), (1, 1))
+    grad_x, grad_weight = winograd.backward(grad_y, x, weight, (1, 1), needs_grad_x=False)
+    assert grad_x is None
+    np.testing.assert_array_equal(grad_weight, winograd.backward(grad_y, x, weight, (1, 1), needs_grad_x=True)[1])
+
+
+def test_inputs_are_left_alone():
+    rng = np.random.default_rng(4)
+    arrays = example(rng, (3, 6, 5, 4, 3), (1, 1))
+    before = [a.copy() for a in arrays]
+    x, weight, grad_y = arrays
+    winograd.forward(x, weight, (1, 1))
+    winograd.backward(grad_y, x, weight, (1, 1), needs_grad_x=True)
+    for array, copy in zip(arrays, before, strict=True):
+        np.testing.assert_array_equal(array, copy)
+
+
+@pytest.mark.skipif(not JIT, reason="large")
+def test_conv2d_takes_the_fast_way_and_agrees_with_the_general_one(monkeypatch):
+    rng = np.random.default_rng(5)
+    x, weight, grad_y = example(rng, (4, 9, 10, 24, 32), (1, 1))
+    bias = rng.standard_normal(32).astype(np.float32)
+
+    def run():
+        tensors = [Tensor(a, requires_grad=True) for a in (x, weight, bias)]
+        y = F.conv2d(*tensors, padding=1)
+        y.backward(grad_y)
+        return [y.data, *(t.grad for t in tensors)]
+
+    fast = run()
+    monkeypatch.setattr(conv, "_suits_winograd", lambda *settings: False)
+    general = run()
+    assert not np.array_equal(fast[0], general[0]), "both went the same way"
+    for a, b in zip(fast, general, strict=True):
+        assert error(a, b) < 2e-5
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "channels", "dtype", "fast"),
+    [
+        ((3, 3), (1, 1), (1, 1), 32, np.float32, True),
+        ((3, 3), (1, 1), (0, 0), 32, np.float32, True),
+        ((3, 3), (1, 1), (1, 1), 32, np.float64, False),
+        ((3, 3), (2, 2), (1, 1), 32, np.float32, False),
+        ((3, 3), (1, 2), (1, 1), 32, np.float32, False),
+        ((3, 3), (1, 1), (3, 3), 32, np.float32, False),
+        ((1, 1), (1, 1), (0, 0), 32, np.float32, False),
+        ((5, 3), (1, 1), (1, 1), 32, np.float32, False),
+        ((3, 3), (1, 1), (1, 1), 3, np.float32, False),
+    ],
+)
+def test_which_way(kernel, stride, padding, channels, dtype, fast):
+    x, weight = Tensor(np.zeros((1, 9, 9, channels), dtype)), Tensor(np.zeros((*kernel, channels, 32), dtype))
+    assert conv._suits_winograd(x, weight, stride, padding) is fast
+
+
+def test_a_bad_pixel_reaches_its_neighbours_only():
+    """A NaN spoils the tile that it is in, 4×4 outputs, which is more than the 3×3 that see it, and nothing else."""
+    x = np.ones((1, 20, 20, 2), np.float32)
+    x[0, 9, 9] = np.nan
+    y = winograd.forward(x, np.ones((3, 3, 2, 1), np.float32), (1, 1))
+    bad = np.argwhere(np.isnan(y[0, :, :, 0]))
+    assert (bad.min(), bad.max(), len(bad)) == (8, 11, 16)
