@@ -8,8 +8,9 @@ batch is removed from ∂y, because the forward would undo it.
 
 import numpy as np
 
-from minidl._jit import kernel, n_chunks, prange
+from minidl._jit import device, kernel, n_chunks, prange
 from minidl.ops._check import check_tensors
+from minidl.ops._flat import offset
 from minidl.ops._reduce import chunk_rows
 from minidl.tensor import Tensor
 
@@ -30,137 +31,176 @@ def batch_norm(x, running_mean, running_var, weight=None, bias=None, training=Fa
     Errors    ValueError: shapes; one value per feature in training; evaluation without running statistics
     Source    Ioffe and Szegedy 2015, Algorithms 1 and 2, §3.2
     """
-    check_tensors("batch_norm", x=x, weight=weight, bias=bias)
-    _check_batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps)
-    features = x.shape[-1]
-    rows = np.ascontiguousarray(x.data.reshape(-1, features))
-    gamma = np.ones(features, rows.dtype) if weight is None else np.ascontiguousarray(weight.data)
-    beta = np.zeros(features, rows.dtype) if bias is None else bias.data
-    if training:
-        mean, var = _batch_statistics(rows)
-        if running_mean is not None:
-            _update_running(mean, var, running_mean, running_var, momentum, len(rows))
-    else:
-        mean, var = running_mean.astype(np.float64), running_var.astype(np.float64)
-    inv_std = 1 / np.sqrt(var + eps)
-    mean, inv_std = mean.astype(rows.dtype), inv_std.astype(rows.dtype)
-    y = np.empty_like(rows)
-    _normalise(rows, mean, inv_std * gamma, beta, y)
+    stats = Normalisation(x, running_mean, running_var, weight, bias, training, momentum, eps)
+    y = np.empty_like(stats.rows)
+    _normalise(stats.rows, stats.mean, stats.inv_std, stats.gamma, stats.beta, y)
 
     def backward(grad_y):
-        grad_y = np.ascontiguousarray(grad_y.reshape(-1, features))
-        grad_gamma, grad_beta = _gradient_sums(grad_y, rows, mean, inv_std)
+        grad_y = np.ascontiguousarray(grad_y.reshape(stats.rows.shape))
+        grad_gamma, grad_beta = np.empty_like(stats.mean), np.empty_like(stats.mean)
+        _gradient_sums(grad_y, stats.rows, stats.mean, stats.inv_std, grad_gamma, grad_beta)
         grad_x = None
         if x.requires_grad:
-            grad_x = np.empty_like(rows)
-            share = np.asarray(1 / len(rows) if training else 0, rows.dtype)  # constants have no share in ∂x
-            _batch_norm_backward(grad_y, rows, mean, inv_std, gamma, grad_gamma * share, grad_beta * share, grad_x)
+            grad_x = np.empty_like(stats.rows)
+            _batch_norm_backward(
+                grad_y, stats.rows, stats.mean, stats.inv_std, stats.gamma, grad_gamma, grad_beta, stats.share, grad_x
+            )
             grad_x = grad_x.reshape(x.shape)
-        return [g for g, parent in ((grad_x, x), (grad_gamma, weight), (grad_beta, bias)) if parent is not None]
+        return stats.for_parents(grad_x, grad_gamma, grad_beta)
 
-    parents = tuple(p for p in (x, weight, bias) if p is not None)
-    return Tensor._from_op(y.reshape(x.shape), parents, backward)
+    return Tensor._from_op(y.reshape(x.shape), stats.parents, backward)
 
 
-def _batch_statistics(x):
-    """Mean and biased variance of each column, in float64.
+class Normalisation:
+    """What batch norm does to a batch: rows (M, C), and for each column mean, inv_std = 1/√(var + ε), γ and β.
 
-    Each chunk of rows takes two passes while it lies in the cache: Σx² − (Σx)² in one pass cancels, and in float32 gives
-    −8 for a variance of 1 at mean 10,000. Chunks are then merged in their order, as in Chan et al. 1979:
-    Σ(x − mean)² over a union = the sum of both + (difference of means)² · n₁·n₂ / (n₁ + n₂).
+    Checks the arguments of `batch_norm`, computes the statistics, and in training updates the running ones.
     """
-    size = chunk_rows(x.shape[1])
-    means = np.empty((n_chunks(len(x), size), x.shape[1]), x.dtype)
-    squares = np.empty_like(means)
-    _chunk_statistics(x, means, squares)
-    mean, var = np.empty(x.shape[1]), np.empty(x.shape[1])
-    _merge_statistics.serial(means, squares, len(x), mean, var)
-    return mean, var
+
+    def __init__(self, x, running_mean, running_var, weight, bias, training, momentum, eps):
+        check_tensors("batch_norm", x=x, weight=weight, bias=bias)
+        _check_batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps)
+        features = x.shape[-1]
+        self.rows = rows = np.ascontiguousarray(x.data).reshape(-1, features)
+        self.gamma = np.ones(features, rows.dtype) if weight is None else np.ascontiguousarray(weight.data)
+        self.beta = np.zeros(features, rows.dtype) if bias is None else np.ascontiguousarray(bias.data)
+        self.parents = tuple(p for p in (x, weight, bias) if p is not None)
+        self._given = (True, weight is not None, bias is not None)
+        self.share = rows.dtype.type(1 / len(rows) if training else 0)  # constant statistics have no share in ∂x
+        self.mean, self.inv_std = np.empty(features, rows.dtype), np.empty(features, rows.dtype)
+        if training:
+            if running_mean is None:
+                running_mean = running_var = np.empty(0, rows.dtype)
+            _batch_statistics(rows, running_mean, running_var, momentum, eps, self.mean, self.inv_std)
+        else:
+            self.mean[:] = running_mean
+            self.inv_std[:] = 1 / np.sqrt(running_var.astype(np.float64) + eps)
+
+    def for_parents(self, *grads):
+        """The gradients of those of x, γ and β that are there."""
+        return [grad for grad, given in zip(grads, self._given, strict=True) if given]
 
 
 @kernel
-def _chunk_statistics(x, means, squares):
-    size = chunk_rows(x.shape[1])
-    for k in prange(means.shape[0]):
-        chunk, mean, square = x[k * size : (k + 1) * size], means[k], squares[k]
-        first = chunk[0]  # near the mean, so that sums stay small
-        count = x.dtype.type(chunk.shape[0])
-        mean[:] = 0
-        square[:] = 0
-        for row in chunk:
-            for c in range(mean.size):
-                mean[c] += row[c] - first[c]
-        for c in range(mean.size):
-            mean[c] = mean[c] / count + first[c]
-        for row in chunk:
-            for c in range(mean.size):
-                distance = row[c] - mean[c]
-                square[c] += distance * distance
+def _batch_statistics(x, running_mean, running_var, momentum, eps, mean, inv_std):
+    """Statistics of each column; running ones are updated if there are any.
+
+    A chunk of rows is summed in one pass, Σ(x − k) and Σ(x − k)² with k its first row. Without the shift by k, Σx² − (Σx)²
+    cancels: in float32 it gives −8 for a variance of 1 at mean 10,000. As k is one of the rows, (k − mean)² is at most the
+    number of rows times the variance, so no more digits than that can be lost. Chunks are merged in float64, in
+    their order, as in Chan et al. 1979: Σ(x − mean)² over a union = both sums + (difference of means)²·n₁·n₂ / (n₁ + n₂).
+    """
+    rows, columns = x.shape
+    size, flat = chunk_rows(columns), x.reshape(-1)
+    sums = np.zeros((n_chunks(rows, size), 2, columns), x.dtype)
+    for k in prange(len(sums)):
+        first = np.int64(k) * size
+        _shifted_sums(flat, first * columns, min(size, rows - first), sums[k, 0], sums[k, 1])
+    for c in range(columns):
+        center, square = 0.0, 0.0
+        for k in range(len(sums)):
+            before, now = float(k * size), float(min(size, rows - k * size))
+            total = float(sums[k, 0, c])
+            distance = x[k * size, c] + total / now - center
+            square += sums[k, 1, c] - total * total / now + distance * distance * (before * now / (before + now))
+            center += distance * (now / (before + now))
+        mean[c] = center
+        inv_std[c] = 1 / np.sqrt(max(square, 0.0) / rows + eps)
+        if running_mean.size:
+            running_mean[c] += momentum * (center - running_mean[c])
+            running_var[c] += momentum * (max(square, 0.0) / (rows - 1) - running_var[c])
+
+
+@device
+def _shifted_sums(x, at, rows, sums, squares):
+    """Σ(x − k) and Σ(x − k)² of `rows` rows from x[at] on, k being the first; two rows at a time, which halves the loads."""
+    width, first = offset(sums.size), offset(at)
+    at = first
+    for _ in range(rows // 2):
+        for c in range(width):
+            a, b = x[at + c] - x[first + c], x[at + width + c] - x[first + c]
+            sums[c] += a + b
+            squares[c] += a * a + b * b
+        at += width + width
+    for _ in range(rows % 2):
+        for c in range(width):
+            a = x[at + c] - x[first + c]
+            sums[c] += a
+            squares[c] += a * a
 
 
 @kernel
-def _merge_statistics(means, squares, rows, mean, var):
-    size = chunk_rows(means.shape[1])
-    mean[:] = 0
-    var[:] = 0
-    for k in range(means.shape[0]):
-        before, now = float(k * size), float(min(size, rows - k * size))
-        for c in range(mean.size):
-            distance = means[k, c] - mean[c]
-            var[c] += squares[k, c] + distance * distance * (before * now / (before + now))
-            mean[c] += distance * (now / (before + now))
-    for c in range(mean.size):
-        var[c] /= rows
-
-
-def _update_running(mean, var, running_mean, running_var, momentum, m):
-    running_mean += momentum * (mean - running_mean)
-    running_var += momentum * (var * (m / (m - 1)) - running_var)
+def _normalise(x, mean, inv_std, gamma, beta, y):
+    width, size = offset(mean.size), chunk_rows(mean.size)
+    x, y = x.reshape(-1), y.reshape(-1)
+    scale = inv_std * gamma
+    for k in prange(n_chunks(x.size, size * mean.size)):
+        at = offset(k) * offset(size) * width
+        for _ in range(min(offset(size), (offset(x.size) - at) // width)):
+            for c in range(width):
+                y[at + c] = (x[at + c] - mean[c]) * scale[c] + beta[c]
+            at += width
 
 
 @kernel
-def _normalise(x, mean, scale, shift, y):
-    size = chunk_rows(x.shape[1])
-    for k in prange(n_chunks(x.shape[0], size)):
-        for r in range(k * size, min((k + 1) * size, x.shape[0])):
-            row, out = x[r], y[r]
-            for c in range(row.size):
-                out[c] = (row[c] - mean[c]) * scale[c] + shift[c]
-
-
-def _gradient_sums(grad_y, x, mean, inv_std):
+def _gradient_sums(grad_y, x, mean, inv_std, grad_gamma, grad_beta):
     """∂γ = Σ ∂y·x̂ and ∂β = Σ ∂y."""
-    partial = np.empty((n_chunks(len(x), chunk_rows(x.shape[1])), 2, x.shape[1]), x.dtype)
-    _partial_gradient_sums(grad_y, x, mean, inv_std, partial)
-    total = partial.sum(0)
-    return total[0].copy(), total[1].copy()
+    size, width = chunk_rows(x.shape[1]), x.shape[1]
+    partial = np.zeros((n_chunks(len(x), size), 2, width), x.dtype)
+    grads, flat = grad_y.reshape(-1), x.reshape(-1)
+    for k in prange(len(partial)):
+        first = np.int64(k) * size
+        rows = min(size, len(x) - first)
+        add_gradients(grads, first * width, flat, first * width, rows, mean, partial[k, 0], partial[k, 1])
+    merge_gradients(partial, inv_std, grad_gamma, grad_beta)
+
+
+@device
+def add_gradients(grad_y, from_, x, at, rows, mean, grad_gamma, grad_beta):
+    """The part of some rows in Σ ∂y·(x − mean) and Σ ∂y: ∂y from grad_y[from_] on, x from x[at] on."""
+    from_, at, width = offset(from_), offset(at), offset(mean.size)
+    for _ in range(rows):
+        for c in range(width):
+            grad = grad_y[from_ + c]
+            grad_gamma[c] += grad * (x[at + c] - mean[c])
+            grad_beta[c] += grad
+        from_ += width
+        at += width
+
+
+@device
+def merge_gradients(partial, inv_std, grad_gamma, grad_beta):
+    """Add up the chunks' parts (chunks, 2, C), in their order."""
+    grad_gamma[:] = 0
+    grad_beta[:] = 0
+    for k in range(len(partial)):
+        for c in range(inv_std.size):
+            grad_gamma[c] += partial[k, 0, c]
+            grad_beta[c] += partial[k, 1, c]
+    for c in range(inv_std.size):
+        grad_gamma[c] *= inv_std[c]
 
 
 @kernel
-def _partial_gradient_sums(grad_y, x, mean, inv_std, partial):
-    size = chunk_rows(x.shape[1])
-    for k in prange(partial.shape[0]):
-        grad_gamma, grad_beta = partial[k, 0], partial[k, 1]
-        grad_gamma[:] = 0
-        grad_beta[:] = 0
-        for r in range(k * size, min((k + 1) * size, x.shape[0])):
-            row, grad = x[r], grad_y[r]
-            for c in range(row.size):
-                grad_gamma[c] += grad[c] * (row[c] - mean[c])
-                grad_beta[c] += grad[c]
-        for c in range(grad_gamma.size):
-            grad_gamma[c] *= inv_std[c]
+def _batch_norm_backward(grad_y, x, mean, inv_std, gamma, grad_gamma, grad_beta, share, grad_x):
+    size, width = chunk_rows(x.shape[1]), x.shape[1]
+    grads, flat, out = grad_y.reshape(-1), x.reshape(-1), grad_x.reshape(-1)
+    scale, slope, shift = gamma * inv_std, inv_std * grad_gamma * share, grad_beta * share
+    for k in prange(n_chunks(len(x), size)):
+        first = np.int64(k) * size
+        rows = min(size, len(x) - first)
+        input_gradient(grads, first * width, flat, first * width, rows, mean, scale, slope, shift, out)
 
 
-@kernel
-def _batch_norm_backward(grad_y, x, mean, inv_std, gamma, gamma_share, beta_share, grad_x):
-    size = chunk_rows(x.shape[1])
-    for k in prange(n_chunks(x.shape[0], size)):
-        for r in range(k * size, min((k + 1) * size, x.shape[0])):
-            row, grad, out = x[r], grad_y[r], grad_x[r]
-            for c in range(row.size):
-                x_hat = (row[c] - mean[c]) * inv_std[c]
-                out[c] = gamma[c] * inv_std[c] * (grad[c] - beta_share[c] - x_hat * gamma_share[c])
+@device
+def input_gradient(grad_y, from_, x, at, rows, mean, scale, slope, shift, grad_x):
+    """Some rows of ∂x = γ/√(var + ε) · (∂y − ∂β/m − x̂·∂γ/m): ∂y from grad_y[from_] on, x and ∂x from `at` on."""
+    from_, at, width = offset(from_), offset(at), offset(mean.size)
+    for _ in range(rows):
+        for c in range(width):
+            grad_x[at + c] = scale[c] * (grad_y[from_ + c] - shift[c] - (x[at + c] - mean[c]) * slope[c])
+        from_ += width
+        at += width
 
 
 def _check_batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps):

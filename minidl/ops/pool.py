@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from minidl._jit import kernel, prange
+from minidl._jit import device, kernel, prange
 from minidl.ops._check import check_tensors, pair
+from minidl.ops._flat import copy, offset
 from minidl.tensor import Tensor
 
 __all__ = ["avg_pool2d", "global_avg_pool2d", "max_pool2d"]
@@ -32,31 +33,51 @@ def max_pool2d(x, kernel_size, stride=None):
 
 @kernel(cost=2)
 def _max_forward(x, kernel_size, stride, y, place):
-    for n in prange(y.shape[0]):
-        for i in range(y.shape[1]):
-            for j in range(y.shape[2]):
-                best, at = y[n, i, j], place[n, i, j]
-                best[:] = x[n, i * stride[0], j * stride[1]]
-                at[:] = 0
-                for a in range(kernel_size[0]):
-                    for b in range(kernel_size[1]):
-                        here = x[n, i * stride[0] + a, j * stride[1] + b]
-                        where = np.int32(a * kernel_size[1] + b)
-                        for c in range(best.size):
-                            better = here[c] > best[c] or here[c] != here[c]  # a NaN wins, and stays
-                            at[c] = where if better else at[c]
-                            best[c] = here[c] if better else best[c]
+    _, height, width, features = x.shape
+    pixels, out, places = x.reshape(-1), y.reshape(-1), place.reshape(-1)
+    for row in prange(y.shape[0] * y.shape[1]):
+        n, i = divmod(np.int64(row), y.shape[1])  # prange counts unsigned, which does not divide by signed
+        for j in range(y.shape[2]):
+            at = ((n * height + i * stride[0]) * width + j * stride[1]) * features
+            to = (np.int64(row) * y.shape[2] + j) * features
+            copy(pixels, at, out, to, features)
+            places[to : to + features] = 0
+            for where in range(1, kernel_size[0] * kernel_size[1]):
+                a, b = divmod(where, kernel_size[1])
+                _keep_larger(pixels, at + (a * width + b) * features, np.int32(where), out, places, to, features)
+
+
+@device
+def _keep_larger(x, at, where, y, place, to, n):
+    at, to = offset(at), offset(to)
+    for c in range(offset(n)):
+        here, best, there = x[at + c], y[to + c], place[to + c]
+        better = here > best or here != here  # a NaN wins, and stays
+        y[to + c] = here if better else best
+        place[to + c] = where if better else there
 
 
 @kernel(cost=2)
 def _max_backward(grad_y, place, kernel_size, stride, grad_x):
-    for n in prange(grad_y.shape[0]):
+    _, height, width, features = grad_x.shape
+    grads, places, out = grad_y.reshape(-1), place.reshape(-1), grad_x.reshape(-1)
+    for n in prange(grad_y.shape[0]):  # windows may overlap, so one task owns a whole image
         for i in range(grad_y.shape[1]):
             for j in range(grad_y.shape[2]):
-                grad, at = grad_y[n, i, j], place[n, i, j]
-                for c in range(grad.size):
-                    a, b = divmod(at[c], kernel_size[1])
-                    grad_x[n, i * stride[0] + a, j * stride[1] + b, c] += grad[c]
+                from_ = ((np.int64(n) * grad_y.shape[1] + i) * grad_y.shape[2] + j) * features
+                at = ((np.int64(n) * height + i * stride[0]) * width + j * stride[1]) * features
+                for where in range(kernel_size[0] * kernel_size[1]):
+                    a, b = divmod(where, kernel_size[1])
+                    to = at + (a * width + b) * features
+                    _add_where(grads, places, from_, np.int32(where), out, to, features)
+
+
+@device
+def _add_where(grad_y, place, from_, where, grad_x, to, n):
+    from_, to = offset(from_), offset(to)
+    for c in range(offset(n)):
+        grad, there, total = grad_y[from_ + c], place[from_ + c], grad_x[to + c]
+        grad_x[to + c] = total + grad if there == where else total
 
 
 def avg_pool2d(x, kernel_size, stride=None):
