@@ -23,6 +23,8 @@ from numba.core import event
 from numba.extending import overload
 from threadpoolctl import ThreadpoolController
 
+from minidl._memory import keep_freed_memory
+
 __all__ = [
     "CHUNK",
     "by_precision",
@@ -141,7 +143,7 @@ def _compile(function, build, parallel):
 
 
 def _start():
-    """Before the first kernel: start Numba's threads, and keep the BLAS inside them to one thread each.
+    """Before the first kernel: start Numba's threads, keep the BLAS inside them to one each, and keep freed memory.
 
     Numba's `np.dot` calls the BLAS that SciPy ships, from as many Numba threads as there are; were it to start threads
     of its own, the two pools would fight (4–9 ms lost at each change between them). NumPy's BLAS is another library,
@@ -149,6 +151,8 @@ def _start():
     """
     global _parallel_from
     import scipy.linalg.cython_blas  # noqa: F401  loads the library that is to be limited
+
+    keep_freed_memory()
 
     blas = ThreadpoolController().select(user_api="blas").lib_controllers
     of_scipy = [b for b in blas if {"scipy", "scipy.libs"} & set(Path(b.filepath).parts)]

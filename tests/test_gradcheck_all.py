@@ -64,6 +64,18 @@ def cases_of_batch_norm(rng):
         yield lambda x, bias, f=training: f(x, None, bias), [x, bias]
 
 
+def cases_of_batch_norm_relu_max_pool2d(rng):
+    x, weight, bias = distinct(rng, 5, 5, 6, 2), normal(rng, 2), normal(rng, 2)
+    mean, var = normal(rng, 2), rng.uniform(0.5, 2, 2)
+    for training in (True, False):
+
+        def op(x, weight=None, bias=None, training=training):
+            return F.batch_norm_relu_max_pool2d(x, mean.copy(), var.copy(), weight, bias, training)
+
+        yield op, [x, weight, bias]
+        yield op, [x, weight]
+
+
 def cases_of_layer_norm(rng):
     for shape in [(6, 5), (2, 3, 7)]:
         yield F.layer_norm, [2 * normal(rng, *shape) + 1, normal(rng, shape[-1]), normal(rng, shape[-1])]

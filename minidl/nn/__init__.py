@@ -15,8 +15,9 @@ from minidl.nn.layers import (
     Sigmoid,
     Tanh,
 )
-from minidl.nn.module import Identity, Module, Parameter, Sequential
+from minidl.nn.module import Identity, Module, Parameter
 from minidl.nn.norm import BatchNorm, LayerNorm
+from minidl.nn.sequential import Sequential
 
 __all__ = ["GELU", "AvgPool2d", "BatchNorm", "Conv2d", "Dropout", "Flatten", "GlobalAvgPool2d", "Identity", "LayerNorm",
            "Linear", "MaxPool2d", "Module", "Parameter", "ReLU", "Sequential", "Sigmoid", "Tanh", "fold_batch_norm",

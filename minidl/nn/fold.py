@@ -5,8 +5,9 @@ import copy
 import numpy as np
 
 from minidl.nn.layers import Conv2d, Linear
-from minidl.nn.module import Identity, Module, Parameter, Sequential
+from minidl.nn.module import Identity, Module, Parameter
 from minidl.nn.norm import BatchNorm
+from minidl.nn.sequential import Sequential
 
 __all__ = ["fold_batch_norm"]
 

@@ -1,4 +1,4 @@
-"""Module: a part of a network that owns parameters; Parameter; and Sequential, one part after another.
+"""Module: a part of a network that owns parameters; and Parameter.
 
 A module is an ordinary object. Its parameters, buffers and submodules are its attributes (also inside lists and tuples),
 and are found by looking at them; nothing has to be registered but the names of buffers, which are plain arrays.
@@ -11,7 +11,7 @@ import numpy as np
 
 from minidl.tensor import Tensor
 
-__all__ = ["Identity", "Module", "Parameter", "Sequential"]
+__all__ = ["Identity", "Module", "Parameter"]
 
 
 class Parameter(Tensor):
@@ -228,32 +228,6 @@ class HookHandle:
 
     def __exit__(self, *exc):
         self.remove()
-
-
-class Sequential(Module):
-    """Modules applied one after another. `model[i]` is the i-th, `model[a:b]` a Sequential of several."""
-
-    def __init__(self, *layers):
-        for i, layer in enumerate(layers):
-            if not isinstance(layer, Module):
-                raise TypeError(f"Sequential: layer {i} is a {type(layer).__name__}, not a Module")
-            setattr(self, str(i), layer)
-
-    def forward(self, x):
-        """Apply the modules in order."""
-        for layer in self.children():
-            x = layer(x)
-        return x
-
-    def __getitem__(self, index):
-        layers = list(self.children())[index]
-        return Sequential(*layers) if isinstance(index, slice) else layers
-
-    def __len__(self):
-        return len(list(self.children()))
-
-    def __iter__(self):
-        return self.children()
 
 
 class Identity(Module):

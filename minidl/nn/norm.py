@@ -43,14 +43,16 @@ class BatchNorm(Module):
 
     def forward(self, x):
         """x (N, C) or (N, H, W, C) → the same shape."""
+        return self.normalise(F.batch_norm, x)
+
+    def normalise(self, op, x):
+        """What `op` (`F.batch_norm`, or one that does more at once) makes of x with this layer's state."""
         if not self.track_running_stats:
-            return F.batch_norm(x, None, None, self.weight, self.bias, True, 0.0, self.eps)
+            return op(x, None, None, self.weight, self.bias, True, 0.0, self.eps)
         momentum = self.momentum
         if momentum is None:
             momentum = 1 / (int(self.num_batches_tracked) + 1)
-        y = F.batch_norm(
-            x, self.running_mean, self.running_var, self.weight, self.bias, self.training, momentum, self.eps
-        )
+        y = op(x, self.running_mean, self.running_var, self.weight, self.bias, self.training, momentum, self.eps)
         if self.training:
             self.num_batches_tracked += 1
         return y

@@ -1,0 +1,53 @@
+"""Sequential: one module after another."""
+
+from minidl import functional as F
+from minidl.nn.layers import MaxPool2d, ReLU
+from minidl.nn.module import Module
+from minidl.nn.norm import BatchNorm
+
+__all__ = ["Sequential"]
+
+
+class Sequential(Module):
+    """Modules applied one after another. `model[i]` is the i-th, `model[a:b]` a Sequential of several."""
+
+    def __init__(self, *layers):
+        for i, layer in enumerate(layers):
+            if not isinstance(layer, Module):
+                raise TypeError(f"Sequential: layer {i} is a {type(layer).__name__}, not a Module")
+            setattr(self, str(i), layer)
+
+    def forward(self, x):
+        """Apply the modules in order; a batch norm, ReLU and 2×2 max-pooling together, see `ops/fused.py`."""
+        layers = [layer for layer in vars(self).values() if isinstance(layer, Module)]
+        i = 0
+        while i < len(layers):
+            if _fuses(layers[i : i + 3], x):
+                x = layers[i].normalise(F.batch_norm_relu_max_pool2d, x)
+                i += 3
+            else:
+                x = layers[i](x)
+                i += 1
+        return x
+
+    def __getitem__(self, index):
+        layers = list(self.children())[index]
+        return Sequential(*layers) if isinstance(index, slice) else layers
+
+    def __len__(self):
+        return len(list(self.children()))
+
+    def __iter__(self):
+        return self.children()
+
+
+def _fuses(layers, x):
+    """Whether these are batch norm, ReLU and 2×2 max-pooling of images, and nobody looks at what is between them."""
+    return (
+        [type(layer) for layer in layers] == [BatchNorm, ReLU, MaxPool2d]
+        and x.ndim == 4
+        and layers[2].kernel_size in (2, (2, 2))
+        and layers[2].stride in (None, 2, (2, 2))
+        and min(x.shape[1:3]) >= 2
+        and not any(layer._forward_hooks for layer in layers)
+    )

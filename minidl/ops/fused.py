@@ -1,0 +1,133 @@
+"""Batch norm, ReLU and max-pooling in one: what a convolutional network does to its largest arrays, in the fewest passes.
+
+One after the other, the three read and write six arrays of the size of x forward and nine backward, and memory is what
+they wait for. Together they write only the pooled result and where in its window each maximum stood; the backward finds
+the gradient of batch norm's output from those, a chunk at a time, and never writes it down. `nn.Sequential` calls this
+where the three layers follow each other; the results are the same to the bit.
+"""
+
+import numpy as np
+
+from minidl._jit import device, kernel, n_chunks, prange
+from minidl.ops._flat import offset
+from minidl.ops._reduce import chunk_rows
+from minidl.ops.norm import Normalisation, add_gradients, input_gradient, merge_gradients
+from minidl.tensor import Tensor
+
+__all__ = ["batch_norm_relu_max_pool2d"]
+
+_NOWHERE = np.int32(-1)  # the place of a maximum that ReLU made 0: no gradient goes anywhere
+
+
+def batch_norm_relu_max_pool2d(x, running_mean, running_var, weight, bias, training=False, momentum=0.1, eps=1e-5):
+    """max_pool2d(relu(batch_norm(x)), 2): the arguments of `batch_norm`.
+
+    Forward   z = batch_norm(x)    y[n, i, j, c] = max(0, max_{a, b in 0, 1} z[n, 2i + a, 2j + b, c])
+    Backward  ∂z = ∂y at the place of each maximum above 0, 0 elsewhere; then as in `batch_norm`
+    Shape     x (N, H, W, C), y (N, ⌊H / 2⌋, ⌊W / 2⌋, C)
+    """
+    stats = Normalisation(x, running_mean, running_var, weight, bias, training, momentum, eps)
+    n, height, width, features = x.shape
+    data = stats.rows.reshape(x.shape)
+    y = np.empty((n, height // 2, width // 2, features), data.dtype)
+    place = np.empty(y.shape, np.int32)
+    _forward(data, stats.mean, stats.inv_std, stats.gamma, stats.beta, y, place)
+
+    def backward(grad_y):
+        grad_y = np.ascontiguousarray(grad_y)
+        grad_gamma, grad_beta = np.empty_like(stats.mean), np.empty_like(stats.mean)
+        _gradient_sums(data, grad_y, place, stats.mean, stats.inv_std, grad_gamma, grad_beta)
+        grad_x = None
+        if x.requires_grad:
+            grad_x = np.empty_like(data)
+            _backward(
+                data, grad_y, place, stats.mean, stats.inv_std, stats.gamma, grad_gamma, grad_beta, stats.share, grad_x
+            )
+        return stats.for_parents(grad_x, grad_gamma, grad_beta)
+
+    return Tensor._from_op(y, stats.parents, backward)
+
+
+@kernel(cost=2)
+def _forward(x, mean, inv_std, gamma, beta, y, place):
+    _, height, width, features = x.shape
+    scale, line = inv_std * gamma, width * features
+    pixels, out, places = x.reshape(-1), y.reshape(-1), place.reshape(-1)
+    for row in prange(y.shape[0] * y.shape[1]):
+        n, i = divmod(np.int64(row), y.shape[1])  # prange counts unsigned, which does not divide by signed
+        at, to = (n * height + 2 * i) * line, np.int64(row) * y.shape[2] * features
+        for j in range(y.shape[2]):
+            _largest(pixels, at + 2 * j * features, line, mean, scale, beta, out, places, to + j * features)
+
+
+@device
+def _largest(x, at, line, mean, scale, beta, y, place, to):
+    """The window whose first pixel is at x[at]; `line` numbers further on starts the line below."""
+    width, to = offset(mean.size), offset(to)
+    a0, a2 = offset(at), offset(at) + offset(line)
+    a1, a3 = a0 + width, a2 + width
+    zero = x.dtype.type(0)
+    for c in range(width):
+        z0 = (x[a0 + c] - mean[c]) * scale[c] + beta[c]
+        z1 = (x[a1 + c] - mean[c]) * scale[c] + beta[c]
+        z2 = (x[a2 + c] - mean[c]) * scale[c] + beta[c]
+        z3 = (x[a3 + c] - mean[c]) * scale[c] + beta[c]
+        best, where = zero, _NOWHERE
+        best, where = (z0, np.int32(0)) if z0 > best else (best, where)
+        best, where = (z1, np.int32(1)) if z1 > best else (best, where)
+        best, where = (z2, np.int32(2)) if z2 > best else (best, where)
+        best, where = (z3, np.int32(3)) if z3 > best else (best, where)
+        nan = z0 != z0 or z1 != z1 or z2 != z2 or z3 != z3
+        y[to + c] = zero / zero if nan else best
+        place[to + c] = _NOWHERE if nan else where
+
+
+@device
+def _unpool(grad_y, place, height, width, first, grad):
+    """∂z of pixels first, first + 1, … (counted through all images), one in each row of `grad` (rows, C)."""
+    high, wide, features = grad_y.shape[1], grad_y.shape[2], grad.shape[1]
+    grads, places, out, zero = grad_y.reshape(-1), place.reshape(-1), grad.reshape(-1), grad.dtype.type(0)
+    n, pixel = divmod(first, height * width)
+    h, w = divmod(pixel, width)
+    for r in range(grad.shape[0]):
+        i, j, to = h >> 1, w >> 1, offset(r * features)
+        if i < high and j < wide:
+            where, at = np.int32(((h & 1) << 1) + (w & 1)), offset(((n * high + i) * wide + j) * features)
+            for c in range(offset(features)):
+                here, there = grads[at + c], places[at + c]
+                out[to + c] = here if there == where else zero
+        else:  # a rest that no window covers
+            for c in range(offset(features)):
+                out[to + c] = zero
+        w += 1
+        if w == width:
+            h, w = h + 1, 0
+        if h == height:
+            n, h = n + 1, 0
+
+
+@kernel(cost=2)
+def _gradient_sums(x, grad_y, place, mean, inv_std, grad_gamma, grad_beta):
+    _, height, width, features = x.shape
+    flat, total = x.reshape(-1), x.size // features
+    size = chunk_rows(features)
+    partial = np.zeros((n_chunks(total, size), 2, features), x.dtype)
+    for k in prange(len(partial)):
+        first = np.int64(k) * size
+        grad = np.empty((min(size, total - first), features), x.dtype)
+        _unpool(grad_y, place, height, width, first, grad)
+        add_gradients(grad.reshape(-1), 0, flat, first * features, len(grad), mean, partial[k, 0], partial[k, 1])
+    merge_gradients(partial, inv_std, grad_gamma, grad_beta)
+
+
+@kernel(cost=2)
+def _backward(x, grad_y, place, mean, inv_std, gamma, grad_gamma, grad_beta, share, grad_x):
+    _, height, width, features = x.shape
+    flat, out, total = x.reshape(-1), grad_x.reshape(-1), x.size // features
+    size = chunk_rows(features)
+    scale, slope, shift = gamma * inv_std, inv_std * grad_gamma * share, grad_beta * share
+    for k in prange(n_chunks(total, size)):
+        first = np.int64(k) * size
+        grad = np.empty((min(size, total - first), features), x.dtype)
+        _unpool(grad_y, place, height, width, first, grad)
+        input_gradient(grad.reshape(-1), 0, flat, first * features, len(grad), mean, scale, slope, shift, out)
