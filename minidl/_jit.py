@@ -44,9 +44,10 @@ CHUNK = 8192  # elements in a chunk of elementwise work: 32 KiB of float32
 # which each channel is on its own vectorise all the same. `numpy` lets a division by zero give infinity.
 _OPTIONS = {"fastmath": False, "error_model": "numpy"}
 
-# From this much work (elements, times the kernel's cost for each) threads pay. Measured on two cores: OpenMP and TBB
-# start a parallel loop in 2–6 µs, Numba's own `workqueue`, all that some platforms have, in about 200 µs.
-_PARALLEL_FROM = {"omp": 16_384, "tbb": 16_384, "workqueue": 1_048_576}
+# From this much work (elements, times the kernel's cost for each; 131,072 take one core about 15 µs) threads pay. Measured
+# on two cores: OpenMP and TBB start a parallel loop in 2–6 µs, Numba's own `workqueue`, all that some platforms have, in
+# about 200 µs. Where the cores are busy with other things every start waits for them, so none is made lightly.
+_PARALLEL_FROM = {"omp": 131_072, "tbb": 131_072, "workqueue": 2_097_152}
 
 _parallel_from = None  # set by the first kernel call
 _files: dict = {}  # helper → the source files that it is made of

@@ -10,18 +10,21 @@ from minidl._jit import device, kernel, n_chunks, prange
 
 __all__ = ["matmul", "matmul_nt", "matmul_tn"]
 
-_COST = 64  # of an element of the left matrix, which takes part in as many products as the right one has columns
+_COST = 8  # of an element of the left matrix, which takes part in as many products as the right one has columns
 
 
 @device
-def _block_rows(rows):
-    """Rows in a block: enough for BLAS to work at speed, few enough that a batch of 60 makes two blocks."""
-    return 32 if rows <= 512 else 128
+def _block(rows, most):
+    """Rows in a block: as many as in all others, but for rounding, and no more than `most`.
+
+    Every block makes BLAS pack the other matrix anew, so there are few: a batch of 60 is one, one of 128 is two.
+    """
+    return n_chunks(rows, n_chunks(rows, most)) if rows else 1
 
 
 @kernel(cost=_COST)
 def _nn(a, b, out):
-    size = _block_rows(a.shape[0])
+    size = _block(a.shape[0], 64)
     for k in prange(n_chunks(a.shape[0], size)):
         block = slice(k * size, (k + 1) * size)
         np.dot(a[block], b, out[block])
@@ -29,7 +32,7 @@ def _nn(a, b, out):
 
 @kernel(cost=_COST)
 def _nt(a, b, out):
-    size = _block_rows(a.shape[0])
+    size = _block(a.shape[0], 64)
     for k in prange(n_chunks(a.shape[0], size)):
         block = slice(k * size, (k + 1) * size)
         np.dot(a[block], b.T, out[block])
@@ -37,10 +40,12 @@ def _nt(a, b, out):
 
 @kernel(cost=_COST)
 def _tn(a, b, out):
-    size = _block_rows(a.shape[1])
+    size = _block(a.shape[1], 400)
     for k in prange(n_chunks(a.shape[1], size)):
         block = slice(k * size, (k + 1) * size)
-        columns = np.ascontiguousarray(a[:, block])  # BLAS needs whole rows
+        columns = np.empty((a.shape[0], out[block].shape[0]), a.dtype)
+        for row in range(a.shape[0]):
+            columns[row] = a[row, block]  # BLAS needs whole rows
         np.dot(columns.T, b, out[block])
 
 
