@@ -169,15 +169,17 @@ def is_grad_enabled():
 
 def _topological_order(root):
     """All nodes under root, parents first. A loop, not a recursion: graphs may be deeper than Python's stack."""
-    order, seen, stack = [], set(), [(root, False)]
+    order, seen, stack = [], set(), [root]
     while stack:
-        node, parents_done = stack.pop()
-        if parents_done:
-            order.append(node)
+        node = stack.pop()
+        if node is None:  # a mark: all parents of the node under it are in order
+            order.append(stack.pop())
         elif node not in seen:
             seen.add(node)
-            stack.append((node, True))
-            stack.extend((p, False) for p in node._parents if p.requires_grad and p not in seen)
+            stack += (node, None)
+            for parent in node._parents:
+                if parent.requires_grad and parent not in seen:
+                    stack.append(parent)
     return order
 
 
