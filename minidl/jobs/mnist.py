@@ -1,6 +1,5 @@
 """`minidl mnist`: train the paper's network with and without batch norm, and draw its Figure 1."""
 
-import argparse
 import dataclasses
 import datetime
 import json
@@ -15,6 +14,7 @@ import minidl
 from minidl import checkpoint, data
 from minidl._files import write_atomically
 from minidl._jit import on_compile
+from minidl.jobs._flags import check_writable, positive, whole
 from minidl.paper.fig1 import Settings, run_arm, typical_unit
 
 __all__ = ["HELP", "add_arguments", "run"]
@@ -31,13 +31,13 @@ QUICK_STEPS = {"mlp": 4000, "conv": 100}
 
 def add_arguments(parser):
     """The flags of `minidl mnist`."""
-    parser.add_argument("--steps", type=_positive(int), help="training steps of each arm (50000; conv: five epochs)")
-    parser.add_argument("--lr", type=_positive(float), help="learning rate (0.1; conv: 0.05)")
+    parser.add_argument("--steps", type=positive(int), help="training steps of each arm (50000; conv: five epochs)")
+    parser.add_argument("--lr", type=positive(float), help="learning rate (0.1; conv: 0.05)")
     parser.add_argument(
-        "--init-std", type=_positive(float), help="standard deviation of initial weights (0.1; mlp only)"
+        "--init-std", type=positive(float), help="standard deviation of initial weights (0.1; mlp only)"
     )
-    parser.add_argument("--batch-size", type=_positive(int), help="examples in a batch (60; conv: 128)")
-    parser.add_argument("--seed", type=_whole, default=0, help="of initial weights and batch order (0)")
+    parser.add_argument("--batch-size", type=positive(int), help="examples in a batch (60; conv: 128)")
+    parser.add_argument("--seed", type=whole, default=0, help="of initial weights and batch order (0)")
     parser.add_argument(
         "--model", choices=list(DEFAULTS), default="mlp", help="the paper's network, or a convolutional one"
     )
@@ -46,9 +46,7 @@ def add_arguments(parser):
     parser.add_argument(
         "--out", type=Path, metavar="FOLDER", default=Path("runs/mnist"), help="where results go (runs/mnist)"
     )
-    parser.add_argument(
-        "--threads", type=_positive(int), help="threads to use (all cores); results do not depend on it"
-    )
+    parser.add_argument("--threads", type=positive(int), help="threads to use (all cores); results do not depend on it")
     parser.add_argument("--quick", action="store_true", help="a short run, to see that everything works")
 
 
@@ -57,7 +55,7 @@ def run(args):
     settings = _settings(args)
     if args.threads:
         minidl.set_num_threads(args.threads)
-    _check_writable(args.out)
+    check_writable(args.out)
     started = time.perf_counter()
     digits = data.mnist(args.data)
     if settings.batch_size > len(digits.train.labels):
@@ -78,16 +76,6 @@ def run(args):
     for path in _write(args.out, results, arms, settings, digits):
         print(f"wrote {path}")
     return 0
-
-
-def _check_writable(folder):
-    """Before the work, not after it: results that cannot be written are lost."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / ".writable", b"")
-        (folder / ".writable").unlink()
-    except OSError as error:
-        raise ValueError(f"cannot write to the folder {folder} ({error.strerror}); choose another with --out") from None
 
 
 def _settings(args):
@@ -185,21 +173,3 @@ def _write(out, results, arms, settings, digits):
     figure = plot.figure1(results["arms"], settings=results["settings"], source=digits.source)
     plot.save(figure, out / "figure1.png")
     yield out / "figure1.png"
-
-
-def _positive(kind):
-    def parse(text):
-        value = kind(text)
-        if not 0 < value < float("inf"):
-            raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
-        return value
-
-    parse.__name__ = kind.__name__  # argparse shows it in its own messages
-    return parse
-
-
-def _whole(text):
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 0")
-    return value

@@ -1,0 +1,39 @@
+"""What the commands' flags have in common: numbers that must be positive, and a folder that must be writable."""
+
+import argparse
+from pathlib import Path
+
+from minidl._files import write_atomically
+
+__all__ = ["check_writable", "positive", "whole"]
+
+
+def positive(kind):
+    """A flag's type: a number above 0 of that kind."""
+
+    def parse(text):
+        value = kind(text)
+        if not 0 < value < float("inf"):
+            raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
+        return value
+
+    parse.__name__ = kind.__name__  # argparse shows it in its own messages
+    return parse
+
+
+def whole(text):
+    """A flag's type: 0, 1, 2, …"""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 0")
+    return value
+
+
+def check_writable(folder: Path) -> None:
+    """Before the work, not after it: results that cannot be written are lost."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / ".writable", b"")
+        (folder / ".writable").unlink()
+    except OSError as error:
+        raise ValueError(f"cannot write to the folder {folder} ({error.strerror}); choose another with --out") from None
