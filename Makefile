@@ -6,7 +6,7 @@ PYTHON := python3
 endif
 BIN := .venv/bin
 # The top floor, which has no kernels, is left out where the JIT is off.
-ABOVE := jobs paper plot
+ABOVE := bench jobs paper plot
 
 .PHONY: help demo test test-full lint clean
 

@@ -15,16 +15,16 @@ FILES = sorted(ROOT.rglob("*.py"))
 
 # The floor of each module (DESIGN: a file imports from floors below it); a package's __init__ hands on its own rooms.
 FLOORS = [
-    {"_version", "_jit", "_arrays", "_files", "_graph", "_matmul", "_memory", "_progress", "random"},
+    {"_version", "_jit", "_arrays", "_files", "_graph", "_matmul", "_memory", "_progress", "_table", "random"},
     {"autograd", "tensor"},
     {"ops"},
     {"functional", "nn", "optim", "data", "gradcheck"},
     {"models", "train", "probe", "checkpoint"},
-    {"plot", "paper", "jobs", "cli", "__main__"},
+    {"plot", "paper", "bench", "jobs", "cli", "__main__"},
 ]
 # Within a floor some things stand on others; these, in this order.
 WITHIN = [("_memory", "_jit"), ("_jit", "_matmul"), ("autograd", "tensor"), ("functional", "nn"), ("_jit", "data"),
-          ("plot", "jobs"), ("paper", "jobs"), ("jobs", "cli"), ("cli", "__main__")]  # fmt: skip
+          ("plot", "jobs"), ("paper", "jobs"), ("bench", "jobs"), ("jobs", "cli"), ("cli", "__main__")]  # fmt: skip
 
 
 def room(module):
@@ -107,7 +107,7 @@ def public_things():
     """All classes and functions that an `__all__` of the package names, and their public methods."""
     for path in FILES:
         name = ".".join(("minidl", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")
-        if name.endswith("__main__"):
+        if name.endswith("__main__") or {"torch", "jax"} & set(_external_imports(path)):  # they may not be installed
             continue
         __import__(name)
         module = sys.modules[name]

@@ -14,6 +14,7 @@ import minidl
 from minidl import checkpoint, data
 from minidl._files import write_atomically
 from minidl._jit import on_compile
+from minidl._table import text_table
 from minidl.jobs._flags import check_writable, positive, whole
 from minidl.paper.fig1 import Settings, run_arm, typical_unit
 
@@ -116,11 +117,7 @@ def _table(arms, seconds):
             NAMES[norm], *(f"{100 * arm.accuracy[i]:.2f} %" for i in at),
             "not reached" if reached is None else f"{reached:,}", f"{seconds[norm]:.0f} s",
         ])  # fmt: skip
-    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
-    return "\n".join(
-        "  ".join(f"{c:<{w}}" if i == 0 else f"{c:>{w}}" for i, (c, w) in enumerate(zip(row, widths, strict=True)))
-        for row in rows
-    )
+    return text_table(rows)
 
 
 def _results(settings, digits, arms):

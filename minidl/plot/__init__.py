@@ -10,6 +10,7 @@ from minidl.plot.curves import accuracy_curves, loss_curves, update_ratios
 from minidl.plot.digits import misclassified, prediction
 from minidl.plot.distributions import histograms_over_time, percentile_bands
 from minidl.plot.paper import figure1
+from minidl.plot.roofline import roofline
 
 __all__ = ["accuracy_curves", "figure1", "histograms_over_time", "loss_curves", "misclassified", "percentile_bands",
-           "prediction", "save", "update_ratios"]  # fmt: skip
+           "prediction", "roofline", "save", "update_ratios"]  # fmt: skip
