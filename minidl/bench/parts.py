@@ -106,7 +106,7 @@ def _measure(run, settings, part, contenders, cases, cold=False):
     """Send the cases through a team, and keep what comes back."""
     budget, environment = settings.budget(part), worker_environment(settings.isa, settings.threads)
     environment.pop("JAX_COMPILATION_CACHE_DIR", None)
-    folder = settings.scratch / f"{part} {cases[0].name}" if cold else None
+    folder = settings.scratch / f"{part}-{cases[0].name}" if cold else None
     turns = len(contenders) * (1 + len(cases) * (1 + budget.rounds))
     desc = part if len(cases) > 1 else f"{part}: {cases[0].name}"
     with progress(desc=desc, total=turns, unit="turn") as bar:
@@ -127,5 +127,5 @@ def _caches(folder, contender):
     """Empty folders for compiled kernels, so that a first step compiles; without a folder, those that are there."""
     if folder is None:
         return {}
-    own = folder / contender.name
+    own = folder / contender.name.replace(" ", "-")  # torch.compile does not quote what it hands to the C++ compiler
     return {"NUMBA_CACHE_DIR": str(own / "numba"), "TORCHINDUCTOR_CACHE_DIR": str(own / "inductor")}

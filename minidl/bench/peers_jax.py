@@ -1,6 +1,7 @@
 """JAX as a contender: the whole training step compiled by `jit`, old parameters donated to the new ones.
 
-Channels are last, as in minidl: XLA's convolutions on a CPU want them so.
+Channels are last, as in minidl. Pooling is a reshape and a maximum, as its windows lie side by side: that trained 1.3 to
+1.7 times as fast as `lax.reduce_window`, whose gradient is slow on a CPU; channels first brought nothing.
 """
 
 import jax
@@ -73,8 +74,9 @@ def _batch_norm(x, params, place, statistics):
 
 
 def _max_pool(x, size):
-    window = (1, size, size, 1)
-    return lax.reduce_window(x, -jnp.inf, lax.max, window, window, "VALID")
+    n, height, width, c = x.shape
+    height, width = height // size, width // size
+    return x[:, : height * size, : width * size].reshape(n, height, size, width, size, c).max((2, 4))
 
 
 _LAYERS = {

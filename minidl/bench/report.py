@@ -17,15 +17,15 @@ _MATTERS = 0.05  # a difference between two versions that is smaller is not wort
 
 def as_text(record):
     """All tables and remarks."""
-    blocks = [_summary(record)]
+    blocks = ["\n".join(_summary(record))]
     for part, rows, left in _tables(record):
         blocks.append(f"{TITLES[part]}\n\n{text_table(rows, left)}")
-    return "\n\n".join([*blocks, *_remarks(record)])
+    return "\n\n".join([*blocks, "\n".join(_remarks(record))]).rstrip()
 
 
 def as_markdown(record):
     """The same as Markdown; the long table of operations is folded up."""
-    blocks = [_summary(record)]
+    blocks = _summary(record)
     for part, rows, left in _tables(record):
         table = markdown_table(rows, left)
         if part == "ops":
@@ -77,7 +77,7 @@ def _summary(record):
             f"Limits of the machine in this run: {_three(limits['gflops'])} GFLOP/s (a large matrix product), "
             f"{_three(limits['gb_per_s'])} GB/s (a large copy)."
         )
-    return "\n".join(lines)
+    return lines
 
 
 def _instructions(record):
@@ -102,7 +102,7 @@ def _remarks(record):
         lines.append(f"First step: {found}. Memory: the most that the process had.")
     for one in record["left_out"]:
         lines.append(f"Left out: {one['contender']}{' on ' + one['case'] if one['case'] else ''}: {one['reason']}")
-    return ["\n".join(lines)] if lines else []
+    return lines
 
 
 # ---- tables: rows of strings ---------------------------------------------------------------------------------------------

@@ -13,23 +13,23 @@ __all__ = ["other_version"]
 
 
 @contextmanager
-def other_version(where):
+def other_version(where, repository=Path(minidl.__file__).parents[1]):
     """A context that gives the folder in which the package minidl of `where` lies; what it unpacked is gone afterwards.
 
-    where   a folder with minidl in it (a checkout, a site-packages), or a commit, branch or tag
-    Errors  ValueError if it is neither
+    where       a folder with minidl in it (a checkout, a site-packages), or a commit, branch or tag
+    repository  where commits are looked for: that of this minidl
+    Errors      ValueError if it is neither
     """
     if (Path(where) / "minidl" / "__init__.py").is_file():
         yield Path(where).resolve()
         return
     with tempfile.TemporaryDirectory(prefix="minidl-bench-") as folder:
-        _unpack(where, folder)
+        _unpack(where, repository, folder)
         yield Path(folder)
 
 
-def _unpack(commit, folder):
+def _unpack(commit, repository, folder):
     """The package as it was at a commit. An archive, unlike a worktree, leaves no trace in the repository."""
-    repository = Path(minidl.__file__).parents[1]
     command = ["git", "-C", str(repository), "archive", "--format=zip", f"{commit}^{{tree}}", "minidl"]
     try:
         done = subprocess.run(command, capture_output=True, check=True)

@@ -119,9 +119,10 @@ def peak_memory():
 
 
 def one_line(error):
-    """An exception in one line: its type and the first line of what it says."""
+    """An exception in one line: its type, the first line of what it says, and a compiler's complaint if there is one."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = ": ".join([type(error).__name__, *lines[:1]])
+    complaints = [line for line in lines[1:] if "error:" in line]
+    text = ": ".join([type(error).__name__, *lines[:1], *complaints[:1]])
     return text if len(text) <= 160 else text[:159] + "…"
 
 

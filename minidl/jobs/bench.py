@@ -81,7 +81,7 @@ def run(args):
         print("\n" + changes(record))
     for path in _write(args.out, record):
         print(f"wrote {path}")
-    return 0
+    return 0 if set(parts) <= {entry["part"] for entry in record["results"]} else 1
 
 
 def _parts(args):
@@ -99,14 +99,14 @@ def _ours(against):
         yield (minidl_at(),)
         return
     with other_version(against) as folder:
-        yield minidl_at(name="this minidl"), minidl_at(folder, f"minidl of {Path(against).name}")
+        yield minidl_at(name="this minidl"), minidl_at(folder, f"minidl of {_short(against)}")
 
 
 def _peers(args):
     """Those that were named, which must be installed; else all that are."""
     if args.peers is None:
         return () if args.against else tuple(peer for peer in PEERS.values() if peer.installed())
-    chosen = [PEERS[name] for name in args.peers if name != "none"]
+    chosen = [peer for name, peer in PEERS.items() if name in args.peers]
     for peer in chosen:
         if not peer.installed():
             raise ValueError(
@@ -165,7 +165,7 @@ def _points(record):
     entries = [e for e in entries if set(names) <= set(e["contenders"])]
     points = {name: {} for name in names if entries}
     for entry in entries:
-        kind = "training step" if entry["part"] == "networks" else entry["name"]
+        kind = f"{entry['name']} step" if entry["part"] == "networks" else entry["name"]
         for name in names:
             pair = (1e3 * entry["gflop"] / entry["mb"], entry["contenders"][name]["gflops"])
             points[name].setdefault(kind, []).append(pair)
@@ -180,9 +180,14 @@ def _arguments(args):
             words += [f"--{name}", *given]
     for name in ("against", "threads", "rounds"):
         if (given := getattr(args, name)) is not None:
-            words += [f"--{name}", Path(given).name if name == "against" else str(given)]
+            words += [f"--{name}", _short(given) if name == "against" else str(given)]
     words += ["--isa", args.isa] if args.isa != "native" else []
     return words + [f"--{name}" for name in ("warm", "quick") if getattr(args, name)]
+
+
+def _short(against):
+    """A commit, or the name of a folder."""
+    return Path(against).resolve().name if Path(against).is_dir() else against
 
 
 def _list(names):

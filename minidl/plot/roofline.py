@@ -57,14 +57,14 @@ def _draw_roof(ax, points, gflops, gb_per_s):
     ax.annotate(
         f"{short(gflops)} GFLOP/s", (right, gflops), (-3, 4), textcoords="offset points", ha="right", fontsize=8
     )
-    along = left * 1.6
+    along = np.sqrt(left * ridge)
     ax.annotate(
         f"{short(gb_per_s)} GB/s",
         (along, along * gb_per_s),
-        (-2, 8),
+        (-4, 3),
         textcoords="offset points",
+        ha="right",
         fontsize=8,
-        rotation=0,
     )
 
 
@@ -75,8 +75,8 @@ def _dress(ax, points, gflops, gb_per_s):
     title = f"{first}: {half} of {over.size} reach at least half of the roof"
     dress(ax, title, "speed (GFLOP/s)")
     ax.set_xlabel("arithmetic intensity (flops for each byte moved)", fontsize=9)
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_locator(LogLocator())
+    for axis, (low, high) in ((ax.xaxis, ax.get_xlim()), (ax.yaxis, ax.get_ylim())):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 1000 * low else (1,)))
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
         axis.set_minor_formatter(NullFormatter())
     drawn = f"full: {first}" + (f"; hollow: {', '.join(others)}" if others else "")
