@@ -36,7 +36,7 @@ def as_markdown(record):
 
 
 def changes(record):
-    """For two versions of minidl: where the second of them was faster or slower, beyond the spread and 5 %."""
+    """For two versions of minidl: where the first is faster or slower than the second, beyond the spread and 5 %."""
     this, that = record["ours"][:2]
     found, same = [], 0
     for entry in record["results"]:

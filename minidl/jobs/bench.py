@@ -159,9 +159,12 @@ def _write(out, record):
 
 
 def _points(record):
-    """For the figure: operations, and training steps, that all of the first two contenders did."""
-    entries = [e for e in record["results"] if e["part"] in ("networks", "ops")]
-    names = [*record["ours"], *(name for name in record["peers"] if name == "torch eager")][:2]
+    """For the figure: operations and training steps of minidl, and of another version or PyTorch where all did them."""
+    entries = [
+        e for e in record["results"] if e["part"] in ("networks", "ops") and record["ours"][0] in e["contenders"]
+    ]
+    present = {name for e in entries for name in e["contenders"]}
+    names = [name for name in (*record["ours"], "torch eager") if name in present][:2]
     entries = [e for e in entries if set(names) <= set(e["contenders"])]
     points = {name: {} for name in names if entries}
     for entry in entries:

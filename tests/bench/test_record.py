@@ -1,0 +1,67 @@
+"""The record: strict JSON, and numbers that can be worked out by hand."""
+
+import json
+
+from minidl.bench.cases import activation, copy, matmul
+from minidl.bench.parts import Measurement
+from minidl.bench.record import machine
+from tests.bench.fakes import a_record, measured, training
+
+LIMITS = [
+    Measurement("limits", matmul(1000), 2, {"numpy": measured([0.02])}),  # 100 GFLOP/s
+    Measurement("limits", copy(10**9), 2, {"numpy": measured([0.8])}),  # 10 GB/s
+]
+
+
+def test_a_training_step():
+    step = training(
+        minidl=measured([0.001, 0.002, 0.003], [0.002], first=9),
+        eager=measured([0.004] * 3, [0.008]),
+        jax=measured([0.003] * 3, [0.003]),
+    )
+    record = a_record(*LIMITS, step)
+    assert json.loads(json.dumps(record, allow_nan=False)) == record
+    assert record["limits"] == {"gflops": 100.0, "gb_per_s": 10.0}
+    (entry,) = [entry for entry in record["results"] if entry["part"] == "networks"]
+    assert (entry["name"], entry["batch"], entry["threads"]) == ("mlp", 60, 2)
+    assert entry["fastest_peer"] == "jax jit"
+    ours = entry["contenders"]["minidl"]
+    assert ours["ms"] == {"low": 1.75, "median": 2.0, "high": 2.25}
+    assert ours["rounds_ms"] == [2.0, 2.0]
+    assert ours["first_step_s"] == 9
+    assert ours["peak_mb"] == 200
+    assert ours["gflops"] == float(f"{entry['gflop'] / 0.002:.5g}")
+    assert ours["against"]["torch eager"] == {"low": 2.0, "value": 2.0, "high": 3.5}
+    assert ours["against"]["jax jit"] == {"low": 1.5, "value": 1.5, "high": 1.5}
+    assert entry["contenders"]["torch eager"]["against"]["minidl"]["value"] == 0.5
+    assert (
+        ours["of_roof"] == float(f"{entry['floor_ms'] / 2.0:.4g}")
+        or abs(ours["of_roof"] - entry["floor_ms"] / 2) < 1e-5
+    )
+
+
+def test_an_operation():
+    case = activation("relu", 10**6, backward=False)
+    (entry,) = a_record(Measurement("ops", case, 1, {"minidl": measured([0.001])}))["results"]
+    assert (entry["name"], entry["shape"], entry["passes"]) == ("relu", "1000000", "forward")
+    assert (entry["gflop"], entry["mb"]) == (0.001, 8.0)
+    assert entry["fastest_peer"] is None
+    assert entry["floor_ms"] is None  # no limits were measured
+    only = entry["contenders"]["minidl"]
+    assert (only["gflops"], only["gb_per_s"], only["of_roof"], only["against"]) == (1.0, 8.0, None, {})
+    assert "peak_mb" not in only  # other cases were in that process
+
+
+def test_a_case_that_nobody_could_do_leaves_no_entry():
+    record = a_record(training())
+    assert record["results"] == []
+    assert record["left_out"] == [
+        {"contender": "torch.compile", "case": "mlp batch 60", "reason": "RuntimeError: no compiler"}
+    ]
+
+
+def test_the_machine_is_told_in_general_words():
+    about = machine()
+    assert about["cores"] >= 1
+    assert about["processor"]
+    assert set(about) == {"processor", "cores", "memory_gb", "system"}
