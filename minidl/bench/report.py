@@ -12,6 +12,8 @@ TITLES = {
     "ops": "Single operations",
 }
 _FASTEST = "speed, fastest peer = 1"
+_LARGE = 1  # GFLOP of a product that is worth spreading over threads
+_QUIET = 0.85  # of the cores, in a quiet machine
 _MATTERS = 0.05  # a difference between two versions that is smaller is not worth a line
 
 
@@ -89,8 +91,8 @@ def _instructions(record):
 
 
 def _remarks(record):
-    """What the columns mean, and who was left out."""
-    lines = []
+    """Whether the machine was quiet, what the columns mean, and who was left out."""
+    lines = _busy(record)
     if any(entry["part"] in TITLES for entry in record["results"]):
         lines.append(
             "Times: median (quartiles) of all steps. Speed: ratio of medians (quartiles of the ratios in single rounds). "
@@ -103,6 +105,18 @@ def _remarks(record):
     for one in record["left_out"]:
         lines.append(f"Left out: {one['contender']}{' on ' + one['case'] if one['case'] else ''}: {one['reason']}")
     return lines
+
+
+def _busy(record):
+    """A warning if large matrix products, which use all threads all the time, did not get them."""
+    products = [e for e in record["results"] if e["part"] == "limits" and e["gflop"] > _LARGE]
+    got = [one["cores_busy"] for entry in products for one in entry["contenders"].values()]
+    if not got or min(got) > _QUIET * record["threads"]:
+        return []
+    return [
+        f"WARNING: the machine was busy with something else: of {record['threads']} cores a large matrix product got only "
+        f"{_three(min(got))}. Repeat this when it is quiet."
+    ]
 
 
 # ---- tables: rows of strings ---------------------------------------------------------------------------------------------

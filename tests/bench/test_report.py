@@ -99,6 +99,21 @@ def test_without_minidl_the_peers_are_still_shown():
     assert lines(as_text(record), "conv2d", "–", "100")
 
 
+@pytest.mark.parametrize(("cores", "warned"), [(1.95, False), (0.7, True)])
+def test_a_busy_machine_is_told(record, cores, warned):
+    for entry in record["results"]:
+        if entry["part"] == "limits":
+            entry["contenders"]["numpy"]["cores_busy"] = cores
+    assert bool(lines(as_text(record), "WARNING", "of 2 cores", "0.700")) is warned
+    assert bool(lines(as_markdown(record), "WARNING")) is warned
+
+
+def test_a_small_product_says_nothing_about_the_machine(record):
+    for entry in record["results"]:
+        entry["gflop"] = 0.001
+    assert not lines(as_text(record), "WARNING")
+
+
 def versions(*pairs):
     """A record of this and that minidl, from pairs of times by round."""
     measurements = [
