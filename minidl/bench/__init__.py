@@ -6,7 +6,8 @@ process of its own; they take turns, one computing while the others are halted; 
     cases       what is timed: training steps and single operations, and the work in each
     ours, peers_torch, peers_jax, peers_numpy    the contenders; a process imports one of them, and nothing of the others
     worker      the process of a contender             remote    how to talk to it
-    contest     contenders taking turns                stats     medians, quartiles, ratios
+    contest     contenders taking turns                parts     which cases, by whom
+    stats       medians, quartiles, ratios
     limits      what the machine can do at most        environment    which processor instructions may be used
     versions    another version of minidl, to compare with
     record, report    results as a dict, and as tables
