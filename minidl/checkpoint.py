@@ -1,52 +1,225 @@
-"""Saving arrays and settings to a file, without pickle: loading a file never runs code.
+"""Saving what a run needs to go on, without pickle: loading a file never runs code.
 
-A file is NumPy's .npz: one array for each name, and the settings as JSON text under `_settings`.
+A file is NumPy's .npz, not compressed: one array for each name, which `numpy.load` reads too, and two texts in JSON, the
+settings under `_settings` and how the arrays belong together under `_state`. Each part has a checksum.
+
+    checkpoints = Checkpoints("runs/mine")
+    step, state = checkpoints.latest() or (0, None)      # None at first; damaged files are passed over, and named
+    if state:
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        generator.bit_generator.state = state["generator"]
+    while step < 10_000:
+        …zero_grad, forward, backward, step…
+        step += 1
+        if step % 1000 == 0:
+            checkpoints.save(step, {"model": model.state_dict(), "optimizer": optimizer.state_dict(),
+                                    "generator": generator.bit_generator.state})
 """
 
+import contextlib
 import io
 import json
+import math
+import sys
 import zipfile
 from pathlib import Path
 
 import numpy as np
 
-from minidl._files import write_atomically
+from minidl._files import remove_parts, write_atomically
+from minidl.tensor import Tensor
 
-__all__ = ["CheckpointError", "load", "save"]
+__all__ = ["CheckpointError", "Checkpoints", "load", "save"]
 
-_SETTINGS = "_settings"
+_SETTINGS, _STATE = "_settings", "_state"
+_ARRAY, _ITEMS = "_array", "_items"  # in the JSON of a state: here stood an array; a dict whose keys are not all text
 
 
 class CheckpointError(ValueError):
     """A file that is not a whole checkpoint."""
 
 
-def save(path, arrays, settings=None):
-    """Write arrays (such as `model.state_dict()`) and settings (anything JSON can say) to `path`, whole or not at all."""
-    text = json.dumps(settings or {}, allow_nan=False)
-    if _SETTINGS in arrays:
-        raise ValueError(f"save: the name {_SETTINGS} is taken; rename this array")
+def save(path, state, settings=None):
+    """Write a state and settings to `path`, whole or not at all.
+
+    state       a dict of arrays, such as `model.state_dict()`; or of anything made of dicts, lists, arrays, tensors,
+                numbers, texts and None, such as {"model": model.state_dict(), "step": 7}
+    settings    anything that strict JSON can say
+    Errors      TypeError or ValueError for what cannot be said this way, OSError from the disk; an older file stays
+    """
+    arrays = {}
+    outline = _outline(state, "", arrays)
+    arrays[_STATE] = _as_text(outline, allow_nan=True)
+    arrays[_SETTINGS] = _as_text(settings or {}, allow_nan=False)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as file:  # what np.savez does, but for any name, and without pickle
-        for name, array in {**arrays, _SETTINGS: np.frombuffer(text.encode(), np.uint8)}.items():
-            array = np.asarray(array)
-            if array.dtype.hasobject:
-                raise TypeError(f"save: {name} is not an array of numbers; pass arrays, such as model.state_dict()")
+        for name, array in arrays.items():
             with file.open(f"{name}.npy", "w", force_zip64=True) as entry:
                 np.lib.format.write_array(entry, array, allow_pickle=False)
     write_atomically(Path(path), buffer.getvalue())
 
 
 def load(path):
-    """What `save` wrote: (arrays, settings). CheckpointError if the file is damaged, or something else."""
+    """What `save` wrote: (state, settings).
+
+    Arrays, numbers, texts and None come back as they were, tensors as arrays, tuples as lists, and NumPy's single numbers
+    as Python's.
+    Memory      no more than twice the size of the file, and a little: no size in it is believed before the bytes are there
+    Errors      CheckpointError if the file is damaged, or something else; OSError if it cannot be read
+    """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"load: there is no file {path}")
-    data = path.read_bytes()
-    try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        settings = json.loads(arrays.pop(_SETTINGS).tobytes())
-    except Exception as error:  # damaged bytes make zipfile and NumPy raise nearly anything
-        raise CheckpointError(f"load: {path} is damaged, or not a file that minidl saved") from error
-    return arrays, settings
+        raise FileNotFoundError(f"load: there is no file {path}; check the path")
+    with path.open("rb") as opened:
+        try:
+            with zipfile.ZipFile(opened) as file:
+                arrays = _read_arrays(file, path.stat().st_size)
+            settings = json.loads(arrays.pop(_SETTINGS).tobytes())
+            state = _fill(json.loads(arrays.pop(_STATE).tobytes()), arrays)
+        except Exception as error:  # damaged bytes make zipfile, NumPy and JSON raise nearly anything
+            raise CheckpointError(
+                f"load: {path} is damaged, or not a file that minidl saved; use another one"
+            ) from error
+    return state, settings
+
+
+class Checkpoints:
+    """The newest states of one run, in a folder of their own: `step-000001000.npz`, and the ones before it.
+
+    folder      made by the first `save`; keep nothing else in it
+    run         what the run depends on (JSON), stored in each file: states of another run are passed over
+    keep        how many states to keep; with two or more, a damaged file costs little
+    A run that starts anew in the same folder replaces the old one with its first `save`.
+    """
+
+    def __init__(self, folder, run=None, keep=2):
+        if keep < 1:
+            raise ValueError(f"Checkpoints: keep is {keep}; it must be at least 1")
+        self.folder, self.keep = Path(folder), keep
+        self.run = json.loads(json.dumps(run or {}))  # as it will come back
+
+    def save(self, step, state):
+        """Write the state after so many steps; then delete all but the newest `keep`, and those of later steps, if any.
+
+        Errors  as for `checkpoint.save`; then everything saved before is still there
+        """
+        path = self.folder / f"step-{step:09d}.npz"
+        save(path, state, {"step": step, "run": self.run})
+        remove_parts(self.folder)  # of a process that died while it wrote
+        paths = self._paths()
+        newest = paths.index(path) + 1
+        for old in paths[newest:] + paths[: max(0, newest - self.keep)]:
+            old.unlink(missing_ok=True)
+
+    def latest(self):
+        """The newest whole state, (step, state), or None. Files that are damaged or of another run are named on stderr."""
+        for path in reversed(self._paths()):
+            try:
+                state, settings = load(path)
+            except CheckpointError as error:
+                print(f"minidl: {error}; it is set aside as {_set_aside(path)}", file=sys.stderr)
+                continue
+            except OSError as error:
+                print(f"minidl: cannot read {path} ({error.strerror}); trying the one before", file=sys.stderr)
+                continue
+            if isinstance(settings, dict) and {"step": settings.get("step"), "run": self.run} == settings:
+                return settings["step"], state
+            print(f"minidl: {path} was saved by a run with other settings, and is passed over", file=sys.stderr)
+        return None
+
+    def newest_step(self):
+        """The step of the newest file, unread; None if there is none."""
+        paths = self._paths()
+        return int(paths[-1].stem.removeprefix("step-")) if paths else None
+
+    def _paths(self):
+        return sorted(self.folder.glob("step-[0-9]*.npz"))
+
+
+def _set_aside(path):
+    """Give a damaged file a name under which it takes no good one's place; returns the name."""
+    aside = path.with_name(path.name + ".damaged")
+    with contextlib.suppress(OSError):
+        path.replace(aside)
+    return aside.name
+
+
+# ---- a state as an outline in JSON, and the arrays in it ---------------------------------------------------------------
+
+
+def _outline(value, path, arrays):
+    """`value` with every array replaced by its name, under which it is put into `arrays`."""
+    if isinstance(value, np.ndarray | Tensor):
+        return {_ARRAY: _add(path, value, arrays)}
+    if isinstance(value, np.generic):
+        return _outline(value.item(), path, arrays)
+    if isinstance(value, dict):
+        _check_keys(value, path)
+        items = [(key, _outline(item, f"{path}/{key}" if path else f"{key}", arrays)) for key, item in value.items()]
+        plain = all(isinstance(key, str) for key in value) and not {_ARRAY, _ITEMS} & set(value)
+        return dict(items) if plain else {_ITEMS: items}
+    if isinstance(value, list | tuple):
+        return [_outline(item, f"{path}/{i}", arrays) for i, item in enumerate(value)]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise TypeError(
+        f"save: {path or 'the state'} is a {type(value).__name__}; only arrays, numbers, texts, None, and dicts and lists "
+        "of them can be saved: pass .state_dict() of a model or an optimizer"
+    )
+
+
+def _check_keys(value, path):
+    if wrong := [key for key in value if not isinstance(key, str | int)]:
+        raise TypeError(f"save: {path or 'the state'} has the key {wrong[0]!r}; keys must be texts or whole numbers")
+
+
+def _add(name, value, arrays):
+    array = np.asarray(value, order="C")
+    if array.dtype.kind not in "biufc":
+        raise TypeError(f"save: {name} is an array of {array.dtype}, not of numbers; save texts and objects as lists")
+    if name in arrays or name in (_SETTINGS, _STATE) or zipfile.ZipInfo(name).filename != name:
+        raise ValueError(f"save: the name {name!r} is taken, or no name for a file; rename this array")
+    arrays[name] = array
+    return name
+
+
+def _as_text(value, allow_nan):
+    return np.frombuffer(json.dumps(value, allow_nan=allow_nan).encode(), np.uint8)
+
+
+def _fill(outline, arrays):
+    """The state of which `outline` is the outline."""
+    if isinstance(outline, list):
+        return [_fill(item, arrays) for item in outline]
+    if not isinstance(outline, dict):
+        return outline
+    if _ARRAY in outline:
+        return arrays[outline[_ARRAY]]
+    if _ITEMS in outline:
+        return {key: _fill(item, arrays) for key, item in outline[_ITEMS]}
+    return {key: _fill(item, arrays) for key, item in outline.items()}
+
+
+# ---- reading bytes that may be anything --------------------------------------------------------------------------------
+
+
+def _read_arrays(file, size):
+    """All arrays of an open .npz of `size` bytes; any exception means that it is not whole."""
+    entries = file.infolist()
+    if any(entry.compress_type or entry.compress_size != entry.file_size for entry in entries):
+        raise ValueError("compressed, which `save` never does")
+    if sum(entry.file_size for entry in entries) > size:
+        raise ValueError("more bytes are promised than there are")  # also by entries that lie over each other
+    return {entry.filename.removesuffix(".npy"): _read_array(file.read(entry)) for entry in entries}
+
+
+def _read_array(data):
+    stream = io.BytesIO(data)
+    if np.lib.format.read_magic(stream) != (1, 0):
+        raise ValueError("an unknown version")
+    shape, in_fortran_order, dtype = np.lib.format.read_array_header_1_0(stream)
+    start = stream.tell()
+    if dtype.kind not in "biufc" or in_fortran_order or math.prod(shape) * dtype.itemsize != len(data) - start:
+        raise ValueError("the header does not fit the bytes after it")
+    return np.ndarray(shape, dtype, data, start).astype(dtype.newbyteorder("="))  # a copy, which can be written to

@@ -29,5 +29,5 @@ def main(argv=None):
         print(f"minidl {args.command}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nstopped; nothing of this run is kept", file=sys.stderr)
+        print("\nstopped at once; what was written before is whole, and stays", file=sys.stderr)
         return 130

@@ -1,6 +1,10 @@
 """The training loop as functions: the same four lines that a lesson writes by hand."""
 
+import contextlib
 import math
+import os
+import signal
+import threading
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +15,8 @@ from minidl._progress import progress
 from minidl.autograd import no_grad
 from minidl.tensor import Tensor
 
-__all__ = ["Evaluation", "check_finite", "evaluate", "predict_logits", "train_one_epoch", "update_bn"]
+__all__ = ["Evaluation", "check_finite", "evaluate", "predict_logits", "stop_on_interrupt", "train_one_epoch",
+           "update_bn"]  # fmt: skip
 
 
 def train_one_epoch(model, loader, optimizer, loss_fn=F.cross_entropy, after_step=None, quiet=False):
@@ -102,3 +107,34 @@ def update_bn(loader, model):
             module.training = mode
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
+
+
+@contextlib.contextmanager
+def stop_on_interrupt():
+    """Let Ctrl-C end a loop between two steps, where everything fits together and can be saved.
+
+    with stop_on_interrupt() as stop:
+        while not stop():
+            …one step…
+
+    The first Ctrl-C makes `stop()` True; a second one raises KeyboardInterrupt at once. Where Ctrl-C is ignored, or
+    not ours to handle (in a thread), `stop()` stays False.
+    """
+    asked = threading.Event()
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or before in (signal.SIG_IGN, None):
+        yield asked.is_set
+        return
+
+    def ask(*_):
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+        with contextlib.suppress(OSError):  # not print, which may be in the middle of a line
+            os.write(2, b"\nstopping after this step; Ctrl-C once more stops at once\n")
+
+    signal.signal(signal.SIGINT, ask)
+    try:
+        yield asked.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)

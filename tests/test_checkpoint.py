@@ -1,6 +1,7 @@
 """Checkpoints: what comes back is what went in, or an error that names the file."""
 
 import json
+import os
 import pickle
 import zipfile
 
@@ -9,7 +10,7 @@ import pytest
 
 from minidl import Tensor, checkpoint, nn, optim
 from minidl import functional as F
-from minidl.checkpoint import CheckpointError
+from minidl.checkpoint import CheckpointError, Checkpoints
 
 ARRAYS = {
     "0.weight": np.arange(6, dtype=np.float32).reshape(2, 3), "count": np.array(3), "empty": np.zeros((0, 4)),
@@ -98,6 +99,173 @@ def test_a_network_and_its_optimizer_go_on_to_the_same_bits(path):
     assert_same(resumed.state_dict(), model.state_dict())
 
 
+def test_a_network_its_schedule_and_generators_go_on_to_the_same_bits(tmp_path):
+    """A loop of anyone's, with everything that has a state: it stops after every possible number of steps."""
+
+    def fresh():
+        rng = np.random.default_rng(0)
+        model = nn.Sequential(nn.Linear(6, 8, generator=rng), nn.BatchNorm(8), nn.Dropout(0.4, rng))
+        optimizer = optim.SGD(model.parameters(), lr=0.3, momentum=0.9, nesterov=True)
+        warm_up, decay = optim.LinearLR(optimizer, total_iters=3), optim.CosineAnnealingLR(optimizer, 9)
+        return model, optimizer, optim.SequentialLR(optimizer, [warm_up, decay], [3]), rng
+
+    def train(parts, start, end, history):
+        model, optimizer, schedule, rng = parts
+        for _ in range(start, end):
+            optimizer.zero_grad()
+            images = Tensor(rng.standard_normal((10, 6), np.float32))
+            loss = F.cross_entropy(model(images), rng.integers(0, 3, 10))
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            history.append(loss.item())
+
+    def everything(parts, history):
+        model, optimizer, schedule, rng = parts
+        return {
+            "model": model.state_dict(), "optimizer": optimizer.state_dict(), "schedule": schedule.state_dict(),
+            "generator": rng.bit_generator.state, "history": history,
+        }  # fmt: skip
+
+    parts, history = fresh(), []
+    train(parts, 0, 8, history)
+    expected = everything(parts, history)
+    for stop in range(9):
+        checkpoints, parts, history = Checkpoints(tmp_path / str(stop)), fresh(), []
+        train(parts, 0, stop, history)
+        checkpoints.save(stop, everything(parts, history))
+
+        (model, optimizer, schedule, rng), (step, state) = fresh(), checkpoints.latest()
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        schedule.load_state_dict(state["schedule"])
+        rng.bit_generator.state = state["generator"]
+        assert step == stop
+        train((model, optimizer, schedule, rng), step, 8, state["history"])
+        assert_same_tree(everything((model, optimizer, schedule, rng), state["history"]), expected)
+
+
+# ---- states of any form ----------------------------------------------------------------------------------------------
+
+NESTED = {
+    "model": ARRAYS, "none": None, "text": "β", "number": 2**100, "float": 0.1, "yes": True, "nan": float("nan"),
+    "list": [1, [np.arange(3), {"deep": np.ones((2, 2), np.float32)}], []], "by number": {0: np.ones(2), 1: {}, -3: "x"},
+    "marks": {"_array": "model", "_items": 3}, "a/b": 1, "": 0, "empty": {},
+    "generators": [kind(7).state for kind in (np.random.PCG64, np.random.MT19937, np.random.Philox, np.random.SFC64)],
+}  # fmt: skip
+
+
+def assert_same_tree(got, expected):
+    if isinstance(expected, np.ndarray):
+        assert isinstance(got, np.ndarray)
+        assert got.dtype == expected.dtype
+        assert got.flags.writeable
+        np.testing.assert_array_equal(got, expected)
+        return
+    assert type(got) is type(expected)
+    if isinstance(expected, dict):
+        assert list(got) == list(expected)
+        assert [type(key) for key in got] == [type(key) for key in expected]
+        for key, value in expected.items():
+            assert_same_tree(got[key], value)
+    elif isinstance(expected, list):
+        assert len(got) == len(expected)
+        for a, b in zip(got, expected, strict=True):
+            assert_same_tree(a, b)
+    else:
+        assert got == expected or (got != got and expected != expected)
+
+
+def test_a_nested_state_comes_back_as_it_was(path):
+    checkpoint.save(path, NESTED)
+    assert_same_tree(checkpoint.load(path)[0], NESTED)
+
+
+def test_what_comes_back_as_something_else(path):
+    checkpoint.save(
+        path, {"pair": (1, 2), "number": np.float32(0.5), "flag": np.bool_(True), "big": np.arange(3, dtype=">i4")}
+    )
+    expected = {"pair": [1, 2], "number": 0.5, "flag": True, "big": np.arange(3, dtype="i4")}
+    assert_same_tree(checkpoint.load(path)[0], expected)
+
+
+# ---- the newest states of a run --------------------------------------------------------------------------------------
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_the_newest_two_are_kept(tmp_path):
+    checkpoints = Checkpoints(tmp_path / "run")
+    assert checkpoints.latest() is None
+    assert checkpoints.newest_step() is None
+    for step in (0, 5, 900, 1000):
+        checkpoints.save(step, {"x": np.array(step)})
+        assert checkpoints.latest() == (step, {"x": step})
+        assert checkpoints.newest_step() == step
+    assert names(tmp_path / "run") == ["step-000000900.npz", "step-000001000.npz"]
+
+
+def test_a_run_that_starts_anew_replaces_the_old_one(tmp_path):
+    checkpoints = Checkpoints(tmp_path, keep=3)
+    for step in (10, 20, 30, 15):
+        checkpoints.save(step, {"x": np.array(step)})
+    assert checkpoints.latest() == (15, {"x": 15})
+    assert names(tmp_path) == ["step-000000010.npz", "step-000000015.npz"]
+
+
+def test_damaged_ones_are_named_and_set_aside(tmp_path, capsys):
+    checkpoints = Checkpoints(tmp_path)
+    for step in (1, 2):
+        checkpoints.save(step, {"x": np.arange(step)})
+    newest = tmp_path / "step-000000002.npz"
+    newest.write_bytes(newest.read_bytes()[:-1])
+    assert checkpoints.latest()[0] == 1
+    assert f"{newest} is damaged" in capsys.readouterr().err
+    assert names(tmp_path) == ["step-000000001.npz", "step-000000002.npz.damaged"]
+    checkpoints.save(2, {"x": np.arange(2)})
+    assert checkpoints.latest()[0] == 2
+    assert capsys.readouterr().err == ""
+
+
+def test_states_of_another_run_are_passed_over(tmp_path, capsys):
+    Checkpoints(tmp_path, {"lr": 0.1, "sizes": (1, 2)}).save(3, {})
+    assert Checkpoints(tmp_path, {"lr": 0.1, "sizes": [1, 2]}).latest() == (3, {})
+    for other in ({"lr": 0.2, "sizes": [1, 2]}, None):
+        assert Checkpoints(tmp_path, other).latest() is None
+        assert "other settings" in capsys.readouterr().err
+    checkpoint.save(tmp_path / "step-000000009.npz", {}, {"run": {}})  # by hand, and without a step
+    assert Checkpoints(tmp_path).latest() is None
+
+
+def test_a_full_disk_leaves_everything_saved_before(tmp_path, monkeypatch):
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(1, {"x": np.ones(3)})
+    before = names(tmp_path)
+
+    def refuse(descriptor):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", refuse)
+        with pytest.raises(OSError, match="No space left"):
+            checkpoints.save(2, {"x": np.ones(3)})
+    assert names(tmp_path) == before
+    assert checkpoints.latest()[0] == 1
+
+
+def test_what_a_killed_writer_left_is_cleared_by_the_next_save(tmp_path):
+    (tmp_path / ".step-000000001.npz.0123.part").write_bytes(b"half")
+    Checkpoints(tmp_path).save(2, {})
+    assert names(tmp_path) == ["step-000000002.npz"]
+
+
+def test_at_least_one_is_kept(tmp_path):
+    with pytest.raises(ValueError, match="Checkpoints: keep is 0; it must be at least 1"):
+        Checkpoints(tmp_path, keep=0)
+
+
 # ---- what cannot be saved --------------------------------------------------------------------------------------------
 
 
@@ -107,6 +275,12 @@ def test_a_network_and_its_optimizer_go_on_to_the_same_bits(path):
         ({"x": np.array([{}, None])}, {}, TypeError),
         ({"x": nn.Parameter(np.ones(2))}, {}, RuntimeError),
         ({"_settings": np.ones(2)}, {}, ValueError),
+        ({"_state": np.ones(2)}, {}, ValueError),
+        ({"a": {"b": np.ones(2)}, "a/b": np.ones(2)}, {}, ValueError),
+        ({"nul\0": np.ones(2)}, {}, ValueError),
+        ({"texts": np.array(["a"])}, {}, TypeError),
+        ({"model": nn.ReLU()}, {}, TypeError),
+        ({(1, 2): 3}, {}, TypeError),
         (ARRAYS, {"lr": float("nan")}, ValueError),
         (ARRAYS, {"what": object()}, TypeError),
     ],

@@ -1,5 +1,8 @@
 """train_one_epoch and evaluate are the loop that one writes by hand; the three networks can learn one batch by heart."""
 
+import signal
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -7,7 +10,7 @@ from minidl import Tensor, is_grad_enabled, nn, optim
 from minidl import functional as F
 from minidl.data import DataLoader
 from minidl.models import cifar_conv, mnist_conv, paper_mlp
-from minidl.train import Evaluation, evaluate, predict_logits, train_one_epoch, update_bn
+from minidl.train import Evaluation, evaluate, predict_logits, stop_on_interrupt, train_one_epoch, update_bn
 from tests.helpers import JIT
 
 
@@ -241,3 +244,52 @@ def test_update_bn_leaves_other_networks_alone():
     before = model.state_dict()
     update_bn([np.ones((4, 3), np.float32)], model)
     assert all(np.array_equal(before[name], array) for name, array in model.state_dict().items())
+
+
+# ---- Ctrl-C ----------------------------------------------------------------------------------------------------------
+
+
+def test_ctrl_c_ends_a_loop_between_two_steps(capfd):
+    before, steps = signal.getsignal(signal.SIGINT), []
+    with stop_on_interrupt() as stop:
+        while not stop():
+            steps.append("begun")
+            if len(steps) == 5:
+                signal.raise_signal(signal.SIGINT)
+            steps.append("done")
+    assert steps == ["begun", "done"] * 3
+    assert "stopping after this step; Ctrl-C once more stops at once" in capfd.readouterr().err
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_second_ctrl_c_ends_it_at_once(capfd):
+    def press_twice():
+        with stop_on_interrupt() as stop:
+            signal.raise_signal(signal.SIGINT)
+            assert stop()
+            signal.raise_signal(signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        press_twice()
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_where_ctrl_c_is_ignored_it_stays_ignored(monkeypatch):
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in a job that a shell has put into the background
+    try:
+        with stop_on_interrupt() as stop:
+            signal.raise_signal(signal.SIGINT)
+            assert not stop()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_in_a_thread_nothing_is_handled():
+    def look():
+        with stop_on_interrupt() as stop:
+            return stop(), signal.getsignal(signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(look).result() == (False, before)

@@ -1,27 +1,26 @@
 """`minidl mnist`: train the paper's network with and without batch norm, and draw its Figure 1."""
 
 import dataclasses
-import datetime
 import json
-import platform
+import shutil
 import sys
 import time
+import zlib
 from pathlib import Path
 
-import numpy as np
-
 import minidl
-from minidl import checkpoint, data
+from minidl import data
 from minidl._files import write_atomically
 from minidl._jit import on_compile
-from minidl._table import text_table
+from minidl.checkpoint import Checkpoints
 from minidl.jobs._flags import check_writable, positive, whole
-from minidl.paper.fig1 import Settings, run_arm, typical_unit
+from minidl.jobs._results import NAMES, about_this_run, head_of, is_finished, results_of, table, write
+from minidl.paper.fig1 import Settings, run_arm
+from minidl.train import stop_on_interrupt
 
 __all__ = ["HELP", "add_arguments", "run"]
 
 HELP = "train on MNIST with and without batch norm, and draw Figure 1 of the paper"
-NAMES = {"none": "without batch norm", "batch": "with batch norm"}
 # Five epochs of 468 batches for conv; rates found on a validation split of the training images.
 DEFAULTS = {
     "mlp": Settings(),
@@ -48,35 +47,91 @@ def add_arguments(parser):
         "--out", type=Path, metavar="FOLDER", default=Path("runs/mnist"), help="where results go (runs/mnist)"
     )
     parser.add_argument("--threads", type=positive(int), help="threads to use (all cores); results do not depend on it")
+    parser.add_argument(
+        "--checkpoint-every", type=positive(int), metavar="N", help="steps between checkpoints (a tenth of --steps)"
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="go on from the last checkpoint, if --out has one of the same settings"
+    )
     parser.add_argument("--quick", action="store_true", help="a short run, to see that everything works")
 
 
 def run(args):
     """Train, print the table, write the results; returns the exit status."""
     settings = _settings(args)
-    if args.threads:
-        minidl.set_num_threads(args.threads)
+    _set_threads(args.threads)
     check_writable(args.out)
     started = time.perf_counter()
     digits = data.mnist(args.data)
+    _check_digits(settings, digits)
+    norms = ("none", "batch") if args.norm == "both" else (args.norm,)
+    head = head_of(settings, digits)
+    if args.resume and is_finished(args.out, head, norms):
+        print(f"nothing to do: {args.out} holds the results of this run, finished")
+        return 0
+    print(f"{digits.source}: {len(digits.train.labels):,} training and {len(digits.test.labels):,} test images")
+    with stop_on_interrupt() as stop:
+        arms = _train(args, settings, norms, digits, head, stop)
+        print("\n" + table(arms) + "\n")
+        results = head | results_of(settings, norms, arms)
+        results["run"] = about_this_run(args, time.perf_counter() - started, arms)
+        write(args.out, results, arms, settings, digits)
+    if results["finished"]:
+        return 0
+    print(f"stopped, and saved in {args.out}; the same command with --resume goes on from here")
+    return 130
+
+
+def _train(args, settings, norms, digits, head, stop):
+    """The arms, one after the other, up to the one in which the user stops."""
+    arms = {}
+    every = args.checkpoint_every or max(1, settings.steps // 10)
+    with on_compile(_announce_once()):
+        for norm in norms:
+            if arms and stop():
+                break
+            checkpoints = _checkpoints(args.out, head | {"norm": norm})
+            saved = _saved(checkpoints, settings.steps, NAMES[norm], args.resume)
+            arms[norm] = run_arm(settings, norm, digits, False, checkpoints, every, saved, stop)
+    return arms
+
+
+def _checkpoints(out, run):
+    """Those of one arm. The folder is named after all that its bits depend on, so that no other run's get in the way."""
+    mark = zlib.crc32(json.dumps(run, sort_keys=True).encode())
+    return Checkpoints(out / "checkpoints" / f"{run['norm']}-{mark:08x}", run)
+
+
+def _saved(checkpoints, steps, name, resume):
+    """Where to go on from. A run that starts anew moves an unfinished one out of its way."""
+    if resume:
+        saved = checkpoints.latest()
+        at = f"goes on after step {saved[0]:,}" if saved else "starts anew: no checkpoint has these settings and data"
+        print(f"{name}: {at}")
+        return saved
+    reached = checkpoints.newest_step()
+    if reached is not None and reached < steps:
+        aside = checkpoints.folder.with_name(checkpoints.folder.name + ".old")
+        shutil.rmtree(aside, ignore_errors=True)
+        checkpoints.folder.rename(aside)
+        print(f"{name}: starts anew, without --resume; the unfinished run (step {reached:,}) is now in {aside}")
+    return None
+
+
+def _set_threads(threads):
+    if threads:
+        try:
+            minidl.set_num_threads(threads)
+        except ValueError as error:
+            raise ValueError(f"--threads: {str(error).partition(': ')[2]}") from None
+
+
+def _check_digits(settings, digits):
     if settings.batch_size > len(digits.train.labels):
         raise ValueError(f"--batch-size is {settings.batch_size}, but there are {len(digits.train.labels)} examples")
     classes = int(max(digits.train.labels.max(), digits.test.labels.max())) + 1
     if classes > 10:
         raise ValueError(f"the labels go up to {classes - 1}; this network tells ten classes apart, 0 to 9")
-    print(f"{digits.source}: {len(digits.train.labels):,} training and {len(digits.test.labels):,} test images")
-    arms, seconds = {}, {}
-    with on_compile(_announce_once()):
-        for norm in ("none", "batch") if args.norm == "both" else (args.norm,):
-            start = time.perf_counter()
-            arms[norm] = run_arm(settings, norm, digits)
-            seconds[norm] = round(time.perf_counter() - start, 2)
-    print("\n" + _table(arms, seconds) + "\n")
-    results = _results(settings, digits, arms)
-    results["run"] = _about_this_run(args, time.perf_counter() - started, seconds)
-    for path in _write(args.out, results, arms, settings, digits):
-        print(f"wrote {path}")
-    return 0
 
 
 def _settings(args):
@@ -102,71 +157,3 @@ def _announce_once():
         announced.append(name)
 
     return announce
-
-
-def _table(arms, seconds):
-    """Accuracy at milestones, steps to 95 %, time."""
-    some = next(iter(arms.values()))
-    wanted = [some.steps[-1] * share for share in (0.02, 0.1, 0.2, 0.5, 1)]
-    at = sorted({int(np.abs(some.steps - step).argmin()) for step in wanted})
-    head = ["test accuracy after", *(f"{some.steps[i]:,}" for i in at), "steps to 95 %", "time"]
-    rows = [head]
-    for norm, arm in arms.items():
-        reached = arm.steps_to(0.95)
-        rows.append([
-            NAMES[norm], *(f"{100 * arm.accuracy[i]:.2f} %" for i in at),
-            "not reached" if reached is None else f"{reached:,}", f"{seconds[norm]:.0f} s",
-        ])  # fmt: skip
-    return text_table(rows)
-
-
-def _results(settings, digits, arms):
-    unit = typical_unit(arms.get("none") or arms["batch"])  # one unit for both arms, whose initial weights are the same
-    return {
-        "minidl": minidl.__version__,
-        "settings": _as_dict(settings),
-        "data": {"source": digits.source, "train": len(digits.train.labels), "test": len(digits.test.labels)},
-        "arms": {
-            norm: {
-                "steps": arm.steps.tolist(),
-                "accuracy": arm.accuracy.round(6).tolist(),
-                "loss": arm.loss.tolist(),
-                "final_accuracy": round(float(arm.accuracy[-1]), 6),
-                "steps_to_95": arm.steps_to(0.95),
-                "unit": unit,
-                "input_percentiles": arm.inputs[:, unit].tolist(),
-            }
-            | ({} if arm.before is None else {"before_percentiles": arm.before[:, unit].tolist()})
-            for norm, arm in arms.items()
-        },
-    }
-
-
-def _as_dict(settings):
-    """The settings that had an effect."""
-    return {k: v for k, v in dataclasses.asdict(settings).items() if k != "init_std" or settings.model == "mlp"}
-
-
-def _about_this_run(args, total, seconds):
-    return {
-        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "arguments": {name: str(v) if isinstance(v, Path) else v for name, v in vars(args).items() if name != "run"},
-        "seconds": {"total": round(total, 2), **seconds},
-        "threads": minidl.get_num_threads(),
-        "python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}",
-    }
-
-
-def _write(out, results, arms, settings, digits):
-    from minidl import plot
-
-    write_atomically(out / "results.json", (json.dumps(results, indent=1, allow_nan=False) + "\n").encode())
-    yield out / "results.json"
-    for norm, arm in arms.items():
-        path = out / f"weights-{norm}.npz"
-        checkpoint.save(path, arm.model.state_dict(), {"norm": norm, **_as_dict(settings)})
-        yield path
-    figure = plot.figure1(results["arms"], settings=results["settings"], source=digits.source)
-    plot.save(figure, out / "figure1.png")
-    yield out / "figure1.png"

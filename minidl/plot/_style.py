@@ -3,9 +3,11 @@
 Sizes are set on each artist and not in rcParams, so that nothing of the user's is changed, and a style of theirs stays.
 """
 
+import io
 import os
 import sys
 import textwrap
+from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -13,6 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+
+from minidl._files import write_atomically
 
 __all__ = ["DASHES", "GUIDE", "INKS", "PAPER", "dress", "legend", "marker", "new_axes", "new_figure", "save", "short"]
 
@@ -26,13 +30,16 @@ _LETTERS_PER_INCH = 14  # of a title; constrained layout then widens the axes a 
 def save(drawn: Figure | Axes, path: str | os.PathLike, dpi: float = 100) -> None:
     """Write a figure, or the figure of an axes, to a file of the kind that its name says (.png, .pdf, .svg); close it.
 
+    The file is written whole or not at all; its folder is made if there is none.
     Errors  OSError if the file cannot be written, ValueError for an unknown kind; the figure is closed all the same
     """
     from matplotlib import pyplot
 
     figure: Any = drawn.get_figure(root=True)
+    path, drawing = Path(path), io.BytesIO()
     try:
-        figure.savefig(path, dpi=dpi)
+        figure.savefig(drawing, dpi=dpi, format=path.suffix.removeprefix(".") or None)
+        write_atomically(path, drawing.getvalue())
     finally:
         pyplot.close(figure)
 

@@ -53,6 +53,8 @@ def figure1(arms: Mapping, *, settings: Mapping, source: str) -> Figure:
         raise ValueError(f"figure1: settings has the model {model!r}; it must be one of {', '.join(_MODELS)}")
     title, activation, without = _MODELS[model]
     known = [text.format(settings[key]) for key, text in _SETTINGS.items() if key in settings and key not in without]
+    if any(_last(arm) < settings.get("steps", 0) for arm in arms.values()):
+        known.append("stopped early")
     caption = f"{_BANDS}\n{' · '.join([*known, f'data: {source}'])}"
     letters = [letter for letter, (arm, *_) in _PANELS.items() if arm in arms]
     figure = new_figure(3.6 * max(2, len(letters)), 6.9)
@@ -94,15 +96,21 @@ def _draw_distribution(ax, letter, arms, activation):
 def _accuracy_title(arms):
     """Steps to 95 % for each arm; where no arm gets there, the accuracy at the end."""
     if all(arm["steps_to_95"] is None for arm in arms.values()):
-        last = int(max(arm["steps"][-1] for arm in arms.values()))
         ends = [f"{_percent(arm)} {_ARMS[key][0]}" for key, arm in arms.items()]
-        return f"After {last:,} steps {', '.join(ends)}: 95 % is not reached"
+        if len({_last(arm) for arm in arms.values()}) == 1:
+            return f"After {_last(next(iter(arms.values()))):,} steps {', '.join(ends)}: 95 % is not reached"
+        stages = [f"{end} after {_last(arm):,} steps" for end, arm in zip(ends, arms.values(), strict=True)]
+        return f"{', '.join(stages)}: 95 % is not reached"
     return "95 % " + ", ".join(f"{_when(arm)} {_ARMS[key][0]}" for key, arm in arms.items())
 
 
 def _when(arm):
     reached = arm["steps_to_95"]
-    return f"not in {int(arm['steps'][-1]):,} steps" if reached is None else f"after {reached:,} steps"
+    return f"not in {_last(arm):,} steps" if reached is None else f"after {reached:,} steps"
+
+
+def _last(arm):
+    return int(arm["steps"][-1])
 
 
 def _percent(arm):

@@ -81,6 +81,27 @@ def test_an_arm_that_does_not_get_there_is_said():
     assert title == "(a) After 50,000 steps 97.60 % with BN, 90.00 % without BN: 95 % is not reached"
 
 
+def cut(record, points):
+    """The record of a run that was stopped after so many measurements."""
+    arrays = {name: values[:points] for name, values in record.items() if isinstance(values, np.ndarray)}
+    return record | arrays | dict(final_accuracy=float(record["accuracy"][points - 1]), steps_to_95=None)
+
+
+def test_a_run_that_was_stopped_is_no_longer_than_it_was():
+    arms = {"none": arm(0.9, 4000), "batch": cut(batch(), 5)}
+    figure = draw(arms)
+    percent = 100 * arms["batch"]["final_accuracy"]
+    title = panels(figure)["a"].get_title("left").replace("\n", " ")
+    assert title.startswith(f"(a) {percent:.2f} % with BN after 2,000 steps, 90.00 % without BN after 50,000 steps")
+    assert "stopped early" in figure.get_supxlabel()
+    assert "stopped" not in draw({"none": none()}).get_supxlabel()
+
+
+@pytest.mark.parametrize("points", [1, 2])
+def test_a_run_that_was_stopped_at_once_can_be_drawn(points, readable):
+    readable(draw({"none": cut(none(), points), "batch": cut(batch(), points)}))
+
+
 def test_b_and_c_share_their_scale_and_d_says_that_it_does_not():
     drawn = panels(draw({"none": none(), "batch": batch()}))
     assert drawn["b"].get_ylim() == drawn["c"].get_ylim()

@@ -88,11 +88,27 @@ def test_save_writes_and_closes(tmp_path, kind):
 
 
 def test_save_closes_even_when_it_cannot_write(tmp_path):
-    with pytest.raises(OSError, match="nowhere"):
-        plot.save(_style.new_figure(1, 1), tmp_path / "nowhere" / "picture.png")
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file"):
+        plot.save(_style.new_figure(1, 1), tmp_path / "file" / "picture.png")
     with pytest.raises(ValueError, match="nonsense"):
         plot.save(_style.new_figure(1, 1), tmp_path / "picture.nonsense")
     assert not pyplot.get_fignums()
+
+
+def test_save_writes_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "new folder" / "picture.png"
+    plot.save(_style.new_figure(1, 1), path)
+    before = path.read_bytes()
+
+    def refuse(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OSError, match="No space left"):
+        plot.save(_style.new_figure(2, 2), path)
+    assert path.read_bytes() == before
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
 def test_a_given_axes_is_drawn_into_and_no_figure_is_made():
