@@ -65,7 +65,8 @@ def load(path):
 
     Arrays, numbers, texts and None come back as they were, tensors as arrays, tuples as lists, and NumPy's single numbers
     as Python's.
-    Memory      no more than twice the size of the file, and a little: no size in it is believed before the bytes are there
+    Memory      at most twice their bytes for arrays, and sixty times for JSON, which becomes Python objects: no size in the
+                file is believed before the bytes are there
     Errors      CheckpointError if the file is damaged, or something else; OSError if it cannot be read
     """
     path = Path(path)
@@ -218,7 +219,7 @@ def _read_array(data):
     stream = io.BytesIO(data)
     if np.lib.format.read_magic(stream) != (1, 0):
         raise ValueError("an unknown version")
-    shape, in_fortran_order, dtype = np.lib.format.read_array_header_1_0(stream)
+    shape, in_fortran_order, dtype = np.lib.format.read_array_header_1_0(stream, max_header_size=2000)
     start = stream.tell()
     if dtype.kind not in "biufc" or in_fortran_order or math.prod(shape) * dtype.itemsize != len(data) - start:
         raise ValueError("the header does not fit the bytes after it")
