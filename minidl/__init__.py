@@ -2,6 +2,7 @@
 
 from minidl._jit import get_num_threads, set_num_threads
 from minidl._version import __version__
+from minidl.anomaly import detect_anomaly
 from minidl.autograd import is_grad_enabled, no_grad
 from minidl.random import default_generator, manual_seed
 from minidl.tensor import Tensor, cat, concatenate
@@ -12,6 +13,7 @@ __all__ = [
     "cat",
     "concatenate",
     "default_generator",
+    "detect_anomaly",
     "get_num_threads",
     "is_grad_enabled",
     "manual_seed",

@@ -29,8 +29,8 @@ def reduce_to(grad, shape):
     return grad.sum((*range(extra), *repeated), keepdims=True).reshape(shape)
 
 
-def spread(reduced, x, dim, keepdim):
-    """What a reduction of x over `dim` made, repeated to the shape of x again (a read-only view)."""
+def spread(reduced, shape, dim, keepdim):
+    """What a reduction over `dim` made, repeated to the shape of what was reduced again (a read-only view)."""
     if dim is not None and not keepdim:
         reduced = np.expand_dims(reduced, dim)
-    return np.broadcast_to(reduced, x.shape)
+    return np.broadcast_to(reduced, shape)

@@ -6,6 +6,11 @@ Every operation in minidl does three things. It computes its result; right under
 has heard from all of its users before it speaks to its parents: the chain rule, once for each node.
 
 There are no gradients of gradients: `backward` functions work on plain arrays, and nothing records what they do.
+
+Until `backward()` has walked it, a graph needs the arrays that it was computed from as they were then. Changes that minidl
+itself makes in place (an optimizer's step, `load_state_dict`, `nn.init`, `Module.to`) are noticed, and refused by
+`backward()`. Your own (`w.data -= …`, a buffer that the next batch is written into) are noticed under `detect_anomaly()`
+only, as NumPy keeps no record of them.
 """
 
 import threading
@@ -14,7 +19,10 @@ from contextlib import contextmanager
 
 import numpy as np
 
-__all__ = ["Node", "is_grad_enabled", "no_grad"]
+__all__ = ["Node", "changed_in_place", "held_by", "is_grad_enabled", "name_of", "needs", "no_grad", "observe"]
+
+_moment = 0  # counts the changes that minidl makes in place
+_observer = None  # what `detect_anomaly` has put in the way of every operation
 
 
 class Node:
@@ -25,13 +33,14 @@ class Node:
     requires_grad   whether gradients flow to it
     """
 
-    __slots__ = ("__weakref__", "_backward", "_hooks", "_parents", "data", "grad", "requires_grad")
+    # _moment: of the last change in place, for leaves; when it was computed, for results
+    __slots__ = ("__weakref__", "_backward", "_hooks", "_moment", "_parents", "data", "grad", "requires_grad")
 
     def __init__(self, data, requires_grad):
         self.data = data
         self.grad = None
         self.requires_grad = requires_grad
-        self._parents, self._backward, self._hooks = (), None, ()
+        self._parents, self._backward, self._hooks, self._moment = (), None, (), 0
 
     @classmethod
     def _from_op(cls, data, parents, backward):
@@ -44,13 +53,15 @@ class Node:
         out.data = data if type(data) is np.ndarray else np.asarray(data)
         out.grad = None
         out._hooks = ()
-        out.requires_grad = False
+        out._moment = _moment
+        out.requires_grad, out._parents, out._backward = False, (), None
         if _mode.enabled:
             for parent in parents:
                 if parent.requires_grad:
                     out.requires_grad, out._parents, out._backward = True, parents, backward
-                    return out
-        out._parents, out._backward = (), None
+                    break
+        if _observer is not None:
+            _observer.forward_done(out, parents, backward)
         return out
 
     def backward(self, grad=None):
@@ -61,8 +72,8 @@ class Node:
         """
         grad = self._check_first_gradient(grad)
         order = _topological_order(self)
-        if any(node._backward is _freed for node in order):
-            _freed(grad)  # before any gradient has moved
+        _check_whole(order)  # before any gradient has moved
+        observer = _observer
         grads = {self: grad}
         own = set()  # tensors whose entry in `grads` is an array that nobody else holds: safe to add to, or to keep
         while order:
@@ -78,7 +89,11 @@ class Node:
             if node._backward is None:
                 node._accumulate(grad, node in own)
                 continue
+            if observer is not None:
+                observer.backward_begins(node)
             parent_grads = node._backward(grad)
+            if observer is not None:
+                observer.backward_done(node, grad, parent_grads)
             for parent, parent_grad in zip(node._parents, parent_grads, strict=True):
                 if parent_grad is None or not parent.requires_grad:
                     continue
@@ -132,7 +147,7 @@ class Node:
     @property
     def op(self):
         """The name of the operation that made this tensor; None for a leaf."""
-        return self._backward and self._backward.__qualname__.split(".<locals>")[0].rsplit(".")[-1].strip("_")
+        return self._backward and name_of(self._backward)
 
 
 class _KeepGrad:
@@ -181,6 +196,54 @@ def _topological_order(root):
                 if parent.requires_grad and parent not in seen:
                     stack.append(parent)
     return order
+
+
+def _check_whole(order):
+    """Nothing in a graph was freed, and no array that it needs was changed by minidl since it was used."""
+    for node in order:
+        if node._backward is _freed:
+            _freed(None)
+        moment = node._moment
+        for parent in node._parents:
+            if parent._moment > moment and needs(node._backward, parent):
+                raise RuntimeError(
+                    f"backward: {node.op} needs a tensor of shape {parent.data.shape} as it was in the forward pass, and it "
+                    "was changed since (by an optimizer's step, load_state_dict, init or to); call backward before that, "
+                    "or compute the loss again"
+                )
+
+
+def needs(backward, parent):
+    """Whether a backward function may look at a parent's array: it holds the array, or the tensor and asks for `.data`."""
+    held = held_by(backward)
+    if any(value is parent for value in held):
+        return "data" in backward.__code__.co_names
+    return any(isinstance(value, np.ndarray) and np.may_share_memory(value, parent.data) for value in held)
+
+
+def name_of(backward):
+    """The operation that a backward function stands in."""
+    return backward.__qualname__.split(".<locals>")[0].rsplit(".")[-1].strip("_")
+
+
+def held_by(backward):
+    """What a backward function has kept of the forward pass: the values in its closure."""
+    return [cell.cell_contents for cell in backward.__closure__ or ()]
+
+
+def changed_in_place(tensors):
+    """Note that the arrays of some tensors have other numbers from now on."""
+    global _moment
+    _moment += 1
+    for tensor in tensors:
+        tensor._moment = _moment
+
+
+def observe(observer):
+    """Let an observer see every operation from now on (None: nobody); returns the one before."""
+    global _observer
+    before, _observer = _observer, observer
+    return before
 
 
 def _freed(grad):

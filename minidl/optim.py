@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from minidl._jit import CHUNK, kernel, n_chunks, prange
+from minidl.autograd import changed_in_place
 from minidl.tensor import Tensor
 
 __all__ = ["SGD", "CosineAnnealingLR", "LambdaLR", "LinearLR", "SequentialLR", "StepLR"]
@@ -38,6 +39,7 @@ class SGD:
             self._check_shapes(p)
         for p, group in moving:
             self._move(p, group)
+        changed_in_place(p for p, _ in moving)
 
     def _move(self, p, group):
         if not p.data.flags.c_contiguous:  # else the kernel would move a copy

@@ -217,8 +217,10 @@ class Tensor(Node):
         """Sum over all elements, or over the dimension or dimensions `dim`."""
         x, dim, keepdim = self.data, dim if axis is None else axis, keepdim if keepdims is None else keepdims
 
+        shape = x.shape
+
         def backward(grad):
-            return (spread(grad, x, dim, keepdim).copy(),)
+            return (spread(grad, shape, dim, keepdim).copy(),)
 
         dtype = None if x.dtype.kind == "b" else x.dtype
         return Tensor._from_op(x.sum(dim, keepdims=keepdim, dtype=dtype), (self,), backward)
@@ -227,9 +229,10 @@ class Tensor(Node):
         """Mean over all elements, or over the dimension or dimensions `dim`."""
         x, dim, keepdim = self.data, dim if axis is None else axis, keepdim if keepdims is None else keepdims
         y = x.mean(dim, keepdims=keepdim, dtype=float_type(x))
+        shape, share = x.shape, x.dtype.type(y.size / x.size)
 
         def backward(grad):
-            return (spread(grad, x, dim, keepdim) * x.dtype.type(y.size / x.size),)
+            return (spread(grad, shape, dim, keepdim) * share,)
 
         return Tensor._from_op(y, (self,), backward)
 
@@ -239,9 +242,9 @@ class Tensor(Node):
         y = x.max(dim, keepdims=keepdim)
 
         def backward(grad):
-            largest = x == spread(y, x, dim, keepdim)
+            largest = x == spread(y, x.shape, dim, keepdim)
             share = largest / largest.sum(dim, keepdims=True, dtype=x.dtype)
-            return (spread(grad, x, dim, keepdim) * share,)
+            return (spread(grad, x.shape, dim, keepdim) * share,)
 
         return Tensor._from_op(y, (self,), backward)
 
@@ -277,17 +280,17 @@ class Tensor(Node):
     def __getitem__(self, index):
         """NumPy's indexing: slices, integers, masks, integer arrays; an element taken twice collects both gradients."""
         index = tuple(_as_index(i) for i in index) if isinstance(index, tuple) else _as_index(index)
-        x = self.data
+        shape, dtype = self.data.shape, self.data.dtype
 
         def backward(grad):
-            grad_x = np.zeros_like(x)
+            grad_x = np.zeros(shape, dtype)
             if _takes_once(index):
                 grad_x[index] = grad
             else:
                 np.add.at(grad_x, index, grad)
             return (grad_x,)
 
-        return Tensor._from_op(x[index], (self,), backward)
+        return Tensor._from_op(self.data[index], (self,), backward)
 
 
 def cat(tensors, dim=0):

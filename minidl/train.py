@@ -44,7 +44,8 @@ def check_finite(loss, step):
     """The loss, a number; or FloatingPointError if it is not finite: nothing after that would mean anything."""
     if not math.isfinite(loss):
         raise FloatingPointError(
-            f"the loss is {loss} at training step {step}: training has diverged; try a smaller learning rate"
+            f"the loss is {loss} at training step {step}: training has diverged; try a smaller learning rate "
+            "(minidl.detect_anomaly() finds the operation that made it)"
         )
     return loss
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import minidl
 from minidl import data
-from minidl._files import write_atomically
 from minidl._jit import on_compile
 from minidl.checkpoint import Checkpoints
 from minidl.jobs._flags import check_writable, positive, whole

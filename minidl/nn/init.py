@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 
+from minidl.autograd import changed_in_place
 from minidl.random import default_generator
 
 __all__ = ["constant_", "dirac_", "kaiming_normal_", "kaiming_uniform_", "normal_", "orthogonal_", "uniform_",
@@ -16,8 +17,7 @@ __all__ = ["constant_", "dirac_", "kaiming_normal_", "kaiming_uniform_", "normal
 
 def constant_(tensor, value):
     """Every element the same."""
-    tensor.data[...] = value
-    return tensor
+    return _set(tensor, value)
 
 
 def uniform_(tensor, a=0.0, b=1.0, generator=None):
@@ -71,7 +71,7 @@ def dirac_(tensor):
     if tensor.ndim != 4:
         raise ValueError(f"dirac_: the tensor is {tensor.shape}; it must be a convolution's weight, (kh, kw, C, O)")
     height, width, channels, out = tensor.shape
-    tensor.data[...] = 0
+    _set(tensor, 0)
     for c in range(min(channels, out)):
         tensor.data[height // 2, width // 2, c, c] = 1
     return tensor
@@ -79,6 +79,7 @@ def dirac_(tensor):
 
 def _set(tensor, values):
     tensor.data[...] = values
+    changed_in_place([tensor])
     return tensor
 
 

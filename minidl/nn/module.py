@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from minidl.autograd import changed_in_place
 from minidl.tensor import Tensor
 
 __all__ = ["Identity", "Module", "Parameter"]
@@ -135,6 +136,7 @@ class Module:
             raise TypeError(f"{type(self).__name__}.to: got {np.dtype(dtype)}; a network is float32 or float64")
         for parameter in self.parameters():
             parameter.data, parameter.grad = parameter.data.astype(dtype), None
+        changed_in_place(self.parameters())
         for module in self.modules():
             for name in module._buffers:
                 if getattr(module, name).dtype.kind == "f":
@@ -179,6 +181,7 @@ class Module:
             raise ValueError(f"load_state_dict: this state does not fit {type(self).__name__}:{lines}")
         for name, array in shared.items():
             own[name][...] = array
+        changed_in_place(self.parameters())
         return Mismatch(missing, unexpected)
 
     def _state(self):

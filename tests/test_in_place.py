@@ -1,0 +1,100 @@
+"""Changes that minidl makes in place between forward and backward are noticed, at once and at no cost; see autograd.py."""
+
+import copy
+
+import numpy as np
+import pytest
+
+from minidl import Tensor, nn, optim
+from minidl import functional as F
+
+
+def network():
+    rng = np.random.default_rng(0)
+    return nn.Sequential(nn.Linear(4, 5, generator=rng), nn.BatchNorm(5), nn.ReLU(), nn.Linear(5, 3, generator=rng))
+
+
+def loss_of(model, seed=0):
+    rng = np.random.default_rng(seed)
+    return F.cross_entropy(model(Tensor(rng.standard_normal((6, 4), np.float32))), rng.integers(0, 3, 6))
+
+
+def step(model):
+    for parameter in model.parameters():
+        parameter.grad = np.ones_like(parameter.data)
+    optim.SGD(model.parameters(), lr=0.1).step()
+
+
+CHANGES = {
+    "step": step,
+    "load_state_dict": lambda model: model.load_state_dict(model.state_dict()),
+    "to": lambda model: model.to(np.float64),
+    "normal_": lambda model: nn.init.normal_(model[0].weight, generator=np.random.default_rng(1)),
+    "constant_": lambda model: nn.init.constant_(model[3].weight, 0.5),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_backward_refuses_and_moves_nothing(change):
+    model = network()
+    loss = loss_of(model)
+    model.zero_grad()
+    CHANGES[change](model)
+    model.zero_grad()
+    with pytest.raises(RuntimeError, match=r"backward: linear needs a tensor of shape .* compute the loss again"):
+        loss.backward()
+    assert all(parameter.grad is None for parameter in model.parameters())
+    loss_of(model.to(np.float32)).backward()  # after a new forward all is well
+
+
+def test_two_losses_and_one_step_between_them():
+    """The mistake that this is for: the second gradient would mix old activations with new weights."""
+    model = network()
+    first, second = loss_of(model), loss_of(model, 1)
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    first.backward()
+    optimizer.step()
+    with pytest.raises(RuntimeError, match="changed since"):
+        second.backward()
+
+
+def test_a_change_between_two_parts_of_the_forward():
+    model = network()
+    hidden = model[:3](Tensor(np.ones((6, 4), np.float32)))
+    step(model[:1])
+    with pytest.raises(RuntimeError, match="changed since"):
+        model[3](hidden).mean().backward()
+
+
+def test_what_is_not_needed_may_change():
+    x, w = nn.Parameter(np.ones(3, np.float32)), nn.Parameter(np.ones(3, np.float32))
+    for y in (x + w, x - w, (x + w).sum(), (x + w).reshape(3, 1)):
+        nn.init.constant_(x, 2.0)
+        y.backward(np.ones(y.shape))
+    optimizer = optim.SGD([w], lr=0.1)
+    y = (x * x).sum() + 0.0
+    w.grad = np.ones(3)
+    optimizer.step()  # of another parameter
+    y.backward()
+
+
+def test_other_networks_may_change():
+    model, other = network(), network()
+    loss = loss_of(model)
+    step(other)
+    loss.backward()
+
+
+def test_a_copy_goes_its_own_way():
+    model = network()
+    loss = loss_of(model)
+    step(copy.deepcopy(model))
+    loss.backward()
+
+
+def test_accumulating_gradients_over_batches_is_no_change():
+    model = network()
+    for seed in range(3):
+        loss_of(model, seed).backward()
+    optim.SGD(model.parameters(), lr=0.1).step()
+    loss_of(model).backward()
