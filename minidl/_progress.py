@@ -1,20 +1,32 @@
 """Progress of long work, by tqdm: a live bar in a terminal or a notebook, a line now and then in a log file."""
 
+import os
 import sys
 import warnings
 
 __all__ = ["progress"]
 
+_COLUMNS = 88  # where there is no terminal, or one that does not know its width
+
 
 def progress(iterable=None, desc=None, total=None, unit="it", quiet=False, **options):
     """A tqdm bar over `iterable`, or one to move by hand with `.update(n)`; on stderr, gone when it is done."""
     if not _in_notebook() and not sys.stderr.isatty():
-        options = {"file": _Lines(sys.stderr), "mininterval": 10, "maxinterval": 10, "ncols": 88} | options
+        options = {"file": _Lines(sys.stderr), "mininterval": 10, "maxinterval": 10, "ncols": _COLUMNS} | options
+    elif _width() == 0:  # a terminal that does not tell; tqdm would write nothing at all
+        options = {"ncols": _COLUMNS} | options
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # without ipywidgets tqdm warns, and then draws the bar as text
         from tqdm.auto import tqdm
 
         return tqdm(iterable, desc=desc, total=total, unit=unit, disable=quiet, **({"leave": False} | options))
+
+
+def _width():
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns
+    except (OSError, ValueError, AttributeError):  # no terminal, or none that is a file
+        return None
 
 
 class _Lines:

@@ -19,13 +19,17 @@ __all__ = ["Evaluation", "check_finite", "evaluate", "predict_logits", "stop_on_
            "update_bn"]  # fmt: skip
 
 
+_NO_BATCH = "gave no batch; a generator can be walked through only once: pass a DataLoader, or make a new one"
+
+
 def train_one_epoch(model, loader, optimizer, loss_fn=F.cross_entropy, after_step=None, quiet=False):
     """One pass over the loader; returns the mean of the batches' losses.
 
     loader      gives (inputs, targets), arrays
     loss_fn     takes the model's output and the targets
     after_step  called without arguments after each step, say a schedule's or a probe's `step`
-    Errors      FloatingPointError when the loss is no longer finite, naming the step (from 0, in this epoch)
+    Errors      FloatingPointError when the loss is no longer finite, naming the step (from 0, in this epoch); ValueError
+                for a loader without a batch
     """
     model.train()
     losses = []
@@ -37,6 +41,8 @@ def train_one_epoch(model, loader, optimizer, loss_fn=F.cross_entropy, after_ste
         optimizer.step()
         if after_step is not None:
             after_step()
+    if not losses:
+        raise ValueError(f"train_one_epoch: the loader {_NO_BATCH}")
     return float(np.mean(losses))
 
 
@@ -92,17 +98,26 @@ def update_bn(loader, model):
     of the paper's Algorithm 2, for the weights as they are now. Only batch norms act as in training (no dropout).
 
     loader      gives inputs, or tuples whose first part is the inputs; arrays
+    Errors      ValueError for a loader without a batch; after this, or an error of the model's, all is as before
     Source      Ioffe and Szegedy 2015, Algorithm 2; the name is PyTorch's
     """
     norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm) and m.track_running_stats]
     modes, momenta = [(m, m.training) for m in model.modules()], [m.momentum for m in norms]
+    before, batches = [[buffer.copy() for buffer in norm.buffers()] for norm in norms], 0
     model.eval()
     for norm in norms:
         norm.training, norm.momentum = True, None
         norm.reset_running_stats()
     try:
-        for batch in loader:
+        for batches, batch in enumerate(loader, 1):  # noqa: B007
             model(Tensor(batch[0] if isinstance(batch, tuple | list) else batch))
+        if not batches:
+            raise ValueError(f"update_bn: the loader {_NO_BATCH}")
+    except BaseException:
+        for norm, buffers in zip(norms, before, strict=True):
+            for buffer, old in zip(norm.buffers(), buffers, strict=True):
+                buffer[...] = old
+        raise
     finally:
         for module, mode in modes:
             module.training = mode

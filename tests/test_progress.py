@@ -2,6 +2,10 @@
 
 import contextlib
 import io
+import os
+import struct
+import subprocess
+import sys
 
 import pytest
 
@@ -88,6 +92,25 @@ def test_a_terminal_gets_a_bar_that_moves_and_is_gone_at_the_end():
     assert text.count("\rcounting: ") > 50
     assert "\n" not in text
     assert text.rsplit("\r", 2)[1].strip() == ""  # overwritten with blanks
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+@pytest.mark.parametrize("columns", [0, 20, 100])
+def test_a_terminal_of_any_width_shows_a_bar(columns):
+    """Also one that says that it has no columns, as some do under containers and editors."""
+    import fcntl
+    import pty
+    import termios
+
+    outside, inside = pty.openpty()
+    fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    program = "from minidl._progress import progress; list(progress(range(9), desc='on', mininterval=0))"
+    subprocess.run([sys.executable, "-c", program], stderr=inside, check=True)
+    os.close(inside)
+    written = os.read(outside, 65_536).decode()
+    os.close(outside)
+    assert "on: " in written
+    assert all(len(line) <= (columns or 88) for line in written.replace("\x1b[A", "").split("\r"))
 
 
 @pytest.mark.parametrize("terminal", [True, False])

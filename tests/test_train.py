@@ -107,6 +107,14 @@ def test_a_loss_that_is_not_finite_stops_before_the_step(bad):
     assert all(np.isfinite(p.data).all() for p in model.parameters())
 
 
+def test_a_generator_that_was_walked_through_is_an_error():
+    model, batches = network(), iter(loader())
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    train_one_epoch(model, batches, optimizer, quiet=True)
+    with pytest.raises(ValueError, match="train_one_epoch: the loader gave no batch; a generator can be walked"):
+        train_one_epoch(model, batches, optimizer, quiet=True)
+
+
 # ---- evaluate and predict_logits -------------------------------------------------------------------------------------
 
 
@@ -231,12 +239,23 @@ def test_update_bn_averages_over_batches():
     assert (model.training, model[1].training, model[2].training) == (True, True, False)
 
 
-def test_update_bn_restores_the_modes_after_an_error():
+@pytest.mark.parametrize(
+    ("batches", "message"),
+    [
+        ([(4, 3)], "batch_norm"),
+        ([(4, 5), (4, 5), (1, 5)], "at least two"),
+        ([], "update_bn: the loader gave no batch; a generator"),
+    ],
+)
+def test_update_bn_leaves_everything_as_it_was_after_an_error(batches, message):
     model = nn.Sequential(nn.BatchNorm(5), nn.Linear(5, 2))
-    with pytest.raises(ValueError, match="batch_norm"):
-        update_bn([np.zeros((4, 3), np.float32)], model)
+    model(Tensor(np.random.default_rng(0).standard_normal((8, 5), np.float32)))
+    before = model.state_dict()
+    with pytest.raises(ValueError, match=message):
+        update_bn((np.ones(shape, np.float32) for shape in batches), model)
     assert all(m.training for m in model.modules())
     assert model[0].momentum == 0.1
+    assert all(np.array_equal(before[name], array) for name, array in model.state_dict().items())
 
 
 def test_update_bn_leaves_other_networks_alone():

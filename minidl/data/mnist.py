@@ -73,7 +73,11 @@ def mnist(folder: str | os.PathLike | None = None, *, download: bool = True, qui
         with _one_at_a_time:
             contents = _originals(download, quiet)
     except DownloadError as error:
-        print(f"minidl: could not download MNIST ({error}); using the built-in strokes digits instead", file=sys.stderr)
+        print(
+            f"minidl: could not download MNIST ({error}); using the built-in strokes digits instead. If you have the files, "
+            "name their folder by MINIDL_DATA",
+            file=sys.stderr,
+        )
     else:
         return _assemble({name: parse_idx(io.BytesIO(data), name) for name, data in contents.items()}, "mnist")
     return strokes()

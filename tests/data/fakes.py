@@ -49,7 +49,8 @@ def fell_back(loaded, capfd):
     assert loaded is BUILT_IN
     out, err = capfd.readouterr()
     assert out == ""
-    start, end = "minidl: could not download MNIST (", "); using the built-in strokes digits instead\n"
+    start = "minidl: could not download MNIST ("
+    end = "); using the built-in strokes digits instead. If you have the files, name their folder by MINIDL_DATA\n"
     assert err.startswith(start)
     assert err.endswith(end)
     assert err.count("\n") == 1
