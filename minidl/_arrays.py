@@ -1,18 +1,47 @@
 """Small questions about arrays that the tensor asks: which type, which shape, and how to undo broadcasting."""
 
+from numbers import Integral
+
 import numpy as np
 
-__all__ = ["as_array", "float_type", "reduce_to", "spread"]
+__all__ = ["as_array", "check_dims", "check_shapes", "float_type", "reduce_to", "spread"]
 
 
 def as_array(data):
     """data as an array of a type that a tensor can hold; Python numbers become float32."""
-    array = np.asarray(data)
+    try:
+        array = np.asarray(data)
+    except ValueError as error:
+        raise ValueError(
+            f"Tensor: the data are not a regular grid of numbers ({error}); make all rows equally long"
+        ) from None
     if not isinstance(data, np.ndarray | np.generic) and array.dtype.kind in "iuf":
         return array.astype(np.float32)
     if array.dtype not in (np.float32, np.float64) and array.dtype.kind not in "iub":
         raise TypeError(f"Tensor: got {array.dtype}; convert it to float32, float64 or an integer type first")
     return array
+
+
+def check_shapes(op, a, b):
+    """Whether shapes a and b fit each other by NumPy's broadcasting."""
+    for m, n in zip(reversed(a), reversed(b), strict=False):
+        if m != n and 1 not in (m, n):
+            raise ValueError(
+                f"{op}: shapes {a} and {b} do not fit; from the last, sizes must be equal, or one of them 1"
+            )
+
+
+def check_dims(op, dim, shape, empty=True):
+    """Whether `dim` (None, a number or a tuple of them) names dimensions of that shape, if not `empty` of some size."""
+    if dim is None and (empty or 0 not in shape):
+        return
+    dims = range(len(shape)) if dim is None else dim if isinstance(dim, tuple | list) else (dim,)
+    for d in dims:
+        if not isinstance(d, Integral) or not -len(shape) <= d < len(shape):
+            span = f"from {-len(shape)} to {len(shape) - 1}" if shape else "None, as there are no dimensions"
+            raise np.exceptions.AxisError(f"{op}: dim is {dim!r} but the tensor is {shape}; dim must be {span}")
+        if not empty and shape[d] == 0:
+            raise ValueError(f"{op}: the tensor is {shape}; there must be at least one number along dim {d}")
 
 
 def float_type(array):

@@ -14,6 +14,7 @@ With the environment variable NUMBA_DISABLE_JIT=1 every kernel is the Python fun
 import functools
 import inspect
 import zlib
+from numbers import Integral
 from pathlib import Path
 
 import numba
@@ -166,7 +167,7 @@ def _start():
 def set_num_threads(n):
     """Use n threads from now on (1 … the number of cores). Results do not depend on n, only speed does."""
     most = numba.config.NUMBA_NUM_THREADS
-    if not 1 <= n <= most:
+    if not isinstance(n, Integral) or not 1 <= n <= most:
         raise ValueError(f"set_num_threads: got {n}; this process can use 1 to {most} threads")
     numba.set_num_threads(n)
 

@@ -120,7 +120,7 @@ def _place():
     modules, line, frame = [], "", sys._getframe(2)
     while frame is not None:
         owner = frame.f_locals.get("self")
-        if frame.f_code.co_name == "forward" and hasattr(owner, "named_modules"):
+        if hasattr(owner, "named_modules"):
             modules.append(owner)
         if not line and not frame.f_code.co_filename.startswith(_HERE):
             line = f", called at {os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"

@@ -111,7 +111,10 @@ class Node:
 
     def _check_first_gradient(self, grad):
         if not self.requires_grad:
-            raise RuntimeError("backward: this tensor does not depend on anything that has requires_grad=True")
+            raise RuntimeError(
+                "backward: this tensor does not depend on anything that has requires_grad=True; set it on what shall get a "
+                "gradient, and compute the loss outside no_grad"
+            )
         if grad is None:
             if self.data.size != 1:
                 raise RuntimeError(
@@ -122,7 +125,10 @@ class Node:
         return self._as_gradient(grad, "backward: grad")
 
     def _as_gradient(self, grad, what):
-        grad = np.asarray(grad.data if isinstance(grad, Node) else grad, dtype=self.data.dtype)
+        try:
+            grad = np.asarray(grad.data if isinstance(grad, Node) else grad, dtype=self.data.dtype)
+        except (TypeError, ValueError):
+            raise TypeError(f"{what} is a {type(grad).__name__}; it must be an array of numbers") from None
         if grad.shape != self.data.shape:
             raise ValueError(f"{what} is {grad.shape} but the tensor is {self.data.shape}; the two must be the same")
         return grad
@@ -137,6 +143,8 @@ class Node:
 
     def register_hook(self, hook):
         """Call `hook(grad)` when backward has ∂loss/∂self complete; an array it returns takes the gradient's place."""
+        if not callable(hook):
+            raise TypeError(f"register_hook: got a {type(hook).__name__}; it must be a function of one gradient")
         self._hooks = (*self._hooks, hook)
 
     def retain_grad(self):
@@ -216,8 +224,8 @@ def _check_whole(order):
 def needs(backward, parent):
     """Whether a backward function may look at a parent's array: it holds the array, or the tensor and asks for `.data`."""
     held = held_by(backward)
-    if any(value is parent for value in held):
-        return "data" in backward.__code__.co_names
+    if "data" in backward.__code__.co_names and any(value is parent for value in held):
+        return True
     return any(isinstance(value, np.ndarray) and np.may_share_memory(value, parent.data) for value in held)
 
 
@@ -227,8 +235,9 @@ def name_of(backward):
 
 
 def held_by(backward):
-    """What a backward function has kept of the forward pass: the values in its closure."""
-    return [cell.cell_contents for cell in backward.__closure__ or ()]
+    """What a backward function has kept of the forward pass: the values in its closure, and those in a record there."""
+    kept = [cell.cell_contents for cell in backward.__closure__ or ()]
+    return kept + [value for record in kept for value in getattr(record, "__dict__", {}).values()]
 
 
 def changed_in_place(tensors):

@@ -10,7 +10,7 @@ returns ∂x = 0 would pass, since the sum of a normalised batch does not depend
 
 import numpy as np
 
-from minidl.random import default_generator
+from minidl.random import as_generator
 from minidl.tensor import Tensor
 
 __all__ = ["GradientError", "gradcheck"]
@@ -29,10 +29,16 @@ def gradcheck(f, *arrays, eps=1e-6, tol=1e-7, directions=3, generator=None):
     tol         the largest disagreement allowed, relative to the larger of the two slopes (or to 1)
     Returns the largest disagreement. Raises GradientError, naming the argument, if one is above tol.
     """
-    generator = generator or default_generator()
+    if not arrays or directions < 1 or not eps > 0:
+        raise ValueError(
+            f"gradcheck: got {len(arrays)} arrays, directions {directions} and eps {eps}; all must be above 0"
+        )
+    generator = as_generator(generator)
     arrays = [np.array(a, dtype=np.float64) for a in arrays]
     tensors = [Tensor(a.copy(), requires_grad=True) for a in arrays]
     y = f(*tensors)
+    if not isinstance(y, Tensor):
+        raise TypeError(f"gradcheck: f returned a {type(y).__name__}; it must return a Tensor")
     cotangent = generator.standard_normal(y.shape)
     y.backward(cotangent)
     worst = 0.0

@@ -18,7 +18,9 @@ def paper_mlp(norm="batch", init_std=0.1, sizes=(784, 100, 100, 100, 10), genera
     Shape       (N, 784) → (N, 10)
     Source      Ioffe and Szegedy 2015, §4.1
     """
-    _check_norm(norm)
+    _check_norm("paper_mlp", norm)
+    if len(sizes) < 2:
+        raise ValueError(f"paper_mlp: sizes are {sizes}; there must be at least two, of the input and of the output")
     spare, layers = _spare(), []
     for n_in, n_out in pairwise(sizes[:-1]):
         layers.append(nn.Linear(n_in, n_out, bias=norm == "none", generator=spare))
@@ -35,7 +37,7 @@ def mnist_conv(norm="batch", generator=None):
     norm        "batch" or "none", as for `paper_mlp`
     Shape       (N, 28, 28, 1) → (N, 10)
     """
-    _check_norm(norm)
+    _check_norm("mnist_conv", norm)
 
     def block(layer, n):
         return [layer, *([nn.BatchNorm(n)] if norm == "batch" else []), nn.ReLU()]
@@ -110,6 +112,6 @@ def _initialise(model, weights):
     return model
 
 
-def _check_norm(norm):
+def _check_norm(network, norm):
     if norm not in ("batch", "none"):
-        raise ValueError(f'norm is {norm!r}; it must be "batch" or "none"')
+        raise ValueError(f'{network}: norm is {norm!r}; it must be "batch" or "none"')

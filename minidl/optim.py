@@ -1,6 +1,8 @@
 """Stochastic gradient descent, with PyTorch's semantics, and schedules for its learning rate."""
 
 import math
+from collections.abc import Iterable, Mapping
+from numbers import Real
 
 import numpy as np
 
@@ -28,6 +30,7 @@ class SGD:
         settings = dict(lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay, nesterov=nesterov)
         params = _listed(params)
         groups = params if params and isinstance(params[0], dict) else [{"params": params}]
+        _check_groups(groups, settings)
         self.param_groups = [settings | group | {"params": _listed(group["params"])} for group in groups]
         self._buffers = {}  # momentum: id of a parameter → b
         self._check()
@@ -81,6 +84,8 @@ class SGD:
     def load_state_dict(self, state):
         """Take over a state that `state_dict` gave, for the same parameters in the same order."""
         flat = [p for group in self.param_groups for p in group["params"]]
+        if not isinstance(state, Mapping) or not {"groups", "buffers"} <= set(state):
+            raise ValueError("SGD.load_state_dict: got no state of an SGD; it must be what state_dict() gave")
         if len(state["groups"]) != len(self.param_groups) or any(
             not 0 <= i < len(flat) or b.shape != flat[i].shape for i, b in state["buffers"].items()
         ):
@@ -97,13 +102,18 @@ class SGD:
             if not isinstance(p, Tensor):
                 raise TypeError(f"SGD: got a {type(p).__name__} among the parameters; they must be tensors")
             if p.op:
-                raise ValueError(f"SGD: got the result of {p.op} among the parameters, which gets no .grad")
+                raise ValueError(
+                    f"SGD: got the result of {p.op} among the parameters, which gets no .grad; parameters must be leaves"
+                )
         if len({id(p) for p in flat}) < len(flat):
-            raise ValueError("SGD: a parameter appears twice; it would be moved twice each step")
+            raise ValueError(
+                "SGD: a parameter appears twice, and would be moved twice each step; each must appear once"
+            )
         for group in self.param_groups:
-            for name in ("lr", "momentum", "weight_decay"):
-                if not 0 <= group[name] < math.inf:
-                    raise ValueError(f"SGD: {name} is {group[name]}; it must be a number of at least 0")
+            for name in ("lr", "momentum", "weight_decay", "dampening"):
+                value = group[name]
+                if not isinstance(value, Real) or not math.isfinite(value) or (value < 0 and name != "dampening"):
+                    raise ValueError(f"SGD: {name} is {value!r}; it must be a number of at least 0")
             if group["nesterov"] and (group["momentum"] == 0 or group["dampening"] != 0):
                 raise ValueError("SGD: nesterov needs a momentum above 0 and a dampening of 0")
 
@@ -124,13 +134,31 @@ def _sgd_step(p, grad, buffer, lr, momentum, share, weight_decay, nesterov):
 
 
 def _listed(params):
-    return [params] if isinstance(params, Tensor) else list(params)
+    if isinstance(params, Tensor | dict):
+        return [params]
+    if not isinstance(params, Iterable):
+        raise TypeError(f"SGD: params is a {type(params).__name__}; it must be parameters: pass model.parameters()")
+    return list(params)
+
+
+def _check_groups(groups, settings):
+    known = {"params", "initial_lr", *settings}  # a schedule adds initial_lr
+    for group in groups:
+        if not isinstance(group, dict) or "params" not in group or not set(group) <= known:
+            what = f"with {sorted(group)}" if isinstance(group, dict) else f"that is a {type(group).__name__}"
+            raise ValueError(
+                f"SGD: got a group {what}; each must be a dict with params, and what differs of {', '.join(settings)}"
+            )
 
 
 class _Schedule:
     """A learning rate as a function of t, the number of calls of `step()` so far."""
 
     def __init__(self, optimizer):
+        if not isinstance(optimizer, SGD):
+            raise TypeError(
+                f"{type(self).__name__}: optimizer is a {type(optimizer).__name__}; it must be an optim.SGD"
+            )
         self.optimizer, self.last_epoch = optimizer, 0
         # kept in the group as well, so that a second schedule on it starts from the same value
         self.base_lrs = [group.setdefault("initial_lr", group["lr"]) for group in optimizer.param_groups]
@@ -159,14 +187,22 @@ class _Schedule:
         self._set()
 
     def _set(self):
-        for group, base in zip(self.optimizer.param_groups, self.base_lrs, strict=True):
-            group["lr"] = self.lr_at(base, self.last_epoch)
+        rates = [self.lr_at(base, self.last_epoch) for base in self.base_lrs]
+        for lr in rates:
+            if not 0 <= lr < math.inf:  # below 0, training would climb
+                raise ValueError(
+                    f"{type(self).__name__}: the learning rate at {self.last_epoch} is {lr}; it must be at least 0"
+                )
+        for group, lr in zip(self.optimizer.param_groups, rates, strict=True):
+            group["lr"] = lr
 
 
 class LambdaLR(_Schedule):
     """lr = first · factor(t)."""
 
     def __init__(self, optimizer, factor):
+        if not callable(factor):
+            raise TypeError(f"LambdaLR: factor is {factor!r}; it must be a function of the number of steps")
         self.factor = factor
         super().__init__(optimizer)
 
@@ -223,10 +259,10 @@ class SequentialLR(_Schedule):
     """
 
     def __init__(self, optimizer, schedulers, milestones):
-        if len(milestones) != len(schedulers) - 1 or sorted(milestones) != list(milestones):
+        if not schedulers or len(milestones) != len(schedulers) - 1 or sorted(milestones) != list(milestones):
             raise ValueError(
-                f"SequentialLR: {len(schedulers)} schedules need {len(schedulers) - 1} milestones in rising order, "
-                f"not {milestones}"
+                f"SequentialLR: {len(schedulers)} schedules need {max(0, len(schedulers) - 1)} milestones in rising order, "
+                f"not {milestones}; and there must be at least one schedule"
             )
         self.schedulers, self.milestones = schedulers, milestones
         super().__init__(optimizer)
@@ -238,6 +274,6 @@ class SequentialLR(_Schedule):
 
 
 def _at_least_one(schedule, name, value):
-    if value < 1:
-        raise ValueError(f"{schedule}: {name} is {value}; it must be at least 1")
+    if not isinstance(value, Real) or not value >= 1:
+        raise ValueError(f"{schedule}: {name} is {value!r}; it must be at least 1")
     return value

@@ -51,8 +51,10 @@ class Probe:
             if unknown:
                 raise ValueError(f"Probe: no layer named {unknown}; there are {[name for name in known if name]}")
             layers = {name: known[name] for name in layers}
-        if every < 1:
-            raise ValueError(f"Probe: every is {every}; it must be at least 1")
+        if every < 1 or not layers:
+            raise ValueError(f"Probe: every is {every}, for {len(layers)} layers; both must be at least 1")
+        if edges is not None and (np.ndim(edges) != 1 or len(edges) < 2 or not (np.diff(edges) > 0).all()):
+            raise ValueError(f"Probe: edges are {edges}; there must be at least two, each above the one before")
         self.every, self.edges, self.per_unit = every, edges, per_unit
         self.now = 0  # training steps so far
         self.rows = []  # (step, layer, what, statistics)
@@ -123,6 +125,10 @@ class Probe:
 
 def unit_percentiles(x):
     """The 15th, 50th and 85th percentile of each feature over all other axes: (…, C) → (C, 3)."""
+    if x.ndim == 0 or x.size == 0:
+        raise ValueError(
+            f"unit_percentiles: x is {x.shape}; it must be (…, C), with at least one number for each feature"
+        )
     return _percentiles(x.reshape(-1, x.shape[-1])).T
 
 

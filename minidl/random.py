@@ -4,9 +4,11 @@ Whatever draws random numbers in minidl (initial weights, batch order, dropout) 
 it gets none. NumPy's global state is never touched.
 """
 
+from numbers import Integral
+
 import numpy as np
 
-__all__ = ["default_generator", "manual_seed"]
+__all__ = ["as_generator", "default_generator", "manual_seed"]
 
 _generator = np.random.default_rng(0)
 
@@ -14,6 +16,8 @@ _generator = np.random.default_rng(0)
 def manual_seed(seed):
     """Restart the default generator from `seed`, and return it."""
     global _generator
+    if not isinstance(seed, Integral) or seed < 0:
+        raise ValueError(f"manual_seed: seed is {seed!r}; it must be a whole number of at least 0")
     _generator = np.random.default_rng(seed)
     return _generator
 
@@ -21,3 +25,15 @@ def manual_seed(seed):
 def default_generator():
     """The generator in use where none is passed."""
     return _generator
+
+
+def as_generator(generator):
+    """The generator that was passed, or the default one for None."""
+    if generator is None:
+        return _generator
+    if not isinstance(generator, np.random.Generator):
+        raise TypeError(
+            f"generator is {generator!r}, a {type(generator).__name__}; it must be a numpy.random.Generator, such as "
+            "numpy.random.default_rng(0)"
+        )
+    return generator

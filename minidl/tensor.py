@@ -6,7 +6,7 @@ Under each forward computation stands its `backward`; read `__mul__` first. The 
 
 import numpy as np
 
-from minidl._arrays import as_array, float_type, reduce_to, spread
+from minidl._arrays import as_array, check_dims, check_shapes, float_type, reduce_to, spread
 from minidl._matmul import matmul, matmul_nt, matmul_tn
 from minidl.autograd import Node
 
@@ -69,13 +69,22 @@ class Tensor(Node):
         return np.asarray(self.numpy(), dtype, copy=copy)
 
     def __len__(self):
+        if not self.data.ndim:
+            raise TypeError("len: the tensor has no dimensions; it must have at least one")
         return len(self.data)
 
     def __float__(self):
         return float(self.item())
 
     def __bool__(self):
+        if self.data.size != 1:
+            raise ValueError(
+                f"bool: the tensor has shape {self.shape}; it must have one element: take .data.any() or .all()"
+            )
         return bool(self.data)
+
+    def __setitem__(self, index, value):
+        raise TypeError("setitem: tensors do not change in place; write to .data, before the tensor is used")
 
     def __repr__(self):
         values = np.array2string(self.data, precision=4, separator=", ", prefix="Tensor(", threshold=100)
@@ -179,7 +188,10 @@ class Tensor(Node):
 
     def to(self, dtype):
         """The same numbers as another type; the gradient comes back in this one. Integers have none."""
-        own, data = self.data.dtype, as_array(self.data.astype(dtype))
+        try:
+            own, data = self.data.dtype, as_array(self.data.astype(dtype))
+        except TypeError:
+            raise TypeError(f"to: got {dtype!r}; it must be float32, float64 or an integer type") from None
         if data.dtype.kind != "f":
             return Tensor(data)
 
@@ -192,12 +204,13 @@ class Tensor(Node):
 
     def __matmul__(self, other):
         """Matrix product. Two matrices go to the threaded product, all other shapes to NumPy's `matmul`."""
-        a, b = _operands("matmul", self, other)
+        a, b = _operands("matmul", self, other, elementwise=False)
         if a.ndim == 0 or b.ndim == 0 or a.shape[-1] != b.shape[-2 if b.ndim > 1 else 0]:
             raise ValueError(
                 f"matmul: {a.shape} @ {b.shape}; the last size of the left must equal the last but one of the right"
             )
         if not (a.ndim == b.ndim == 2 and a.dtype.kind == "f"):
+            check_shapes("matmul of stacks", a.shape[:-2], b.shape[:-2])
             return _matmul_nd(a, b)
 
         def backward(grad):
@@ -208,7 +221,7 @@ class Tensor(Node):
         return Tensor._from_op(matmul(a.data, b.data), (a, b), backward)
 
     def __rmatmul__(self, other):
-        a, b = _operands("matmul", self, other)
+        a, b = _operands("matmul", self, other, elementwise=False)
         return b @ a
 
     # ---- reductions: `dim` and `keepdim` as in PyTorch; NumPy's names, `axis` and `keepdims`, mean the same ----------
@@ -216,8 +229,8 @@ class Tensor(Node):
     def sum(self, dim=None, keepdim=False, *, axis=None, keepdims=None):
         """Sum over all elements, or over the dimension or dimensions `dim`."""
         x, dim, keepdim = self.data, dim if axis is None else axis, keepdim if keepdims is None else keepdims
-
         shape = x.shape
+        check_dims("sum", dim, shape)
 
         def backward(grad):
             return (spread(grad, shape, dim, keepdim).copy(),)
@@ -228,6 +241,7 @@ class Tensor(Node):
     def mean(self, dim=None, keepdim=False, *, axis=None, keepdims=None):
         """Mean over all elements, or over the dimension or dimensions `dim`."""
         x, dim, keepdim = self.data, dim if axis is None else axis, keepdim if keepdims is None else keepdims
+        check_dims("mean", dim, x.shape, empty=False)
         y = x.mean(dim, keepdims=keepdim, dtype=float_type(x))
         shape, share = x.shape, x.dtype.type(y.size / x.size)
 
@@ -239,6 +253,7 @@ class Tensor(Node):
     def max(self, dim=None, keepdim=False, *, axis=None, keepdims=None):
         """The largest element, or the largest along `dim`; where several are largest, they share the gradient equally."""
         x, dim, keepdim = self.data, dim if axis is None else axis, keepdim if keepdims is None else keepdims
+        check_dims("max", dim, x.shape, empty=False)
         y = x.max(dim, keepdims=keepdim)
 
         def backward(grad):
@@ -257,11 +272,20 @@ class Tensor(Node):
         def backward(grad):
             return (grad.reshape(old),)
 
-        return Tensor._from_op(self.data.reshape(*shape), (self,), backward)
+        try:
+            y = self.data.reshape(*shape)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"reshape: the tensor is {old}: {error}; the product of all sizes must stay") from None
+        return Tensor._from_op(y, (self,), backward)
 
     def permute(self, *dims):
         """Reorder the dimensions: the result's dimension i is dimension dims[i] of self."""
         dims = dims[0] if len(dims) == 1 and isinstance(dims[0], tuple | list) else dims
+        check_dims("permute", dims, self.shape)
+        if sorted(d % self.ndim for d in dims) != list(range(self.ndim)):
+            raise ValueError(
+                f"permute: dims are {dims} but the tensor is {self.shape}; each dimension must be named once"
+            )
         back = np.argsort([d % self.ndim for d in dims])
 
         def backward(grad):
@@ -273,6 +297,7 @@ class Tensor(Node):
         """Swap two dimensions (PyTorch's meaning); with none, or all of them, permute as NumPy does."""
         if len(dims) != 2:
             return self.permute(*dims) if dims else self.T
+        check_dims("transpose", dims, self.shape)
         order = list(range(self.ndim))
         order[dims[0]], order[dims[1]] = order[dims[1]], order[dims[0]]
         return self.permute(*order)
@@ -290,12 +315,19 @@ class Tensor(Node):
                 np.add.at(grad_x, index, grad)
             return (grad_x,)
 
-        return Tensor._from_op(self.data[index], (self,), backward)
+        try:
+            y = self.data[index]
+        except IndexError as error:
+            raise IndexError(f"getitem: the tensor is {shape}: {error}; indices must be as for an array") from None
+        return Tensor._from_op(y, (self,), backward)
 
 
 def cat(tensors, dim=0):
     """Join tensors along an existing dimension."""
+    if isinstance(tensors, Tensor | np.ndarray) or not tensors:
+        raise TypeError(f"cat: got a {type(tensors).__name__}; it must be a list of at least one tensor: cat([a, b])")
     tensors = tuple(t if isinstance(t, Tensor) else Tensor(t) for t in tensors)
+    _check_cat([t.shape for t in tensors], dim)
     if len({t.dtype for t in tensors}) != 1:
         raise TypeError(f"cat: got types {[str(t.dtype) for t in tensors]}; convert them to one with .to(dtype)")
     ends = np.cumsum([t.shape[dim] for t in tensors])
@@ -307,6 +339,13 @@ def cat(tensors, dim=0):
 
 
 concatenate = cat  # NumPy's name; PyTorch has both
+
+
+def _check_cat(shapes, dim):
+    check_dims("cat", dim, shapes[0])
+    others = [[n for d, n in enumerate(shape) if d != dim % len(shapes[0])] for shape in shapes]
+    if any(other != others[0] for other in others) or len({len(shape) for shape in shapes}) > 1:
+        raise ValueError(f"cat: shapes are {shapes} and dim is {dim}; all sizes but the one of dim must be equal")
 
 
 # ---- helpers -----------------------------------------------------------------------------------------------------------
@@ -322,21 +361,31 @@ def _as_index(index):
     return index.data if isinstance(index, Tensor) else index
 
 
-def _operands(op, a, other):
+def _operands(op, a, other, elementwise=True):
     """The two sides of an operator as tensors of one type (see Tensor)."""
+    array = other.data if isinstance(other, Tensor) else _as_numbers(op, other)
+    if elementwise and a.data.shape != array.shape:
+        check_shapes(op, a.data.shape, array.shape)
     if isinstance(other, Tensor):
-        if a.data.dtype == other.data.dtype:
+        if a.data.dtype == array.dtype:
             return a, other
         return _one_type(op, a, other)
-    array = np.asarray(other)
-    if array.dtype.kind not in "iufb":
-        raise TypeError(f"{op}: a tensor and {type(other).__name__} do not mix; convert it to numbers first")
     if a.data.dtype.kind == "f":
         return a, Tensor(array.astype(a.data.dtype, copy=False))
     if array.dtype.kind == "f":
         return a.to(np.float32), Tensor(array.astype(np.float32))
     dtype = np.result_type(a.data.dtype, other if isinstance(other, int) else array)
     return a.to(dtype), Tensor(np.asarray(other, dtype))  # a Python int that does not fit raises OverflowError
+
+
+def _as_numbers(op, other):
+    try:
+        array = np.asarray(other)
+    except ValueError:  # a list of rows that are not equally long
+        array = np.array(None)
+    if array.dtype.kind not in "iufb":
+        raise TypeError(f"{op}: a tensor and {type(other).__name__} do not mix; convert it to numbers first")
+    return array
 
 
 def _one_type(op, a, b):

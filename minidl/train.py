@@ -33,7 +33,8 @@ def train_one_epoch(model, loader, optimizer, loss_fn=F.cross_entropy, after_ste
     """
     model.train()
     losses = []
-    for inputs, targets in progress(loader, desc="training", unit="batch", quiet=quiet):
+    for batch in progress(loader, desc="training", unit="batch", quiet=quiet):
+        inputs, targets = _pair(batch)
         optimizer.zero_grad()
         loss = loss_fn(model(Tensor(inputs)), targets)
         losses.append(check_finite(loss.item(), len(losses)))
@@ -44,6 +45,13 @@ def train_one_epoch(model, loader, optimizer, loss_fn=F.cross_entropy, after_ste
     if not losses:
         raise ValueError(f"train_one_epoch: the loader {_NO_BATCH}")
     return float(np.mean(losses))
+
+
+def _pair(batch):
+    if not isinstance(batch, tuple | list) or len(batch) != 2:
+        what = f"{len(batch)} parts" if isinstance(batch, tuple | list) else f"a {type(batch).__name__}"
+        raise ValueError(f"train_one_epoch: the loader gave {what}; each batch must be a pair (inputs, targets)")
+    return batch
 
 
 def check_finite(loss, step):
@@ -77,7 +85,7 @@ def evaluate(model, inputs, labels, batch_size=1000):
 def predict_logits(model, inputs, batch_size=1000):
     """The model's outputs in evaluation mode, computed batch by batch: an array; the model's mode is restored."""
     if len(inputs) == 0:
-        raise ValueError("predict_logits: there are no inputs")
+        raise ValueError("predict_logits: there are no inputs; there must be at least one")
     if batch_size < 1:
         raise ValueError(f"predict_logits: batch_size is {batch_size}; it must be at least 1")
     training = [module for module in model.modules() if module.training]

@@ -47,6 +47,15 @@ def test_backward_refuses_and_moves_nothing(change):
     loss_of(model.to(np.float32)).backward()  # after a new forward all is well
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_a_scale_that_changes_alone(training):
+    model = network().train(training)
+    loss = loss_of(model)
+    nn.init.constant_(model[1].weight, 2.0)
+    with pytest.raises(RuntimeError, match=r"backward: batch_norm needs a tensor of shape \(5,\)"):
+        loss.backward()
+
+
 def test_two_losses_and_one_step_between_them():
     """The mistake that this is for: the second gradient would mix old activations with new weights."""
     model = network()

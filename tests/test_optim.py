@@ -356,7 +356,7 @@ def test_a_schedule_of_ones_own():
         def lr_at(self, base, t):
             return 0.25
 
-    assert Constant(sgd(1.0), None).get_last_lr() == [0.25]
+    assert Constant(sgd(1.0), float).get_last_lr() == [0.25]
 
 
 @pytest.mark.parametrize("nesterov", [False, True])

@@ -95,7 +95,7 @@ def test_reductions(name, dim, keepdim, rng):
 def test_reductions_of_a_number_and_over_an_unknown_dimension(name):
     y, (grad,) = run(lambda t: getattr(t, name)(), np.array(3.0), grad_y=np.array(2.0))
     assert (y, grad) == (3, 2)
-    with pytest.raises(ValueError, match="axis 2 is out of bounds"):
+    with pytest.raises(ValueError, match="dim is 2 but the tensor is"):
         getattr(Tensor(np.ones((2, 3))), name)(2)
 
 
@@ -162,7 +162,7 @@ def test_transpose_of_few_dimensions(rng):
 def test_transpose_of_wrong_dimensions():
     with pytest.raises(IndexError):
         Tensor(np.ones((2, 3))).transpose(0, 2)
-    with pytest.raises(ValueError, match="axes"):
+    with pytest.raises(ValueError, match="permute: dim is"):
         Tensor(np.ones((2, 3))).permute(0, 1, 2)
 
 
@@ -245,5 +245,5 @@ def test_cat_of_one_of_empty_ones_and_of_the_same(rng):
 
 
 def test_cat_of_shapes_that_do_not_fit():
-    with pytest.raises(ValueError, match="must match exactly"):
+    with pytest.raises(ValueError, match="all sizes but the one of dim must be equal"):
         cat([Tensor(np.ones((2, 3))), Tensor(np.ones((2, 4)))])

@@ -4,7 +4,7 @@ from numbers import Integral
 
 import numpy as np
 
-from minidl.random import default_generator
+from minidl.random import as_generator
 
 __all__ = ["DataLoader"]
 
@@ -21,16 +21,18 @@ class DataLoader:
     """
 
     def __init__(self, *arrays, batch_size=1, shuffle=False, drop_last=False, generator=None):
-        lengths = [len(a) for a in arrays]
-        if not arrays or len(set(lengths)) > 1 or lengths[0] == 0:
+        self.arrays = tuple(np.asarray(a) for a in arrays)
+        lengths = [len(a) if a.ndim else 0 for a in self.arrays]
+        if len(set(lengths)) != 1 or lengths[0] == 0:
             raise ValueError(f"DataLoader: the arrays have lengths {lengths}; they must be equal, and not 0")
         if not isinstance(batch_size, Integral) or batch_size < 1:
             raise ValueError(f"DataLoader: batch_size is {batch_size}; it must be a whole number of at least 1")
         if drop_last and batch_size > lengths[0]:
             raise ValueError(
-                f"DataLoader: no batch of {batch_size} fits into {lengths[0]} examples; drop_last leaves none"
+                f"DataLoader: no batch of {batch_size} fits into {lengths[0]} examples, and drop_last leaves none; take a "
+                "smaller batch_size"
             )
-        self.arrays = tuple(np.asarray(a) for a in arrays)
+        as_generator(generator)  # a wrong one is refused now, not in the first epoch
         self.batch_size, self.shuffle = int(batch_size), shuffle
         self.drop_last, self.generator = drop_last, generator
 
@@ -42,7 +44,7 @@ class DataLoader:
     def __iter__(self):
         order = None
         if self.shuffle:
-            order = (self.generator or default_generator()).permutation(len(self.arrays[0]))
+            order = as_generator(self.generator).permutation(len(self.arrays[0]))
         for i in range(len(self)):
             part = slice(i * self.batch_size, (i + 1) * self.batch_size)
             chosen = part if order is None else order[part]

@@ -20,6 +20,8 @@ def fold_batch_norm(model: Module) -> Module:
     Errors    ValueError for a batch norm that cannot be folded exactly: nothing linear directly before it in a
               Sequential (nested ones are followed), no running statistics, or a layer used in several places
     """
+    if not isinstance(model, Module):
+        raise TypeError(f"fold_batch_norm: got a {type(model).__name__}; it must be a Module")
     model = copy.deepcopy(model).eval()
     if isinstance(model, BatchNorm):
         raise ValueError("fold_batch_norm: the model is a single batch norm; there is no layer to fold it into")

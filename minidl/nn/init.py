@@ -9,7 +9,8 @@ import math
 import numpy as np
 
 from minidl.autograd import changed_in_place
-from minidl.random import default_generator
+from minidl.random import as_generator
+from minidl.tensor import Tensor
 
 __all__ = ["constant_", "dirac_", "kaiming_normal_", "kaiming_uniform_", "normal_", "orthogonal_", "uniform_",
            "xavier_normal_", "xavier_uniform_"]  # fmt: skip
@@ -22,14 +23,16 @@ def constant_(tensor, value):
 
 def uniform_(tensor, a=0.0, b=1.0, generator=None):
     """Uniform from a to b."""
-    return _set(tensor, (generator or default_generator()).uniform(a, b, tensor.shape))
+    if not a <= b:
+        raise ValueError(f"uniform_: a is {a} and b {b}; a must not be above b")
+    return _set(tensor, as_generator(generator).uniform(a, b, tensor.shape))
 
 
 def normal_(tensor, mean=0.0, std=1.0, generator=None):
     """Normal, of given mean and standard deviation."""
-    if std < 0:
+    if not std >= 0:
         raise ValueError(f"normal_: std is {std}; it must not be negative")
-    return _set(tensor, (generator or default_generator()).normal(mean, std, tensor.shape))
+    return _set(tensor, as_generator(generator).normal(mean, std, tensor.shape))
 
 
 def xavier_uniform_(tensor, gain=1.0, generator=None):
@@ -60,7 +63,7 @@ def orthogonal_(tensor, gain=1.0, generator=None):
     Uniform over all such matrices: the Q of a Gaussian matrix, its signs fixed by R's diagonal.
     """
     fan_in, out = _fans("orthogonal_", tensor)[0], tensor.shape[-1]
-    gaussian = (generator or default_generator()).standard_normal((max(fan_in, out), min(fan_in, out)))
+    gaussian = as_generator(generator).standard_normal((max(fan_in, out), min(fan_in, out)))
     q, r = np.linalg.qr(gaussian)
     q *= np.sign(np.diag(r))
     return _set(tensor, gain * (q if fan_in >= out else q.T).reshape(tensor.shape))
@@ -78,6 +81,8 @@ def dirac_(tensor):
 
 
 def _set(tensor, values):
+    if not isinstance(tensor, Tensor):
+        raise TypeError(f"init: got a {type(tensor).__name__}; it must be a parameter, such as layer.weight")
     tensor.data[...] = values
     changed_in_place([tensor])
     return tensor

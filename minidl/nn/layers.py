@@ -8,7 +8,8 @@ import numpy as np
 from minidl import functional as F
 from minidl.nn import init
 from minidl.nn.module import Module, Parameter
-from minidl.ops._check import pair
+from minidl.ops._check import check_between, pair
+from minidl.random import as_generator
 
 __all__ = ["GELU", "AvgPool2d", "Conv2d", "Dropout", "Flatten", "GlobalAvgPool2d", "Linear", "MaxPool2d", "ReLU",
            "Sigmoid", "Tanh"]  # fmt: skip
@@ -107,8 +108,8 @@ class Dropout(Module):
     """In training, drops each number with probability p, see `F.dropout`."""
 
     def __init__(self, p=0.5, generator=None):
-        if not 0 <= p <= 1:
-            raise ValueError(f"Dropout: p is {p}; it is the probability of a number being dropped, from 0 to 1")
+        check_between("Dropout", "p", p, 0, 1)
+        as_generator(generator)  # a wrong one is refused now, not in the first step
         self.p, self.generator = p, generator
 
     def forward(self, x):
@@ -125,6 +126,8 @@ class Flatten(Module):
 
     def forward(self, x):
         """x (N, …)."""
+        if x.ndim == 0:
+            raise ValueError("Flatten: x has no dimensions; it must be (N, …)")
         return x.reshape(x.shape[0], math.prod(x.shape[1:]))
 
 

@@ -4,7 +4,7 @@ A module is an ordinary object. Its parameters, buffers and submodules are its a
 and are found by looking at them; nothing has to be registered but the names of buffers, which are plain arrays.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -85,6 +85,10 @@ class Module:
 
     def register_buffer(self, name: str, array: np.ndarray) -> None:
         """Make an array an attribute that `state_dict` includes. Change it in place."""
+        if not isinstance(name, str) or not isinstance(array, np.ndarray):
+            raise TypeError(
+                f"register_buffer: got {name!r} and a {type(array).__name__}; they must be a name and a NumPy array"
+            )
         setattr(self, name, array)
         self._buffers = (*self._buffers, name)
 
@@ -132,8 +136,8 @@ class Module:
 
     def to(self, dtype):
         """Turn parameters and float buffers into float32 or float64, in place. Returns self."""
-        if np.dtype(dtype) not in (np.float32, np.float64):
-            raise TypeError(f"{type(self).__name__}.to: got {np.dtype(dtype)}; a network is float32 or float64")
+        if dtype not in (np.float32, np.float64, "float32", "float64", float):
+            raise TypeError(f"{type(self).__name__}.to: got {dtype!r}; a network must be float32 or float64")
         for parameter in self.parameters():
             parameter.data, parameter.grad = parameter.data.astype(dtype), None
         changed_in_place(self.parameters())
@@ -148,6 +152,8 @@ class Module:
 
         Returns a handle: `handle.remove()`, or use it as a context.
         """
+        if not callable(hook):
+            raise TypeError(f"register_forward_hook: got a {type(hook).__name__}; it must be a function")
         if self._forward_hooks is None:
             self._forward_hooks = {}
         handle = HookHandle(self._forward_hooks)
@@ -166,6 +172,8 @@ class Module:
         strict    names that are missing or unexpected are an error too; returned otherwise
         Errors    ValueError lists all names that are missing, unexpected, of another shape, or not real numbers
         """
+        if not isinstance(state, Mapping):
+            raise TypeError(f"load_state_dict: got a {type(state).__name__}; it must be a dict of arrays by name")
         own = self._state()
         missing, unexpected = [n for n in own if n not in state], [n for n in state if n not in own]
         shared = {n: _as_array(state[n]) for n in own if n in state}

@@ -5,6 +5,7 @@ import numpy as np
 from minidl import functional as F
 from minidl.nn.layers import check_sizes
 from minidl.nn.module import Module, Parameter
+from minidl.ops._check import check_between
 
 __all__ = ["BatchNorm", "LayerNorm"]
 
@@ -23,10 +24,9 @@ class BatchNorm(Module):
 
     def __init__(self, features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True):
         check_sizes("BatchNorm", features=features)
-        if not eps >= 0 or not (momentum is None or 0 <= momentum <= 1):
-            raise ValueError(
-                f"BatchNorm: eps is {eps} and momentum {momentum}; they must be ≥ 0 and in 0 … 1 (or None)"
-            )
+        check_between("BatchNorm", "eps", eps, 0)
+        if momentum is not None:
+            check_between("BatchNorm", "momentum", momentum, 0, 1)
         self.features, self.eps, self.momentum = features, eps, momentum
         self.weight = Parameter(np.ones(features, np.float32)) if affine else None
         self.bias = Parameter(np.zeros(features, np.float32)) if affine else None
@@ -73,8 +73,7 @@ class LayerNorm(Module):
 
     def __init__(self, features, eps=1e-5):
         check_sizes("LayerNorm", features=features)
-        if not eps >= 0:
-            raise ValueError(f"LayerNorm: eps is {eps}; it must be ≥ 0")
+        check_between("LayerNorm", "eps", eps, 0)
         self.eps = eps
         self.weight = Parameter(np.ones(features, np.float32))
         self.bias = Parameter(np.zeros(features, np.float32))

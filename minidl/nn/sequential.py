@@ -14,7 +14,9 @@ class Sequential(Module):
     def __init__(self, *layers):
         for i, layer in enumerate(layers):
             if not isinstance(layer, Module):
-                raise TypeError(f"Sequential: layer {i} is a {type(layer).__name__}, not a Module")
+                raise TypeError(
+                    f"Sequential: layer {i} is a {type(layer).__name__}; it must be a Module: Sequential(a, b)"
+                )
             setattr(self, str(i), layer)
 
     def forward(self, x):
@@ -31,7 +33,10 @@ class Sequential(Module):
         return x
 
     def __getitem__(self, index):
-        layers = list(self.children())[index]
+        layers = list(self.children())
+        if not isinstance(index, slice) and not -len(layers) <= index < len(layers):
+            raise IndexError(f"Sequential: index is {index}; it must be from {-len(layers)} to {len(layers) - 1}")
+        layers = layers[index]
         return Sequential(*layers) if isinstance(index, slice) else layers
 
     def __len__(self):
@@ -45,7 +50,7 @@ def _fuses(layers, x):
     """Whether these are batch norm, ReLU and 2×2 max-pooling of images, and nobody looks at what is between them."""
     return (
         [type(layer) for layer in layers] == [BatchNorm, ReLU, MaxPool2d]
-        and x.ndim == 4
+        and getattr(x, "ndim", 0) == 4
         and layers[2].kernel_size in (2, (2, 2))
         and layers[2].stride in (None, 2, (2, 2))
         and min(x.shape[1:3]) >= 2

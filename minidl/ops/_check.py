@@ -1,19 +1,20 @@
 """What every operation asks of its tensors, with errors that say what to change."""
 
+import math
 import operator
 
 import numpy as np
 
 from minidl.tensor import Tensor
 
-__all__ = ["check_tensors", "flatten", "pair", "row"]
+__all__ = ["check_between", "check_tensors", "flatten", "pair", "row"]
 
 
-def check_tensors(op, **tensors):
-    """All given tensors (None is allowed) are Tensors of one float type; x, or the first, sets the type."""
+def check_tensors(op, optional=("bias",), **tensors):
+    """All tensors are Tensors of one float type, which x, or the first, sets; None is allowed for the optional ones."""
     dtype = None
     for name, tensor in tensors.items():
-        if tensor is None:
+        if tensor is None and name in optional:
             continue
         if not isinstance(tensor, Tensor):
             raise TypeError(f"{op}: {name} is a {type(tensor).__name__}, not a Tensor; wrap it: Tensor({name})")
@@ -25,6 +26,17 @@ def check_tensors(op, **tensors):
             raise TypeError(f"{op}: {name} is {tensor.data.dtype}, not a float type; convert it: {name}.to(np.float32)")
         else:
             raise TypeError(f"{op}: {first} is {dtype} but {name} is {tensor.data.dtype}; convert one: .to({dtype})")
+
+
+def check_between(op, name, value, least, most=math.inf):
+    """A number from `least` to `most`; a NaN is none."""
+    try:
+        if least <= value <= most:
+            return
+    except TypeError:  # no number at all
+        pass
+    span = f"of at least {least}" if most == math.inf else f"from {least} to {most}"
+    raise ValueError(f"{op}: {name} is {value!r}; it must be a number {span}")
 
 
 def flatten(op, x):

@@ -166,6 +166,8 @@ def _output_shape(x, weight, bias, stride, padding):
         )
     if bias is not None and bias.shape != weight.shape[3:]:
         raise ValueError(f"conv2d: bias is {bias.shape} but weight is {weight.shape}; bias must be {weight.shape[3:]}")
+    if 0 in weight.shape:
+        raise ValueError(f"conv2d: weight is {weight.shape}; all its sizes must be at least 1")
     sizes = [size + 2 * p - k for size, p, k in zip(x.shape[1:3], padding, weight.shape[:2], strict=True)]
     if min(sizes) < 0:
         raise ValueError(

@@ -1,7 +1,7 @@
 """Dropout: silence a random part of the numbers while training."""
 
-from minidl.ops._check import check_tensors
-from minidl.random import default_generator
+from minidl.ops._check import check_between, check_tensors
+from minidl.random import as_generator
 from minidl.tensor import Tensor
 
 __all__ = ["dropout"]
@@ -16,11 +16,10 @@ def dropout(x, p, training, generator=None):
     Source    Srivastava et al. 2014
     """
     check_tensors("dropout", x=x)
-    if not 0 <= p <= 1:
-        raise ValueError(f"dropout: p is {p}; it is the probability of a number being dropped, from 0 to 1")
+    check_between("dropout", "p", p, 0, 1)
     if not training or p == 0:
         return x
-    chance = (generator or default_generator()).random(x.shape, dtype=x.dtype)
+    chance = as_generator(generator).random(x.shape, dtype=x.dtype)
     scale = x.dtype.type(0 if p == 1 else 1 / (1 - p))
     mask = (chance >= p) * scale
 

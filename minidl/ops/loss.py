@@ -3,7 +3,7 @@
 import numpy as np
 
 from minidl._jit import kernel, n_chunks, prange
-from minidl.ops._check import check_tensors
+from minidl.ops._check import check_between, check_tensors
 from minidl.ops._elementary import exp
 from minidl.ops._reduce import chunk_rows
 from minidl.tensor import Tensor
@@ -95,8 +95,12 @@ def mse_loss(input, target):
     Backward  ∂input = ∂loss · 2 · (input − target) / number of elements    ∂target = −∂input
     Shape     input and target: the same; target is a tensor or an array; loss: one number
     """
+    check_tensors("mse_loss", input=input)
     if not isinstance(target, Tensor):
-        target = Tensor(np.asarray(target, getattr(input, "dtype", None)))
+        try:
+            target = Tensor(np.asarray(target, input.dtype))
+        except (TypeError, ValueError):
+            raise TypeError(f"mse_loss: target is a {type(target).__name__}; it must be an array of numbers") from None
     check_tensors("mse_loss", input=input, target=target)
     if input.shape != target.shape or input.data.size == 0:
         raise ValueError(
@@ -160,6 +164,5 @@ def _check_cross_entropy(logits, labels, label_smoothing):
             f"cross_entropy: labels run from {labels.min()} to {labels.max()} but there are {logits.shape[-1]} classes; "
             f"labels must be from 0 to {logits.shape[-1] - 1}"
         )
-    if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"cross_entropy: label_smoothing is {label_smoothing}; it must be from 0 to 1")
+    check_between("cross_entropy", "label_smoothing", label_smoothing, 0, 1)
     return np.array(labels, np.int64).reshape(-1)  # a copy: the backward needs them as they are now

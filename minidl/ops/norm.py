@@ -9,7 +9,7 @@ batch is removed from ∂y, because the forward would undo it.
 import numpy as np
 
 from minidl._jit import device, kernel, n_chunks, prange
-from minidl.ops._check import check_tensors
+from minidl.ops._check import check_between, check_tensors
 from minidl.ops._flat import offset
 from minidl.ops._reduce import chunk_rows
 from minidl.tensor import Tensor
@@ -58,7 +58,7 @@ class Normalisation:
     """
 
     def __init__(self, x, running_mean, running_var, weight, bias, training, momentum, eps):
-        check_tensors("batch_norm", x=x, weight=weight, bias=bias)
+        check_tensors("batch_norm", optional=("weight", "bias"), x=x, weight=weight, bias=bias)
         _check_batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps)
         features = x.shape[-1]
         self.rows = rows = np.ascontiguousarray(x.data).reshape(-1, features)
@@ -208,6 +208,12 @@ def _check_batch_norm(x, running_mean, running_var, weight, bias, training, mome
         raise ValueError(f"batch_norm: x is {x.shape}; it must be (N, C) or (N, H, W, C), features last")
     features = x.shape[-1:]
     given = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
+    for name in ("running_mean", "running_var"):  # anything else could not be updated in place
+        if given[name] is not None and not (isinstance(given[name], np.ndarray) and given[name].dtype.kind == "f"):
+            kind = getattr(given[name], "dtype", type(given[name]).__name__)
+            raise TypeError(
+                f"batch_norm: {name} is a {kind}; it must be a plain array of floats, which training updates"
+            )
     for name, array in given.items():
         if array is not None and array.shape != features:
             raise ValueError(f"batch_norm: x is {x.shape} but {name} is {array.shape}; it must be {features}")
@@ -220,8 +226,8 @@ def _check_batch_norm(x, running_mean, running_var, weight, bias, training, mome
         )
     if not training and running_mean is None:
         raise ValueError("batch_norm: evaluation needs running_mean and running_var; pass them, or training=True")
-    if eps < 0 or not 0 <= momentum <= 1:
-        raise ValueError(f"batch_norm: eps is {eps} and momentum {momentum}; they must be ≥ 0 and in 0 … 1")
+    check_between("batch_norm", "eps", eps, 0)
+    check_between("batch_norm", "momentum", momentum, 0, 1)
 
 
 def layer_norm(x, weight, bias, eps=1e-5):
@@ -232,14 +238,13 @@ def layer_norm(x, weight, bias, eps=1e-5):
     Shape     x, y (…, C), weight and bias (C,)
     Source    Ba, Kiros and Hinton 2016
     """
-    check_tensors("layer_norm", x=x, weight=weight, bias=bias)
+    check_tensors("layer_norm", optional=(), x=x, weight=weight, bias=bias)
     features = x.shape[-1] if x.ndim else 0
     if not features or weight.shape != (features,) or bias.shape != (features,):
         raise ValueError(
             f"layer_norm: x is {x.shape}, weight {weight.shape}, bias {bias.shape}; the last two must be x's last size"
         )
-    if eps < 0:
-        raise ValueError(f"layer_norm: eps is {eps}; it must be ≥ 0")
+    check_between("layer_norm", "eps", eps, 0)
     rows = np.ascontiguousarray(x.data.reshape(-1, features))
     x_hat, inv_std = np.empty_like(rows), np.empty(len(rows), rows.dtype)
     y = np.empty_like(rows)

@@ -182,8 +182,8 @@ def test_one_image_of_several_pixels_is_legal():
         ({"features": 3.0}, "features is 3.0"),
         ({"eps": -1e-5}, "eps is -1e-05"),
         ({"eps": float("nan")}, "eps is nan"),
-        ({"momentum": 1.5}, "momentum 1.5"),
-        ({"momentum": -0.1}, "momentum -0.1"),
+        ({"momentum": 1.5}, "momentum is 1.5"),
+        ({"momentum": -0.1}, "momentum is -0.1"),
     ],
 )
 def test_impossible_settings(settings, words):
