@@ -115,7 +115,9 @@ class SGD:
                 if not isinstance(value, Real) or not math.isfinite(value) or (value < 0 and name != "dampening"):
                     raise ValueError(f"SGD: {name} is {value!r}; it must be a number of at least 0")
             if group["nesterov"] and (group["momentum"] == 0 or group["dampening"] != 0):
-                raise ValueError("SGD: nesterov needs a momentum above 0 and a dampening of 0")
+                raise ValueError(
+                    "SGD: nesterov needs a momentum above 0 and a dampening of 0; set both, or leave it out"
+                )
 
 
 @kernel

@@ -186,7 +186,9 @@ class Module:
             report = {"missing": missing, "unexpected": unexpected} | report
         if any(report.values()):
             lines = "".join(f"\n  {kind}: {'; '.join(names)}" for kind, names in report.items() if names)
-            raise ValueError(f"load_state_dict: this state does not fit {type(self).__name__}:{lines}")
+            raise ValueError(
+                f"load_state_dict: this state does not fit {type(self).__name__}; it must be one of the same network:{lines}"
+            )
         for name, array in shared.items():
             own[name][...] = array
         changed_in_place(self.parameters())
