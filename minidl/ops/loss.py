@@ -29,12 +29,13 @@ def softmax(x):
 def log_softmax(x):
     """The logarithm of softmax, without leaving room for log(0).
 
-    Forward   y_i = x_i − log Σ_j exp(x_j)
+    Forward   y_i = (x_i − m) − log Σ_j exp(x_j − m) with m = max(x): added to m first, the logarithm would drown in it
     Backward  ∂x = ∂y − softmax(x) · Σ_j ∂y_j
     Shape     x, y (…, C)
     """
-    probabilities, log_total = _probabilities("log_softmax", x)
-    y = x.data - log_total.reshape(*x.shape[:-1], 1)
+    probabilities, largest, log_total = _probabilities("log_softmax", x)
+    column = (*x.shape[:-1], 1)
+    y = (x.data - largest.reshape(column)) - log_total.reshape(column)
 
     def backward(grad_y):
         return (grad_y - probabilities.reshape(x.shape) * grad_y.sum(-1, keepdims=True),)
@@ -51,12 +52,12 @@ def cross_entropy(logits, labels, label_smoothing=0.0):
     Shape     logits (…, C), labels (…): whole numbers from 0 to C − 1, an array; loss: one number
     """
     labels = _check_cross_entropy(logits, labels, label_smoothing)
-    probabilities, log_total = _probabilities("cross_entropy", logits)
+    probabilities, largest, log_total = _probabilities("cross_entropy", logits)
     classes, dtype = logits.shape[-1], logits.dtype
     true_share, share = dtype.type(1 - label_smoothing), dtype.type(label_smoothing / classes)
     losses = np.empty(len(labels), dtype)
     rows = np.ascontiguousarray(logits.data.reshape(-1, classes))
-    _cross_entropy_forward(rows, log_total, labels, true_share, share, losses)
+    _cross_entropy_forward(rows, largest, log_total, labels, true_share, share, losses)
 
     def backward(grad):
         grad_logits = np.empty_like(probabilities)
@@ -68,14 +69,14 @@ def cross_entropy(logits, labels, label_smoothing=0.0):
 
 
 @kernel
-def _cross_entropy_forward(x, log_total, labels, true_share, share, losses):
+def _cross_entropy_forward(x, largest, log_total, labels, true_share, share, losses):
     size = chunk_rows(x.shape[1])
     for k in prange(n_chunks(x.shape[0], size)):
         for r in range(k * size, min((k + 1) * size, x.shape[0])):
-            losses[r] = (log_total[r] - x[r, labels[r]]) * true_share
+            losses[r] = ((largest[r] - x[r, labels[r]]) + log_total[r]) * true_share
             if share > 0:
                 for c in range(x.shape[1]):
-                    losses[r] += (log_total[r] - x[r, c]) * share
+                    losses[r] += ((largest[r] - x[r, c]) + log_total[r]) * share
 
 
 @kernel
@@ -122,29 +123,33 @@ def _mean(values):
 
 
 def _probabilities(op, x):
-    """softmax of the rows (M, C), and log Σ exp of each (M,)."""
+    """softmax of the rows x (M, C); and of each row m = max(x) and log Σ exp(x − m), both (M,)."""
     check_tensors(op, x=x)
     if x.ndim == 0 or x.shape[-1] == 0:
         raise ValueError(f"{op}: x is {x.shape}; its last axis must hold at least one class")
     rows = np.ascontiguousarray(x.data.reshape(-1, x.shape[-1]))
-    probabilities, log_total = np.empty_like(rows), np.empty(len(rows), rows.dtype)
-    _softmax(rows, probabilities, log_total)
-    return probabilities, log_total
+    probabilities, largest, log_total = (
+        np.empty_like(rows),
+        np.empty(len(rows), rows.dtype),
+        np.empty(len(rows), rows.dtype),
+    )
+    _softmax(rows, probabilities, largest, log_total)
+    return probabilities, largest, log_total
 
 
 @kernel(cost=8)
-def _softmax(x, y, log_total):
+def _softmax(x, y, largest, log_total):
     size = chunk_rows(x.shape[1])
     for k in prange(n_chunks(x.shape[0], size)):
         for r in range(k * size, min((k + 1) * size, x.shape[0])):
             row, out = x[r], y[r]
-            largest, total = row[0], row.dtype.type(0)
+            top, total = row[0], row.dtype.type(0)
             for c in range(row.size):
-                largest = row[c] if row[c] > largest else largest
+                top = row[c] if row[c] > top else top
             for c in range(row.size):
-                out[c] = exp(row[c] - largest)
+                out[c] = exp(row[c] - top)
                 total += out[c]
-            log_total[r] = largest + np.log(total)
+            largest[r], log_total[r] = top, np.log(total)
             for c in range(row.size):
                 out[c] /= total
 
