@@ -5,8 +5,8 @@ ifeq ($(strip $(PYTHON)),)
 PYTHON := python3
 endif
 BIN := .venv/bin
-# The top floor, which has no kernels, is left out where the JIT is off.
-ABOVE := bench jobs paper plot
+# The top floors, which have no kernels, are left out where the JIT is off.
+ABOVE := bench jobs paper plot study
 
 .PHONY: help demo test test-full lint clean
 

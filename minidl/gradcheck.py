@@ -8,12 +8,14 @@ so one comparison tests all elements of all gradients at once. A cotangent of on
 returns ∂x = 0 would pass, since the sum of a normalised batch does not depend on the batch.
 """
 
+import math
+
 import numpy as np
 
 from minidl.random import as_generator
 from minidl.tensor import Tensor
 
-__all__ = ["GradientError", "gradcheck"]
+__all__ = ["GradientError", "gradcheck", "jacobian"]
 
 
 class GradientError(AssertionError):
@@ -59,6 +61,22 @@ def gradcheck(f, *arrays, eps=1e-6, tol=1e-7, directions=3, generator=None):
                 )
             worst = max(worst, error)
     return worst
+
+
+def jacobian(f, array):
+    """All derivatives of f at once: ∂f/∂array, of the shape of f's result followed by that of the array.
+
+    One forward and backward for each element of the result, so for small functions only.
+    """
+    shape = f(Tensor(array)).shape
+    rows = []
+    for i in range(math.prod(shape)):
+        x = Tensor(np.array(array), requires_grad=True)
+        cotangent = np.zeros(shape, x.dtype)
+        cotangent.flat[i] = 1
+        f(x).backward(cotangent)
+        rows.append(x.grad)
+    return np.array(rows).reshape(*shape, *x.shape)
 
 
 def _slope(f, arrays, i, tangent, cotangent, eps):

@@ -9,23 +9,27 @@ from minidl import nn
 __all__ = ["cifar_conv", "mnist_conv", "paper_mlp"]
 
 
-def paper_mlp(norm="batch", init_std=0.1, sizes=(784, 100, 100, 100, 10), generator=None):
+def paper_mlp(norm="batch", init_std=0.1, sizes=(784, 100, 100, 100, 10), generator=None, activation=nn.Sigmoid):
     """The network of the paper's Figure 1: sigmoid layers of 100 units, batch norm before each sigmoid or nowhere.
 
-    norm        "batch" or "none". A batch norm makes the bias before it redundant (§3.2), so it comes without one
+    norm        "batch" or "none"; or what makes another layer in batch norm's place, from the number of features. A batch
+                norm makes the bias before it redundant (§3.2), so it comes without one
     init_std    weights are normal with this standard deviation, biases 0; equal generators give equal weights
                 whatever the norm
+    activation  what makes the layer after it
     Shape       (N, 784) → (N, 10)
     Source      Ioffe and Szegedy 2015, §4.1
     """
-    _check_norm("paper_mlp", norm)
+    if not callable(norm):
+        _check_norm("paper_mlp", norm)
     if len(sizes) < 2:
         raise ValueError(f"paper_mlp: sizes are {sizes}; there must be at least two, of the input and of the output")
+    make = nn.BatchNorm if norm == "batch" else norm
     spare, layers = _spare(), []
     for n_in, n_out in pairwise(sizes[:-1]):
         layers.append(nn.Linear(n_in, n_out, bias=norm == "none", generator=spare))
-        layers += [nn.BatchNorm(n_out)] if norm == "batch" else []
-        layers.append(nn.Sigmoid())
+        layers += [] if norm == "none" else [make(n_out)]
+        layers.append(activation())
     layers.append(nn.Linear(sizes[-2], sizes[-1], generator=spare))
     model = nn.Sequential(*layers)
     return _initialise(model, lambda weight: nn.init.normal_(weight, 0, init_std, generator))

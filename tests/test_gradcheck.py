@@ -8,7 +8,7 @@ import pytest
 
 import minidl.random
 from minidl import Tensor
-from minidl.gradcheck import GradientError, gradcheck
+from minidl.gradcheck import GradientError, gradcheck, jacobian
 
 
 @pytest.fixture
@@ -148,3 +148,11 @@ def test_the_generator_decides_the_directions(rng, monkeypatch):
 def test_a_function_that_depends_on_nothing_is_an_error(rng):
     with pytest.raises(RuntimeError, match="does not depend on anything"):
         gradcheck(lambda x: x.detach(), rng.standard_normal(3), generator=rng)
+
+
+def test_jacobian_is_the_matrix_of_all_derivatives():
+    rng = np.random.default_rng(3)
+    matrix, x = rng.standard_normal((4, 3)), rng.standard_normal(4)
+    np.testing.assert_allclose(jacobian(lambda x: x @ Tensor(matrix), x), matrix.T)
+    assert jacobian(lambda x: x.reshape(2, 2) * x.reshape(2, 2), x).shape == (2, 2, 4)
+    np.testing.assert_allclose(jacobian(lambda x: x * x, x), np.diag(2 * x))

@@ -123,6 +123,14 @@ def cases_of_log_softmax(rng):
     yield F.log_softmax, [2 * normal(rng, 2, 3, 5)]
 
 
+def cases_of_zca_whiten(rng):
+    mixed = normal(rng, 12, 4) @ (np.eye(4) + 0.3 * normal(rng, 4, 4)) + 1
+    yield with_options(F.zca_whiten, eps=0.0), [mixed]
+    yield with_options(F.zca_whiten, eps=0.1), [mixed]
+    yield with_options(F.zca_whiten, eps=0.1), [normal(rng, 5, 6)]  # a singular covariance
+    yield with_options(F.zca_whiten, eps=0.1), [np.vstack([np.eye(3), -np.eye(3)])]  # equal eigenvalues
+
+
 # --- inputs ----------------------------------------------------------------------------------------------------------
 
 

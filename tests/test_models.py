@@ -149,3 +149,10 @@ def test_the_generator_decides(name):
 def test_unknown_norms(make):
     with pytest.raises(ValueError, match='norm is \'layer\'; it must be "batch" or "none"'):
         make("layer")
+
+
+def test_another_norm_and_activation_take_their_places():
+    model = paper_mlp(nn.LayerNorm, activation=nn.ReLU)
+    kinds = [type(layer).__name__ for layer in model]
+    assert kinds == ["Linear", "LayerNorm", "ReLU"] * 3 + ["Linear"]
+    assert model[0].bias is None

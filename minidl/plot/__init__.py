@@ -11,6 +11,7 @@ from minidl.plot.digits import misclassified, prediction
 from minidl.plot.distributions import histograms_over_time, percentile_bands
 from minidl.plot.paper import figure1
 from minidl.plot.roofline import roofline
+from minidl.plot.studies import checks, intervals, lines, panels
 
-__all__ = ["accuracy_curves", "figure1", "histograms_over_time", "loss_curves", "misclassified", "percentile_bands",
-           "prediction", "roofline", "save", "update_ratios"]  # fmt: skip
+__all__ = ["accuracy_curves", "checks", "figure1", "histograms_over_time", "intervals", "lines", "loss_curves",
+           "misclassified", "panels", "percentile_bands", "prediction", "roofline", "save", "update_ratios"]  # fmt: skip

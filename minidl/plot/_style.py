@@ -18,7 +18,8 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from minidl._files import write_atomically
 
-__all__ = ["DASHES", "GUIDE", "INKS", "PAPER", "dress", "legend", "marker", "new_axes", "new_figure", "save", "short"]
+__all__ = ["DASHES", "GUIDE", "INKS", "PAPER", "dress", "label", "legend", "marker", "new_axes", "new_figure", "save",
+           "short"]  # fmt: skip
 
 INKS = ("#0b3c7d", "#e8890c", "#00876c", "#b5498f", "#5c5c5c", "#57aee0")
 DASHES = ("-", (0, (5, 1.5)), (0, (6, 1.5, 1, 1.5)), (0, (1.2, 1.2)), (0, (10, 2)), (0, (6, 1, 1, 1, 1, 1)))
@@ -63,16 +64,22 @@ def _no_display():
 
 
 def dress(ax: Axes, title: str, ylabel: str, grid: bool = True) -> Axes:
-    """Title and labels, training steps along x, a light grid and no box. The title is wrapped to the axes."""
+    """As `label`, with training steps along x."""
+    label(ax, title, "training step", ylabel, grid)
+    ax.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
+    ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    return ax
+
+
+def label(ax: Axes, title: str, xlabel: str, ylabel: str, grid: bool = True) -> Axes:
+    """Title and labels, a light grid and no box. The title is wrapped to the axes."""
     inches = ax.bbox.width / ax.figure.dpi
     letters = max(10, int(_LETTERS_PER_INCH * inches))
     lines = [textwrap.fill(line, letters) for line in title.splitlines()]
     ax.set_title("\n".join(lines), loc="left", fontsize=10)
-    ax.set_xlabel("training step", fontsize=9)
+    ax.set_xlabel(xlabel, fontsize=9)
     ax.set_ylabel(ylabel, fontsize=9)
     ax.tick_params(labelsize=8)
-    ax.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
-    ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     ax.spines[["top", "right"]].set_visible(False)
     if grid:
         ax.grid(alpha=0.25, linewidth=0.6)

@@ -1,0 +1,113 @@
+"""§3.2 of the paper: a bias before batch norm does nothing."""
+
+import numpy as np
+
+from minidl import functional as F
+from minidl.models import paper_mlp
+from minidl.paper._checks import deviation, largest
+from minidl.paper._networks import add_biases
+from minidl.paper._training import draws, score, split, train
+from minidl.study.claim import Claim, Verdict
+from minidl.study.statistics import paired
+from minidl.tensor import Tensor
+
+__all__ = ["CLAIM"]
+
+SHIFT = 1000.0
+ALLOWED = {"output": 1e-10, "gradient of the bias": 1e-12, "gradient of the weights": 1e-9}
+SAME = 0.005  # half a point of accuracy
+
+
+def plan(scale):
+    """The identity; then training: 5 seeds × 2 arms × 3,000 steps × 1 ms = 30 s."""
+    yield [
+        {"part": "exact", "seed": seed, "dtype": kind} for kind in ("float64", "float32") for seed in range(scale.seeds)
+    ]
+    steps = scale.pick(3000, 300)
+    yield [
+        {"part": "network", "bias": bias, "seed": seed, "lr": 0.5, "steps": steps}
+        for bias in (True, False)
+        for seed in range(scale.seeds)
+    ]
+
+
+def run(config, digits=None):
+    """Deviations under a shift; or the accuracy of a network with or without biases."""
+    if config["part"] == "exact":
+        return _exact(np.random.default_rng(config["seed"]), config["dtype"])
+    data = split(digits)
+    model = paper_mlp("batch", generator=np.random.default_rng(config["seed"]))
+    if config["bias"]:
+        add_biases(model)
+    return score(model, data, train(model, draws(data, 60, config["seed"]), config["lr"], config["steps"]))
+
+
+def _exact(generator, dtype):
+    """What a shift of the bias by 1,000 changes, and the bias's own gradient in units of the largest of the weights'."""
+    x, weight, bias = (generator.standard_normal(shape).astype(dtype) for shape in ((60, 30), (30, 20), 20))
+    gamma, beta = generator.standard_normal((2, 20)).astype(dtype)
+    grad_y = generator.standard_normal((60, 20)).astype(dtype)
+
+    def through(shift):
+        w, b = Tensor(weight, requires_grad=True), Tensor(bias + np.asarray(shift, dtype), requires_grad=True)
+        y = F.batch_norm(F.linear(Tensor(x), w, b), None, None, Tensor(gamma), Tensor(beta), training=True)
+        y.backward(grad_y)
+        return y.data, w.grad, b.grad
+
+    (y, w, b), (y_shifted, w_shifted, b_shifted) = through(0), through(SHIFT)
+    measured = (
+        deviation(y, y_shifted),
+        float(max(np.abs(b).max(), np.abs(b_shifted).max()) / np.abs(w).max()),
+        deviation(w, w_shifted),
+    )
+    return dict(zip(ALLOWED, measured, strict=True))
+
+
+def verdict(result):
+    """Nothing changes in float64; and training with and without ends within half a point."""
+    rows = largest(result, ALLOWED, part="exact", dtype="float64")
+    exact = all(measured <= bound for measured, bound in rows.values())
+    single = largest(result, ALLOWED, part="exact", dtype="float32")
+    apart = paired(*(result.values("test", part="network", bias=bias) for bias in (True, False)))
+    same = max(-apart.low, apart.high) < SAME
+    word = "contradicted" if not exact else "reproduced" if same else "partly"
+    return Verdict(
+        word,
+        f"output changes by {rows['output'][0]:.0e}, gradient {rows['gradient of the bias'][0]:.0e}; test accuracy "
+        f"with less without {apart.text(2, 100, sign=True)} points",
+        f"A shift of the bias by 1,000 changes the output by {rows['output'][0]:.1e} of its largest number in "
+        f"float64, and by {single['output'][0]:.1e} in float32, where large means cost digits. Networks with and "
+        f"without biases end within {apart.text(2, 100, sign=True)} points of test accuracy.",
+        {**{name: measured for name, (measured, _) in rows.items()}, "difference of test accuracy": apart},
+    )
+
+
+def figure(result):
+    """Deviations, and final accuracies."""
+    from minidl import plot
+
+    figure, (exact, trained) = plot.panels(2, size=(6, 2.9))
+    rows = largest(result, ALLOWED, part="exact", dtype="float64")
+    plot.checks(exact, rows, "The bias shifted by 1,000 (float64)")
+    accuracies = {
+        name: 100 * result.values("test", part="network", bias=bias)
+        for name, bias in (("with bias", True), ("without", False))
+    }
+    plot.intervals(trained, accuracies, "Trained with and without", "test accuracy (%), a small dot a seed")
+    return figure
+
+
+CLAIM = Claim(
+    id="bias",
+    section="§3.2, bias",
+    statement="""A bias before batch norm can be left out: subtracting the mean removes it, and β takes its part.""",
+    method="""60 × 30 random numbers through a linear map with bias and batch norm (ε = 1e-5); the bias is shifted by
+        1,000, and output and gradients are compared, in float64 and float32. Then the paper's network on binary
+        MNIST, learning rate 0.5, 3,000 steps, with biases before batch norm and without, from the same weights.""",
+    rule="""Contradicted if in float64 the output changes by more than 1e-10 of its largest number, the gradient of
+        the weights by more than 1e-9, or the bias's gradient exceeds 1e-12 of the weights'. Else reproduced if the
+        95 % interval of the difference of test accuracies lies within ± 0.5 points, partly if it does not.""",
+    limits="""Rounding differs between the two networks, and training amplifies that: they do not end in the same
+        weights.""",
+    plan=plan, run=run, verdict=verdict, figure=figure,
+)  # fmt: skip

@@ -1,0 +1,117 @@
+"""§2 and §3 of the paper: whitening all features together is too dear, and impossible for small batches."""
+
+import time
+
+import numpy as np
+
+from minidl import functional as F
+from minidl.study.claim import Claim, Verdict
+from minidl.study.statistics import t_interval
+from minidl.tensor import Tensor
+
+__all__ = ["CLAIM"]
+
+COSTLY = 10.0
+REPEATS = 5
+RANKS = {"features": 64, "batches": [16, 32, 64, 65, 66, 128]}
+
+
+def plan(scale):
+    """Ranks; then times: 5 seeds × 3 sizes × 5 repeats, at 1,024 features about a second each: 1 minute."""
+    seeds, sizes = range(scale.seeds), scale.pick((64, 256, 1024), (64, 256))
+    yield [{"part": "rank", **RANKS, "seed": seed} for seed in seeds]
+    yield [
+        {"part": "time", "features": d, "batch": 2 * d, "repeats": REPEATS, "seed": seed}
+        for d in sizes
+        for seed in seeds
+    ]
+
+
+def run(config, digits=None):
+    """Ranks of covariances, or times of forward and backward."""
+    generator = np.random.default_rng(config["seed"])
+    if config["part"] == "rank":
+        ranks = [_rank(generator.standard_normal((m, config["features"]))) for m in config["batches"]]
+        return {"rank": ranks}
+    d, m = config["features"], config["batch"]
+    x = (generator.standard_normal((m, d)) @ (np.eye(d) + generator.standard_normal((d, d)) / d)).astype(np.float32)
+    grad_y = generator.standard_normal((m, d)).astype(np.float32)
+    seconds = {"batch norm": [], "whitening": []}
+    for _ in range(config["repeats"] + 1):  # by turns, so that a busy machine slows both down
+        seconds["batch norm"].append(_time(lambda x: F.batch_norm(x, None, None, training=True), x, grad_y))
+        seconds["whitening"].append(_time(F.zca_whiten, x, grad_y))
+    return {name: float(np.median(times[1:])) for name, times in seconds.items()}  # the first one warms up
+
+
+def _rank(x):
+    return int(np.linalg.matrix_rank(np.cov(x.T)))
+
+
+def _time(normalise, x, grad_y):
+    x = Tensor(x, requires_grad=True)
+    start = time.perf_counter()
+    normalise(x).backward(grad_y)
+    return time.perf_counter() - start
+
+
+def _ratios(result, d):
+    """How many times as long whitening takes, one number a seed."""
+    return np.divide(*(result.values(name, part="time", features=d) for name in ("whitening", "batch norm")))
+
+
+def verdict(result):
+    """At the largest size whitening costs ten times as much; and a batch m ≤ d leaves at most rank m − 1."""
+    d = max(result.settings("features", part="time"))
+    ratio = t_interval(_ratios(result, d))
+    ranks, batches = result.values("rank", part="rank"), np.array(RANKS["batches"])
+    small = batches <= RANKS["features"]
+    singular = bool((ranks[:, small] <= batches[small] - 1).all())
+    costly = ratio.low >= COSTLY
+    word = "reproduced" if costly and singular else "partly" if costly or singular else "contradicted"
+    found = ", ".join(f"{m}: {rank:.0f}" for m, rank in zip(batches, ranks.max(0), strict=True))
+    return Verdict(
+        word,
+        f"at {d} features whitening takes {ratio.text(0)} times as long; rank ≤ m − 1 "
+        f"{'in every case' if singular else 'not always'}",
+        f"Forward and backward of whitening {d} features take {ratio.text(0)} times as long as batch norm. The "
+        f"largest rank of the covariance of {RANKS['features']} features for batches of m was, m: rank, {found}.",
+        {"ratio of times": ratio},
+    )
+
+
+def figure(result):
+    """Times over the number of features, and ranks over the size of the batch."""
+    from minidl import plot
+
+    figure, (times, ranks) = plot.panels(2)
+    sizes = result.settings("features", part="time")
+    lines = {
+        name: (sizes, 1000 * np.transpose([result.values(name, part="time", features=d) for d in sizes]))
+        for name in ("whitening", "batch norm")
+    }
+    title = f"At {sizes[-1]} features {_ratios(result, sizes[-1]).mean():,.0f} times the time"
+    plot.lines(times, lines, title, "features (the batch is twice as large)", "ms, forward and backward", log="xy")
+    batches = RANKS["batches"]
+    lines = {"rank": (batches, result.values("rank", part="rank")), "m − 1": (batches, [m - 1 for m in batches])}
+    plot.lines(
+        ranks, lines, "Up to m = 64 there is no inverse", "m, examples in a batch", "rank of a 64 × 64 covariance"
+    )
+    return figure
+
+
+CLAIM = Claim(
+    id="whitening",
+    section="§2 and 3, whitening",
+    statement="""Whitening the inputs of every layer together is costly, because it needs the covariance, its inverse
+        square root and their derivatives in each step, and it fails for batches no larger than the number of
+        features, whose covariance is singular; so each feature is normalised by itself.""",
+    method="""ZCA whitening with its exact gradient (`F.zca_whiten`) beside batch norm, float32, one thread, for 64,
+        256 and 1,024 features with batches twice as large: medians of forward and backward, by turns. Ranks of the
+        covariance of 64 features for batches of 16 to 128 random examples.""",
+    rule="""Costly: at the largest size whitening takes at least 10 times as long (lower end of the 95 % interval).
+        Singular: the rank is at most m − 1 in every batch of m ≤ 64. Reproduced if both, partly if one, contradicted
+        if neither.""",
+    limits="""A time is that of this implementation on this machine; later work makes whitening cheaper by groups of
+        features and by iterations (Huang et al. 2018). Whether whitening would train better is not tested.""",
+    plan=plan, run=run, verdict=verdict, figure=figure, uses_digits=False,
+)  # fmt: skip

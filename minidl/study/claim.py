@@ -1,0 +1,134 @@
+"""A claim: what somebody states, the runs that test it, and the rule that turns their numbers into a verdict.
+
+The rule is prose beside the function `verdict`, both written before the runs. A run takes one configuration (plain JSON)
+and gives one record (plain JSON after `plain`); it depends on nothing else, so runs may happen anywhere in any order.
+"""
+
+import math
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+__all__ = ["WORDS", "Claim", "Result", "Run", "Scale", "Verdict", "best", "plain"]
+
+WORDS = ("reproduced", "partly", "not at this scale", "contradicted")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How large a study shall be: seeds for each arm, and whether runs are cut short to see that everything works."""
+
+    seeds: int = 5
+    quick: bool = False
+
+    def pick(self, full, quick):
+        """The one of two settings that this scale asks for."""
+        return quick if self.quick else full
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished run: what was asked, what came out."""
+
+    config: dict
+    record: dict
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Result:
+    """All runs of a study, in the order in which they were planned."""
+
+    runs: tuple[Run, ...]
+
+    def where(self, **wanted):
+        """The runs whose configuration has these values.
+
+        Errors  ValueError if there is none
+        """
+        runs = tuple(r for r in self.runs if all(r.config.get(k) == v for k, v in wanted.items()))
+        if not runs:
+            raise ValueError(f"Result.where: no run has {wanted}; configurations are like {self.runs[0].config}")
+        return Result(runs)
+
+    def values(self, name, **wanted):
+        """One entry of the records of these runs as an array, a row for each run; None becomes nan."""
+        rows = [run.record[name] for run in (self.where(**wanted) if wanted else self).runs]
+        return np.array(rows, dtype=float)
+
+    def settings(self, name, **wanted):
+        """The different values that a setting has, in the order of the runs."""
+        runs = (self.where(**wanted) if wanted else self).runs
+        return list(dict.fromkeys(run.config[name] for run in runs if name in run.config))
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One of `WORDS`, the number that it rests on, with its uncertainty, and a sentence that says what was seen."""
+
+    word: str
+    number: str
+    because: str
+    numbers: dict = field(default_factory=dict)
+
+    def __post_init__(self):
+        if self.word not in WORDS:
+            raise ValueError(f"Verdict: the word is {self.word!r}; it must be one of {', '.join(WORDS)}")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statement of the paper and its study.
+
+    id, section   its name on the command line; where it stands in the paper
+    statement     what the paper says, in our words
+    method        what is run and measured, with the grid and the number of seeds
+    rule          how the verdict follows from the numbers, for each word that can come out
+    limits        what the study does not show
+    plan          plan(scale) is a generator: it yields lists of configurations, and gets the Result of each list back,
+                  so that a learning rate can be chosen before it is used
+    run           run(config, digits) gives a record: numbers, lists and arrays by name. Digits are None for a claim
+                  that does not use them
+    verdict       verdict(result) gives a Verdict
+    figure        figure(result) gives a matplotlib figure
+    """
+
+    id: str
+    section: str
+    statement: str
+    method: str
+    rule: str
+    limits: str
+    plan: Callable[[Scale], Generator[list[dict], Result, None]]
+    run: Callable[[dict, Any], dict]
+    verdict: Callable[[Result], Verdict]
+    figure: Callable[[Result], Any]
+    uses_digits: bool = True
+
+
+def best(result, name, by="lr"):
+    """The value of the setting `by` at which the mean of an entry over the runs is highest; nan counts as lowest."""
+    choices = result.settings(by)
+    means = [np.nan_to_num(result.values(name, **{by: choice}), nan=-math.inf).mean() for choice in choices]
+    return choices[int(np.argmax(means))]
+
+
+def plain(value):
+    """As JSON can say it: arrays and tuples as lists, numbers to seven digits, what is not finite as None."""
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, float):
+        return float(f"{value:.7g}") if math.isfinite(value) else None
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    raise TypeError(
+        f"plain: a record has a {type(value).__name__}; only numbers, text, lists, dicts and arrays are kept"
+    )

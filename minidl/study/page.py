@@ -1,0 +1,139 @@
+"""The ledger: what a folder of results holds, and the page that is written from it and from nothing else.
+
+The folder has a file `<id>.json` for each claim and its figure under `figures/<id>.png`. The page repeats no number that
+is not in those files, and its verdicts are computed from the runs in them.
+"""
+
+import json
+from pathlib import Path
+
+from minidl._files import write_atomically
+from minidl.study.claim import Result, Run, plain
+
+__all__ = ["load_results", "page", "put_table", "save_result"]
+
+BEGIN, END = "<!-- ledger: written by `minidl reproduce` -->", "<!-- end of the ledger -->"
+
+
+def save_result(folder, claim, result, facts):
+    """Write `<id>.json`: the facts about this run (dict), the verdict, and every run's configuration and record."""
+    content = {
+        "claim": claim.id,
+        **facts,
+        "core_seconds": round(sum(run.seconds for run in result.runs), 1),
+        "verdict": _as_dict(claim.verdict(result)),
+        "runs": [{"config": run.config, "record": run.record} for run in result.runs],
+    }
+    head = json.dumps({k: v for k, v in content.items() if k != "runs"}, indent=1, allow_nan=False, ensure_ascii=False)
+    runs = ",\n".join(json.dumps(run, allow_nan=False) for run in content["runs"])  # a line a run
+    write_atomically(Path(folder) / f"{claim.id}.json", f'{head[:-2]},\n "runs": [\n{runs}\n]}}\n'.encode())
+
+
+def load_results(folder, claims):
+    """For each claim that has a file in the folder: (claim, facts, Result)."""
+    found = []
+    for claim in claims:
+        path = Path(folder) / f"{claim.id}.json"
+        if path.is_file():
+            content = json.loads(path.read_bytes())
+            runs = tuple(Run(run["config"], run["record"]) for run in content.pop("runs"))
+            found.append((claim, content, Result(runs)))
+    return found
+
+
+def page(found, missing):
+    """The whole page as Markdown.
+
+    found     what `load_results` gave
+    missing   name → why: what of the paper has no study here
+    """
+    verdicts = [claim.verdict(result) for claim, _, result in found]
+    parts = [_head(found), _table(found, verdicts), _not_tested(missing)]
+    parts += [_section(*entry, verdict) for entry, verdict in zip(found, verdicts, strict=True)]
+    return "\n\n".join(parts) + "\n"
+
+
+def put_table(path, found):
+    """Replace what stands between the two marks of a Markdown file by the table.
+
+    Errors  ValueError if the file has no such marks
+    """
+    text = Path(path).read_text(encoding="utf-8")
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{path} has no place for the ledger; put these two lines where it shall be: {BEGIN} {END}")
+    table = _table(found, [claim.verdict(result) for claim, _, result in found])
+    write_atomically(Path(path), f"{before}{BEGIN}\n{table}\n{END}{after}".encode())
+
+
+def _as_dict(verdict):
+    return plain({"word": verdict.word, "number": verdict.number, "because": verdict.because, **verdict.numbers})
+
+
+def _head(found):
+    minutes = sum(facts["core_seconds"] for _, facts, _ in found) / 60
+    quick = [claim.id for claim, facts, _ in found if facts["quick"]]
+    warning = (
+        f"\n\n**Cut short, to see that everything works; not to be believed:** {', '.join(quick)}." if quick else ""
+    )
+    return f"""# The paper, claim by claim
+
+Ioffe and Szegedy, *Batch Normalization: Accelerating Deep Network Training by Reducing Internal Covariate Shift* (2015),
+arXiv 1502.03167. Each claim has a study, a rule for its verdict that was written before the study was run, and the result,
+whichever way it fell. This page is written by `minidl reproduce` from the JSON files beside it.
+
+To check a verdict: `python -m minidl reproduce --claim ID` (results go to `runs/reproduce/`). The runs behind this page
+took {minutes:,.1f} minutes of one core.
+
+Four words: **reproduced**, **partly**, **not at this scale** (no difference that the spread of the seeds would not explain),
+**contradicted**. Unless a section says otherwise: both arms start from the same weights and see the same batches;
+learning rates are chosen for each arm by a validation split of 5,000 training images, never by the test images; “±” is
+the half-width of a 95 % t interval over seeds, paired where two arms are compared; a difference counts when that interval
+excludes zero. Among so many intervals one or the other will exclude zero by chance.{warning}"""
+
+
+def _table(found, verdicts):
+    rows = ["| id | section | statement | verdict | number |", "|---|---|---|---|---|"]
+    for (claim, _, _), verdict in zip(found, verdicts, strict=True):
+        cells = (claim.id, claim.section, claim.statement, verdict.word, verdict.number)
+        rows.append("| " + " | ".join(_cell(text) for text in cells) + " |")
+    return "\n".join(rows)
+
+
+def _cell(text):
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _not_tested(missing):
+    return "## Not tested here\n\n" + "\n".join(
+        f"- **{name}**: {' '.join(why.split())}" for name, why in missing.items()
+    )
+
+
+def _section(claim, facts, result, verdict):
+    data = f" Data: {facts['data']}." if claim.uses_digits else ""
+    seeds = result.settings("seed")
+    seeded = f", seeds {', '.join(map(str, seeds))}" if 1 < len(seeds) < 12 else ""
+    return f"""## {claim.id}: {verdict.word}
+
+**Statement** ({claim.section}). {_cell(claim.statement)}
+
+**Method.** {_flow(claim.method)}
+
+**Rule.** {_flow(claim.rule)}
+
+![{claim.id}](figures/{claim.id}.png)
+
+**Number.** {_flow(verdict.number)}
+
+{_flow(verdict.because)}
+
+**What it does not show.** {_flow(claim.limits)}
+
+<sub>{len(result.runs)} runs{seeded}; {facts["core_seconds"] / 60:,.1f} minutes of one core.{data} minidl \
+{facts["minidl"]}.</sub>"""
+
+
+def _flow(text):
+    return " ".join(text.split())

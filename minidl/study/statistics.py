@@ -1,0 +1,65 @@
+"""How sure a mean over a few seeds is: Student's 95 % interval."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+__all__ = ["Interval", "paired", "t_interval"]
+
+
+class Interval(NamedTuple):
+    """A mean, and the 95 % interval around it."""
+
+    mean: float
+    low: float
+    high: float
+
+    @property
+    def above_zero(self):
+        """The whole interval lies above 0."""
+        return self.low > 0
+
+    @property
+    def below_zero(self):
+        """The whole interval lies below 0."""
+        return self.high < 0
+
+    def text(self, digits=2, factor=1.0, sign=False):
+        """Such as 1.20 ± 0.34, or +1.20 ± 0.34 for a difference; `factor` 100 turns fractions into points."""
+        if not math.isfinite(self.mean):
+            return "no number"
+        number = f"{factor * self.mean:{'+' if sign else ''},.{digits}f}".replace("-", "−")
+        if not math.isfinite(self.high):
+            return f"{number} (one run)"
+        return f"{number} ± {abs(factor) * (self.high - self.mean):,.{digits}f}"
+
+
+def t_interval(values):
+    """Mean and 95 % interval of independent values, one for each seed: mean ± t · s / √n.
+
+    t is 2.78 at n = 5 and 12.7 at n = 2. One value alone says nothing of its spread: the interval is infinite.
+    Errors  ValueError for no values
+    """
+    from scipy.stats import t  # takes a second to import
+
+    values = np.asarray(values, dtype=float).ravel()
+    n = values.size
+    if n == 0:
+        raise ValueError("t_interval: there are no values; pass one for each seed")
+    mean = float(values.mean())
+    if n == 1:
+        return Interval(mean, -math.inf, math.inf)
+    half = float(t.ppf(0.975, n - 1)) * float(values.std(ddof=1)) / math.sqrt(n)
+    return Interval(mean, mean - half, mean + half)
+
+
+def paired(a, b):
+    """The interval of the mean of a − b, where a[i] and b[i] share a seed.
+
+    Errors  ValueError for other than equal lengths
+    """
+    a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+    if a.shape != b.shape or a.ndim != 1:
+        raise ValueError(f"paired: a is {a.shape} and b {b.shape}; they must be equal in length, one value a seed")
+    return t_interval(a - b)

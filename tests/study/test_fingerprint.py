@@ -1,0 +1,111 @@
+"""The fingerprint notices what changes a run, and nothing else."""
+
+import importlib
+import sys
+
+import pytest
+
+from minidl.study.fingerprint import fingerprint
+
+HELPER = """
+LIMIT = 3
+
+class Layer:
+    size = 5
+
+    def grow(self):
+        return scale(self.size)
+
+def scale(x):
+    return x * LIMIT
+
+def unused():
+    return 1
+"""
+CLAIM = '''
+"""A claim."""
+import functools
+import numpy as np
+from fingerprinted import helper
+from fingerprinted.helper import Layer
+
+STEPS = (10, 20)
+GRID = {"lr": 0.1}
+
+@functools.lru_cache
+def cached(x):
+    return x + 1
+
+def run(config, digits=None, steps=STEPS):
+    """What it does."""
+    # a comment
+    return {"a": helper.scale(cached(steps[0])), "b": Layer().grow(), "c": np.mean(GRID["lr"])}
+
+def verdict(result):
+    return result
+'''
+
+
+@pytest.fixture
+def mark(tmp_path, monkeypatch):
+    """The fingerprint of `run` in a package of two files, after replacing text in them."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    package = tmp_path / "fingerprinted"
+    package.mkdir()
+    (package / "__init__.py").touch()
+
+    def mark(*change):
+        for name, text in (("helper", HELPER), ("claim", CLAIM)):
+            if change:
+                text = text.replace(*change)
+            (package / f"{name}.py").write_text(text)
+        for name in [name for name in sys.modules if name.startswith("fingerprinted")]:
+            del sys.modules[name]
+        importlib.invalidate_caches()
+        sys.dont_write_bytecode = True
+        import linecache
+
+        linecache.clearcache()
+        return fingerprint(importlib.import_module("fingerprinted.claim").run)
+
+    before = sys.dont_write_bytecode
+    yield mark
+    sys.dont_write_bytecode = before
+    for name in [name for name in sys.modules if name.startswith("fingerprinted")]:
+        del sys.modules[name]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("cached(steps[0])", "cached(steps[1])"),  # the function itself
+        ("x + 1", "x + 2"),  # behind a decorator
+        ("x * LIMIT", "x + LIMIT"),  # in another file
+        ("LIMIT = 3", "LIMIT = 4"),  # a constant there
+        ("size = 5", "size = 6"),  # a class
+        ("(10, 20)", "(11, 20)"),  # in a default argument
+        ('"lr": 0.1', '"lr": 0.2'),
+    ],
+)
+def test_it_notices(mark, change):
+    assert mark() != mark(*change)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("# a comment", "# another"),
+        ("What it does.", "What it did."),
+        ("return result", "return [result]"),  # the verdict is not the run
+        ("return 1", "return 2"),  # unused
+        ("    return x * LIMIT", "\n    return x*LIMIT"),
+    ],
+)
+def test_it_does_not_mind(mark, change):
+    assert mark() == mark(*change)
+
+
+def test_a_real_claim_depends_on_its_helpers_only():
+    from minidl.paper import bias, conv
+
+    assert fingerprint(conv.run) == fingerprint(conv.run) != fingerprint(bias.run)
