@@ -53,6 +53,8 @@ def run(args):
         return 0
     chosen = _chosen(args.claim, known)
     scale = Scale(args.seeds or (2 if args.quick else 5), args.quick)
+    if args.readme:
+        put_table(args.readme, load_results(args.out, known.values()))  # so that it fails now, if at all
     load, facts = _digits(args, any(claim.uses_digits for claim in chosen))
     failed = []
     try:
