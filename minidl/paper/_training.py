@@ -10,13 +10,19 @@ from minidl import functional as F
 from minidl.data.loader import DataLoader
 from minidl.optim import SGD
 from minidl.paper.fig1 import prepare
+from minidl.study.claim import Result, best
 from minidl.tensor import Tensor
 from minidl.train import evaluate, update_bn
 
-__all__ = ["CHANCE", "Data", "draws", "loss_of", "marks", "score", "split", "subset", "train"]
+__all__ = ["CHANCE", "FINAL", "Data", "draws", "finals", "loss_of", "marks", "rate", "raw", "score", "settle", "split",
+           "subset", "train", "tune"]  # fmt: skip
 
 CHANCE = 0.1  # what a network that has diverged is taken to know of ten digits
 POPULATION = 10_000  # training images from which the statistics for evaluation are taken, in batches of 1,000
+
+GRID, FACTOR, LIMITS = (0.125, 0.5, 2.0), 4, (0.03, 33)  # of learning rates; how the grid is widened, and how far
+TUNING_SEEDS = (1000, 1001)  # never those of the results
+FINAL = {"stage": "final"}
 
 
 class Data(NamedTuple):
@@ -33,12 +39,17 @@ class Data(NamedTuple):
 @functools.lru_cache(maxsize=1)
 def split(digits):
     """A twelfth of the training images, 5,000 of MNIST's, is for validation: always the same ones, drawn at random."""
+    (x, y), (x_validation, y_validation), (x_test, y_test) = (
+        (prepare(images, "mlp"), labels) for images, labels in raw(digits)
+    )
+    return Data(x, y, x_validation, y_validation, x_test, y_test)
+
+
+def raw(digits):
+    """The same split as bytes: (images, labels) for training, for validation, for the results."""
     order = np.random.default_rng(2015).permutation(len(digits.train.labels))
     held, rest = np.split(order, [len(order) // 12])
-    pixels = prepare(digits.train.images, "mlp")
-    labels = digits.train.labels
-    test = prepare(digits.test.images, "mlp"), digits.test.labels
-    return Data(pixels[rest], labels[rest], pixels[held], labels[held], *test)
+    return *((digits.train.images[part], digits.train.labels[part]) for part in (rest, held)), digits.test
 
 
 def subset(data, n, seed):
@@ -86,6 +97,13 @@ def marks(steps, count):
     return sorted({round(steps * i / count) for i in range(count + 1)})
 
 
+def settle(model, data):
+    """Give batch norms the population statistics of the weights as they are, for evaluation (Algorithm 2)."""
+    x = data.x[:POPULATION]
+    # only full batches: a small last one would count as much as the others
+    update_bn(DataLoader(x, batch_size=min(1000, len(x)), drop_last=True), model)
+
+
 def score(model, data, diverged=None):
     """Accuracies in evaluation mode, by population statistics: {"train", "validation", "test", "diverged"}.
 
@@ -94,8 +112,7 @@ def score(model, data, diverged=None):
     if diverged is not None:
         return {"train": CHANCE, "validation": CHANCE, "test": CHANCE, "diverged": diverged}
     x, y = data.x[:POPULATION], data.y[:POPULATION]
-    # only full batches: a small last one would count as much as the others
-    update_bn(DataLoader(x, batch_size=min(1000, len(x)), drop_last=True), model)
+    settle(model, data)
     with np.errstate(all="ignore"):
         return {
             "train": evaluate(model, x, y).accuracy,
@@ -103,3 +120,44 @@ def score(model, data, diverged=None):
             "test": evaluate(model, data.x_test, data.y_test).accuracy,
             "diverged": None,
         }
+
+
+# ---- learning rates --------------------------------------------------------------------------------------------------
+
+
+def tune(arms, scale):
+    """The part of a plan that tries learning rates: `tuned = yield from tune(arms, scale)`, a Result for `rate`, `finals`.
+
+    arms    name → the settings of its runs, whose records must have "validation", an accuracy
+    Tries 0.125, 0.5 and 2 with two seeds that are not used again, and goes on by factors of 4 while the best one is the
+    smallest or the largest (from 0.03 to 32). Quick: one seed, and no going on.
+    """
+    runs, wanted = (), dict.fromkeys(arms, GRID)
+    while wanted:
+        seeds = scale.pick(TUNING_SEEDS, TUNING_SEEDS[:1])
+        result = yield [
+            {**arms[arm], "arm": arm, "stage": "tune", "lr": lr, "seed": seed}
+            for arm, grid in wanted.items()
+            for lr in grid
+            for seed in seeds
+        ]
+        runs += result.runs
+        wanted = {} if scale.quick else {arm: more for arm in wanted if (more := _beyond(Result(runs), arm))}
+    return Result(runs)
+
+
+def _beyond(tuned, arm):
+    """The next learning rate to try, one step beyond the edge of the grid if the best one lies there."""
+    tried, chosen = tuned.settings("lr", arm=arm), rate(tuned, arm)
+    beyond = {max(tried): chosen * FACTOR, min(tried): chosen / FACTOR}.get(chosen, 0)
+    return (beyond,) if LIMITS[0] <= beyond <= LIMITS[1] else ()
+
+
+def rate(tuned, arm):
+    """The learning rate at which an arm had the best mean validation accuracy."""
+    return best(tuned.where(arm=arm, stage="tune"), "validation")
+
+
+def finals(arms, tuned, seeds):
+    """The configurations of the results: each arm at its learning rate, with every seed."""
+    return [{**arms[arm], "arm": arm, **FINAL, "lr": rate(tuned, arm), "seed": seed} for arm in arms for seed in seeds]

@@ -11,7 +11,8 @@ from minidl.plot.digits import misclassified, prediction
 from minidl.plot.distributions import histograms_over_time, percentile_bands
 from minidl.plot.paper import figure1
 from minidl.plot.roofline import roofline
-from minidl.plot.studies import checks, intervals, lines, panels
+from minidl.plot.studies import checks, intervals, lines, panels, strands
 
 __all__ = ["accuracy_curves", "checks", "figure1", "histograms_over_time", "intervals", "lines", "loss_curves",
-           "misclassified", "panels", "percentile_bands", "prediction", "roofline", "save", "update_ratios"]  # fmt: skip
+           "misclassified", "panels", "percentile_bands", "prediction", "roofline", "save", "strands",
+           "update_ratios"]  # fmt: skip

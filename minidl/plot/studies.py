@@ -7,11 +7,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from minidl.plot._check import check_curves, check_mapping
+from minidl.plot._check import check_curve, check_curves, check_mapping
 from minidl.plot._style import DASHES, GUIDE, INKS, label, legend, marker, new_figure
 from minidl.study.statistics import t_interval
 
-__all__ = ["checks", "intervals", "lines", "panels"]
+__all__ = ["checks", "intervals", "lines", "panels", "strands"]
 
 BAND = "mean, and 95 % interval over the seeds"
 
@@ -74,6 +74,18 @@ def _bands(values):
     """Mean and interval of each column; nan where a seed has no finite value."""
     columns = np.where(np.isfinite(values).all(0), values, np.nan)
     return np.array([t_interval(column) for column in columns.T]).T
+
+
+def strands(ax: Axes, x, values, title: str, xlabel: str, ylabel: str, *, ink: int = 0) -> Axes:
+    """Many thin lines in one colour: how all units of a layer move, and how many of them.
+
+    x, values    (T,), increasing, and (T, units)
+    Errors       ValueError for sizes that do not match, x that does not increase
+    """
+    x, values = check_curve("strands", title, x, np.transpose(values))
+    ax.plot(x, values.T, color=INKS[ink], linewidth=0.6, alpha=0.5)
+    ax.margins(x=0.02)
+    return label(ax, title, xlabel, ylabel)
 
 
 def intervals(ax: Axes, rows: Mapping, title: str, xlabel: str, *, zero: bool = False, log: bool = False) -> Axes:

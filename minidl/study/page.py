@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 from minidl._files import write_atomically
-from minidl.study.claim import Result, Run, plain
+from minidl.study.claim import Result, Run, best, plain
 
 __all__ = ["load_results", "page", "put_table", "save_result"]
 
@@ -127,12 +127,34 @@ def _section(claim, facts, result, verdict):
 
 **Number.** {_flow(verdict.number)}
 
-{_flow(verdict.because)}
+{_flow(verdict.because)}{_tuning(result)}
 
 **What it does not show.** {_flow(claim.limits)}
 
 <sub>{len(result.runs)} runs{seeded}; {facts["core_seconds"] / 60:,.1f} minutes of one core.{data} minidl \
 {facts["minidl"]}.</sub>"""
+
+
+def _tuning(result):
+    """How learning rates were found: runs of the stage "tune", one row an arm."""
+    runs = [run for run in result.runs if run.config.get("stage") == "tune"]
+    if not runs:
+        return ""
+    tuned, rates = Result(tuple(runs)), sorted({run.config["lr"] for run in runs})
+    rows = [f"| arm | {' | '.join(f'{rate:g}' for rate in rates)} |", "|---" * (len(rates) + 1) + "|"]
+    for arm in tuned.settings("arm"):
+        tried = tuned.where(arm=arm)
+        chosen = best(tried, "validation")
+        cells = [_percent(tried, rate, rate == chosen) for rate in rates]
+        rows.append(f"| {arm} | {' | '.join(cells)} |")
+    return "\n\nValidation accuracy (%) by learning rate, the chosen one in bold:\n\n" + "\n".join(rows)
+
+
+def _percent(tried, rate, chosen):
+    if rate not in tried.settings("lr"):
+        return ""
+    text = f"{100 * tried.values('validation', lr=rate).mean():.2f}"
+    return f"**{text}**" if chosen else text
 
 
 def _flow(text):
