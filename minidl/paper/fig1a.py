@@ -123,7 +123,7 @@ def figure(result):
             whole = Result(tuple(run for run in runs.runs if run.record["curve"]))
             lines[f"{name}, {where}"] = whole.values("steps")[0], 100 * whole.values("curve")
     plot.lines(curves, lines, "Test accuracy, each arm tuned", "training step", "test accuracy (%)")
-    curves.set_ylim(bottom=min(values.mean(0)[len(values[0]) // 10] for _, values in lines.values()) - 1)
+    curves.set_ylim(min(values.mean(0)[len(values[0]) // 10] for _, values in lines.values()) - 1, 100)
     rates = result.settings("lr")
     for ax, entry, title, ylabel in (
         (accuracy, "test", "The whole grid: final accuracy", "test accuracy at the end (%)"),

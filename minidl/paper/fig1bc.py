@@ -98,7 +98,13 @@ def figure(result):
         plot.percentile_bands(x, percentiles[:, unit], one, name=f"unit {unit}")
         one.set_title(f"{place}\n{one.get_title(loc='left')}", loc="left", fontsize=10)
         plot.strands(
-            all_, x, percentiles[:, :, 1], "Medians of all units", "training step", "median of the input", ink=i
+            all_,
+            x,
+            percentiles[:, :, 1],
+            "Medians of all units (own scale)",
+            "training step",
+            "median of the input",
+            ink=i,
         )
     for ax, lr in zip(axes[3::4], RATES, strict=True):
         if lr in result.settings("lr"):

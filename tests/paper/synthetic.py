@@ -1,9 +1,11 @@
 """Made-up results for verdicts to judge, and digits that a network can learn in seconds."""
 
 import dataclasses
+import io
 
 import numpy as np
 
+from minidl import plot
 from minidl.data._digits import Digits, Split
 from minidl.study.claim import Result, Run, Scale, plain
 from minidl.study.sweep import conduct
@@ -33,6 +35,30 @@ def edited(given, where, **entries):
             for run, chosen in zip(given.runs, hit, strict=True)
         )
     )
+
+
+def finals(entry, arms, seeds=3, spread=1e-3, **settings):
+    """Runs of the stage "final" with these means of an entry: arm → (settings, mean), a little different for each seed."""
+    return result(
+        *[
+            ({**settings, **own, "arm": arm, "stage": "final", "seed": seed}, {entry: np.asarray(mean) + seed * spread})
+            for arm, (own, mean) in arms.items()
+            for seed in range(seeds)
+        ]
+    )
+
+
+def joined(*results):
+    """All runs of several results."""
+    return Result(tuple(run for one in results for run in one.runs))
+
+
+def drawn(claim, given):
+    """The axes of a claim's figure, once it is drawn on a small canvas."""
+    figure = claim.figure(given)
+    axes = figure.axes
+    plot.save(figure, io.BytesIO(), dpi=30)
+    return axes
 
 
 def bars(train=480, test=100, seed=0):

@@ -4,7 +4,7 @@ import pytest
 
 from minidl.paper import bias
 from minidl.study.claim import Result
-from tests.paper.synthetic import bars, edited, exact, result
+from tests.paper.synthetic import bars, drawn, edited, exact, result
 
 
 def networks(*differences):
@@ -46,3 +46,7 @@ def test_both_networks_train_alike():
     ]
     assert min(record["test"] for record in records) > 0.5
     assert abs(records[0]["test"] - records[1]["test"]) <= 0.02
+
+
+def test_the_figure_draws():
+    assert len(drawn(bias.CLAIM, Result((*exact(bias.CLAIM, 2).runs, *networks(0.0, 0.001).runs)))) == 2

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from minidl.paper import whitening
-from minidl.study.claim import Result
-from tests.paper.synthetic import edited, exact, result
+from tests.paper.synthetic import drawn, edited, exact, joined, result
 
 
 @pytest.fixture(scope="module")
@@ -13,13 +12,17 @@ def ranks():
     return exact(whitening.CLAIM)
 
 
-def judged(ranks, *ratios):
+def study(ranks, *ratios):
     times = [
         ({"part": "time", "features": d, "seed": seed}, {"batch norm": 0.001, "whitening": 0.001 * ratio})
         for d, share in ((64, 0.1), (256, 1))
         for seed, ratio in enumerate(share * np.array(ratios))
     ]
-    return whitening.CLAIM.verdict(Result((*ranks.runs, *result(*times).runs)))
+    return joined(ranks, result(*times))
+
+
+def judged(ranks, *ratios):
+    return whitening.CLAIM.verdict(study(ranks, *ratios))
 
 
 def test_a_batch_of_m_has_rank_m_less_1(ranks):
@@ -39,3 +42,7 @@ def test_verdicts(ranks):
 def test_times_are_measured():
     config = {"part": "time", "features": 8, "batch": 16, "repeats": 2, "seed": 0}
     assert set(whitening.run(config)) == {"batch norm", "whitening"}
+
+
+def test_the_figure_draws(ranks):
+    assert len(drawn(whitening.CLAIM, study(ranks, 40.0, 41.0))) == 2

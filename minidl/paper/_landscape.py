@@ -1,0 +1,80 @@
+"""What a gradient step does to gradients and losses around it (Santurkar et al. 2018)."""
+
+import contextlib
+
+import numpy as np
+
+from minidl import nn
+from minidl.autograd import no_grad
+from minidl.paper._networks import NoisyNorm
+from minidl.paper._training import loss_of
+
+__all__ = ["gradient_change", "loss_range"]
+
+STEPS = (0.5, 1.0, 2.0, 4.0)  # in learning rates
+
+
+def gradient_change(model, batch, lr):
+    """The mean over layers but the first of ‖G − G′‖/‖G‖.
+
+    G is the gradient of the layer's weights, G′ the same after all layers before it have taken their step with this batch.
+    """
+    layers, groups = _layers(model)
+    with _as_found(model):
+        gradients = _gradients(model, batch)
+        changes = []
+        for layer, group in zip(layers[1:], groups, strict=False):
+            _move(group, gradients, lr)  # groups before this one have moved already
+            ours, theirs = gradients[layer.weight], _gradients(model, batch)[layer.weight]
+            size = np.linalg.norm(ours)
+            changes.append(np.linalg.norm(ours - theirs) / size if size > 0 else 0.0)
+    return float(np.mean(changes))
+
+
+def loss_range(model, batch, lr):
+    """Largest less smallest loss of the batch at several steps along its gradient."""
+    with _as_found(model):
+        start = {p: p.data.copy() for p in model.parameters()}
+        gradients, losses = _gradients(model, batch), []
+        for step in STEPS:
+            for p, data in start.items():
+                p.data = data.copy()
+            _move(start, gradients, step * lr)
+            with no_grad():
+                losses.append(loss_of(model, *batch).item())
+    return max(losses) - min(losses)
+
+
+def _layers(model):
+    """The linear layers, and for each the parameters from it up to the next one."""
+    layers = [layer for layer in model if isinstance(layer, nn.Linear)]
+    starts = [i for i, layer in enumerate(model) if isinstance(layer, nn.Linear)]
+    ends = [*starts[1:], len(model)]
+    return layers, [list(model[a:b].parameters()) for a, b in zip(starts, ends, strict=True)]
+
+
+def _gradients(model, batch):
+    model.zero_grad()
+    loss_of(model, *batch).backward()
+    return {p: p.grad for p in model.parameters()}
+
+
+def _move(parameters, gradients, lr):
+    for p in parameters:
+        p.data = p.data - p.data.dtype.type(lr) * gradients[p]
+
+
+@contextlib.contextmanager
+def _as_found(model):
+    """Leave the model as it was: parameters, gradients, buffers; and let noise stay the same meanwhile."""
+    state = model.state_dict()
+    noisy = [module for module in model.modules() if isinstance(module, NoisyNorm)]
+    for module in noisy:
+        module.hold = True
+    try:
+        yield
+    finally:
+        model.load_state_dict(state)
+        model.zero_grad()
+        for module in noisy:
+            module.hold = False

@@ -1,0 +1,42 @@
+"""Ensembles: averaged right, and judged."""
+
+import numpy as np
+import pytest
+
+from minidl.paper import ensemble
+from tests.paper.synthetic import bars, drawn, finals
+
+
+def study(one, all_, spread=1e-3):
+    given = finals("accuracy", {"with BN": ({"lr": 0.5}, np.linspace(one, all_, 6))}, spread=spread)
+    for run in given.runs:
+        run.record["disagreement"] = 0.02 + run.config["seed"] / 1000
+    return given
+
+
+def test_verdicts():
+    assert ensemble.CLAIM.verdict(study(0.97, 0.98)).word == "reproduced"
+    assert ensemble.CLAIM.verdict(study(0.98, 0.97)).word == "contradicted"
+    assert ensemble.CLAIM.verdict(study(0.97, 0.97)).word == "not at this scale"
+
+
+def test_probabilities_are_averaged_over_all_choices():
+    one = np.array([[0.9, 0.1], [0.4, 0.6]])  # right, wrong
+    two = np.array([[0.4, 0.6], [0.9, 0.1]])  # wrong, right
+    together = ensemble._together(np.array([one, two]), np.array([0, 0]))
+    assert together["accuracy"] == [0.5, 1.0]
+    assert together["disagreement"] == 1.0
+    alone = ensemble._together(np.array([one]), np.array([0, 0]))
+    assert (alone["accuracy"], alone["disagreement"]) == ([0.5], 0.0)
+
+
+@pytest.mark.parametrize("members", [1, 3])
+def test_a_run_trains_every_member_by_itself(members):
+    record = ensemble.run({"members": members, "lr": 0.5, "steps": 8, "seed": 1}, bars())
+    assert len(record["test"]) == len(record["accuracy"]) == members
+    assert record["accuracy"][0] == pytest.approx(np.mean(record["test"]))
+    assert members == 1 or record["disagreement"] > 0
+
+
+def test_the_figure_draws():
+    assert len(drawn(ensemble.CLAIM, study(0.97, 0.98))) == 2
