@@ -11,6 +11,7 @@ from pathlib import Path
 
 import minidl
 from minidl import data
+from minidl.jobs._flags import check_writable, positive
 from minidl.paper.registry import NOT_TESTED, claims
 from minidl.study.claim import Scale
 from minidl.study.fingerprint import fingerprint
@@ -27,9 +28,9 @@ def add_arguments(parser):
     """The flags of `minidl reproduce`."""
     parser.add_argument("--claim", nargs="+", metavar="ID", help="which claims (all); --list names them")
     parser.add_argument("--list", action="store_true", help="name the claims, a line each, and stop")
-    parser.add_argument("--seeds", type=_at_least(2), help="seeds for each arm (5; quick: 2)")
+    parser.add_argument("--seeds", type=_several, help="seeds for each arm (5; quick: 2)")
     parser.add_argument("--quick", action="store_true", help="two seeds and short runs, to see that everything works")
-    parser.add_argument("--jobs", type=_at_least(1), help="runs at a time (all cores); results do not depend on it")
+    parser.add_argument("--jobs", type=positive(int), help="runs at a time (all cores); results do not depend on it")
     parser.add_argument(
         "--scheduler", metavar="ADDRESS", help="of a Dask scheduler that spreads the runs over machines"
     )
@@ -53,6 +54,7 @@ def run(args):
         return 0
     chosen = _chosen(args.claim, known)
     scale = Scale(args.seeds or (2 if args.quick else 5), args.quick)
+    check_writable(args.out)
     if args.readme:
         put_table(args.readme, load_results(args.out, known.values()))  # so that it fails now, if at all
     load, facts = _digits(args, any(claim.uses_digits for claim in chosen))
@@ -149,12 +151,8 @@ def _checksum(digits):
     return total.hexdigest()[:16]
 
 
-def _at_least(least):
-    def parse(text):
-        value = int(text)
-        if value < least:
-            raise argparse.ArgumentTypeError(f"{text} is below {least}")
-        return value
-
-    parse.__name__ = "int"  # argparse shows it in its own messages
-    return parse
+def _several(text):
+    value = int(text)
+    if value < 2:
+        raise argparse.ArgumentTypeError(f"{text} is below 2; one seed alone says nothing of its spread")
+    return value

@@ -101,9 +101,13 @@ def _number(gains):
 def _words(arms):
     return ", ".join(
         f"{name} {t_interval(runs.values('test')).text(2, 100)} % (std {runs.settings('init_std')[0]:g}, learning "
-        f"rate {runs.settings('lr')[0]:g}; {100 * TARGET:g} % after {_steps_to(runs).mean():,.0f} steps)"
+        f"rate {runs.settings('lr')[0]:g}{_edge(runs)}; {100 * TARGET:g} % after {_steps_to(runs).mean():,.0f} steps)"
         for name, runs in ((name, arms[norm]) for name, norm in ARMS.items())
     )
+
+
+def _edge(runs):
+    return ", the end of the grid" if runs.settings("lr")[0] in (min(RATES), max(RATES)) else ""
 
 
 def _fastest(result, norm):

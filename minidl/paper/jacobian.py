@@ -15,7 +15,7 @@ from minidl.train import predict_logits
 __all__ = ["CLAIM"]
 
 ARMS = {"with BN": "batch", "without BN": "none"}
-IMAGES = 20
+IMAGES, TIMES = 20, 3
 NEAR = 2.0  # a singular value from 1/2 to 2 counts as near 1
 MOST = 0.9
 GAUSSIAN = {"stage": "gaussian", "size": 256}
@@ -46,6 +46,7 @@ def run(config, digits=None):
     record = score(model, data, diverged)
     if not spectra:
         return record
+    spectra += [np.full_like(spectra[0], np.nan)] * (TIMES - len(spectra))  # where it diverged
     values = np.array(spectra)  # (times, layers, images, units)
     near = np.abs(np.log(values)) <= np.log(NEAR)
     logs = np.log10(values)
@@ -118,7 +119,7 @@ def figure(result):
 
     steps = result.settings("steps", **FINAL)[0]
     figure, axes = plot.panels(3, title="Singular values of ∂(input of the next sigmoid)/∂(input of a sigmoid)")
-    for ax, time, step in zip(axes, range(3), (0, steps // 10, steps), strict=True):
+    for ax, time, step in zip(axes, range(TIMES), (0, steps // 10, steps), strict=True):
         lines = {}
         for arm in ARMS:
             spectrum = 10 ** result.values("spectrum", arm=arm, **FINAL)[:, time]

@@ -113,8 +113,8 @@ def _not_tested(missing):
 
 def _section(claim, facts, result, verdict):
     data = f" Data: {facts['data']}." if claim.uses_digits else ""
-    seeds = result.settings("seed")
-    seeded = f", seeds {', '.join(map(str, seeds))}" if 1 < len(seeds) < 12 else ""
+    seeds = sorted({run.config["seed"] for run in result.runs if run.config.get("stage") != "tune"})
+    seeded = f", seeds {seeds[0]} to {seeds[-1]}"
     return f"""## {claim.id}: {verdict.word}
 
 **Statement** ({claim.section}). {_cell(claim.statement)}
