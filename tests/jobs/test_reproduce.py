@@ -125,6 +125,13 @@ def test_with_digits(folder, tmp_path):
     assert "480 training" in content["data"]
 
 
+def test_training_in_processes_gives_the_same(folder, tmp_path):
+    for jobs in ("1", "2"):
+        run(tmp_path / jobs, "--claim", "bias", "--data", str(folder), "--jobs", jobs)
+    one, two = (json.loads((tmp_path / jobs / "bias.json").read_bytes())["runs"] for jobs in ("1", "2"))
+    assert one == two
+
+
 def test_a_process_with_other_digits_refuses(folder):
     with pytest.raises(ValueError, match="other digits"):
         reproduce._load(folder, "another checksum")
