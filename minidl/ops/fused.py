@@ -9,6 +9,7 @@ where the three layers follow each other; the results are the same to the bit.
 import numpy as np
 
 from minidl._jit import device, kernel, n_chunks, prange
+from minidl.ops._check import check_tensors
 from minidl.ops._flat import offset
 from minidl.ops._reduce import chunk_rows
 from minidl.ops.norm import Normalisation, add_gradients, input_gradient, merge_gradients
@@ -26,6 +27,11 @@ def batch_norm_relu_max_pool2d(x, running_mean, running_var, weight, bias, train
     Backward  ∂z = ∂y at the place of each maximum above 0, 0 elsewhere; then as in `batch_norm`
     Shape     x (N, H, W, C), y (N, ⌊H / 2⌋, ⌊W / 2⌋, C)
     """
+    check_tensors("batch_norm_relu_max_pool2d", x=x)
+    if x.ndim != 4 or min(x.shape[1:3]) < 2:
+        raise ValueError(
+            f"batch_norm_relu_max_pool2d: x is {x.shape}; it must be (N, H, W, C), with at least 2×2 pixels"
+        )
     stats = Normalisation(x, running_mean, running_var, weight, bias, training, momentum, eps)
     n, height, width, features = x.shape
     data = stats.rows.reshape(x.shape)

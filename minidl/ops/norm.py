@@ -100,15 +100,18 @@ def _batch_statistics(x, running_mean, running_var, momentum, eps, mean, inv_std
         center, square = 0.0, 0.0
         for k in range(len(sums)):
             before, now = float(k * size), float(min(size, rows - k * size))
-            total = float(sums[k, 0, c])
+            total = np.float64(sums[k, 0, c])  # float() would leave it float32
             distance = x[k * size, c] + total / now - center
             square += sums[k, 1, c] - total * total / now + distance * distance * (before * now / (before + now))
             center += distance * (now / (before + now))
+        square = 0.0 if square < 0.0 else square  # unlike max, leaves a NaN one
+        if square == np.inf:
+            square = np.nan  # too large for x's type: better no number than 1/∞ = 0, which would look like one
         mean[c] = center
-        inv_std[c] = 1 / np.sqrt(max(square, 0.0) / rows + eps)
+        inv_std[c] = 1 / np.sqrt(square / rows + eps)
         if running_mean.size:
             running_mean[c] += momentum * (center - running_mean[c])
-            running_var[c] += momentum * (max(square, 0.0) / (rows - 1) - running_var[c])
+            running_var[c] += momentum * (square / (rows - 1) - running_var[c])
 
 
 @device
@@ -274,7 +277,7 @@ def _layer_norm_forward(x, gamma, beta, eps, x_hat, inv_std, y):
             mean = mean / count + row[0]
             for c in range(row.size):
                 square += (row[c] - mean) * (row[c] - mean)
-            inv_std[r] = 1 / np.sqrt(square / count + eps)
+            inv_std[r] = 1 / np.sqrt(square / count + eps) if square < np.inf else np.nan  # as in _batch_statistics
             for c in range(row.size):
                 hat[c] = (row[c] - mean) * inv_std[r]
                 out[c] = hat[c] * gamma[c] + beta[c]
