@@ -117,6 +117,11 @@ def arithmetic(name, function):
     ]
 
 
+def fused(x, **changes):
+    settings = {"running_mean": ones(3), "running_var": ones(3), "weight": t(3), "bias": t(3)} | changes
+    return F.batch_norm_relu_max_pool2d(x, **settings)
+
+
 def curves(name, function):
     return [(lambda: function({}), f"{name}: runs is empty; it must be a dict")]
 
@@ -249,6 +254,17 @@ TABLE = {
         (lambda: F.batch_norm(t(5, 3), ones(3), ones(3), eps=-1), "batch_norm: eps is -1; it must be a number of at"),
         (lambda: F.batch_norm(t(5, 3), ones(3), ones(3), eps=NAN), "batch_norm: eps is nan; it must be"),
         (lambda: F.batch_norm(t(5, 3), ones(3), ones(3), momentum=2), "batch_norm: momentum is 2; it must be a number"),
+    ],
+    "F.batch_norm_relu_max_pool2d": [
+        (lambda: fused(t(5, 3)), r"batch_norm_relu_max_pool2d: x is \(5, 3\); it must be \(N, H, W, C\)"),
+        (lambda: fused(t(2, 1, 4, 3)), "batch_norm_relu_max_pool2d: x is .*; it must be .* at least 2×2 pixels"),
+        (lambda: fused(ones(2, 4, 4, 3)), "batch_norm_relu_max_pool2d: x is a ndarray, not a Tensor; wrap it"),
+        (lambda: fused(t(2, 4, 4, 3), running_mean=ones(4)), "batch_norm: x is .* but running_mean is"),
+        (lambda: fused(t(2, 4, 4, 3), running_var=None), "batch_norm: got one of running_mean and running_var; pass"),
+        (lambda: fused(t(2, 4, 4, 3), weight=t(4)), "batch_norm: x is .* but weight is"),
+        (lambda: fused(t(2, 4, 4, 3), bias=t(4)), "batch_norm: x is .* but bias is"),
+        (lambda: fused(t(2, 4, 4, 3), eps=-1), "batch_norm: eps is -1; it must be"),
+        (lambda: fused(t(2, 4, 4, 3), momentum=2), "batch_norm: momentum is 2; it must be"),
     ],
     "F.layer_norm": [
         (lambda: F.layer_norm(t(5, 3), t(4), t(3)), r"layer_norm: x is \(5, 3\), weight \(4,\), bias \(3,\); the last"),
@@ -461,6 +477,11 @@ TABLE = {
     ],
     "plot.histograms_over_time": [
         (lambda: plot.histograms_over_time([0], ones(1, 3), [0, 1]), r"histograms_over_time: counts is \(1, 3\); 1"),
+    ],
+    "plot.roofline": [
+        (lambda: plot.roofline({}, 0, 1), "roofline: gflops is 0; it must be a number above 0|roofline: .* is empty; it must"),
+        (lambda: plot.roofline({"a": {"b": [(1, 2)]}}, 0, 1), "roofline: .* is 0; it must be a number above 0"),
+        (lambda: plot.roofline({"a": {"b": [(1, -2)]}}, 1, 1), "roofline: the points of .*; they must be pairs"),
     ],
     "plot.figure1": [(lambda: plot.figure1({}, settings={}, source=""), "figure1: arms is empty; it must be a dict")],
     "plot.misclassified": [(lambda: plot.misclassified(ones(2, 28, 28), labels(1), ones(2, 10)), "misclassified:")],
