@@ -109,11 +109,12 @@ def figure(result):
         "(m − 1)/m": [(m - 1) / m for m in SIZES],
     }
     lines = {name: (SIZES, values) for name, values in seeds.items()}
-    title = "A batch's variance is too small by (m − 1)/m; the stored one is not"
+    used, stored = (np.mean(values[:, 0]) for values in list(seeds.values())[:2])
+    title = f"At m = {SIZES[0]} the batch's variance is {used:.3f} σ², the stored one {stored:.3f} σ²"
     plot.lines(variance, lines, title, "m, examples in a batch", "mean variance / σ²", log="x", inks=(0, 2, 1))
     rows = {f"folded, {kind}": largest(result, {"deviation": bound}, part="fold", dtype=kind)["deviation"]
             for kind, bound in FOLDED.items()}  # fmt: skip
-    plot.checks(fold, rows, "Folding into a linear or conv layer changes nothing")
+    plot.checks(fold, rows, "Folded into the linear or conv layer before")
     return figure
 
 

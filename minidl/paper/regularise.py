@@ -128,7 +128,7 @@ def figure(result):
     title = f"The noise of a batch's statistics: {noise:+.2f} points".replace("-", "−")
     plot.intervals(tests, rows, title, "test accuracy (%), a small dot a seed")
     rows = {arm: 100 * result.values("gap", arm=arm, **FINAL) for arm in ARMS}
-    plot.intervals(gaps, rows, "How much is learnt by heart", "training less test accuracy (points)")
+    plot.intervals(gaps, rows, "The gap between training and test", "training less test accuracy (points)")
     return figure
 
 

@@ -57,8 +57,8 @@ def figure(result):
     from minidl import plot
 
     figure, axes = plot.panels(2, title="How far BN((aW)u) and its gradients are from those of BN(Wu)")
-    titles = {0.0: "ε = 0: rounding only", 1e-5: "ε = 1e-5: small weights feel ε"}
-    for ax, (eps, title) in zip(axes, titles.items(), strict=True):
+    for ax, eps in zip(axes, (0.0, 1e-5), strict=True):
+        title = f"ε = {eps:g}: at most {max(result.values(part, eps=eps).max() for part in PARTS):.0e}"
         lines = {part: (SCALES, np.maximum(result.values(part, eps=eps), 1e-17)) for part in PARTS}
         plot.lines(ax, lines, title, "a", "largest relative deviation", log="xy")
     return figure

@@ -93,9 +93,8 @@ def figure(result):
     plot.lines(times, lines, title, "features (the batch is twice as large)", "ms, forward and backward", log="xy")
     batches = RANKS["batches"]
     lines = {"rank": (batches, result.values("rank", part="rank")), "m − 1": (batches, [m - 1 for m in batches])}
-    plot.lines(
-        ranks, lines, "Up to m = 64 there is no inverse", "m, examples in a batch", "rank of a 64 × 64 covariance"
-    )
+    title = f"{batches[0]} examples: rank {lines['rank'][1][:, 0].max():.0f}"
+    plot.lines(ranks, lines, title, "m, examples in a batch", "rank of a 64 × 64 covariance")
     return figure
 
 
