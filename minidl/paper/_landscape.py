@@ -66,15 +66,22 @@ def _move(parameters, gradients, lr):
 
 @contextlib.contextmanager
 def _as_found(model):
-    """Leave the model as it was: parameters, gradients, buffers; and let noise stay the same meanwhile."""
-    state = model.state_dict()
+    """Leave the model as it was: parameters, gradients, buffers; and let noise stay the same meanwhile.
+
+    Parameters get back the very arrays that they had, which nothing here writes into: a graph may still need them.
+    """
+    parameters = [(p, p.data) for p in model.parameters()]
+    buffers = [(buffer, buffer.copy()) for buffer in model.buffers()]
     noisy = [module for module in model.modules() if isinstance(module, NoisyNorm)]
     for module in noisy:
         module.hold = True
     try:
         yield
     finally:
-        model.load_state_dict(state)
+        for p, data in parameters:
+            p.data = data
+        for buffer, copy in buffers:
+            buffer[...] = copy
         model.zero_grad()
         for module in noisy:
             module.hold = False

@@ -1,7 +1,8 @@
 """Made-up results for verdicts to judge, and digits that a network can learn in seconds."""
 
 import dataclasses
-import io
+import tempfile
+from pathlib import Path
 
 import numpy as np
 
@@ -57,7 +58,8 @@ def drawn(claim, given):
     """The axes of a claim's figure, once it is drawn on a small canvas."""
     figure = claim.figure(given)
     axes = figure.axes
-    plot.save(figure, io.BytesIO(), dpi=30)
+    with tempfile.TemporaryDirectory() as folder:
+        plot.save(figure, Path(folder, "figure.png"), dpi=30)
     return axes
 
 
