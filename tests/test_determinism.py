@@ -1,4 +1,5 @@
-"""Training gives the same bits from run to run, on one thread and on several, and in another process.
+"""Training gives the same bits from run to run, on one thread and on several, in another process and in several at once,
+and with kernels fresh from the compiler as with those from the cache.
 
 Batches of 61 and 7 leave a rest in every way in which kernels cut up their work.
 """
@@ -6,9 +7,11 @@ Batches of 61 and 7 leave a rest in every way in which kernels cut up their work
 import functools
 import hashlib
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numba
@@ -21,6 +24,7 @@ from minidl import functional as F
 from minidl.models import cifar_conv, mnist_conv, paper_mlp
 from tests.helpers import JIT
 
+ROOT = Path(__file__).parent.parent
 STEPS = 5
 CASES = {
     ("paper_mlp", 61): (paper_mlp, (784,)),
@@ -88,16 +92,48 @@ def test_these_batches_do_run_on_threads():
 
 def test_in_other_processes_with_one_and_two_threads():
     expected = {str(case): first_run(*case) for case in CASES}
-    root = Path(__file__).parent.parent
     for n in (1, 2):
-        environment = os.environ | {"NUMBA_NUM_THREADS": str(n), "PYTHONPATH": str(root)}
-        command = [sys.executable, "-m", "tests.test_determinism"]
-        done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=True)
-        result = json.loads(done.stdout)
+        result = in_another_process(CASES, NUMBA_NUM_THREADS=str(n))
         assert result.pop("threads") == n
         assert result == expected
 
 
+def in_another_process(cases, **environment):
+    """What `python -m tests.test_determinism` says of these cases."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)} | environment
+    command = [sys.executable, "-m", "tests.test_determinism", *(str(list(CASES).index(case)) for case in cases)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+@pytest.mark.skipif(not JIT, reason="what is not compiled is in no cache")
+@pytest.mark.parametrize(
+    "cases", [[("paper_mlp", 7)], pytest.param(list(CASES), marks=pytest.mark.full)], ids=["one", "all"]
+)
+def test_with_a_cold_and_a_warm_kernel_cache(cases, tmp_path):
+    """Kernels fresh from the compiler, the same from the cache that they have just filled, and those of this process."""
+    expected = {str(case): first_run(*case) for case in cases}
+    for _ in range(2):
+        result = in_another_process(cases, NUMBA_CACHE_DIR=str(tmp_path), NUMBA_NUM_THREADS="2")
+        del result["threads"]
+        assert result == expected
+    assert list(tmp_path.rglob("*.nbc"))
+
+
+@pytest.mark.parametrize(
+    "workers", [3, pytest.param(1, marks=pytest.mark.full), pytest.param(7, marks=pytest.mark.full)]
+)
+def test_from_any_number_of_parallel_workers(workers):
+    """Runs spread over processes that work at the same time: each comes out as it does alone, whoever does it."""
+    name, batch_size = next(iter(CASES))
+    seeds = [0, 1, 2, 1, 0]
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        results = list(pool.map(train, [name] * 5, [batch_size] * 5, seeds))
+    assert results == [train(name, batch_size, seed) for seed in seeds]
+    assert len(set(results)) == 3
+
+
 if __name__ == "__main__":
-    answer = {str(case): train(*case) for case in CASES}
+    wanted = [list(CASES)[int(i)] for i in sys.argv[1:]]
+    answer = {str(case): train(*case) for case in wanted}
     print(json.dumps(answer | {"threads": minidl.get_num_threads()}))
