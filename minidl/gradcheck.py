@@ -67,8 +67,12 @@ def jacobian(f, array):
     """All derivatives of f at once: ∂f/∂array, of the shape of f's result followed by that of the array.
 
     One forward and backward for each element of the result, so for small functions only.
+    Errors  TypeError if f does not return a tensor
     """
-    shape = f(Tensor(array)).shape
+    y = f(Tensor(array))
+    if not isinstance(y, Tensor):
+        raise TypeError(f"jacobian: f returned a {type(y).__name__}; it must return a Tensor")
+    shape = y.shape
     rows = []
     for i in range(math.prod(shape)):
         x = Tensor(np.array(array), requires_grad=True)

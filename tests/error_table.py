@@ -207,6 +207,13 @@ TABLE = {
         (lambda: minidl.set_num_threads(1.5), "set_num_threads: got 1.5; this"),
     ],
     # ---- operations --------------------------------------------------------------------------------------------------
+    "F.zca_whiten": [
+        (lambda: F.zca_whiten(t(3)), r"zca_whiten: x is \(3,\); it must be \(m, C\)"),
+        (lambda: F.zca_whiten(t(1, 3)), r"zca_whiten: x is \(1, 3\); it must be \(m, C\)"),
+        (lambda: F.zca_whiten(t(5, 3), eps=-1), "zca_whiten: eps is -1; it must be a number of at least 0"),
+        (lambda: F.zca_whiten(t(5, 3), eps=NAN), "zca_whiten: eps is nan; it must be a number of at least 0"),
+        (lambda: F.zca_whiten(t(3, 3), eps=0), r"zca_whiten: x is \(3, 3\), so its covariance"),
+    ],
     "F.relu": elementwise("relu", F.relu),
     "F.sigmoid": elementwise("sigmoid", F.sigmoid),
     "F.tanh": elementwise("tanh", F.tanh),
@@ -439,6 +446,9 @@ TABLE = {
         (lambda: gradcheck.gradcheck(lambda: t()), "gradcheck: got 0 arrays, .*; all must be above 0"),
         (lambda: gradcheck.gradcheck(F.relu, ones(2), eps=0), "gradcheck: got 1 arrays, directions 3 and eps 0; all"),
     ],
+    "gradcheck.jacobian": [
+        (lambda: gradcheck.jacobian(lambda x: x.data, ones(2)), "jacobian: f returned a ndarray; it must return a"),
+    ],
     "models.paper_mlp": [
         (lambda: models.paper_mlp("layer"), "paper_mlp: norm is 'layer'; it must be"),
         (lambda: models.paper_mlp(sizes=(3,)), r"paper_mlp: sizes are \(3,\); there must be at least two"),
@@ -482,6 +492,21 @@ TABLE = {
         (lambda: plot.roofline({}, 0, 1), "roofline: .*; it must be"),
         (lambda: plot.roofline({"a": {"b": [(1, 2)]}}, 0, 1), "roofline: .* is 0; it must be a number above 0"),
         (lambda: plot.roofline({"a": {"b": [(1, -2)]}}, 1, 1), "roofline: the points of .*; they must be pairs"),
+    ],
+    "plot.panels": [(lambda: plot.panels(0), "panels: columns is 0 and rows 1; both must be")],
+    "plot.lines": [
+        (lambda: plot.lines(None, {}, "", "", ""), "lines: runs is empty; it must be a dict"),
+        (lambda: plot.lines(None, {"a": ([1, 0], [1, 2])}, "", "", ""), "lines: steps of 'a' must be finite and increase"),
+        (lambda: plot.lines(None, {"a": ([0, 1], [1])}, "", "", ""), r"lines: 'a' has 2 steps but values of shape \(1,\)"),
+    ],
+    "plot.strands": [(lambda: plot.strands(None, [0, 1], ones(3, 2), "a", "", ""), "strands: 'a' has 2 steps but values")],
+    "plot.intervals": [
+        (lambda: plot.intervals(None, {}, "", ""), "intervals: rows is empty; it must be a dict"),
+        (lambda: plot.intervals(None, {"a": [NAN]}, "", ""), "intervals: 'a' has no finite value; each row must have one"),
+    ],
+    "plot.checks": [
+        (lambda: plot.checks(None, {}, ""), "checks: rows is empty; it must be a dict"),
+        (lambda: plot.checks(None, {"a": (-1, 2)}, ""), "checks: 'a' is .*; it must be a pair of numbers of at least 0"),
     ],
     "plot.figure1": [(lambda: plot.figure1({}, settings={}, source=""), "figure1: arms is empty; it must be a dict")],
     "plot.misclassified": [(lambda: plot.misclassified(ones(2, 28, 28), labels(1), ones(2, 10)), "misclassified:")],

@@ -7,7 +7,7 @@ and the derivatives of both, in every step; and because a batch smaller than the
 import numpy as np
 
 from minidl._matmul import matmul, matmul_tn
-from minidl.ops._check import check_tensors
+from minidl.ops._check import check_between, check_tensors
 from minidl.tensor import Tensor
 
 __all__ = ["zca_whiten"]
@@ -45,8 +45,7 @@ def zca_whiten(x, eps=1e-5):
 def _check(x, eps):
     if x.ndim != 2 or x.shape[0] < 2:
         raise ValueError(f"zca_whiten: x is {x.shape}; it must be (m, C) with at least two examples")
-    if eps < 0:
-        raise ValueError(f"zca_whiten: eps is {eps}; it must be ≥ 0")
+    check_between("zca_whiten", "eps", eps, 0)
     if eps == 0 and x.shape[0] <= x.shape[1]:
         raise ValueError(
             f"zca_whiten: x is {x.shape}, so its covariance has rank {x.shape[0] - 1} at most and no inverse; use more "

@@ -17,7 +17,12 @@ BAND = "mean, and 95 % interval over the seeds"
 
 
 def panels(columns: int, rows: int = 1, title: str = "", note: str = "", size=(4.6, 3.9)) -> tuple[Figure, list[Axes]]:
-    """A figure of rows × columns axes, each of about `size` inches, with a title above and a note below all of them."""
+    """A figure of rows × columns axes, each of about `size` inches, with a title above and a note below all of them.
+
+    Errors  ValueError for less than one column or row
+    """
+    if min(columns, rows) < 1:
+        raise ValueError(f"panels: columns is {columns} and rows {rows}; both must be at least 1")
     figure = new_figure(size[0] * columns, size[1] * rows + 0.7)
     axes = [figure.add_subplot(rows, columns, i + 1) for i in range(rows * columns)]
     if title:
@@ -100,7 +105,7 @@ def intervals(ax: Axes, rows: Mapping, title: str, xlabel: str, *, zero: bool = 
         values = np.asarray(values, dtype=float).ravel()
         values = values[np.isfinite(values)]
         if not values.size:
-            raise ValueError(f"intervals: {name!r} has no finite value")
+            raise ValueError(f"intervals: {name!r} has no finite value; each row must have one")
         mean, low, high = t_interval(values)
         if values.size > 1:
             ax.plot([low, high], [i, i], color=INKS[0], linewidth=2.2, zorder=2)
@@ -118,9 +123,12 @@ def checks(ax: Axes, rows: Mapping, title: str, xlabel: str = "largest deviation
     """What was measured (a dot) against what is allowed (a bar from the left), on a logarithmic axis.
 
     rows    name → (measured, allowed), both at least 0; an exact 0 is drawn at the left edge, as an open dot
-    Errors  ValueError for no rows
+    Errors  ValueError for no rows, or numbers below 0
     """
     check_mapping("checks", "rows", rows, "name → (measured, allowed)")
+    for name, pair in rows.items():
+        if len(pair) != 2 or not min(pair) >= 0:
+            raise ValueError(f"checks: {name!r} is {pair}; it must be a pair of numbers of at least 0")
     positive = [number for pair in rows.values() for number in pair if number > 0] or [1.0]
     edge, most = min(positive) / 30, max(positive) * 10
     for i, (measured, allowed) in enumerate(rows.values()):
