@@ -202,6 +202,34 @@ def test_a_cache_that_cannot_be_made(mirrors, tmp_path, monkeypatch, capfd):
     fell_back(mnist(), capfd)
 
 
+ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
+BY_MODE = pytest.param("by its mode", marks=pytest.mark.skipif(ROOT, reason="root may write everywhere"))
+
+
+@pytest.mark.parametrize("how", ["by the system", BY_MODE])
+def test_a_cache_that_may_only_be_read(mirrors, monkeypatch, how, capfd):
+    """The digits come, without a word; and what the cache has is used."""
+    folder = fill(cache_dir() / "mnist", {FILES[0].name: ZIPPED[FILES[0].name]})
+    if how == "by its mode":
+        folder.chmod(0o555)
+    else:
+        opened = open
+
+        def refuse(file, mode="r", *args, **options):
+            if "w" in mode:
+                raise OSError(30, "Read-only file system", str(file))
+            return opened(file, mode, *args, **options)
+
+        monkeypatch.setattr("builtins.open", refuse)
+    asked = mirrors("good")
+    assert_is_fake_mnist(mnist(), "mnist")
+    monkeypatch.undo()
+    folder.chmod(0o755)
+    assert asked == [f"/good/{file.name}" for file in FILES[1:]]
+    assert [path.name for path in folder.iterdir()] == [FILES[0].name]
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_full_disk(mirrors, monkeypatch):
     def refuse(descriptor):
         raise OSError(28, "No space left on device")
