@@ -8,12 +8,13 @@ BIN := .venv/bin
 # The top floors, which have no kernels, are left out where the JIT is off.
 ABOVE := bench jobs paper plot study
 
-.PHONY: help demo test test-full lint clean
+.PHONY: help demo test test-full test-oldest lint clean
 
 help:
 	@echo "make demo       train the paper's network with and without batch norm, and draw Figure 1 (one to two minutes)"
 	@echo "make test       run the tests (some minutes)"
 	@echo "make test-full  also run the tests that take long"
+	@echo "make test-oldest  run the tests with the lowest versions of Python and packages that are allowed"
 	@echo "make lint       check style and types"
 	@echo "make clean      remove what these commands made (not the data in your cache folder)"
 
@@ -28,6 +29,14 @@ test: .venv/ready-dev
 
 test-full: test
 	$(BIN)/python -m pytest -m full
+
+# The lowest NumPy and SciPy have wheels up to Python 3.12.
+OLDEST ?= python3.10
+test-oldest:
+	$(OLDEST) -m venv .venv-oldest
+	.venv-oldest/bin/python tests/oldest.py > .venv-oldest/constraints.txt
+	.venv-oldest/bin/python -m pip install --disable-pip-version-check -e '.[dev]' -c .venv-oldest/constraints.txt
+	.venv-oldest/bin/python -m pytest
 
 lint: .venv/ready-dev
 	$(BIN)/ruff check .
@@ -58,5 +67,5 @@ lint: .venv/ready-dev
 	@touch $@ .venv/ready
 
 clean:
-	rm -rf .venv runs build dist *.egg-info .pytest_cache .hypothesis .ruff_cache .mypy_cache .coverage
+	rm -rf .venv .venv-oldest runs build dist *.egg-info .pytest_cache .hypothesis .ruff_cache .mypy_cache .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,10 +1,8 @@
 """Small questions about arrays that the tensor asks: which type, which shape, and how to undo broadcasting."""
 
-from numbers import Integral
-
 import numpy as np
 
-__all__ = ["as_array", "check_dims", "check_shapes", "float_type", "reduce_to", "spread"]
+__all__ = ["as_array", "as_numbers", "float_type", "reduce_to", "spread", "takes_once"]
 
 
 def as_array(data):
@@ -22,26 +20,15 @@ def as_array(data):
     return array
 
 
-def check_shapes(op, a, b):
-    """Whether shapes a and b fit each other by NumPy's broadcasting."""
-    for m, n in zip(reversed(a), reversed(b), strict=False):
-        if m != n and 1 not in (m, n):
-            raise ValueError(
-                f"{op}: shapes {a} and {b} do not fit; from the last, sizes must be equal, or one of them 1"
-            )
-
-
-def check_dims(op, dim, shape, empty=True):
-    """Whether `dim` (None, a number or a tuple of them) names dimensions of that shape, if not `empty` of some size."""
-    if dim is None and (empty or 0 not in shape):
-        return
-    dims = range(len(shape)) if dim is None else dim if isinstance(dim, tuple | list) else (dim,)
-    for d in dims:
-        if not isinstance(d, Integral) or not -len(shape) <= d < len(shape):
-            span = f"from {-len(shape)} to {len(shape) - 1}" if shape else "None, as there are no dimensions"
-            raise np.exceptions.AxisError(f"{op}: dim is {dim!r} but the tensor is {shape}; dim must be {span}")
-        if not empty and shape[d] == 0:
-            raise ValueError(f"{op}: the tensor is {shape}; there must be at least one number along dim {d}")
+def as_numbers(op, other):
+    """The operand beside a tensor as an array of numbers."""
+    try:
+        array = np.asarray(other)
+    except ValueError:  # a list of rows that are not equally long
+        array = np.array(None)
+    if array.dtype.kind not in "iufb":
+        raise TypeError(f"{op}: a tensor and {type(other).__name__} do not mix; convert it to numbers first")
+    return array
 
 
 def float_type(array):
@@ -63,3 +50,9 @@ def spread(reduced, shape, dim, keepdim):
     if dim is not None and not keepdim:
         reduced = np.expand_dims(reduced, dim)
     return np.broadcast_to(reduced, shape)
+
+
+def takes_once(index):
+    """Whether an index takes no element twice for sure: slices and single numbers, no arrays."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(part is None or part is ... or isinstance(part, int | slice) for part in parts)

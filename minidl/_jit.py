@@ -14,7 +14,6 @@ With the environment variable NUMBA_DISABLE_JIT=1 every kernel is the Python fun
 import functools
 import inspect
 import zlib
-from numbers import Integral
 from pathlib import Path
 
 import numba
@@ -164,15 +163,15 @@ def _start():
     _parallel_from = _PARALLEL_FROM[numba.threading_layer()]
 
 
-def set_num_threads(n):
+def set_num_threads(n: int) -> None:
     """Use n threads from now on (1 … the number of cores). Results do not depend on n, only speed does."""
-    most = numba.config.NUMBA_NUM_THREADS
-    if not isinstance(n, Integral) or not 1 <= n <= most:
+    most = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+    if not isinstance(n, int | np.integer) or not 1 <= n <= most:
         raise ValueError(f"set_num_threads: got {n}; this process can use 1 to {most} threads")
     numba.set_num_threads(n)
 
 
-def get_num_threads():
+def get_num_threads() -> int:
     """How many threads the kernels use."""
     return numba.get_num_threads()
 

@@ -11,6 +11,7 @@ import os
 import sys
 import weakref
 import zlib
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -23,7 +24,7 @@ _HERE = os.path.dirname(__file__)
 
 
 @contextmanager
-def detect_anomaly():
+def detect_anomaly() -> Iterator[None]:
     """Stop at the first operation that makes a NaN or an infinity, forward or backward, and at changes in place.
 
     Errors  FloatingPointError names the operation, its layer, the line that called it, and whether what the operation got

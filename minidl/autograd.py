@@ -15,9 +15,11 @@ only, as NumPy keeps no record of them.
 
 import threading
 import weakref
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 __all__ = ["Node", "changed_in_place", "held_by", "is_grad_enabled", "name_of", "needs", "no_grad", "observe"]
 
@@ -36,7 +38,12 @@ class Node:
     # _moment: of the last change in place, for leaves; when it was computed, for results
     __slots__ = ("__weakref__", "_backward", "_hooks", "_moment", "_parents", "data", "grad", "requires_grad")
 
-    def __init__(self, data, requires_grad):
+    data: np.ndarray
+    grad: np.ndarray | None
+    requires_grad: bool
+    _hooks: tuple[Callable, ...]
+
+    def __init__(self, data: np.ndarray, requires_grad: bool):
         self.data = data
         self.grad = None
         self.requires_grad = requires_grad
@@ -64,7 +71,7 @@ class Node:
             _observer.forward_done(out, parents, backward)
         return out
 
-    def backward(self, grad=None):
+    def backward(self, grad: ArrayLike | None = None) -> None:
         """Add ∂self/∂leaf · grad to the `.grad` of every leaf that self was computed from.
 
         grad    ∂loss/∂self, an array of self's shape; by default 1, which needs a tensor of one element
@@ -141,19 +148,19 @@ class Node:
         else:
             self.grad = np.array(grad)
 
-    def register_hook(self, hook):
+    def register_hook(self, hook: Callable[[np.ndarray], np.ndarray | None]) -> None:
         """Call `hook(grad)` when backward has ∂loss/∂self complete; an array it returns takes the gradient's place."""
         if not callable(hook):
             raise TypeError(f"register_hook: got a {type(hook).__name__}; it must be a function of one gradient")
         self._hooks = (*self._hooks, hook)
 
-    def retain_grad(self):
+    def retain_grad(self) -> None:
         """Keep `.grad` on this tensor although it is not a leaf."""
         if self._backward is not None and not any(isinstance(hook, _KeepGrad) for hook in self._hooks):
             self.register_hook(_KeepGrad(self))
 
     @property
-    def op(self):
+    def op(self) -> str | None:
         """The name of the operation that made this tensor; None for a leaf."""
         return self._backward and name_of(self._backward)
 
@@ -176,7 +183,7 @@ _mode = _Mode()  # each thread has its own
 
 
 @contextmanager
-def no_grad():
+def no_grad() -> Iterator[None]:
     """Record nothing inside: `with no_grad(): …`, or on a function, `@no_grad()`."""
     before, _mode.enabled = _mode.enabled, False
     try:
@@ -185,7 +192,7 @@ def no_grad():
         _mode.enabled = before
 
 
-def is_grad_enabled():
+def is_grad_enabled() -> bool:
     """Whether operations are being recorded."""
     return _mode.enabled
 

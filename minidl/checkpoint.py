@@ -21,9 +21,11 @@ import contextlib
 import io
 import json
 import math
+import os
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -40,7 +42,7 @@ class CheckpointError(ValueError):
     """A file that is not a whole checkpoint."""
 
 
-def save(path, state, settings=None):
+def save(path: str | os.PathLike, state: Any, settings: Any = None) -> None:
     """Write a state and settings to `path`, whole or not at all.
 
     state       a dict of arrays, such as `model.state_dict()`; or of anything made of dicts, lists, arrays, tensors,
@@ -48,7 +50,7 @@ def save(path, state, settings=None):
     settings    anything that strict JSON can say
     Errors      TypeError or ValueError for what cannot be said this way, OSError from the disk; an older file stays
     """
-    arrays = {}
+    arrays: dict[str, np.ndarray] = {}
     outline = _outline(state, "", arrays)
     arrays[_STATE] = _as_text(outline, allow_nan=True)
     arrays[_SETTINGS] = _as_text(settings or {}, allow_nan=False)
@@ -60,7 +62,7 @@ def save(path, state, settings=None):
     write_atomically(Path(path), buffer.getvalue())
 
 
-def load(path):
+def load(path: str | os.PathLike) -> tuple[Any, Any]:
     """What `save` wrote: (state, settings).
 
     Arrays, numbers, texts and None come back as they were, tensors as arrays, tuples as lists, and NumPy's single numbers
@@ -94,13 +96,13 @@ class Checkpoints:
     A run that starts anew in the same folder replaces the old one with its first `save`.
     """
 
-    def __init__(self, folder, run=None, keep=2):
+    def __init__(self, folder: str | os.PathLike, run: Any = None, keep: int = 2):
         if keep < 1:
             raise ValueError(f"Checkpoints: keep is {keep}; it must be at least 1")
         self.folder, self.keep = Path(folder), keep
         self.run = json.loads(json.dumps(run or {}))  # as it will come back
 
-    def save(self, step, state):
+    def save(self, step: int, state: Any) -> None:
         """Write the state after so many steps; then delete all but the newest `keep`, and those of later steps, if any.
 
         Errors  as for `checkpoint.save`; then everything saved before is still there
@@ -113,7 +115,7 @@ class Checkpoints:
         for old in paths[newest:] + paths[: max(0, newest - self.keep)]:
             old.unlink(missing_ok=True)
 
-    def latest(self):
+    def latest(self) -> tuple[int, Any] | None:
         """The newest whole state, (step, state), or None. Files that are damaged or of another run are named on stderr."""
         for path in reversed(self._paths()):
             try:
@@ -129,7 +131,7 @@ class Checkpoints:
             print(f"minidl: {path} was saved by a run with other settings, and is passed over", file=sys.stderr)
         return None
 
-    def newest_step(self):
+    def newest_step(self) -> int | None:
         """The step of the newest file, unread; None if there is none."""
         paths = self._paths()
         return int(paths[-1].stem.removeprefix("step-")) if paths else None

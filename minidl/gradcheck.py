@@ -9,8 +9,10 @@ returns ∂x = 0 would pass, since the sum of a normalised batch does not depend
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from minidl.random import as_generator
 from minidl.tensor import Tensor
@@ -22,7 +24,10 @@ class GradientError(AssertionError):
     """A gradient that disagrees with finite differences."""
 
 
-def gradcheck(f, *arrays, eps=1e-6, tol=1e-7, directions=3, generator=None):
+def gradcheck(
+    f: Callable[..., Tensor], *arrays: ArrayLike, eps: float = 1e-6, tol: float = 1e-7, directions: int = 3,
+    generator: np.random.Generator | None = None,
+) -> float:  # fmt: skip
     """Check the gradient of f(*tensors) with respect to every array, in float64, along random directions.
 
     f           takes one tensor for each array, and returns a tensor; it must give the same result on each call
@@ -36,23 +41,23 @@ def gradcheck(f, *arrays, eps=1e-6, tol=1e-7, directions=3, generator=None):
             f"gradcheck: got {len(arrays)} arrays, directions {directions} and eps {eps}; all must be above 0"
         )
     generator = as_generator(generator)
-    arrays = [np.array(a, dtype=np.float64) for a in arrays]
-    tensors = [Tensor(a.copy(), requires_grad=True) for a in arrays]
+    points = [np.array(a, dtype=np.float64) for a in arrays]
+    tensors = [Tensor(a.copy(), requires_grad=True) for a in points]
     y = f(*tensors)
     if not isinstance(y, Tensor):
         raise TypeError(f"gradcheck: f returned a {type(y).__name__}; it must return a Tensor")
     cotangent = generator.standard_normal(y.shape)
     y.backward(cotangent)
-    worst = 0.0
-    for i, (array, tensor) in enumerate(zip(arrays, tensors, strict=True)):
+    worst: float = 0.0
+    for i, (array, tensor) in enumerate(zip(points, tensors, strict=True)):
         if tensor.grad is None or tensor.grad.shape != array.shape or tensor.grad.dtype != array.dtype:
             got = None if tensor.grad is None else (tensor.grad.shape, tensor.grad.dtype)
             raise GradientError(f"gradcheck: argument {i} is {array.shape} float64, but its gradient is {got}")
         for _ in range(directions):
             tangent = generator.standard_normal(array.shape)
-            tangent /= max(1.0, np.linalg.norm(tangent))
+            tangent /= max(1.0, float(np.linalg.norm(tangent)))
             claimed = float((tensor.grad * tangent).sum())
-            slope = _slope(f, arrays, i, tangent, cotangent, eps)
+            slope = _slope(f, points, i, tangent, cotangent, eps)
             error = abs(claimed - slope) / max(1.0, abs(claimed), abs(slope))
             if not error <= tol:
                 raise GradientError(
@@ -63,7 +68,7 @@ def gradcheck(f, *arrays, eps=1e-6, tol=1e-7, directions=3, generator=None):
     return worst
 
 
-def jacobian(f, array):
+def jacobian(f: Callable[[Tensor], Tensor], array: ArrayLike) -> np.ndarray:
     """All derivatives of f at once: ∂f/∂array, of the shape of f's result followed by that of the array.
 
     One forward and backward for each element of the result, so for small functions only.
@@ -83,9 +88,9 @@ def jacobian(f, array):
     return np.array(rows).reshape(*shape, *x.shape)
 
 
-def _slope(f, arrays, i, tangent, cotangent, eps):
+def _slope(f, points, i, tangent, cotangent, eps):
     ends = []
     for step in (eps, -eps):
-        moved = [Tensor(a + step * tangent if j == i else a.copy()) for j, a in enumerate(arrays)]
+        moved = [Tensor(a + step * tangent if j == i else a.copy()) for j, a in enumerate(points)]
         ends.append(f(*moved).data)
     return float((cotangent * (ends[0] - ends[1])).sum()) / (2 * eps)

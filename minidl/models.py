@@ -1,6 +1,8 @@
 """The networks that minidl is measured by: the paper's own, and two convolutional ones."""
 
+from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -9,7 +11,11 @@ from minidl import nn
 __all__ = ["cifar_conv", "mnist_conv", "paper_mlp"]
 
 
-def paper_mlp(norm="batch", init_std=0.1, sizes=(784, 100, 100, 100, 10), generator=None, activation=nn.Sigmoid):
+def paper_mlp(
+    norm: str | Callable[[int], nn.Module] = "batch", init_std: float = 0.1,
+    sizes: Sequence[int] = (784, 100, 100, 100, 10), generator: np.random.Generator | None = None,
+    activation: Callable[[], nn.Module] = nn.Sigmoid,
+) -> nn.Sequential:  # fmt: skip
     """The network of the paper's Figure 1: sigmoid layers of 100 units, batch norm before each sigmoid or nowhere.
 
     norm        "batch" or "none"; or what makes another layer in batch norm's place, from the number of features. A batch
@@ -24,8 +30,9 @@ def paper_mlp(norm="batch", init_std=0.1, sizes=(784, 100, 100, 100, 10), genera
         _check_norm("paper_mlp", norm)
     if len(sizes) < 2:
         raise ValueError(f"paper_mlp: sizes are {sizes}; there must be at least two, of the input and of the output")
-    make = nn.BatchNorm if norm == "batch" else norm
-    spare, layers = _spare(), []
+    make: Any = nn.BatchNorm if norm == "batch" else norm
+    spare = _spare()
+    layers: list[nn.Module] = []
     for n_in, n_out in pairwise(sizes[:-1]):
         layers.append(nn.Linear(n_in, n_out, bias=norm == "none", generator=spare))
         layers += [] if norm == "none" else [make(n_out)]
@@ -35,7 +42,7 @@ def paper_mlp(norm="batch", init_std=0.1, sizes=(784, 100, 100, 100, 10), genera
     return _initialise(model, lambda weight: nn.init.normal_(weight, 0, init_std, generator))
 
 
-def mnist_conv(norm="batch", generator=None):
+def mnist_conv(norm: str = "batch", generator: np.random.Generator | None = None) -> nn.Sequential:
     """A small convolutional network for 28×28 images: two convolutions with pooling, one hidden layer; ReLU.
 
     norm        "batch" or "none", as for `paper_mlp`
@@ -59,7 +66,7 @@ def mnist_conv(norm="batch", generator=None):
     return _initialise(model, lambda weight: nn.init.kaiming_normal_(weight, generator))
 
 
-def cifar_conv(generator=None):
+def cifar_conv(generator: np.random.Generator | None = None) -> nn.Sequential:
     """A convolutional network for 32×32 colour images, with GELU; the largest of the three in the benchmark.
 
     Shape       (N, 32, 32, 3) → (N, 10)

@@ -1,8 +1,9 @@
 """Stochastic gradient descent, with PyTorch's semantics, and schedules for its learning rate."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Real
+from typing import Any
 
 import numpy as np
 
@@ -26,16 +27,19 @@ class SGD:
     Source      Sutskever et al. 2013 for Nesterov's form
     """
 
-    def __init__(self, params, lr, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False):
+    def __init__(
+        self, params: Iterable[Tensor] | Iterable[dict[str, Any]], lr: float, momentum: float = 0.0,
+        dampening: float = 0.0, weight_decay: float = 0.0, nesterov: bool = False,
+    ):  # fmt: skip
         settings = dict(lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay, nesterov=nesterov)
-        params = _listed(params)
-        groups = params if params and isinstance(params[0], dict) else [{"params": params}]
+        listed = _listed(params)
+        groups = listed if listed and isinstance(listed[0], dict) else [{"params": listed}]
         _check_groups(groups, settings)
         self.param_groups = [settings | group | {"params": _listed(group["params"])} for group in groups]
-        self._buffers = {}  # momentum: id of a parameter → b
+        self._buffers: dict[int, np.ndarray] = {}  # momentum: id of a parameter → b
         self._check()
 
-    def step(self):
+    def step(self) -> None:
         """Move every parameter that has a gradient."""
         moving = [(p, group) for group in self.param_groups for p in group["params"] if p.grad is not None]
         for p, _ in moving:
@@ -67,13 +71,13 @@ class SGD:
                     f"SGD: a parameter is {p.shape} but its {name} is {np.shape(array)}; they must be equal"
                 )
 
-    def zero_grad(self):
+    def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""
         for group in self.param_groups:
             for p in group["params"]:
                 p.grad = None
 
-    def state_dict(self):
+    def state_dict(self) -> dict[str, Any]:
         """Everything needed to go on later: settings, and copies of the momentum buffers, by position."""
         flat = [p for group in self.param_groups for p in group["params"]]
         return {
@@ -81,7 +85,7 @@ class SGD:
             "buffers": {i: self._buffers[id(p)].copy() for i, p in enumerate(flat) if id(p) in self._buffers},
         }
 
-    def load_state_dict(self, state):
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over a state that `state_dict` gave, for the same parameters in the same order."""
         flat = [p for group in self.param_groups for p in group["params"]]
         if not isinstance(state, Mapping) or not {"groups", "buffers"} <= set(state):
@@ -156,7 +160,7 @@ def _check_groups(groups, settings):
 class _Schedule:
     """A learning rate as a function of t, the number of calls of `step()` so far."""
 
-    def __init__(self, optimizer):
+    def __init__(self, optimizer: SGD):
         if not isinstance(optimizer, SGD):
             raise TypeError(
                 f"{type(self).__name__}: optimizer is a {type(optimizer).__name__}; it must be an optim.SGD"
@@ -166,24 +170,24 @@ class _Schedule:
         self.base_lrs = [group.setdefault("initial_lr", group["lr"]) for group in optimizer.param_groups]
         self._set()
 
-    def lr_at(self, base, t):
+    def lr_at(self, base: float, t: int) -> float:
         """The learning rate at t, from the first one."""
         raise TypeError(f"{type(self).__name__}: define lr_at(self, base, t)")
 
-    def step(self):
+    def step(self) -> None:
         """Go on to the next learning rate; call it after `optimizer.step()`, once an epoch or once a step."""
         self.last_epoch += 1
         self._set()
 
-    def get_last_lr(self):
+    def get_last_lr(self) -> list[float]:
         """The learning rate of each group."""
         return [group["lr"] for group in self.optimizer.param_groups]
 
-    def state_dict(self):
+    def state_dict(self) -> dict[str, Any]:
         """Where the schedule stands."""
         return {"last_epoch": self.last_epoch, "base_lrs": list(self.base_lrs)}
 
-    def load_state_dict(self, state):
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from where `state_dict` was taken."""
         self.last_epoch, self.base_lrs = state["last_epoch"], list(state["base_lrs"])
         self._set()
@@ -202,13 +206,13 @@ class _Schedule:
 class LambdaLR(_Schedule):
     """lr = first · factor(t)."""
 
-    def __init__(self, optimizer, factor):
+    def __init__(self, optimizer: SGD, factor: Callable[[int], float]):
         if not callable(factor):
             raise TypeError(f"LambdaLR: factor is {factor!r}; it must be a function of the number of steps")
         self.factor = factor
         super().__init__(optimizer)
 
-    def lr_at(self, base, t):
+    def lr_at(self, base: float, t: int) -> float:
         """The learning rate at t."""
         return base * self.factor(t)
 
@@ -216,11 +220,11 @@ class LambdaLR(_Schedule):
 class StepLR(_Schedule):
     """lr = first · gamma^⌊t / step_size⌋."""
 
-    def __init__(self, optimizer, step_size, gamma=0.1):
+    def __init__(self, optimizer: SGD, step_size: int, gamma: float = 0.1):
         self.step_size, self.gamma = _at_least_one("StepLR", "step_size", step_size), gamma
         super().__init__(optimizer)
 
-    def lr_at(self, base, t):
+    def lr_at(self, base: float, t: int) -> float:
         """The learning rate at t."""
         return base * self.gamma ** (t // self.step_size)
 
@@ -228,11 +232,11 @@ class StepLR(_Schedule):
 class CosineAnnealingLR(_Schedule):
     """lr = eta_min + (first − eta_min) · (1 + cos(π·t / T_max)) / 2: half a cosine (Loshchilov and Hutter 2017)."""
 
-    def __init__(self, optimizer, T_max, eta_min=0.0):
+    def __init__(self, optimizer: SGD, T_max: int, eta_min: float = 0.0):
         self.T_max, self.eta_min = _at_least_one("CosineAnnealingLR", "T_max", T_max), eta_min
         super().__init__(optimizer)
 
-    def lr_at(self, base, t):
+    def lr_at(self, base: float, t: int) -> float:
         """The learning rate at t."""
         return self.eta_min + (base - self.eta_min) * (1 + math.cos(math.pi * t / self.T_max)) / 2
 
@@ -243,12 +247,14 @@ class LinearLR(_Schedule):
     A warm-up by default; a decay to nothing with `start_factor=1, end_factor=0`.
     """
 
-    def __init__(self, optimizer, start_factor=1 / 3, end_factor=1.0, total_iters=5):
+    def __init__(
+        self, optimizer: SGD, start_factor: float = 1 / 3, end_factor: float = 1.0, total_iters: int = 5
+    ):  # fmt: skip
         self.start_factor, self.end_factor = start_factor, end_factor
         self.total_iters = _at_least_one("LinearLR", "total_iters", total_iters)
         super().__init__(optimizer)
 
-    def lr_at(self, base, t):
+    def lr_at(self, base: float, t: int) -> float:
         """The learning rate at t."""
         way = min(t, self.total_iters) / self.total_iters
         return base * (self.start_factor + (self.end_factor - self.start_factor) * way)
@@ -260,7 +266,7 @@ class SequentialLR(_Schedule):
     A warm-up and a decay: `SequentialLR(sgd, [LinearLR(sgd), CosineAnnealingLR(sgd, 95)], milestones=[5])`.
     """
 
-    def __init__(self, optimizer, schedulers, milestones):
+    def __init__(self, optimizer: SGD, schedulers: Sequence[_Schedule], milestones: Sequence[int]):
         if not schedulers or len(milestones) != len(schedulers) - 1 or sorted(milestones) != list(milestones):
             raise ValueError(
                 f"SequentialLR: {len(schedulers)} schedules need {max(0, len(schedulers) - 1)} milestones in rising order, "
@@ -269,7 +275,7 @@ class SequentialLR(_Schedule):
         self.schedulers, self.milestones = schedulers, milestones
         super().__init__(optimizer)
 
-    def lr_at(self, base, t):
+    def lr_at(self, base: float, t: int) -> float:
         """The learning rate at t."""
         i = sum(t >= milestone for milestone in self.milestones)
         return self.schedulers[i].lr_at(base, t - (self.milestones[i - 1] if i else 0))

@@ -9,8 +9,11 @@ steps, spread = probe.series("8", "output", "std")
 
 import math
 import weakref
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from minidl import nn
 from minidl.autograd import is_grad_enabled
@@ -43,7 +46,10 @@ class Probe:
     away.
     """
 
-    def __init__(self, model, layers, every=100, edges=None, per_unit=False):
+    def __init__(
+        self, model: nn.Module, layers: str | Iterable[str] | dict[str, nn.Module], every: int = 100,
+        edges: ArrayLike | None = None, per_unit: bool = False,
+    ):  # fmt: skip
         known = dict(model.named_modules())
         if not isinstance(layers, dict):
             layers = [layers] if isinstance(layers, str) else list(layers)
@@ -53,16 +59,18 @@ class Probe:
             layers = {name: known[name] for name in layers}
         if every < 1 or not layers:
             raise ValueError(f"Probe: every is {every}, for {len(layers)} layers; both must be at least 1")
-        if edges is not None and (np.ndim(edges) != 1 or len(edges) < 2 or not (np.diff(edges) > 0).all()):
+        if edges is not None and (np.ndim(edges) != 1 or np.size(edges) < 2 or not (np.diff(edges) > 0).all()):
             raise ValueError(f"Probe: edges are {edges}; there must be at least two, each above the one before")
         self.every, self.edges, self.per_unit = every, edges, per_unit
         self.now = 0  # training steps so far
-        self.rows = []  # (step, layer, what, statistics)
-        self._layers, self._fresh, self._weights = layers, {}, {}
-        self._last = lambda: None, {}  # a weak reference to the output seen last, and its statistics
+        self.rows: list[tuple[int, str, str, dict[str, Any]]] = []  # (step, layer, what, statistics)
+        self._layers = layers
+        self._fresh: dict[tuple[str, str], dict[str, Any]] = {}
+        self._weights: dict[str, np.ndarray] = {}
+        self._last: Any = (lambda: None, {})  # a weak reference to the output seen last, and its statistics
         self._handles = [module.register_forward_hook(self._hook(name)) for name, module in layers.items()]
 
-    def step(self):
+    def step(self) -> None:
         """Call once after each optimizer step."""
         if self._fresh:
             for name, before in self._weights.items():
@@ -71,7 +79,7 @@ class Probe:
             self._fresh, self._weights = {}, {}
         self.now += 1
 
-    def series(self, layer, what, statistic):
+    def series(self, layer: str, what: str, statistic: str) -> tuple[np.ndarray, np.ndarray]:
         """Steps, and one statistic at each of them, as two arrays."""
         rows = [(step, stats) for step, of, kind, stats in self.rows if (of, kind) == (layer, what)]
         found = [(step, stats[statistic]) for step, stats in rows if statistic in stats]
@@ -81,15 +89,15 @@ class Probe:
         steps, values = zip(*found, strict=True)
         return np.array(steps), np.array(values)
 
-    def close(self):
+    def close(self) -> None:
         """Take all hooks away."""
         for handle in self._handles:
             handle.remove()
 
-    def __enter__(self):
+    def __enter__(self) -> "Probe":
         return self
 
-    def __exit__(self, *exc):
+    def __exit__(self, *exc: object) -> None:
         self.close()
 
     def _hook(self, name):
@@ -123,7 +131,7 @@ class Probe:
         return stats
 
 
-def unit_percentiles(x):
+def unit_percentiles(x: np.ndarray) -> np.ndarray:
     """The 15th, 50th and 85th percentile of each feature over all other axes: (…, C) → (C, 3)."""
     if x.ndim == 0 or x.size == 0:
         raise ValueError(

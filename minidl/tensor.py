@@ -4,13 +4,24 @@ Under each forward computation stands its `backward`; read `__mul__` first. The 
 `ops/`, written the same way, with kernels of their own.
 """
 
-import numpy as np
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
-from minidl._arrays import as_array, check_dims, check_shapes, float_type, reduce_to, spread
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from minidl._arrays import as_array, as_numbers, float_type, reduce_to, spread, takes_once
 from minidl._matmul import matmul, matmul_nt, matmul_tn
+from minidl._shapes import check_cat, check_dims, check_permutation, check_shapes
 from minidl.autograd import Node
 
+if TYPE_CHECKING:
+    from minidl._graph import Graph
+
 __all__ = ["Tensor", "cat", "concatenate"]
+
+Operand: TypeAlias = Union["Tensor", ArrayLike]
+Dims: TypeAlias = int | tuple[int, ...] | None
 
 
 class Tensor(Node):
@@ -28,18 +39,18 @@ class Tensor(Node):
     __slots__ = ()
     __array_ufunc__ = None  # so that `array + tensor` asks the tensor, not NumPy
 
-    def __init__(self, data, requires_grad=False):
+    def __init__(self, data: "Operand", requires_grad: bool = False):
         super().__init__(as_array(data.data if isinstance(data, Tensor) else data), requires_grad)
         if requires_grad and self.data.dtype.kind != "f":
             raise TypeError(f"Tensor: only floats have gradients, and this is {self.data.dtype}; make it float32 first")
 
     # ---- leaving the graph -------------------------------------------------------------------------------------------
 
-    def detach(self):
+    def detach(self) -> "Tensor":
         """The same data, outside the graph: nothing flows back through it."""
         return Tensor(self.data)
 
-    def numpy(self):
+    def numpy(self) -> np.ndarray:
         """The data as an array (not a copy); tensors that need a gradient must be detached first."""
         if self.requires_grad:
             raise RuntimeError(
@@ -47,7 +58,7 @@ class Tensor(Node):
             )
         return self.data
 
-    def item(self):
+    def item(self) -> float:
         """The one element as a Python number."""
         if self.data.size != 1:
             raise ValueError(f"item: the tensor has shape {self.shape}; only a tensor of one element is a number")
@@ -55,12 +66,27 @@ class Tensor(Node):
 
     # ---- what it looks like ------------------------------------------------------------------------------------------
 
-    shape = property(lambda self: self.data.shape)
-    ndim = property(lambda self: self.data.ndim)
-    dtype = property(lambda self: self.data.dtype)
-    T = property(lambda self: self.permute(*reversed(range(self.ndim))), doc="All dimensions in reverse order.")
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The sizes of all dimensions."""
+        return self.data.shape
 
-    def numel(self):
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions."""
+        return self.data.ndim
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The type of the elements."""
+        return self.data.dtype
+
+    @property
+    def T(self) -> "Tensor":
+        """All dimensions in reverse order."""
+        return self.permute(*reversed(range(self.ndim)))
+
+    def numel(self) -> int:
         """The number of elements."""
         return self.data.size
 
@@ -68,15 +94,15 @@ class Tensor(Node):
         """What `np.asarray(tensor)` and plotting libraries ask for; as `numpy()`."""
         return np.asarray(self.numpy(), dtype, copy=copy)
 
-    def __len__(self):
+    def __len__(self) -> int:
         if not self.data.ndim:
             raise TypeError("len: the tensor has no dimensions; it must have at least one")
         return len(self.data)
 
-    def __float__(self):
+    def __float__(self) -> float:
         return float(self.item())
 
-    def __bool__(self):
+    def __bool__(self) -> bool:
         if self.data.size != 1:
             raise ValueError(
                 f"bool: the tensor has shape {self.shape}; it must have one element: take .data.any() or .all()"
@@ -86,12 +112,12 @@ class Tensor(Node):
     def __setitem__(self, index, value):
         raise TypeError("setitem: tensors do not change in place; write to .data, before the tensor is used")
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         values = np.array2string(self.data, precision=4, separator=", ", prefix="Tensor(", threshold=100)
         made_by = f", op={self.op}" if self.op else ", requires_grad=True" if self.requires_grad else ""
         return f"Tensor({values}, shape={self.shape}, dtype={self.dtype}{made_by})"
 
-    def graph(self, /, **names):
+    def graph(self, /, **names: "Tensor") -> "Graph":
         """The operations that led here, and the gradients that have arrived: a picture in a notebook, text elsewhere.
 
         Take it before `backward()`; shown again after, it has the gradients. `names` label tensors: `loss.graph(w=w, b=b)`.
@@ -102,7 +128,7 @@ class Tensor(Node):
 
     # ---- arithmetic: elementwise, with NumPy's broadcasting ----------------------------------------------------------
 
-    def __add__(self, other):
+    def __add__(self, other: Operand) -> "Tensor":
         a, b = _operands("add", self, other)
 
         def backward(grad):
@@ -110,7 +136,7 @@ class Tensor(Node):
 
         return Tensor._from_op(a.data + b.data, (a, b), backward)
 
-    def __sub__(self, other):
+    def __sub__(self, other: Operand) -> "Tensor":
         a, b = _operands("sub", self, other)
 
         def backward(grad):
@@ -118,7 +144,7 @@ class Tensor(Node):
 
         return Tensor._from_op(a.data - b.data, (a, b), backward)
 
-    def __mul__(self, other):
+    def __mul__(self, other: Operand) -> "Tensor":
         a, b = _operands("mul", self, other)
 
         def backward(grad):
@@ -126,7 +152,7 @@ class Tensor(Node):
 
         return Tensor._from_op(a.data * b.data, (a, b), backward)
 
-    def __truediv__(self, other):
+    def __truediv__(self, other: Operand) -> "Tensor":
         a, b = _operands("div", self, other)
         y = np.true_divide(a.data, b.data, dtype=float_type(a.data))
 
@@ -136,7 +162,7 @@ class Tensor(Node):
 
         return Tensor._from_op(y, (a, b), backward)
 
-    def __pow__(self, other):
+    def __pow__(self, other: Operand) -> "Tensor":
         a, b = _operands("pow", self, other)
         y = a.data**b.data
 
@@ -147,7 +173,7 @@ class Tensor(Node):
 
         return Tensor._from_op(y, (a, b), backward)
 
-    def __neg__(self):
+    def __neg__(self) -> "Tensor":
         def backward(grad):
             return (-grad,)
 
@@ -156,19 +182,19 @@ class Tensor(Node):
     __radd__ = __add__
     __rmul__ = __mul__
 
-    def __rsub__(self, other):
+    def __rsub__(self, other: Operand) -> "Tensor":
         a, b = _operands("sub", self, other)
         return b - a
 
-    def __rtruediv__(self, other):
+    def __rtruediv__(self, other: Operand) -> "Tensor":
         a, b = _operands("div", self, other)
         return b / a
 
-    def __rpow__(self, other):
+    def __rpow__(self, other: Operand) -> "Tensor":
         a, b = _operands("pow", self, other)
         return b**a
 
-    def exp(self):
+    def exp(self) -> "Tensor":
         """Elementwise eˣ."""
         y = np.exp(self.data, dtype=float_type(self.data))
 
@@ -177,7 +203,7 @@ class Tensor(Node):
 
         return Tensor._from_op(y, (self,), backward)
 
-    def log(self):
+    def log(self) -> "Tensor":
         """Elementwise natural logarithm."""
         x = self.data
 
@@ -186,7 +212,7 @@ class Tensor(Node):
 
         return Tensor._from_op(np.log(x, dtype=float_type(x)), (self,), backward)
 
-    def to(self, dtype):
+    def to(self, dtype: DTypeLike) -> "Tensor":
         """The same numbers as another type; the gradient comes back in this one. Integers have none."""
         try:
             own, data = self.data.dtype, as_array(self.data.astype(dtype))
@@ -202,7 +228,7 @@ class Tensor(Node):
 
     # ---- matrices ----------------------------------------------------------------------------------------------------
 
-    def __matmul__(self, other):
+    def __matmul__(self, other: Operand) -> "Tensor":
         """Matrix product. Two matrices go to the threaded product, all other shapes to NumPy's `matmul`."""
         a, b = _operands("matmul", self, other, elementwise=False)
         if a.ndim == 0 or b.ndim == 0 or a.shape[-1] != b.shape[-2 if b.ndim > 1 else 0]:
@@ -220,13 +246,15 @@ class Tensor(Node):
 
         return Tensor._from_op(matmul(a.data, b.data), (a, b), backward)
 
-    def __rmatmul__(self, other):
+    def __rmatmul__(self, other: Operand) -> "Tensor":
         a, b = _operands("matmul", self, other, elementwise=False)
         return b @ a
 
     # ---- reductions: `dim` and `keepdim` as in PyTorch; NumPy's names, `axis` and `keepdims`, mean the same ----------
 
-    def sum(self, dim=None, keepdim=False, *, axis=None, keepdims=None):
+    def sum(
+        self, dim: Dims = None, keepdim: bool = False, *, axis: Dims = None, keepdims: bool | None = None
+    ) -> "Tensor":
         """Sum over all elements, or over the dimension or dimensions `dim`."""
         x, dim, keepdim = self.data, dim if axis is None else axis, keepdim if keepdims is None else keepdims
         shape = x.shape
@@ -238,7 +266,9 @@ class Tensor(Node):
         dtype = None if x.dtype.kind == "b" else x.dtype
         return Tensor._from_op(x.sum(dim, keepdims=keepdim, dtype=dtype), (self,), backward)
 
-    def mean(self, dim=None, keepdim=False, *, axis=None, keepdims=None):
+    def mean(
+        self, dim: Dims = None, keepdim: bool = False, *, axis: Dims = None, keepdims: bool | None = None
+    ) -> "Tensor":
         """Mean over all elements, or over the dimension or dimensions `dim`."""
         x, dim, keepdim = self.data, dim if axis is None else axis, keepdim if keepdims is None else keepdims
         check_dims("mean", dim, x.shape, empty=False)
@@ -250,7 +280,9 @@ class Tensor(Node):
 
         return Tensor._from_op(y, (self,), backward)
 
-    def max(self, dim=None, keepdim=False, *, axis=None, keepdims=None):
+    def max(
+        self, dim: Dims = None, keepdim: bool = False, *, axis: Dims = None, keepdims: bool | None = None
+    ) -> "Tensor":
         """The largest element, or the largest along `dim`; where several are largest, they share the gradient equally."""
         x, dim, keepdim = self.data, dim if axis is None else axis, keepdim if keepdims is None else keepdims
         check_dims("max", dim, x.shape, empty=False)
@@ -265,7 +297,7 @@ class Tensor(Node):
 
     # ---- shapes ------------------------------------------------------------------------------------------------------
 
-    def reshape(self, *shape):
+    def reshape(self, *shape: Any) -> "Tensor":
         """The same elements in another shape; one size may be −1."""
         old = self.data.shape
 
@@ -278,14 +310,10 @@ class Tensor(Node):
             raise ValueError(f"reshape: the tensor is {old}: {error}; the product of all sizes must stay") from None
         return Tensor._from_op(y, (self,), backward)
 
-    def permute(self, *dims):
+    def permute(self, *dims: Any) -> "Tensor":
         """Reorder the dimensions: the result's dimension i is dimension dims[i] of self."""
-        dims = dims[0] if len(dims) == 1 and isinstance(dims[0], tuple | list) else dims
-        check_dims("permute", dims, self.shape)
-        if sorted(d % self.ndim for d in dims) != list(range(self.ndim)):
-            raise ValueError(
-                f"permute: dims are {dims} but the tensor is {self.shape}; each dimension must be named once"
-            )
+        dims = tuple(dims[0]) if len(dims) == 1 and isinstance(dims[0], tuple | list) else dims
+        check_permutation(dims, self.shape)
         back = np.argsort([d % self.ndim for d in dims])
 
         def backward(grad):
@@ -293,7 +321,7 @@ class Tensor(Node):
 
         return Tensor._from_op(self.data.transpose(dims), (self,), backward)
 
-    def transpose(self, *dims):
+    def transpose(self, *dims: int) -> "Tensor":
         """Swap two dimensions (PyTorch's meaning); with none, or all of them, permute as NumPy does."""
         if len(dims) != 2:
             return self.permute(*dims) if dims else self.T
@@ -302,14 +330,14 @@ class Tensor(Node):
         order[dims[0]], order[dims[1]] = order[dims[1]], order[dims[0]]
         return self.permute(*order)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: Any) -> "Tensor":
         """NumPy's indexing: slices, integers, masks, integer arrays; an element taken twice collects both gradients."""
         index = tuple(_as_index(i) for i in index) if isinstance(index, tuple) else _as_index(index)
         shape, dtype = self.data.shape, self.data.dtype
 
         def backward(grad):
             grad_x = np.zeros(shape, dtype)
-            if _takes_once(index):
+            if takes_once(index):
                 grad_x[index] = grad
             else:
                 np.add.at(grad_x, index, grad)
@@ -322,39 +350,26 @@ class Tensor(Node):
         return Tensor._from_op(y, (self,), backward)
 
 
-def cat(tensors, dim=0):
+def cat(tensors: Sequence[Operand], dim: int = 0) -> Tensor:
     """Join tensors along an existing dimension."""
     if isinstance(tensors, Tensor | np.ndarray) or not tensors:
         raise TypeError(f"cat: got a {type(tensors).__name__}; it must be a list of at least one tensor: cat([a, b])")
-    tensors = tuple(t if isinstance(t, Tensor) else Tensor(t) for t in tensors)
-    _check_cat([t.shape for t in tensors], dim)
-    if len({t.dtype for t in tensors}) != 1:
-        raise TypeError(f"cat: got types {[str(t.dtype) for t in tensors]}; convert them to one with .to(dtype)")
-    ends = np.cumsum([t.shape[dim] for t in tensors])
+    parts = tuple(t if isinstance(t, Tensor) else Tensor(t) for t in tensors)
+    check_cat([t.shape for t in parts], dim)
+    if len({t.dtype for t in parts}) != 1:
+        raise TypeError(f"cat: got types {[str(t.dtype) for t in parts]}; convert them to one with .to(dtype)")
+    ends = np.cumsum([t.shape[dim] for t in parts])
 
     def backward(grad):
         return tuple(np.split(grad, ends[:-1], axis=dim))
 
-    return Tensor._from_op(np.concatenate([t.data for t in tensors], axis=dim), tensors, backward)
+    return Tensor._from_op(np.concatenate([t.data for t in parts], axis=dim), parts, backward)
 
 
 concatenate = cat  # NumPy's name; PyTorch has both
 
 
-def _check_cat(shapes, dim):
-    check_dims("cat", dim, shapes[0])
-    others = [[n for d, n in enumerate(shape) if d != dim % len(shapes[0])] for shape in shapes]
-    if any(other != others[0] for other in others) or len({len(shape) for shape in shapes}) > 1:
-        raise ValueError(f"cat: shapes are {shapes} and dim is {dim}; all sizes but the one of dim must be equal")
-
-
 # ---- helpers -----------------------------------------------------------------------------------------------------------
-
-
-def _takes_once(index):
-    """Whether an index takes no element twice for sure: slices and single numbers, no arrays."""
-    parts = index if isinstance(index, tuple) else (index,)
-    return all(part is None or part is ... or isinstance(part, int | slice) for part in parts)
 
 
 def _as_index(index):
@@ -363,7 +378,7 @@ def _as_index(index):
 
 def _operands(op, a, other, elementwise=True):
     """The two sides of an operator as tensors of one type (see Tensor)."""
-    array = other.data if isinstance(other, Tensor) else _as_numbers(op, other)
+    array = other.data if isinstance(other, Tensor) else as_numbers(op, other)
     if elementwise and a.data.shape != array.shape:
         check_shapes(op, a.data.shape, array.shape)
     if isinstance(other, Tensor):
@@ -376,16 +391,6 @@ def _operands(op, a, other, elementwise=True):
         return a.to(np.float32), Tensor(array.astype(np.float32))
     dtype = np.result_type(a.data.dtype, other if isinstance(other, int) else array)
     return a.to(dtype), Tensor(np.asarray(other, dtype))  # a Python int that does not fit raises OverflowError
-
-
-def _as_numbers(op, other):
-    try:
-        array = np.asarray(other)
-    except ValueError:  # a list of rows that are not equally long
-        array = np.array(None)
-    if array.dtype.kind not in "iufb":
-        raise TypeError(f"{op}: a tensor and {type(other).__name__} do not mix; convert it to numbers first")
-    return array
 
 
 def _one_type(op, a, b):

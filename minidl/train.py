@@ -5,7 +5,8 @@ import math
 import os
 import signal
 import threading
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from minidl import functional as F
 from minidl import nn
 from minidl._progress import progress
 from minidl.autograd import no_grad
+from minidl.optim import SGD
 from minidl.tensor import Tensor
 
 __all__ = ["Evaluation", "check_finite", "evaluate", "predict_logits", "stop_on_interrupt", "train_one_epoch",
@@ -22,7 +24,10 @@ __all__ = ["Evaluation", "check_finite", "evaluate", "predict_logits", "stop_on_
 _NO_BATCH = "gave no batch; a generator can be walked through only once: pass a DataLoader, or make a new one"
 
 
-def train_one_epoch(model, loader, optimizer, loss_fn=F.cross_entropy, after_step=None, quiet=False):
+def train_one_epoch(
+    model: nn.Module, loader: Iterable[Any], optimizer: SGD, loss_fn: Callable[..., Tensor] = F.cross_entropy,
+    after_step: Callable[[], Any] | None = None, quiet: bool = False,
+) -> float:  # fmt: skip
     """One pass over the loader; returns the mean of the batches' losses.
 
     loader      gives (inputs, targets), arrays
@@ -32,7 +37,7 @@ def train_one_epoch(model, loader, optimizer, loss_fn=F.cross_entropy, after_ste
                 for a loader without a batch
     """
     model.train()
-    losses = []
+    losses: list[float] = []
     for batch in progress(loader, desc="training", unit="batch", quiet=quiet):
         inputs, targets = _pair(batch)
         optimizer.zero_grad()
@@ -54,7 +59,7 @@ def _pair(batch):
     return batch
 
 
-def check_finite(loss, step):
+def check_finite(loss: float, step: int) -> float:
     """The loss, a number; or FloatingPointError if it is not finite: nothing after that would mean anything."""
     if not math.isfinite(loss):
         raise FloatingPointError(
@@ -71,7 +76,7 @@ class Evaluation(NamedTuple):
     accuracy: float
 
 
-def evaluate(model, inputs, labels, batch_size=1000):
+def evaluate(model: nn.Module, inputs: Any, labels: Any, batch_size: int = 1000) -> Evaluation:
     """Loss and accuracy of a classifier in evaluation mode; the model's mode is restored."""
     if len(inputs) != len(labels):
         raise ValueError(f"evaluate: {len(inputs)} inputs but {len(labels)} labels; each input needs one label")
@@ -82,7 +87,7 @@ def evaluate(model, inputs, labels, batch_size=1000):
 
 
 @no_grad()
-def predict_logits(model, inputs, batch_size=1000):
+def predict_logits(model: nn.Module, inputs: Any, batch_size: int = 1000) -> np.ndarray:
     """The model's outputs in evaluation mode, computed batch by batch: an array; the model's mode is restored."""
     if len(inputs) == 0:
         raise ValueError("predict_logits: there are no inputs; there must be at least one")
@@ -99,7 +104,7 @@ def predict_logits(model, inputs, batch_size=1000):
 
 
 @no_grad()
-def update_bn(loader, model):
+def update_bn(loader: Iterable[Any], model: nn.Module) -> None:
     """Replace the running statistics of all batch norms by plain averages over the loader's batches.
 
     The moving average that training keeps follows the last few dozen batches, with their noise; this is the population
@@ -134,7 +139,7 @@ def update_bn(loader, model):
 
 
 @contextlib.contextmanager
-def stop_on_interrupt():
+def stop_on_interrupt() -> Iterator[Callable[[], bool]]:
     """Let Ctrl-C end a loop between two steps, where everything fits together and can be saved.
 
     with stop_on_interrupt() as stop:

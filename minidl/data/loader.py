@@ -1,6 +1,7 @@
 """DataLoader: arrays, cut into batches, in a new random order each epoch."""
 
-from numbers import Integral
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -20,12 +21,15 @@ class DataLoader:
     Errors      ValueError for arrays of different or no length, and a batch size below 1
     """
 
-    def __init__(self, *arrays, batch_size=1, shuffle=False, drop_last=False, generator=None):
+    def __init__(
+        self, *arrays: Any, batch_size: int = 1, shuffle: bool = False, drop_last: bool = False,
+        generator: np.random.Generator | None = None,
+    ):  # fmt: skip
         self.arrays = tuple(np.asarray(a) for a in arrays)
         lengths = [len(a) if a.ndim else 0 for a in self.arrays]
         if len(set(lengths)) != 1 or lengths[0] == 0:
             raise ValueError(f"DataLoader: the arrays have lengths {lengths}; they must be equal, and not 0")
-        if not isinstance(batch_size, Integral) or batch_size < 1:
+        if not isinstance(batch_size, int | np.integer) or batch_size < 1:
             raise ValueError(f"DataLoader: batch_size is {batch_size}; it must be a whole number of at least 1")
         if drop_last and batch_size > lengths[0]:
             raise ValueError(
@@ -36,12 +40,12 @@ class DataLoader:
         self.batch_size, self.shuffle = int(batch_size), shuffle
         self.drop_last, self.generator = drop_last, generator
 
-    def __len__(self):
+    def __len__(self) -> int:
         """Batches in an epoch."""
         n = len(self.arrays[0])
         return n // self.batch_size if self.drop_last else -(-n // self.batch_size)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Any]:
         order = None
         if self.shuffle:
             order = as_generator(self.generator).permutation(len(self.arrays[0]))

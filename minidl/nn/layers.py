@@ -10,6 +10,7 @@ from minidl.nn import init
 from minidl.nn.module import Module, Parameter
 from minidl.ops._check import check_between, pair
 from minidl.random import as_generator
+from minidl.tensor import Tensor
 
 __all__ = ["GELU", "AvgPool2d", "Conv2d", "Dropout", "Flatten", "GlobalAvgPool2d", "Linear", "MaxPool2d", "ReLU",
            "Sigmoid", "Tanh"]  # fmt: skip
@@ -21,20 +22,22 @@ class Linear(Module):
     Parameters  weight (in, out) and bias (out,), both uniform in ±1/√in at first, as in PyTorch
     """
 
-    def __init__(self, in_features, out_features, bias=True, generator=None):
+    def __init__(
+        self, in_features: int, out_features: int, bias: bool = True, generator: np.random.Generator | None = None
+    ):
         check_sizes("Linear", in_features=in_features, out_features=out_features)
         bound = 1 / math.sqrt(in_features)
         self.weight = Parameter(np.empty((in_features, out_features), np.float32))
         init.uniform_(self.weight, -bound, bound, generator)
         self.bias = Parameter(np.empty(out_features, np.float32)) if bias else None
-        if bias:
+        if self.bias is not None:
             init.uniform_(self.bias, -bound, bound, generator)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """x (…, in) → (…, out)."""
         return F.linear(x, self.weight, self.bias)
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         """Sizes."""
         return f"{self.weight.shape[0]}, {self.weight.shape[1]}, bias={self.bias is not None}"
 
@@ -46,7 +49,10 @@ class Conv2d(Module):
     Parameters  weight (kh, kw, C, O) and bias (O,), uniform in ±1/√(kh·kw·C) at first, as in PyTorch
     """
 
-    def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0, bias=True, generator=None):
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: int | tuple[int, int], stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] = 0, bias: bool = True, generator: np.random.Generator | None = None,
+    ):  # fmt: skip
         check_sizes("Conv2d", in_channels=in_channels, out_channels=out_channels)
         height, width = pair("Conv2d", "kernel_size", kernel_size, 1)
         pair("Conv2d", "stride", stride, 1)
@@ -56,14 +62,14 @@ class Conv2d(Module):
         self.weight = Parameter(np.empty((height, width, in_channels, out_channels), np.float32))
         init.uniform_(self.weight, -bound, bound, generator)
         self.bias = Parameter(np.empty(out_channels, np.float32)) if bias else None
-        if bias:
+        if self.bias is not None:
             init.uniform_(self.bias, -bound, bound, generator)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """x (N, H, W, C) → (N, H′, W′, O)."""
         return F.conv2d(x, self.weight, self.bias, self.stride, self.padding)
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         """Channels, kernel and settings."""
         height, width, channels, out = self.weight.shape
         return (
@@ -75,7 +81,7 @@ class Conv2d(Module):
 class ReLU(Module):
     """max(x, 0), see `F.relu`."""
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Any shape."""
         return F.relu(x)
 
@@ -83,7 +89,7 @@ class ReLU(Module):
 class Sigmoid(Module):
     """1 / (1 + exp(−x)), see `F.sigmoid`."""
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Any shape."""
         return F.sigmoid(x)
 
@@ -91,7 +97,7 @@ class Sigmoid(Module):
 class Tanh(Module):
     """tanh(x), see `F.tanh`."""
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Any shape."""
         return F.tanh(x)
 
@@ -99,7 +105,7 @@ class Tanh(Module):
 class GELU(Module):
     """x·Φ(x), exactly, see `F.gelu`."""
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Any shape."""
         return F.gelu(x)
 
@@ -107,16 +113,16 @@ class GELU(Module):
 class Dropout(Module):
     """In training, drops each number with probability p, see `F.dropout`."""
 
-    def __init__(self, p=0.5, generator=None):
+    def __init__(self, p: float = 0.5, generator: np.random.Generator | None = None):
         check_between("Dropout", "p", p, 0, 1)
         as_generator(generator)  # a wrong one is refused now, not in the first step
         self.p, self.generator = p, generator
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Any shape."""
         return F.dropout(x, self.p, self.training, self.generator)
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         """The probability."""
         return f"p={self.p}"
 
@@ -124,7 +130,7 @@ class Dropout(Module):
 class Flatten(Module):
     """(N, …) → (N, product of the rest). Images flatten in the order H, W, C (in PyTorch: C, H, W)."""
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """x (N, …)."""
         if x.ndim == 0:
             raise ValueError("Flatten: x has no dimensions; it must be (N, …)")
@@ -132,13 +138,13 @@ class Flatten(Module):
 
 
 class _Pool(Module):
-    def __init__(self, kernel_size, stride=None):
+    def __init__(self, kernel_size: int | tuple[int, int], stride: int | tuple[int, int] | None = None):
         pair(type(self).__name__, "kernel_size", kernel_size, 1)
         if stride is not None:
             pair(type(self).__name__, "stride", stride, 1)
         self.kernel_size, self.stride = kernel_size, stride
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         """Window and step."""
         return f"kernel_size={self.kernel_size}, stride={self.stride or self.kernel_size}"
 
@@ -146,7 +152,7 @@ class _Pool(Module):
 class MaxPool2d(_Pool):
     """The largest number of each window, see `F.max_pool2d`."""
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """x (N, H, W, C)."""
         return F.max_pool2d(x, self.kernel_size, self.stride)
 
@@ -154,7 +160,7 @@ class MaxPool2d(_Pool):
 class AvgPool2d(_Pool):
     """The mean of each window, see `F.avg_pool2d`."""
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """x (N, H, W, C)."""
         return F.avg_pool2d(x, self.kernel_size, self.stride)
 
@@ -162,7 +168,7 @@ class AvgPool2d(_Pool):
 class GlobalAvgPool2d(Module):
     """The mean of each channel over the image, see `F.global_avg_pool2d`."""
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """x (N, H, W, C) → (N, C)."""
         return F.global_avg_pool2d(x)
 

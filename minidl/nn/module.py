@@ -4,13 +4,16 @@ A module is an ordinary object. Its parameters, buffers and submodules are its a
 and are found by looking at them; nothing has to be registered but the names of buffers, which are plain arrays.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
 from minidl.autograd import changed_in_place
 from minidl.tensor import Tensor
+
+M = TypeVar("M", bound="Module")
 
 __all__ = ["Identity", "Module", "Parameter"]
 
@@ -20,7 +23,7 @@ class Parameter(Tensor):
 
     __slots__ = ()
 
-    def __init__(self, data):
+    def __init__(self, data: ArrayLike | Tensor):
         super().__init__(data, requires_grad=True)
 
 
@@ -31,7 +34,11 @@ class Module:
     _buffers: tuple[str, ...] = ()
     _forward_hooks: dict | None = None
 
-    def __call__(self, *args):
+    if TYPE_CHECKING:  # submodules and parameters are attributes of any name
+
+        def __getattr__(self, name: str) -> Any: ...
+
+    def __call__(self, *args: Any) -> Any:
         output = self.forward(*args)
         if self._forward_hooks:
             for hook in tuple(self._forward_hooks.values()):
@@ -40,7 +47,7 @@ class Module:
                     output = replacement
         return output
 
-    def forward(self, *args):
+    def forward(self, *args: Any) -> Any:
         """What the module computes."""
         raise TypeError(f"{type(self).__name__}: define forward(self, x)")
 
@@ -106,20 +113,20 @@ class Module:
 
     # ---- acting on all of it -----------------------------------------------------------------------------------------
 
-    def apply(self, function):
+    def apply(self: M, function: Callable[["Module"], Any]) -> M:
         """Call `function(module)` on every submodule, and last on this one; returns self."""
         for child in self.children():
             child.apply(function)
         function(self)
         return self
 
-    def train(self, mode: bool = True):
+    def train(self: M, mode: bool = True) -> M:
         """Training mode: batch statistics, dropout. Returns self."""
         for module in self.modules():
             module.training = mode
         return self
 
-    def eval(self):
+    def eval(self: M) -> M:
         """Evaluation mode: running statistics, no dropout. Returns self."""
         return self.train(False)
 
@@ -128,13 +135,13 @@ class Module:
         for parameter in self.parameters():
             parameter.grad = None
 
-    def requires_grad_(self, requires_grad: bool = True):
+    def requires_grad_(self: M, requires_grad: bool = True) -> M:
         """Freeze (False) or unfreeze all parameters. Returns self."""
         for parameter in self.parameters():
             parameter.requires_grad = requires_grad
         return self
 
-    def to(self, dtype):
+    def to(self: M, dtype: DTypeLike) -> M:
         """Turn parameters and float buffers into float32 or float64, in place. Returns self."""
         if dtype not in (np.float32, np.float64, "float32", "float64", float):
             raise TypeError(f"{type(self).__name__}.to: got {dtype!r}; a network must be float32 or float64")
@@ -147,7 +154,7 @@ class Module:
                     setattr(module, name, getattr(module, name).astype(dtype))
         return self
 
-    def register_forward_hook(self, hook):
+    def register_forward_hook(self, hook: Callable[["Module", tuple, Any], Any]) -> "HookHandle":
         """Call `hook(module, inputs, output)` after every forward; what it returns, if not None, replaces the output.
 
         Returns a handle: `handle.remove()`, or use it as a context.
@@ -166,7 +173,7 @@ class Module:
         """Copies of all parameters and buffers by name: training on does not change them."""
         return {name: array.copy() for name, array in self._state().items()}
 
-    def load_state_dict(self, state, strict: bool = True) -> "Mismatch":
+    def load_state_dict(self, state: Mapping[str, ArrayLike | Tensor], strict: bool = True) -> "Mismatch":
         """Copy a state into this network. Unless everything fits, nothing is changed.
 
         strict    names that are missing or unexpected are an error too; returned otherwise
@@ -203,7 +210,7 @@ class Module:
         """The layer's settings, for its `repr`."""
         return ""
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         lines = self._lines()
         width = max(len(text) for text, _ in lines)
         return "\n".join(f"{text:<{width}}  {count:>10,} parameters" if count else text for text, count in lines)
@@ -232,21 +239,21 @@ class HookHandle:
     def __init__(self, hooks):
         self._hooks = hooks
 
-    def remove(self):
+    def remove(self) -> None:
         """Take the hook away; a second time does nothing."""
         self._hooks.pop(self, None)
 
-    def __enter__(self):
+    def __enter__(self) -> "HookHandle":
         return self
 
-    def __exit__(self, *exc):
+    def __exit__(self, *exc: object) -> None:
         self.remove()
 
 
 class Identity(Module):
     """Returns what it is given; keeps the place of a layer that was taken out."""
 
-    def forward(self, x):
+    def forward(self, x: Any) -> Any:
         """x itself."""
         return x
 

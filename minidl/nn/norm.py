@@ -1,11 +1,14 @@
 """Normalisation layers: parameters γ and β, and for batch norm the statistics of the training data. Maths: `ops/norm.py`."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from minidl import functional as F
 from minidl.nn.layers import check_sizes
 from minidl.nn.module import Module, Parameter
 from minidl.ops._check import check_between
+from minidl.tensor import Tensor
 
 __all__ = ["BatchNorm", "LayerNorm"]
 
@@ -22,7 +25,10 @@ class BatchNorm(Module):
     Source      Ioffe and Szegedy 2015, Algorithms 1 and 2
     """
 
-    def __init__(self, features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True):
+    def __init__(
+        self, features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True,
+        track_running_stats: bool = True,
+    ):  # fmt: skip
         check_sizes("BatchNorm", features=features)
         check_between("BatchNorm", "eps", eps, 0)
         if momentum is not None:
@@ -36,16 +42,16 @@ class BatchNorm(Module):
             self.register_buffer("running_var", np.ones(features, np.float32))
             self.register_buffer("num_batches_tracked", np.array(0))
 
-    def reset_running_stats(self):
+    def reset_running_stats(self) -> None:
         """Forget the statistics: mean 0, variance 1, no batch seen."""
         if self.track_running_stats:
             self.running_mean[:], self.running_var[:], self.num_batches_tracked[...] = 0, 1, 0
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """x (N, C) or (N, H, W, C) → the same shape."""
         return self.normalise(F.batch_norm, x)
 
-    def normalise(self, op, x):
+    def normalise(self, op: Callable[..., Tensor], x: Tensor) -> Tensor:
         """What `op` (`F.batch_norm`, or one that does more at once) makes of x with this layer's state."""
         if not self.track_running_stats:
             return op(x, None, None, self.weight, self.bias, True, 0.0, self.eps)
@@ -54,10 +60,10 @@ class BatchNorm(Module):
             momentum = 1 / (int(self.num_batches_tracked) + 1)
         y = op(x, self.running_mean, self.running_var, self.weight, self.bias, self.training, momentum, self.eps)
         if self.training:
-            self.num_batches_tracked += 1
+            self.num_batches_tracked[...] += 1
         return y
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         """Features and settings."""
         affine, track = self.weight is not None, self.track_running_stats
         return f"{self.features}, eps={self.eps:g}, momentum={self.momentum}" + (
@@ -71,17 +77,17 @@ class LayerNorm(Module):
     Parameters  weight (features,), at first 1, and bias (features,), at first 0
     """
 
-    def __init__(self, features, eps=1e-5):
+    def __init__(self, features: int, eps: float = 1e-5):
         check_sizes("LayerNorm", features=features)
         check_between("LayerNorm", "eps", eps, 0)
         self.eps = eps
         self.weight = Parameter(np.ones(features, np.float32))
         self.bias = Parameter(np.zeros(features, np.float32))
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """x (…, features) → the same shape."""
         return F.layer_norm(x, self.weight, self.bias, self.eps)
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         """Features and settings."""
         return f"{self.weight.shape[0]}, eps={self.eps:g}"

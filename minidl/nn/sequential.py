@@ -1,9 +1,13 @@
 """Sequential: one module after another."""
 
+from collections.abc import Iterator
+from typing import Any
+
 from minidl import functional as F
 from minidl.nn.layers import MaxPool2d, ReLU
 from minidl.nn.module import Module
 from minidl.nn.norm import BatchNorm
+from minidl.tensor import Tensor
 
 __all__ = ["Sequential"]
 
@@ -11,7 +15,7 @@ __all__ = ["Sequential"]
 class Sequential(Module):
     """Modules applied one after another. `model[i]` is the i-th, `model[a:b]` a Sequential of several."""
 
-    def __init__(self, *layers):
+    def __init__(self, *layers: Module):
         for i, layer in enumerate(layers):
             if not isinstance(layer, Module):
                 raise TypeError(
@@ -19,7 +23,7 @@ class Sequential(Module):
                 )
             setattr(self, str(i), layer)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Apply the modules in order; a batch norm, ReLU and 2×2 max-pooling together, see `ops/fused.py`."""
         layers = [layer for layer in vars(self).values() if isinstance(layer, Module)]
         i = 0
@@ -32,17 +36,16 @@ class Sequential(Module):
                 i += 1
         return x
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int | slice) -> Any:
         layers = list(self.children())
         if not isinstance(index, slice) and not -len(layers) <= index < len(layers):
             raise IndexError(f"Sequential: index is {index}; it must be from {-len(layers)} to {len(layers) - 1}")
-        layers = layers[index]
-        return Sequential(*layers) if isinstance(index, slice) else layers
+        return Sequential(*layers[index]) if isinstance(index, slice) else layers[index]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(list(self.children()))
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Module]:
         return self.children()
 
 

@@ -17,7 +17,7 @@ from minidl.tensor import Tensor
 __all__ = ["gelu", "relu", "sigmoid", "tanh"]
 
 
-def relu(x):
+def relu(x: Tensor) -> Tensor:
     """Rectified linear unit: keep what is positive.
 
     Forward   y = max(x, 0)
@@ -55,7 +55,7 @@ def _relu_backward(grad_y, x, grad_x):
             out[i] = gs[i] if xs[i] > zero else zero
 
 
-def sigmoid(x):
+def sigmoid(x: Tensor) -> Tensor:
     """Logistic function: any number to one between 0 and 1.
 
     Forward   y = 1 / (1 + exp(−x))
@@ -93,7 +93,7 @@ def _sigmoid_backward(grad_y, y, grad_x):
             out[i] = gs[i] * ys[i] * (one - ys[i])
 
 
-def tanh(x):
+def tanh(x: Tensor) -> Tensor:
     """Hyperbolic tangent: any number to one between −1 and 1.
 
     Forward   y = tanh(x)
@@ -130,7 +130,7 @@ def _tanh_backward(grad_y, y, grad_x):
             out[i] = gs[i] * (one - ys[i] * ys[i])
 
 
-def gelu(x):
+def gelu(x: Tensor) -> Tensor:
     """Gaussian error linear unit, the exact one: x times the probability that a standard normal lies below x.
 
     Forward   y = x · Φ(x),  Φ(x) = (1 + erf(x / √2)) / 2

@@ -22,7 +22,10 @@ _WINOGRAD_FROM = 16  # channels
 _GROUPS = 16  # partial sums of the weight gradient: a fixed number, so that they do not depend on threads
 
 
-def conv2d(x, weight, bias=None, stride=1, padding=0):
+def conv2d(
+    x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: int | tuple[int, int] = 1,
+    padding: int | tuple[int, int] = 0,
+) -> Tensor:  # fmt: skip
     """Two-dimensional cross-correlation, features last.
 
     Forward   y[n, i, j, o] = Σ_{a, b, c} x[n, i·s + a − p, j·s + b − p, c] · W[a, b, c, o] + b[o]    (x is 0 outside)

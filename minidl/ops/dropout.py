@@ -1,5 +1,7 @@
 """Dropout: silence a random part of the numbers while training."""
 
+import numpy as np
+
 from minidl.ops._check import check_between, check_tensors
 from minidl.random import as_generator
 from minidl.tensor import Tensor
@@ -7,7 +9,7 @@ from minidl.tensor import Tensor
 __all__ = ["dropout"]
 
 
-def dropout(x, p, training, generator=None):
+def dropout(x: Tensor, p: float, training: bool, generator: np.random.Generator | None = None) -> Tensor:
     """Set each number to 0 with probability p, and scale the others so that the mean stays; in evaluation, do nothing.
 
     Forward   y = x · mask / (1 − p),  mask = 1 with probability 1 − p, else 0

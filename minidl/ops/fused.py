@@ -20,7 +20,10 @@ __all__ = ["batch_norm_relu_max_pool2d"]
 _NOWHERE = np.int32(-1)  # the place of a maximum that ReLU made 0: no gradient goes anywhere
 
 
-def batch_norm_relu_max_pool2d(x, running_mean, running_var, weight, bias, training=False, momentum=0.1, eps=1e-5):
+def batch_norm_relu_max_pool2d(
+    x: Tensor, running_mean: np.ndarray | None, running_var: np.ndarray | None, weight: Tensor | None,
+    bias: Tensor | None, training: bool = False, momentum: float = 0.1, eps: float = 1e-5,
+) -> Tensor:  # fmt: skip
     """max_pool2d(relu(batch_norm(x)), 2): the arguments of `batch_norm`.
 
     Forward   z = batch_norm(x)    y[n, i, j, c] = max(0, max_{a, b in 0, 1} z[n, 2i + a, 2j + b, c])

@@ -10,7 +10,7 @@ from minidl.tensor import Tensor
 __all__ = ["linear"]
 
 
-def linear(x, weight, bias=None):
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Linear map of the last axis.
 
     Forward   y = x·W + b

@@ -1,6 +1,7 @@
 """Softmax and the losses: from the last layer's numbers to the one number that training makes small."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from minidl._jit import kernel, n_chunks, prange
 from minidl.ops._check import check_between, check_tensors
@@ -11,7 +12,7 @@ from minidl.tensor import Tensor
 __all__ = ["cross_entropy", "log_softmax", "mse_loss", "softmax"]
 
 
-def softmax(x):
+def softmax(x: Tensor) -> Tensor:
     """Positive numbers that sum to 1, over the last axis.
 
     Forward   y_i = exp(x_i) / Σ_j exp(x_j), computed from x − max(x), which gives the same and cannot overflow
@@ -26,7 +27,7 @@ def softmax(x):
     return Tensor._from_op(y, (x,), backward)
 
 
-def log_softmax(x):
+def log_softmax(x: Tensor) -> Tensor:
     """The logarithm of softmax, without leaving room for log(0).
 
     Forward   y_i = (x_i − m) − log Σ_j exp(x_j − m) with m = max(x): added to m first, the logarithm would drown in it
@@ -43,7 +44,7 @@ def log_softmax(x):
     return Tensor._from_op(y, (x,), backward)
 
 
-def cross_entropy(logits, labels, label_smoothing=0.0):
+def cross_entropy(logits: Tensor, labels: ArrayLike | Tensor, label_smoothing: float = 0.0) -> Tensor:
     """Mean of −log(probability of the true class), the probabilities being the softmax of the logits.
 
     Forward   loss = mean over examples of −Σ_c t_c · log softmax(logits)_c
@@ -55,7 +56,7 @@ def cross_entropy(logits, labels, label_smoothing=0.0):
     probabilities, largest, log_total = _probabilities("cross_entropy", logits)
     classes, dtype = logits.shape[-1], logits.dtype
     true_share, share = dtype.type(1 - label_smoothing), dtype.type(label_smoothing / classes)
-    losses = np.empty(len(labels), dtype)
+    losses = np.empty(np.size(labels), dtype)
     rows = np.ascontiguousarray(logits.data.reshape(-1, classes))
     _cross_entropy_forward(rows, largest, log_total, labels, true_share, share, losses)
 
@@ -89,7 +90,7 @@ def _cross_entropy_backward(probabilities, labels, true_share, share, scale, gra
             grad[r, labels[r]] -= true_share * scale
 
 
-def mse_loss(input, target):
+def mse_loss(input: Tensor, target: ArrayLike | Tensor) -> Tensor:
     """Mean squared error.
 
     Forward   loss = mean of (input − target)²

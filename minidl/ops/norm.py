@@ -17,7 +17,10 @@ from minidl.tensor import Tensor
 __all__ = ["batch_norm", "layer_norm"]
 
 
-def batch_norm(x, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
+def batch_norm(
+    x: Tensor, running_mean: np.ndarray | None, running_var: np.ndarray | None, weight: Tensor | None = None,
+    bias: Tensor | None = None, training: bool = False, momentum: float = 0.1, eps: float = 1e-5,
+) -> Tensor:  # fmt: skip
     """Normalise each feature over the batch (training) or by fixed statistics (evaluation), then scale and shift.
 
     Forward   x̂ = (x − mean) / √(var + ε)    y = γ·x̂ + β        with γ = weight, β = bias
@@ -233,7 +236,7 @@ def _check_batch_norm(x, running_mean, running_var, weight, bias, training, mome
     check_between("batch_norm", "momentum", momentum, 0, 1)
 
 
-def layer_norm(x, weight, bias, eps=1e-5):
+def layer_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float = 1e-5) -> Tensor:
     """Normalise each example over its own features, then scale and shift; the same in training and evaluation.
 
     Forward   x̂ = (x − mean) / √(var + ε)    y = γ·x̂ + β     with mean and var over the last axis, γ = weight, β = bias

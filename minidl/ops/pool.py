@@ -10,7 +10,7 @@ from minidl.tensor import Tensor
 __all__ = ["avg_pool2d", "global_avg_pool2d", "max_pool2d"]
 
 
-def max_pool2d(x, kernel_size, stride=None):
+def max_pool2d(x: Tensor, kernel_size: int | tuple[int, int], stride: int | tuple[int, int] | None = None) -> Tensor:
     """The largest number of each window, channel by channel; windows that do not fit whole are left out.
 
     Forward   y[n, i, j, c] = max_{a, b} x[n, i·s + a, j·s + b, c]
@@ -80,7 +80,7 @@ def _add_where(grad_y, place, from_, where, grad_x, to, n):
         grad_x[to + c] = total + grad if there == where else total
 
 
-def avg_pool2d(x, kernel_size, stride=None):
+def avg_pool2d(x: Tensor, kernel_size: int | tuple[int, int], stride: int | tuple[int, int] | None = None) -> Tensor:
     """The mean of each window, channel by channel; windows that do not fit whole are left out.
 
     Forward   y[n, i, j, c] = Σ_{a, b} x[n, i·s + a, j·s + b, c] / (kh·kw)
@@ -89,7 +89,7 @@ def avg_pool2d(x, kernel_size, stride=None):
     """
     kernel_size, stride, shape = _geometry("avg_pool2d", x, kernel_size, stride)
     data = np.ascontiguousarray(x.data)
-    share = data.dtype.type(1 / (kernel_size[0] * kernel_size[1]))
+    share = data.dtype.type(1 / np.prod(kernel_size))
     y = np.empty(shape, data.dtype)
     _avg_forward(data, kernel_size, stride, share, y)
 
@@ -128,7 +128,7 @@ def _avg_backward(grad_y, kernel_size, stride, share, grad_x):
                             here[c] += grad[c] * share
 
 
-def global_avg_pool2d(x):
+def global_avg_pool2d(x: Tensor) -> Tensor:
     """The mean of each channel over the whole image.
 
     Forward   y[n, c] = Σ_{i, j} x[n, i, j, c] / (H·W)
@@ -138,7 +138,7 @@ def global_avg_pool2d(x):
     check_tensors("global_avg_pool2d", x=x)
     if x.ndim != 4 or 0 in x.shape[1:3]:
         raise ValueError(f"global_avg_pool2d: x is {x.shape}; it must be (N, H, W, C), with at least one pixel")
-    y = avg_pool2d(x, x.shape[1:3])
+    y = avg_pool2d(x, (x.shape[1], x.shape[2]))
     return y.reshape(y.shape[0], y.shape[3])
 
 

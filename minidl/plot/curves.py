@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
+from numpy.typing import ArrayLike
 
 from minidl.plot._check import check_curves, check_fractions, check_mapping
 from minidl.plot._style import DASHES, GUIDE, INKS, dress, legend, marker, new_axes, short
@@ -49,7 +50,7 @@ def loss_curves(runs: Mapping, ax: Axes | None = None) -> Axes:
     return dress(ax, _loss_title(_ends(curves)), "loss")
 
 
-def update_ratios(steps, ratios: Mapping, ax: Axes | None = None) -> Axes:
+def update_ratios(steps: ArrayLike, ratios: Mapping, ax: Axes | None = None) -> Axes:
     """How far each layer moves in a step, compared with its weights: log10(std of the update / std of the weights).
 
     steps   (T,), increasing

@@ -4,13 +4,16 @@ import math
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from minidl.plot._style import INKS, PAPER, new_figure
 
 __all__ = ["misclassified", "prediction"]
 
 
-def misclassified(images, labels, probabilities, count: int = 25, figure: Figure | None = None) -> Figure:
+def misclassified(
+    images: ArrayLike, labels: ArrayLike, probabilities: ArrayLike, count: int = 25, figure: Figure | None = None
+) -> Figure:  # fmt: skip
     """The digits that the network got wrong while it was most certain, each with: true → predicted, and how certain.
 
     images         (N, H, W) or (N, H, W, 1), ink bright, drawn dark
@@ -64,7 +67,9 @@ def _check_digits(images, labels, probabilities, count):
         raise ValueError(f"misclassified: count is {count}; it must be at least 1")
 
 
-def prediction(image, seen, probabilities, figure: Figure | None = None) -> Figure:
+def prediction(
+    image: ArrayLike, seen: ArrayLike, probabilities: ArrayLike, figure: Figure | None = None
+) -> Figure:  # fmt: skip
     """What the network makes of one picture: the picture, the image that the network gets, and its probabilities.
 
     image          (H, W) or (H, W, 3 or 4): the user's picture, uint8 or from 0 to 1

@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.ticker import StrMethodFormatter
+from numpy.typing import ArrayLike
 
 from minidl.plot._check import check_increasing, check_percentiles
 from minidl.plot._style import DASHES, INKS, dress, legend, marker, new_axes, short
@@ -11,7 +12,7 @@ from minidl.plot._style import DASHES, INKS, dress, legend, marker, new_axes, sh
 __all__ = ["draw_band", "histograms_over_time", "movement", "percentile_bands"]
 
 
-def percentile_bands(steps, percentiles, ax: Axes | None = None, *, name: str = "value") -> Axes:
+def percentile_bands(steps: ArrayLike, percentiles: ArrayLike, ax: Axes | None = None, *, name: str = "value") -> Axes:
     """The 15th, 50th and 85th percentiles of a quantity over training: the median in a band that holds 70 %.
 
     steps        (T,), increasing
@@ -48,7 +49,9 @@ def movement(percentiles: np.ndarray) -> str:
     return "the median moves " + (f"{short(distance / width)} band widths" if width > 0 else f"by {short(distance)}")
 
 
-def histograms_over_time(steps, counts, edges, ax: Axes | None = None, *, name: str = "activation") -> Axes:
+def histograms_over_time(
+    steps: ArrayLike, counts: ArrayLike, edges: ArrayLike, ax: Axes | None = None, *, name: str = "activation"
+) -> Axes:  # fmt: skip
     """How a distribution changes over training: a histogram at each step, as a column of colours.
 
     steps   (T,), increasing, evenly spaced or not: a column reaches half-way to its neighbours
