@@ -104,9 +104,7 @@ class Tensor(Node):
 
     def __bool__(self) -> bool:
         if self.data.size != 1:
-            raise ValueError(
-                f"bool: the tensor has shape {self.shape}; it must have one element: take .data.any() or .all()"
-            )
+            raise ValueError(f"bool: the tensor has shape {self.shape}; it must have one element: take .data.any()")
         return bool(self.data)
 
     def __setitem__(self, index, value):
