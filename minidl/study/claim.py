@@ -34,7 +34,7 @@ class Run:
 
     config: dict
     record: dict
-    seconds: float = 0.0
+    seconds: float = 0.0  # of processor time, which other work on the machine leaves alone
 
 
 @dataclass(frozen=True)
