@@ -6,12 +6,13 @@ PYTHON := python3
 endif
 BIN := .venv/bin
 # The top floors, which have no kernels, are left out where the JIT is off.
-ABOVE := bench jobs paper plot study
+ABOVE := bench course jobs paper plot study
 
-.PHONY: help demo test test-full test-oldest lint clean
+.PHONY: help demo lessons lessons-build test test-full test-oldest lint clean
 
 help:
 	@echo "make demo       train the paper's network with and without batch norm, and draw Figure 1 (one to two minutes)"
+	@echo "make lessons    copy the lessons into the folder work, and open them in JupyterLab (nothing there is overwritten)"
 	@echo "make test       run the tests (some minutes)"
 	@echo "make test-full  also run the tests that take long"
 	@echo "make test-oldest  run the tests with the lowest versions of Python and packages that are allowed"
@@ -20,6 +21,13 @@ help:
 
 demo: .venv/ready
 	$(BIN)/python -m minidl mnist
+
+lessons: .venv/ready-lessons
+	$(BIN)/python -m minidl lessons
+
+# The notebooks as they are committed, with their outputs; LESSONS="03 04" for some of them.
+lessons-build: .venv/ready-lessons
+	$(BIN)/python -m minidl lessons --build $(LESSONS)
 
 test: .venv/ready-dev
 	$(BIN)/python -m pytest
@@ -60,6 +68,11 @@ lint: .venv/ready-dev
 	@echo "Installing minidl and what it needs into .venv (about 600 MB; once) ..."
 	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -e .
 	@touch $@
+
+.venv/ready-lessons: pyproject.toml | .venv/bin/python
+	@echo "Installing minidl and JupyterLab into .venv (once) ..."
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -e '.[lessons]'
+	@touch $@ .venv/ready
 
 .venv/ready-dev: pyproject.toml | .venv/bin/python
 	@echo "Installing minidl and the tools for its tests into .venv (once) ..."

@@ -15,11 +15,12 @@ def progress(iterable=None, desc=None, total=None, unit="it", quiet=False, **opt
         options = {"file": _Lines(sys.stderr), "mininterval": 10, "maxinterval": 10, "ncols": _COLUMNS} | options
     elif _width() == 0:  # a terminal that does not tell; tqdm would write nothing at all
         options = {"ncols": _COLUMNS} | options
+    off = {"disable": True} if quiet else {}  # left out otherwise, so that TQDM_DISABLE=1 is heard
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # without ipywidgets tqdm warns, and then draws the bar as text
         from tqdm.auto import tqdm
 
-        return tqdm(iterable, desc=desc, total=total, unit=unit, disable=quiet, **({"leave": False} | options))
+        return tqdm(iterable, desc=desc, total=total, unit=unit, **({"leave": False} | off | options))
 
 
 def _width():

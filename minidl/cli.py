@@ -1,4 +1,4 @@
-"""The command line: `minidl mnist`, `predict`, `reproduce` and `bench`, or `python -m minidl …`."""
+"""The command line: `minidl mnist`, `predict`, `reproduce`, `lessons` and `bench`, or `python -m minidl …`."""
 
 import argparse
 import sys
@@ -16,9 +16,9 @@ def main(argv=None):
     )
     parser.add_argument("--version", action="version", version=f"minidl {minidl.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    from minidl.jobs import bench, mnist, predict, reproduce
+    from minidl.jobs import bench, lessons, mnist, predict, reproduce
 
-    for job in (mnist, predict, reproduce, bench):
+    for job in (mnist, predict, lessons, reproduce, bench):
         command = commands.add_parser(job.__name__.rsplit(".")[-1], help=job.HELP, description=job.HELP)
         job.add_arguments(command)
         command.set_defaults(run=job.run)

@@ -33,12 +33,13 @@ FLOORS = [
     {"functional", "nn", "optim", "data", "gradcheck"},
     {"models", "train", "probe", "checkpoint"},
     {"study"},
-    {"plot", "paper", "bench", "jobs", "cli", "__main__"},
+    {"plot", "paper", "course", "bench", "jobs", "cli", "__main__"},
 ]
 # Within a floor some things stand on others; these, in this order.
 WITHIN = [("_memory", "_jit"), ("_jit", "_matmul"), ("autograd", "anomaly"), ("autograd", "tensor"),
           ("functional", "nn"), ("_jit", "data"), ("plot", "jobs"), ("plot", "paper"), ("paper", "jobs"),
-          ("bench", "jobs"), ("jobs", "cli"), ("cli", "__main__")]  # fmt: skip
+          ("paper", "course"), ("plot", "course"), ("course", "jobs"), ("bench", "jobs"), ("jobs", "cli"),
+          ("cli", "__main__")]  # fmt: skip
 
 
 def room(module):

@@ -5,7 +5,7 @@ None shows anything or changes matplotlib's settings. Titles are computed from t
 lightness and dashes, so that they stay apart in grey and for colour-blind eyes.
 """
 
-from minidl.plot._style import save
+from minidl.plot._style import INKS, label, save
 from minidl.plot.curves import accuracy_curves, loss_curves, update_ratios
 from minidl.plot.digits import misclassified, prediction
 from minidl.plot.distributions import histograms_over_time, percentile_bands
@@ -13,6 +13,6 @@ from minidl.plot.paper import figure1
 from minidl.plot.roofline import roofline
 from minidl.plot.studies import checks, intervals, lines, panels, strands
 
-__all__ = ["accuracy_curves", "checks", "figure1", "histograms_over_time", "intervals", "lines", "loss_curves",
-           "misclassified", "panels", "percentile_bands", "prediction", "roofline", "save", "strands",
+__all__ = ["INKS", "accuracy_curves", "checks", "figure1", "histograms_over_time", "intervals", "label", "lines",
+           "loss_curves", "misclassified", "panels", "percentile_bands", "prediction", "roofline", "save", "strands",
            "update_ratios"]  # fmt: skip

@@ -1,0 +1,21 @@
+"""Sliders for a figure; a figure that stands alone comes before each."""
+
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["explore"]
+
+
+def explore(draw: Callable[..., Any], **controls: Any) -> None:
+    """Draw again whenever a control is moved: `explore(draw, scale=(0.1, 3.0), batch=[2, 8, 60])`.
+
+    draw      makes a figure from the controls' values
+    controls  name → (lowest, highest), a list of choices, or a bool, as ipywidgets understands them
+    Without ipywidgets a line says what to install.
+    """
+    try:
+        from ipywidgets import interact
+    except ImportError:
+        print("For sliders here: pip install ipywidgets, and start the notebook again. The figure above stands alone.")
+        return
+    interact(draw, **controls)
