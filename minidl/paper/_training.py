@@ -20,8 +20,9 @@ __all__ = ["CHANCE", "FINAL", "Data", "draws", "finals", "loss_of", "marks", "ra
 CHANCE = 0.1  # what a network that has diverged is taken to know of ten digits
 POPULATION = 10_000  # training images from which the statistics for evaluation are taken, in batches of 1,000
 
-GRID, FACTOR, LIMITS = (0.125, 0.5, 2.0), 4, (0.03, 33)  # of learning rates; how the grid is widened, and how far
+GRID = (0.03125, 0.125, 0.5, 2.0, 8.0, 32.0)  # of learning rates
 TUNING_SEEDS = (1000, 1001)  # never those of the results
+CONFIRMING_SEEDS = (1002, 1003, 1004)
 FINAL = {"stage": "final"}
 
 
@@ -129,32 +130,33 @@ def tune(arms, scale):
     """The part of a plan that tries learning rates: `tuned = yield from tune(arms, scale)`, a Result for `rate`, `finals`.
 
     arms    name → the settings of its runs, whose records must have "validation", an accuracy
-    Tries 0.125, 0.5 and 2 with two seeds that are not used again, and goes on by factors of 4 while the best one is the
-    smallest or the largest (from 0.03 to 32). Quick: one seed, and no going on.
+    Every rate of the grid with two seeds; then the two best ones of each arm with three more, as the rate that is best for
+    two seeds may be one at which others fail to train. No seed is used again. Quick: three rates, one seed, no more.
     """
-    runs, wanted = (), dict.fromkeys(arms, GRID)
-    while wanted:
-        seeds = scale.pick(TUNING_SEEDS, TUNING_SEEDS[:1])
-        result = yield [
-            {**arms[arm], "arm": arm, "stage": "tune", "lr": lr, "seed": seed}
-            for arm, grid in wanted.items()
-            for lr in grid
-            for seed in seeds
-        ]
-        runs += result.runs
-        wanted = {} if scale.quick else {arm: more for arm in wanted if (more := _beyond(Result(runs), arm))}
-    return Result(runs)
+    first = yield _trials(arms, dict.fromkeys(arms, scale.pick(GRID, GRID[1:4])), scale.pick(TUNING_SEEDS, (1000,)))
+    if scale.quick:
+        return first
+    second = yield _trials(arms, {arm: _two_best(first, arm) for arm in arms}, CONFIRMING_SEEDS)
+    return Result(first.runs + second.runs)
 
 
-def _beyond(tuned, arm):
-    """The next learning rate to try, one step beyond the edge of the grid if the best one lies there."""
-    tried, chosen = tuned.settings("lr", arm=arm), rate(tuned, arm)
-    beyond = {max(tried): chosen * FACTOR, min(tried): chosen / FACTOR}.get(chosen, 0)
-    return (beyond,) if LIMITS[0] <= beyond <= LIMITS[1] else ()
+def _trials(arms, rates, seeds):
+    return [
+        {**arms[arm], "arm": arm, "stage": "tune", "lr": lr, "seed": seed}
+        for arm in arms
+        for lr in rates[arm]
+        for seed in seeds
+    ]
+
+
+def _two_best(tried, arm):
+    chosen = rate(tried, arm)
+    others = tuple(run for run in tried.where(arm=arm).runs if run.config["lr"] != chosen)
+    return chosen, rate(Result(others), arm)
 
 
 def rate(tuned, arm):
-    """The learning rate at which an arm had the best mean validation accuracy."""
+    """The learning rate at which an arm had the best mean validation accuracy, of those tried with the most seeds."""
     return best(tuned.where(arm=arm, stage="tune"), "validation")
 
 

@@ -18,7 +18,7 @@ MEMBERS = 6
 
 
 def plan(scale):
-    """(about 8 to tune + 5 ensembles × 6) × 10,000 steps × 1 ms = 6 minutes."""
+    """(18 to tune + 5 ensembles × 6) × 10,000 steps × 1 ms = 8 minutes of one core."""
     arms = {"with BN": {"steps": scale.pick(10_000, 400), "members": 1}}
     tuned = yield from tune(arms, scale)
     arms["with BN"]["members"] = MEMBERS

@@ -25,7 +25,7 @@ MEASURES = {
 
 
 def plan(scale):
-    """3 arms × (about 8 to tune + 5, at one or two rates) × 5,000 steps × 1 ms = 5 minutes of one core."""
+    """3 arms × (18 to tune + 5, at one or two rates) × 5,000 steps × 1 ms = 7 minutes of one core."""
     arms = {arm: {"norm": norm, "steps": scale.pick(5000, 300)} for arm, norm in ARMS.items()}
     tuned = yield from tune(arms, scale)
     same = rate(tuned, "without BN")

@@ -22,7 +22,7 @@ GAUSSIAN = {"stage": "gaussian", "size": 256}
 
 
 def plan(scale):
-    """Random matrices; then 2 arms × (about 8 to tune + 5) × 5,000 steps × 1 ms = 2 minutes."""
+    """Random matrices; then 2 arms × (18 to tune + 5) × 5,000 steps × 1 ms = 4 minutes of one core."""
     yield [{**GAUSSIAN, "seed": seed} for seed in range(scale.seeds)]
     arms = {arm: {"norm": norm, "steps": scale.pick(5000, 300)} for arm, norm in ARMS.items()}
     tuned = yield from tune(arms, scale)

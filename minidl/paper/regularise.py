@@ -31,9 +31,9 @@ ARMS = {
 
 
 def plan(scale):
-    """2,000 steps, or 12,000 of batches of 10, × about 8 to tune + 5, for 11 arms, at 0.5 to 3 ms a step: 10 minutes.
+    """2,000 steps, or 12,000 of batches of 10, × (18 to tune + 5), for 11 arms, at 0.5 to 3 ms a step: 15 minutes.
 
-    The arm with the statistics of all images, at 25 ms a step: 11 minutes.
+    The arm with the statistics of all images, at 25 ms a step: 19 minutes.
     """
     epochs, least = scale.pick((EPOCHS, 2000), (4, 130))
     arms = {

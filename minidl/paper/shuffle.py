@@ -19,7 +19,7 @@ IMAGES, BATCH = 10_000, 60
 
 
 def plan(scale):
-    """4 arms × (about 8 to tune + 10) × 5,000 steps × 0.9 ms = 5 minutes; twice the seeds, as the effect is small."""
+    """4 arms × (18 to tune + 10) × 5,000 steps × 0.9 ms = 9 minutes; twice the seeds, as the effect is small."""
     arms = {
         arm: {"norm": norm, "reshuffled": reshuffled, "images": IMAGES, "steps": scale.pick(5000, 400)}
         for arm, (norm, reshuffled) in ARMS.items()

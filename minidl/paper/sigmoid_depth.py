@@ -19,7 +19,7 @@ STUCK, TRAINED = 0.2, 0.9
 
 
 def plan(scale):
-    """2 arms × 5 depths × (2 starts × about 8 to tune + 5) × 3,000 steps × 1.7 ms = 18 minutes of one core."""
+    """2 arms × 5 depths × (2 starts × 18 to tune + 5) × 3,000 steps × 1.7 ms = 35 minutes of one core."""
     depths, steps = scale.pick(DEPTHS, (DEPTHS[0], DEPTHS[2])), scale.pick(3000, 200)
     arms = {
         f"{_cell(name, depth)}, {start}": {"norm": norm, "depth": depth, "start": start, "steps": steps}

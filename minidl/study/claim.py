@@ -109,10 +109,14 @@ class Claim:
 
 
 def best(result, name, by="lr"):
-    """The value of the setting `by` at which the mean of an entry over the runs is highest; nan counts as lowest."""
-    choices = result.settings(by)
-    means = [np.nan_to_num(result.values(name, **{by: choice}), nan=-math.inf).mean() for choice in choices]
-    return choices[int(np.argmax(means))]
+    """The value of the setting `by` at which the mean of an entry over the runs is highest; nan counts as lowest.
+
+    Values with fewer runs than others are no choice: they were tried, and given up.
+    """
+    values = {choice: result.values(name, **{by: choice}) for choice in result.settings(by)}
+    most = max(map(len, values.values()))
+    means = {choice: np.nan_to_num(v, nan=-math.inf).mean() for choice, v in values.items() if len(v) == most}
+    return max(means, key=means.get)
 
 
 def plain(value):

@@ -1,12 +1,14 @@
 """What the trained claims share: a fair split, equal batches, tuning that never sees the results' seeds or images."""
 
+import inspect
+
 import numpy as np
 import pytest
 
 from minidl import nn
 from minidl.models import paper_mlp
 from minidl.paper import _training
-from minidl.paper._training import draws, finals, marks, rate, raw, score, split, subset, train, tune
+from minidl.paper._training import GRID, draws, finals, marks, rate, raw, score, split, subset, train, tune
 from minidl.study.claim import Result, Run, Scale
 from tests.paper.synthetic import bars
 
@@ -71,26 +73,41 @@ def test_looking_does_not_change_training():
 
 
 def follow(plan, accuracy):
-    """Answers a plan's configurations by accuracy(arm, lr); returns the configurations of each stage, and its result."""
+    """Answers a plan by accuracy(arm, lr) or (arm, lr, seed); returns each stage of them, and the result."""
     stages, answer = [], None
     while True:
         try:
             stages.append(plan.send(answer))
         except StopIteration as stop:
             return stages, stop.value
-        answer = Result(tuple(Run(c, {"validation": accuracy(c["arm"], c["lr"])}) for c in stages[-1]))
+        names = list(inspect.signature(accuracy).parameters)
+        answer = Result(tuple(Run(c, {"validation": accuracy(*(c[name] for name in names))}) for c in stages[-1]))
 
 
-def test_the_grid_grows_until_the_best_lies_inside():
+def test_tuning_tries_the_grid_and_confirms_the_two_best():
     best_at = {"a": 0.5, "b": 8.0}
-    stages, tuned = follow(tune(ARMS, Scale()), lambda arm, lr: -abs(np.log(lr / best_at[arm])))
-    tried = [{(c["arm"], c["lr"]) for c in stage} for stage in stages]
-    assert tried[0] == {(arm, lr) for arm in ARMS for lr in (0.125, 0.5, 2.0)}
-    assert tried[1:] == [{("b", 8.0)}, {("b", 32.0)}]
+    stages, tuned = follow(tune(ARMS, Scale()), lambda arm, lr: -abs(np.log(lr / best_at[arm] / 1.1)))
+    tried = [{(c["arm"], c["lr"], c["seed"]) for c in stage} for stage in stages]
+    assert tried[0] == {(arm, lr, seed) for arm in ARMS for lr in GRID for seed in (1000, 1001)}
+    confirmed = {("a", 0.5), ("a", 2.0), ("b", 8.0), ("b", 32.0)}
+    assert tried[1] == {(*pair, seed) for pair in confirmed for seed in (1002, 1003, 1004)}
     assert {arm: rate(tuned, arm) for arm in ARMS} == best_at
-    down, tuned = follow(tune(ARMS, Scale()), lambda arm, lr: -lr)
-    assert rate(tuned, "a") == 0.03125
-    assert len(down) == 2  # and no further
+
+
+def test_a_rate_that_fails_for_other_seeds_is_not_chosen():
+    def accuracy(arm, lr, seed):
+        return {2.0: 0.90, 8.0: 0.91 if seed < 1002 else 0.1}.get(lr, 0.5)
+
+    _, tuned = follow(tune(ARMS, Scale()), accuracy)
+    assert rate(tuned, "a") == 2.0
+
+
+def test_a_rate_that_was_not_confirmed_is_not_chosen():
+    def accuracy(arm, lr, seed):
+        return {0.5: 0.89, 2.0: 0.90, 8.0: 0.91}.get(lr, 0.5) - (0.1 if seed > 1001 else 0)
+
+    _, tuned = follow(tune(ARMS, Scale()), accuracy)
+    assert rate(tuned, "a") == 8.0  # though the mean for 0.5 is the highest
 
 
 def test_quick_tuning_is_one_stage():
