@@ -140,6 +140,8 @@ def figure(result):
                 values = [_steps_to(cell) if entry == "steps_to" else 100 * cell.values("test") for cell in cells]
                 grid[f"{name}, std {std:g}"] = rates, np.transpose(values)
         plot.lines(ax, grid, title, "learning rate", ylabel, log="xy" if entry == "steps_to" else "x")
+        if entry == "test":  # one seed that diverged would make the others a single line
+            ax.set_ylim(min(np.median(values, 0).min() for _, values in grid.values()) - 1, 100)
     return figure
 
 

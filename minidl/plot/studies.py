@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import MaxNLocator, NullLocator, StrMethodFormatter
 
 from minidl.plot._check import check_curve, check_curves, check_mapping
 from minidl.plot._style import DASHES, GUIDE, INKS, label, legend, marker, new_figure
@@ -50,6 +50,8 @@ def lines(
         _line(ax, i, name, x, values, "y" in log)
     if "x" in log:
         _log_x(ax, sorted({float(number) for x, _ in curves.values() for number in x}))
+    else:
+        ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.10g}"))
     if "y" in log:
         ax.set_yscale("log")
     ax.margins(x=0.02)
@@ -115,6 +117,8 @@ def intervals(ax: Axes, rows: Mapping, title: str, xlabel: str, *, zero: bool = 
         ax.axvline(0, **GUIDE)
     if log:
         ax.set_xscale("log")
+    else:
+        ax.xaxis.set_major_locator(MaxNLocator(6))
     _name_rows(ax, rows)
     return label(ax, title, xlabel, "")
 
