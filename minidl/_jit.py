@@ -28,6 +28,7 @@ from minidl._memory import keep_freed_memory
 __all__ = [
     "CHUNK",
     "by_precision",
+    "compiled_as",
     "device",
     "get_num_threads",
     "kernel",
@@ -84,14 +85,26 @@ def by_precision(single, double):
     def choose(x):
         return single(x) if isinstance(x, np.float32) else double(x)
 
-    @overload(choose)  # the same choice, made by Numba when it compiles
+    @compiled_as(choose, *_files[single], *_files.get(double, ()))  # the same choice, made by Numba when it compiles
     def compiled(x):
         if x == types.float32:
             return lambda x: single(x)
         return lambda x: double(x)
 
-    _files[choose] = _files[single] | _files.get(double, set())
     return choose
+
+
+def compiled_as(plain, *files):
+    """Let kernels call a Python function by other code: `@compiled_as(plain)` on a function of the arguments' types.
+
+    files  sources that the other code is made of, besides the one that it stands in
+    """
+
+    def register(choose):
+        _files[plain] = {inspect.getsourcefile(choose), *files}
+        return overload(plain)(choose)
+
+    return register
 
 
 @device

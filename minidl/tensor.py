@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from minidl._arrays import as_array, as_numbers, float_type, reduce_to, spread, takes_once
-from minidl._matmul import matmul, matmul_nt, matmul_tn
+from minidl._matmul import matmul
 from minidl._shapes import check_cat, check_dims, check_permutation, check_shapes
 from minidl.autograd import Node
 
@@ -238,8 +238,8 @@ class Tensor(Node):
             return _matmul_nd(a, b)
 
         def backward(grad):
-            grad_a = matmul_nt(grad, b.data) if a.requires_grad else None
-            grad_b = matmul_tn(a.data, grad) if b.requires_grad else None
+            grad_a = matmul(grad, b.data.T) if a.requires_grad else None
+            grad_b = matmul(a.data.T, grad) if b.requires_grad else None
             return grad_a, grad_b
 
         return Tensor._from_op(matmul(a.data, b.data), (a, b), backward)

@@ -8,6 +8,7 @@ block that fits the second-level cache, multiplies, and goes on.
 
 import numpy as np
 
+from minidl._blas import add_product
 from minidl._jit import device, kernel, n_chunks, prange
 from minidl.ops import winograd
 from minidl.ops._check import check_tensors, pair
@@ -76,7 +77,7 @@ def _backward(grad_y, x, weight, stride, padding, needs_grad_x):
     grad_x = None
     if needs_grad_x:
         grad_padded = np.zeros_like(padded)
-        _conv_backward_x(grad_y, matrix, weight.shape[:2], stride, grad_padded)
+        _conv_backward_x(grad_y, np.ascontiguousarray(matrix.T), weight.shape[:2], stride, grad_padded)
         grad_x = _crop(grad_padded, *padding)
     partial = np.zeros((_GROUPS, *matrix.shape), matrix.dtype)
     _conv_backward_weight(grad_y, padded, weight.shape[:2], stride, partial)
@@ -120,17 +121,19 @@ def _conv_forward(y, x, matrix, kernel_size, stride):
         out = y[n].reshape(positions, o)[block * size : (block + 1) * size]
         patches = np.empty((out.shape[0], matrix.shape[0]), y.dtype)
         _fill_patches(x[n], kernel_size, stride, y.shape[2], block * size, patches)
-        np.dot(patches, matrix, out)
+        add_product(patches, matrix, out, 0)
 
 
 @kernel(cost=64)
-def _conv_backward_x(grad_y, matrix, kernel_size, stride, grad_x):
+def _conv_backward_x(grad_y, turned, kernel_size, stride, grad_x):
     positions, o = grad_y.shape[1] * grad_y.shape[2], grad_y.shape[3]
-    size = _block_rows(matrix.shape[0])
+    size = _block_rows(turned.shape[1])
     for n in prange(grad_y.shape[0]):  # patches overlap, so one task owns a whole image
         for start in range(0, positions, size):
             grad = grad_y[n].reshape(positions, o)[start : start + size]
-            _add_patches(np.dot(grad, matrix.T), kernel_size, stride, grad_y.shape[2], start, grad_x[n])
+            patches = np.empty((grad.shape[0], turned.shape[1]), grad_y.dtype)
+            add_product(grad, turned, patches, 0)
+            _add_patches(patches, kernel_size, stride, grad_y.shape[2], start, grad_x[n])
 
 
 @kernel(cost=64)
@@ -145,7 +148,7 @@ def _conv_backward_weight(grad_y, x, kernel_size, stride, partial):
             grad = grad_y[n].reshape(positions, o)[block * size : (block + 1) * size]
             patches = np.empty((grad.shape[0], partial.shape[1]), grad_y.dtype)
             _fill_patches(x[n], kernel_size, stride, grad_y.shape[2], block * size, patches)
-            partial[g] += np.dot(patches.T, grad)
+            add_product(patches.T, grad, partial[g], 1)
 
 
 def _pad(x, height, width):

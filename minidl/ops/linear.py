@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minidl._matmul import matmul, matmul_nt, matmul_tn
+from minidl._matmul import matmul
 from minidl.ops._check import check_tensors
 from minidl.ops._reduce import column_sums
 from minidl.tensor import Tensor
@@ -27,8 +27,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
     def backward(grad_y):
         grad_y = np.ascontiguousarray(grad_y.reshape(-1, n_out))
-        grad_x = matmul_nt(grad_y, weight.data).reshape(x.shape) if x.requires_grad else None
-        grad_weight = matmul_tn(rows, grad_y) if weight.requires_grad else None
+        grad_x = matmul(grad_y, weight.data.T).reshape(x.shape) if x.requires_grad else None
+        grad_weight = matmul(rows.T, grad_y) if weight.requires_grad else None
         if bias is None:
             return grad_x, grad_weight
         return grad_x, grad_weight, column_sums(grad_y)

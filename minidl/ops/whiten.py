@@ -6,7 +6,7 @@ and the derivatives of both, in every step; and because a batch smaller than the
 
 import numpy as np
 
-from minidl._matmul import matmul, matmul_tn
+from minidl._matmul import matmul
 from minidl.ops._check import check_between, check_tensors
 from minidl.tensor import Tensor
 
@@ -27,13 +27,13 @@ def zca_whiten(x, eps=1e-5):
     _check(x, eps)
     m, features = x.shape
     centred = x.data - x.data.mean(0)
-    covariance = matmul_tn(centred, centred).astype(np.float64) / m + eps * np.eye(features)
+    covariance = matmul(centred.T, centred).astype(np.float64) / m + eps * np.eye(features)
     values, vectors = np.linalg.eigh(covariance)  # in float64: small eigenvalues are differences of large numbers
     roots = np.sqrt(values)
     whitener = (vectors / roots @ vectors.T).astype(x.dtype)
 
     def backward(grad_y):
-        grad_w = matmul_tn(centred, grad_y).astype(np.float64)
+        grad_w = matmul(centred.T, grad_y).astype(np.float64)
         slopes = -1 / (np.outer(roots, roots) * np.add.outer(roots, roots))
         grad_s = vectors @ (slopes * (vectors.T @ (grad_w + grad_w.T) @ vectors) / 2) @ vectors.T
         grad = matmul(grad_y, whitener) + matmul(centred, (2 / m * grad_s).astype(x.dtype))

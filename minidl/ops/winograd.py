@@ -31,8 +31,9 @@ Source: Winograd 1980; Lavin and Gray 2016 for convolutional networks, and for t
 
 import numpy as np
 
+from minidl._blas import add_product
 from minidl._jit import device, kernel, n_chunks, prange
-from minidl._matmul import matmul, matmul_tn
+from minidl._matmul import matmul
 from minidl.ops._flat import add, copy, offset
 
 __all__ = ["backward", "forward"]
@@ -54,12 +55,14 @@ def forward(x, weight, padding):
 
 def backward(grad_y, x, weight, padding, needs_grad_x):
     """∂x (None unless needed) and ∂W for ∂y."""
-    u = _transform_weight(weight)
-    grad_x = np.zeros_like(x) if needs_grad_x else np.empty((0, *x.shape[1:]), x.dtype)
-    groups = max(2, min(16, (1 << 22) // u.size))  # of partial sums: fewer where weights are large
-    grad_u = np.zeros((groups, *u.shape), x.dtype)
-    _backward(grad_y, x, u, padding, _strips(grad_y), grad_x, grad_u)
-    grad_weight = matmul_tn(_weight_matrix(x.dtype), grad_u.sum(0).reshape(36, -1)).reshape(weight.shape)
+    grad_x, turned = np.empty((0, *x.shape[1:]), x.dtype), np.empty((36, 0, 0), x.dtype)
+    if needs_grad_x:
+        grad_x = np.zeros_like(x)
+        turned = _transform_weight(weight.transpose(0, 1, 3, 2))  # Uᵀ: products with a matrix by columns are slower
+    groups = max(2, min(16, (1 << 22) // (4 * weight.size)))  # of partial sums: fewer where weights are large
+    grad_u = np.zeros((groups, 36, *weight.shape[2:]), x.dtype)
+    _backward(grad_y, x, turned, padding, _strips(grad_y), grad_x, grad_u)
+    grad_weight = matmul(_weight_matrix(x.dtype).T, grad_u.sum(0).reshape(36, -1)).reshape(weight.shape)
     return (grad_x if needs_grad_x else None), grad_weight
 
 
@@ -258,14 +261,14 @@ def _forward(x, u, padding, strips, y):
             n, strip = divmod(first + s, high)
             _transform_input(x[n], 4 * strip - padding[0], padding[1] * c, lines, down, v, s * wide)
         for k in range(36):
-            np.dot(v[k], u[k], m[k])
+            add_product(v[k], u[k], m[k], 0)
         for s in range(here):
             n, strip = divmod(first + s, high)
             _transform_output(m, s * wide, out_down, out_lines, 4 * strip, y[n])
 
 
 @kernel(cost=64)
-def _backward(grad_y, x, u, padding, strips, grad_x, grad_u):
+def _backward(grad_y, x, turned, padding, strips, grad_x, grad_u):
     images, height, width, c = x.shape
     o = grad_y.shape[3]
     high, wide = n_chunks(grad_y.shape[1], 4), n_chunks(grad_y.shape[2], 4)
@@ -276,7 +279,7 @@ def _backward(grad_y, x, u, padding, strips, grad_x, grad_u):
     for group in prange(grad_u.shape[0]):  # whole images, as tiles overlap in ∂x
         lines, down = np.zeros((6, (4 * wide + 2) * c), x.dtype), np.empty((6, (4 * wide + 2) * c), x.dtype)
         grad_lines, grad_down = np.empty((6, (4 * wide + 2) * c), x.dtype), np.empty((36, wide * c), x.dtype)
-        patch, product = np.empty(6 * c, x.dtype), np.empty((c, o), x.dtype)
+        patch = np.empty(6 * c, x.dtype)
         out_lines, out_down = np.zeros((4, 4 * wide * o), x.dtype), np.empty((24, wide * o), x.dtype)
         v, m = np.empty((36, strips * wide, c), x.dtype), np.empty((36, strips * wide, o), x.dtype)
         end = min(np.int64(group + 1) * share, images) * high
@@ -288,10 +291,9 @@ def _backward(grad_y, x, u, padding, strips, grad_x, grad_u):
                 _transform_input(x[n], 4 * strip - padding[0], padding[1] * c, lines, down, v, s * wide)
                 _transform_output_gradient(grad_y[n], 4 * strip, out_lines, out_down, m, s * wide)
             for k in range(36):
-                np.dot(v[k, :tiles].T, m[k, :tiles], product)
-                add(product.reshape(-1), 0, grad_u[group].reshape(-1), k * product.size, product.size)
+                add_product(v[k, :tiles].T, m[k, :tiles], grad_u[group, k], 1)
                 if needs_grad_x:
-                    np.dot(m[k, :tiles], u[k].T, v[k, :tiles])  # V has done its work: ∂V takes its place
+                    add_product(m[k, :tiles], turned[k], v[k, :tiles], 0)  # V has done its work: ∂V takes its place
             if needs_grad_x:
                 for s in range(here):
                     n, strip = divmod(first + s, high)
