@@ -43,7 +43,9 @@ class SGD:
         """Move every parameter that has a gradient."""
         moving = [(p, group) for group in self.param_groups for p in group["params"] if p.grad is not None]
         for p, _ in moving:
-            self._check_shapes(p)
+            buffer = self._buffers.get(id(p), p.grad)
+            if not getattr(p.grad, "shape", None) == p.data.shape == buffer.shape:
+                self._refuse(p, buffer)
         for p, group in moving:
             self._move(p, group)
         changed_in_place(p for p, _ in moving)
@@ -51,25 +53,23 @@ class SGD:
     def _move(self, p, group):
         if not p.data.flags.c_contiguous:  # else the kernel would move a copy
             p.data = np.ascontiguousarray(p.data)
+        number = p.data.dtype.type  # a float64 among the arguments would make the kernel compute in float64
+        data, grad = p.data.reshape(-1), np.ascontiguousarray(p.grad, number).reshape(-1)
+        lr, weight_decay, momentum = number(group["lr"]), number(group["weight_decay"]), group["momentum"]
+        if not momentum:
+            _descend(data, grad, lr, weight_decay)
+            return
         share, buffer = 1 - group["dampening"], self._buffers.get(id(p))
         if buffer is None:
-            share = 1
-            buffer = p.data  # unused without momentum
-            if group["momentum"]:
-                buffer = self._buffers[id(p)] = np.zeros_like(p.data)
-        number = p.data.dtype.type  # a float64 among the arguments would make the kernel compute in float64
-        _sgd_step(
-            p.data.reshape(-1), np.ascontiguousarray(p.grad, number).reshape(-1), buffer.reshape(-1),
-            number(group["lr"]), number(group["momentum"]), number(share), number(group["weight_decay"]),
-            group["nesterov"],
-        )  # fmt: skip
+            share, buffer = 1, np.zeros_like(p.data)
+            self._buffers[id(p)] = buffer
+        _descend_with_momentum(
+            data, grad, buffer.reshape(-1), lr, number(momentum), number(share), weight_decay, group["nesterov"]
+        )
 
-    def _check_shapes(self, p):  # the kernel would read past the end of a shorter array
-        for name, array in (("gradient", p.grad), ("momentum buffer", self._buffers.get(id(p), p.grad))):
-            if np.shape(array) != p.data.shape:
-                raise ValueError(
-                    f"SGD: a parameter is {p.shape} but its {name} is {np.shape(array)}; they must be equal"
-                )
+    def _refuse(self, p, buffer):  # the kernel would read past the end of a shorter array
+        name, array = ("gradient", p.grad) if np.shape(p.grad) != p.data.shape else ("momentum buffer", buffer)
+        raise ValueError(f"SGD: a parameter is {p.shape} but its {name} is {np.shape(array)}; they must be equal")
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""
@@ -125,18 +125,22 @@ class SGD:
 
 
 @kernel
-def _sgd_step(p, grad, buffer, lr, momentum, share, weight_decay, nesterov):
+def _descend(p, grad, lr, weight_decay):
+    for k in prange(n_chunks(p.size)):
+        ps, gs = p[k * CHUNK : (k + 1) * CHUNK], grad[k * CHUNK : (k + 1) * CHUNK]
+        for i in range(ps.size):
+            ps[i] -= lr * (gs[i] + weight_decay * ps[i])
+
+
+@kernel
+def _descend_with_momentum(p, grad, buffer, lr, momentum, share, weight_decay, nesterov):
     for k in prange(n_chunks(p.size)):
         chunk = slice(k * CHUNK, (k + 1) * CHUNK)
         ps, gs, bs = p[chunk], grad[chunk], buffer[chunk]
-        if momentum == 0:
-            for i in range(ps.size):
-                ps[i] -= lr * (gs[i] + weight_decay * ps[i])
-        else:
-            for i in range(ps.size):
-                g = gs[i] + weight_decay * ps[i]
-                bs[i] = momentum * bs[i] + share * g
-                ps[i] -= lr * (g + momentum * bs[i] if nesterov else bs[i])
+        for i in range(ps.size):
+            g = gs[i] + weight_decay * ps[i]
+            bs[i] = momentum * bs[i] + share * g
+            ps[i] -= lr * (g + momentum * bs[i] if nesterov else bs[i])
 
 
 def _listed(params):

@@ -28,7 +28,7 @@ class Sequential(Module):
         layers = [layer for layer in vars(self).values() if isinstance(layer, Module)]
         i = 0
         while i < len(layers):
-            if _fuses(layers[i : i + 3], x):
+            if type(layers[i]) is BatchNorm and _fuses(layers[i : i + 3], x):
                 x = layers[i].normalise(F.batch_norm_relu_max_pool2d, x)
                 i += 3
             else:

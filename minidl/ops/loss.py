@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from minidl._jit import kernel, n_chunks, prange
+from minidl._jit import device, kernel, n_chunks, prange
 from minidl.ops._check import check_between, check_tensors
 from minidl.ops._elementary import exp
 from minidl.ops._reduce import chunk_rows
@@ -53,12 +53,16 @@ def cross_entropy(logits: Tensor, labels: ArrayLike | Tensor, label_smoothing: f
     Shape     logits (…, C), labels (…): whole numbers from 0 to C − 1, an array; loss: one number
     """
     labels = _check_cross_entropy(logits, labels, label_smoothing)
-    probabilities, largest, log_total = _probabilities("cross_entropy", logits)
-    classes, dtype = logits.shape[-1], logits.dtype
+    classes, dtype = logits.shape[-1], logits.data.dtype
+    rows = np.ascontiguousarray(logits.data).reshape(-1, classes)
     true_share, share = dtype.type(1 - label_smoothing), dtype.type(label_smoothing / classes)
-    losses = np.empty(np.size(labels), dtype)
-    rows = np.ascontiguousarray(logits.data.reshape(-1, classes))
-    _cross_entropy_forward(rows, largest, log_total, labels, true_share, share, losses)
+    probabilities, loss, outside = np.empty_like(rows), np.empty((), dtype), np.empty((), np.int64)
+    _cross_entropy_forward(rows, labels, true_share, share, probabilities, loss, outside)
+    if outside:
+        raise ValueError(
+            f"cross_entropy: labels run from {labels.min()} to {labels.max()} but there are {classes} classes; "
+            f"labels must be from 0 to {classes - 1}"
+        )
 
     def backward(grad):
         grad_logits = np.empty_like(probabilities)
@@ -66,18 +70,40 @@ def cross_entropy(logits: Tensor, labels: ArrayLike | Tensor, label_smoothing: f
         _cross_entropy_backward(probabilities, labels, true_share, share, scale, grad_logits)
         return (grad_logits.reshape(logits.shape),)
 
-    return Tensor._from_op(_mean(losses), (logits,), backward)
+    return Tensor._from_op(loss, (logits,), backward)
 
 
-@kernel
-def _cross_entropy_forward(x, largest, log_total, labels, true_share, share, losses):
-    size = chunk_rows(x.shape[1])
-    for k in prange(n_chunks(x.shape[0], size)):
-        for r in range(k * size, min((k + 1) * size, x.shape[0])):
-            losses[r] = ((largest[r] - x[r, labels[r]]) + log_total[r]) * true_share
+@device
+def _softmax_row(row, out):
+    """The softmax of a row, its largest number m, and log Σ exp(x − m)."""
+    top, total = row[0], row.dtype.type(0)
+    for c in range(row.size):
+        top = row[c] if row[c] > top else top
+    for c in range(row.size):
+        out[c] = exp(row[c] - top)
+        total += out[c]
+    for c in range(row.size):
+        out[c] /= total
+    return top, np.log(total)
+
+
+@kernel(cost=8)
+def _cross_entropy_forward(x, labels, true_share, share, probabilities, loss, outside):
+    """One pass: the softmax of each row, and the mean loss; or how many labels are outside of the classes."""
+    (rows, classes), size = x.shape, chunk_rows(x.shape[1])
+    losses, strays = np.zeros(n_chunks(rows, size), np.float64), np.zeros(n_chunks(rows, size), np.int64)
+    for k in prange(len(losses)):
+        for r in range(k * size, min((k + 1) * size, rows)):
+            if not 0 <= labels[r] < classes:
+                strays[k] += 1
+                continue
+            top, log_total = _softmax_row(x[r], probabilities[r])
+            losses[k] += ((top - x[r, labels[r]]) + log_total) * true_share
             if share > 0:
-                for c in range(x.shape[1]):
-                    losses[r] += ((largest[r] - x[r, c]) + log_total[r]) * share
+                for c in range(classes):
+                    losses[k] += ((top - x[r, c]) + log_total) * share
+    loss[()] = losses.sum() / rows  # one too large for its type is infinity
+    outside[()] = strays.sum()
 
 
 @kernel
@@ -126,8 +152,7 @@ def _mean(values):
 def _probabilities(op, x):
     """softmax of the rows x (M, C); and of each row m = max(x) and log Σ exp(x − m), both (M,)."""
     check_tensors(op, x=x)
-    if x.ndim == 0 or x.shape[-1] == 0:
-        raise ValueError(f"{op}: x is {x.shape}; its last axis must hold at least one class")
+    _check_classes(op, "x", x)
     rows = np.ascontiguousarray(x.data.reshape(-1, x.shape[-1]))
     probabilities, largest, log_total = (
         np.empty_like(rows),
@@ -143,16 +168,12 @@ def _softmax(x, y, largest, log_total):
     size = chunk_rows(x.shape[1])
     for k in prange(n_chunks(x.shape[0], size)):
         for r in range(k * size, min((k + 1) * size, x.shape[0])):
-            row, out = x[r], y[r]
-            top, total = row[0], row.dtype.type(0)
-            for c in range(row.size):
-                top = row[c] if row[c] > top else top
-            for c in range(row.size):
-                out[c] = exp(row[c] - top)
-                total += out[c]
-            largest[r], log_total[r] = top, np.log(total)
-            for c in range(row.size):
-                out[c] /= total
+            largest[r], log_total[r] = _softmax_row(x[r], y[r])
+
+
+def _check_classes(op, name, x):
+    if x.ndim == 0 or x.shape[-1] == 0:
+        raise ValueError(f"{op}: {name} is {x.shape}; its last axis must hold at least one class")
 
 
 def _check_cross_entropy(logits, labels, label_smoothing):
@@ -160,15 +181,11 @@ def _check_cross_entropy(logits, labels, label_smoothing):
     labels = np.asarray(labels.data if isinstance(labels, Tensor) else labels)
     if labels.dtype.kind not in "iu":
         raise TypeError(f"cross_entropy: labels are {labels.dtype}; they must be whole numbers, one class each")
-    if logits.ndim < 1 or labels.shape != logits.shape[:-1] or labels.size == 0:
+    _check_classes("cross_entropy", "logits", logits)
+    if labels.shape != logits.shape[:-1] or labels.size == 0:
         raise ValueError(
             f"cross_entropy: logits are {logits.shape} but labels are {labels.shape}; labels must be "
             f"{logits.shape[:-1]}, and not empty"
-        )
-    if labels.min() < 0 or labels.max() >= logits.shape[-1]:
-        raise ValueError(
-            f"cross_entropy: labels run from {labels.min()} to {labels.max()} but there are {logits.shape[-1]} classes; "
-            f"labels must be from 0 to {logits.shape[-1] - 1}"
         )
     check_between("cross_entropy", "label_smoothing", label_smoothing, 0, 1)
     return np.array(labels, np.int64).reshape(-1)  # a copy: the backward needs them as they are now

@@ -40,16 +40,11 @@ def batch_norm(
 
     def backward(grad_y):
         grad_y = np.ascontiguousarray(grad_y.reshape(stats.rows.shape))
-        grad_gamma, grad_beta = np.empty_like(stats.mean), np.empty_like(stats.mean)
-        _gradient_sums(grad_y, stats.rows, stats.mean, stats.inv_std, grad_gamma, grad_beta)
-        grad_x = None
-        if x.requires_grad:
-            grad_x = np.empty_like(stats.rows)
-            _batch_norm_backward(
-                grad_y, stats.rows, stats.mean, stats.inv_std, stats.gamma, grad_gamma, grad_beta, stats.share, grad_x
-            )
-            grad_x = grad_x.reshape(x.shape)
-        return stats.for_parents(grad_x, grad_gamma, grad_beta)
+        grad_gamma, grad_beta, grad_x = np.empty_like(stats.mean), np.empty_like(stats.mean), np.empty_like(stats.rows)
+        _batch_norm_backward(
+            grad_y, stats.rows, stats.mean, stats.inv_std, stats.gamma, stats.share, grad_gamma, grad_beta, grad_x
+        )
+        return stats.for_parents(grad_x.reshape(x.shape), grad_gamma, grad_beta)
 
     return Tensor._from_op(y.reshape(x.shape), stats.parents, backward)
 
@@ -148,19 +143,6 @@ def _normalise(x, mean, inv_std, gamma, beta, y):
             at += width
 
 
-@kernel
-def _gradient_sums(grad_y, x, mean, inv_std, grad_gamma, grad_beta):
-    """∂γ = Σ ∂y·x̂ and ∂β = Σ ∂y."""
-    size, width = chunk_rows(x.shape[1]), x.shape[1]
-    partial = np.zeros((n_chunks(len(x), size), 2, width), x.dtype)
-    grads, flat = grad_y.reshape(-1), x.reshape(-1)
-    for k in prange(len(partial)):
-        first = np.int64(k) * size
-        rows = min(size, len(x) - first)
-        add_gradients(grads, first * width, flat, first * width, rows, mean, partial[k, 0], partial[k, 1])
-    merge_gradients(partial, inv_std, grad_gamma, grad_beta)
-
-
 @device
 def add_gradients(grad_y, from_, x, at, rows, mean, grad_gamma, grad_beta):
     """The part of some rows in Σ ∂y·(x − mean) and Σ ∂y: ∂y from grad_y[from_] on, x from x[at] on."""
@@ -187,17 +169,6 @@ def merge_gradients(partial, inv_std, grad_gamma, grad_beta):
         grad_gamma[c] *= inv_std[c]
 
 
-@kernel
-def _batch_norm_backward(grad_y, x, mean, inv_std, gamma, grad_gamma, grad_beta, share, grad_x):
-    size, width = chunk_rows(x.shape[1]), x.shape[1]
-    grads, flat, out = grad_y.reshape(-1), x.reshape(-1), grad_x.reshape(-1)
-    scale, slope, shift = gamma * inv_std, inv_std * grad_gamma * share, grad_beta * share
-    for k in prange(n_chunks(len(x), size)):
-        first = np.int64(k) * size
-        rows = min(size, len(x) - first)
-        input_gradient(grads, first * width, flat, first * width, rows, mean, scale, slope, shift, out)
-
-
 @device
 def input_gradient(grad_y, from_, x, at, rows, mean, scale, slope, shift, grad_x):
     """Some rows of ∂x = γ/√(var + ε) · (∂y − ∂β/m − x̂·∂γ/m): ∂y from grad_y[from_] on, x and ∂x from `at` on."""
@@ -207,6 +178,24 @@ def input_gradient(grad_y, from_, x, at, rows, mean, scale, slope, shift, grad_x
             grad_x[at + c] = scale[c] * (grad_y[from_ + c] - shift[c] - (x[at + c] - mean[c]) * slope[c])
         from_ += width
         at += width
+
+
+@kernel
+def _batch_norm_backward(grad_y, x, mean, inv_std, gamma, share, grad_gamma, grad_beta, grad_x):
+    """Two passes: ∂γ = Σ ∂y·x̂ and ∂β = Σ ∂y, then ∂x, which needs both."""
+    size, width = chunk_rows(x.shape[1]), x.shape[1]
+    partial = np.zeros((n_chunks(len(x), size), 2, width), x.dtype)
+    grads, flat, out = grad_y.reshape(-1), x.reshape(-1), grad_x.reshape(-1)
+    for k in prange(len(partial)):
+        first = np.int64(k) * size
+        rows = min(size, len(x) - first)
+        add_gradients(grads, first * width, flat, first * width, rows, mean, partial[k, 0], partial[k, 1])
+    merge_gradients(partial, inv_std, grad_gamma, grad_beta)
+    scale, slope, shift = gamma * inv_std, inv_std * grad_gamma * share, grad_beta * share
+    for k in prange(len(partial)):
+        first = np.int64(k) * size
+        rows = min(size, len(x) - first)
+        input_gradient(grads, first * width, flat, first * width, rows, mean, scale, slope, shift, out)
 
 
 def _check_batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps):
