@@ -498,6 +498,7 @@ TABLE = {
         (lambda: plot.lines(None, {}, "", "", ""), "lines: runs is empty; it must be a dict"),
         (lambda: plot.lines(None, {"a": ([1, 0], [1, 2])}, "", "", ""), "lines: steps of 'a' must be finite and increase"),
         (lambda: plot.lines(None, {"a": ([0, 1], [1])}, "", "", ""), r"lines: 'a' has 2 steps but values of shape \(1,\)"),
+        (lambda: plot.lines(None, {"a": ([0], [1])}, "", "", "", inks=[0, 1]), "lines: there are 2 inks and 1 lines; each"),
     ],
     "plot.strands": [(lambda: plot.strands(None, [0, 1], ones(3, 2), "a", "", ""), "strands: 'a' has 2 steps but values")],
     "plot.intervals": [

@@ -24,8 +24,8 @@ HARMLESS = {
     "data.cache_dir": "takes nothing", "data.DataError": "an error", "checkpoint.CheckpointError": "an error",
     "gradcheck.GradientError": "an error", "train.Evaluation": "a pair of results",
     "train.stop_on_interrupt": "takes nothing",
-    "plot.label": "an axes and texts",
-    "plot.save": "matplotlib and the disk refuse", "Tensor.detach": "takes nothing", "Tensor.exp": "takes nothing",
+    "plot.label": "an axes and texts", "plot.save": "matplotlib and the disk refuse",
+    "Tensor.detach": "takes nothing", "Tensor.exp": "takes nothing",
     "Tensor.log": "takes nothing; NumPy warns below 0", "Tensor.numel": "takes nothing", "Tensor.graph": "names of any kind",
     "Tensor.retain_grad": "takes nothing",
 }  # fmt: skip

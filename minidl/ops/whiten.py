@@ -13,7 +13,7 @@ from minidl.tensor import Tensor
 __all__ = ["zca_whiten"]
 
 
-def zca_whiten(x, eps=1e-5):
+def zca_whiten(x: Tensor, eps: float = 1e-5) -> Tensor:
     """Whiten the features over the batch by the symmetric inverse square root of their covariance.
 
     Forward   y = c·W    with c = x − mean(x), S = cᵀ·c/m + ε·1 = U·diag(λ)·Uᵀ, W = S^(−1/2) = U·diag(λ^(−1/2))·Uᵀ

@@ -1,11 +1,12 @@
 """Pictures of a study: lines with confidence bands over anything, intervals side by side, and checks against a bound."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator, StrMethodFormatter
+from numpy.typing import ArrayLike
 
 from minidl.plot._check import check_curve, check_curves, check_mapping
 from minidl.plot._style import DASHES, GUIDE, INKS, label, legend, marker, new_figure
@@ -16,7 +17,9 @@ __all__ = ["checks", "intervals", "lines", "panels", "strands"]
 BAND = "mean, and 95 % interval over the seeds"
 
 
-def panels(columns: int, rows: int = 1, title: str = "", note: str = "", size=(4.6, 3.9)) -> tuple[Figure, list[Axes]]:
+def panels(
+    columns: int, rows: int = 1, title: str = "", note: str = "", size: tuple[float, float] = (4.6, 3.9)
+) -> tuple[Figure, list[Axes]]:
     """A figure of rows × columns axes, each of about `size` inches, with a title above and a note below all of them.
 
     Errors  ValueError for less than one column or row
@@ -33,8 +36,9 @@ def panels(columns: int, rows: int = 1, title: str = "", note: str = "", size=(4
 
 
 def lines(
-    ax: Axes, runs: Mapping, title: str, xlabel: str, ylabel: str, *, log: str = "", inks=None, key: bool = True
-) -> Axes:
+    ax: Axes, runs: Mapping, title: str, xlabel: str, ylabel: str, *, log: str = "", inks: Sequence[int] | None = None,
+    key: bool = True,
+) -> Axes:  # fmt: skip
     """A line for each entry of `runs`: the mean over seeds, in a band that is its 95 % t interval.
 
     On a logarithmic y axis both are those of the logarithms. A logarithmic x axis with few points has its ticks at them.
@@ -46,7 +50,10 @@ def lines(
     Errors  ValueError for no runs, sizes that do not match, x that does not increase
     """
     curves = check_curves("lines", runs)
-    for i, (name, (x, values)) in zip(inks or range(len(curves)), curves.items(), strict=True):
+    inks = range(len(curves)) if inks is None else inks
+    if len(inks) != len(curves):
+        raise ValueError(f"lines: there are {len(inks)} inks and {len(curves)} lines; each line must have one ink")
+    for i, (name, (x, values)) in zip(inks, curves.items(), strict=True):
         _line(ax, i, name, x, values, "y" in log)
     if "x" in log:
         _log_x(ax, sorted({float(number) for x, _ in curves.values() for number in x}))
@@ -83,14 +90,14 @@ def _bands(values):
     return np.array([t_interval(column) for column in columns.T]).T
 
 
-def strands(ax: Axes, x, values, title: str, xlabel: str, ylabel: str, *, ink: int = 0) -> Axes:
+def strands(ax: Axes, x: ArrayLike, values: ArrayLike, title: str, xlabel: str, ylabel: str, *, ink: int = 0) -> Axes:
     """Many thin lines in one colour: how all units of a layer move, and how many of them.
 
     x, values    (T,), increasing, and (T, units)
     Errors       ValueError for sizes that do not match, x that does not increase
     """
-    x, values = check_curve("strands", title, x, np.transpose(values))
-    ax.plot(x, values.T, color=INKS[ink], linewidth=0.6, alpha=0.5)
+    steps, lines_of_units = check_curve("strands", title, x, np.transpose(values))
+    ax.plot(steps, lines_of_units.T, color=INKS[ink], linewidth=0.6, alpha=0.5)
     ax.margins(x=0.02)
     return label(ax, title, xlabel, ylabel)
 
