@@ -10,6 +10,12 @@ from pathlib import Path
 import pytest
 
 import minidl
+from tests.oldest import lowest
+
+try:
+    import tomllib
+except ModuleNotFoundError:  # Python 3.10, where pytest brings the same reader
+    import tomli as tomllib
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "PROMISES.md").read_text(encoding="utf-8")
@@ -58,17 +64,36 @@ def test_the_check_of_the_page_can_fail():
 # ---- what minidl stands on -------------------------------------------------------------------------------------------
 
 
-def test_every_dependency_has_bounds():
-    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    lists = re.findall(r"^(\w+) = \[(.*?)\]$", text, re.MULTILINE | re.DOTALL)
-    wanted = {
-        name: re.findall(r'"([^"]+)"', body)
-        for name, body in lists
-        if name in ("dependencies", "lessons", "bench", "dev")
-    }
-    assert len(wanted) == 4
-    unbounded = [p for packages in wanted.values() for p in packages if not re.fullmatch(r"[\w-]+>=[\d.]+,<[\d.]+", p)]
-    assert unbounded == []
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+EXTRAS = PROJECT["project"]["optional-dependencies"]
+NEEDED = {"to build": PROJECT["build-system"]["requires"], "always": PROJECT["project"]["dependencies"], **EXTRAS}
+
+
+def unbounded(packages):
+    return [package for package in packages if not re.fullmatch(r"[\w-]+>=[\d.]+,<[\d.]+", package)]
+
+
+@pytest.mark.parametrize("packages", NEEDED.values(), ids=NEEDED)
+def test_every_dependency_has_bounds(packages):
+    assert packages
+    assert unbounded(packages) == []
+
+
+def test_packages_without_bounds_are_noticed():
+    assert unbounded(["a>=1,<2", "b", "c>=1", "d<2", "e==1", "f>=1,<2; sys_platform == 'linux'"]) == [
+        "b", "c>=1", "d<2", "e==1", "f>=1,<2; sys_platform == 'linux'"
+    ]  # fmt: skip
+
+
+def test_the_tests_run_with_the_bounds_of_the_other_lists():
+    """The lowest versions that `make test-oldest` installs are those that a user may get."""
+    bounds = {re.split("[><]", package)[0]: package for packages in NEEDED.values() for package in packages}
+    assert [package for packages in NEEDED.values() for package in packages if package not in bounds.values()] == []
+
+
+def test_the_lowest_versions_are_those_of_the_project_and_its_tests():
+    wanted = [re.match(r"([\w-]+)>=([\d.]+)", package).groups() for package in NEEDED["always"] + NEEDED["dev"]]
+    assert lowest() == wanted
 
 
 def test_everything_imports_without_a_warning():
