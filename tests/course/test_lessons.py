@@ -15,7 +15,7 @@ from tests.course import wrong  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 LESSONS = notebooks.sources(ROOT / "lessons")
-lesson = pytest.mark.parametrize("source", LESSONS, ids=lambda p: p.stem)
+lesson = pytest.mark.parametrize("source", LESSONS, ids=[path.stem for path in LESSONS])
 WRONG = {
     name: cases
     for module in pkgutil.iter_modules(wrong.__path__)
