@@ -149,21 +149,21 @@ def stop_on_interrupt() -> Iterator[Callable[[], bool]]:
     The first Ctrl-C makes `stop()` True; a second one raises KeyboardInterrupt at once. Where Ctrl-C is ignored, or
     not ours to handle (in a thread), `stop()` stays False.
     """
-    asked = threading.Event()
+    asked: list[bool] = []  # not an Event, whose lock a second Ctrl-C could wait for while the first one holds it
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or before in (signal.SIG_IGN, None):
-        yield asked.is_set
+        yield lambda: False
         return
 
     def ask(*_):
-        if asked.is_set():
+        if asked:
             raise KeyboardInterrupt
-        asked.set()
+        asked.append(True)
         with contextlib.suppress(OSError):  # not print, which may be in the middle of a line
             os.write(2, b"\nstopping after this step; Ctrl-C once more stops at once\n")
 
     signal.signal(signal.SIGINT, ask)
     try:
-        yield asked.is_set
+        yield lambda: bool(asked)
     finally:
         signal.signal(signal.SIGINT, before)
