@@ -8,9 +8,10 @@ import pytest
 
 from minidl import Tensor, is_grad_enabled, nn
 from minidl import functional as F
+from minidl.checkpoint import Checkpoints
 from minidl.optim import SGD
 from minidl.paper import fig1
-from minidl.paper.fig1 import Arm, Settings, build, prepare, run_arm, typical_unit
+from minidl.paper.fig1 import Arm, Settings, Training, build, prepare, run_arm, typical_unit
 from minidl.train import evaluate, update_bn
 from tests.helpers import JIT
 
@@ -124,6 +125,34 @@ def test_it_is_the_training_loop_written_by_hand():
 def test_training_that_diverges_stops():
     with pytest.raises(FloatingPointError, match="smaller learning rate"):
         run_arm(dataclasses.replace(SETTINGS, lr=1e38), "none", digits(), quiet=True)
+
+
+def test_a_step_whose_loss_is_not_finite_is_not_taken():
+    """Also where nothing is measured in between."""
+    training = Training(dataclasses.replace(SETTINGS, lr=1e38), "none", digits())
+    training.do_step()
+    before = training.model.state_dict()
+    with pytest.raises(FloatingPointError, match=r"the loss is (nan|inf) at training step 1:"):
+        training.do_step()
+    for name, array in training.model.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+# ---- stopped and resumed ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_resumed_arm_ends_with_the_same_bits(model, tmp_path):
+    """With momentum, which each step hands on to the next."""
+    settings = dataclasses.replace(SETTINGS, model=model, momentum=0.9, steps=4)
+    expected = run_arm(settings, "batch", digits(), quiet=True)
+    for stop in range(settings.steps):
+        checkpoints = Checkpoints(tmp_path / str(stop))
+        answers = iter([False] * stop + [True])
+        run_arm(settings, "batch", digits(), True, checkpoints, every=100, stop=lambda answers=answers: next(answers))
+        saved = checkpoints.latest()
+        assert saved[0] == stop
+        same(run_arm(settings, "batch", digits(), quiet=True, saved=saved), expected)
 
 
 # ---- what is measured ------------------------------------------------------------------------------------------------
