@@ -171,22 +171,29 @@ def test_convolution_and_pooling(scale):
 
 # ---- no examples, and one --------------------------------------------------------------------------------------------
 
+
+def weight(x, *shape):
+    return Tensor(numbers(6, shape).astype(np.float32).astype(x.dtype))
+
+
 IMAGE_OPERATIONS = {
-    "conv2d": (lambda x: F.conv2d(x, Tensor(np.ones((3, 3, 2, 4), np.float32)), padding=1), (6, 6, 4)),
-    "conv2d, strided": (lambda x: F.conv2d(x, Tensor(np.ones((2, 2, 2, 4), np.float32)), stride=2), (3, 3, 4)),
+    "conv2d": (lambda x: F.conv2d(x, weight(x, 3, 3, 2, 4), padding=1), (6, 6, 4)),
+    "conv2d, strided": (lambda x: F.conv2d(x, weight(x, 2, 2, 2, 4), stride=2), (3, 3, 4)),
     "max_pool2d": (lambda x: F.max_pool2d(x, 2), (3, 3, 2)),
     "avg_pool2d": (lambda x: F.avg_pool2d(x, 2), (3, 3, 2)),
     "global_avg_pool2d": (F.global_avg_pool2d, (2,)),
     "flatten": (nn.Flatten(), (72,)),
-    "batch_norm, evaluation": (lambda x: F.batch_norm(x, np.zeros(2, np.float32), np.ones(2, np.float32)), (6, 6, 2)),
+    "batch_norm, evaluation": (
+        lambda x: F.batch_norm(x, np.full(2, 0.5, x.dtype), np.full(2, 3.0, x.dtype)),
+        (6, 6, 2),
+    ),
 }
 ROW_OPERATIONS = {
     **{name: (operation, (C,)) for name, operation in (ELEMENTWISE | {"softmax": F.softmax}).items()},
     "log_softmax": (F.log_softmax, (C,)),
-    "linear": (lambda x: F.linear(x, Tensor(np.ones((C, 3), np.float32))), (3,)),
+    "linear": (lambda x: F.linear(x, weight(x, C, 3)), (3,)),
     "layer_norm": (NORMS["layer_norm"], (C,)),
-    "dropout": (lambda x: F.dropout(x, 0.5, True), (C,)),
-    "matmul": (lambda x: x @ np.ones((C, 3), np.float32), (3,)),
+    "matmul": (lambda x: x @ weight(x, C, 3), (3,)),
 }
 CASES = [(*case, (6, 6, 2)) for case in IMAGE_OPERATIONS.values()] + [(*case, (C,)) for case in ROW_OPERATIONS.values()]
 
@@ -194,14 +201,21 @@ CASES = [(*case, (6, 6, 2)) for case in IMAGE_OPERATIONS.values()] + [(*case, (C
 @pytest.mark.parametrize("n", [0, 1])
 @pytest.mark.parametrize(("operation", "after", "before"), CASES, ids=[*IMAGE_OPERATIONS, *ROW_OPERATIONS])
 def test_empty_batches_and_batches_of_one(operation, after, before, n):
-    x = Tensor(numbers(shape=(n, *before)).astype(np.float32), requires_grad=True)
-    y = operation(x)
+    y, grad, expected, expected_grad = both(operation, numbers(shape=(n, *before)))
     assert y.shape == (n, *after)
-    assert y.dtype == np.float32
-    y.backward(np.ones_like(y.data))
-    assert x.grad.shape == x.shape
-    assert np.isfinite(y.data).all()
-    assert np.isfinite(x.grad).all()
+    assert grad.shape == (n, *before)
+    np.testing.assert_allclose(y, expected, rtol=100 * ULP, atol=100 * ULP)
+    np.testing.assert_allclose(grad, expected_grad, rtol=100 * ULP, atol=100 * ULP)
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_dropout_of_no_and_of_one_example(n):
+    x = Tensor(numbers(shape=(n, C)).astype(np.float32), requires_grad=True)
+    y = F.dropout(x, 0.5, True, np.random.default_rng(0))
+    y.backward(np.ones((n, C)))
+    np.testing.assert_array_equal(y.data, x.data * x.grad)
+    assert y.shape == (n, C)
+    assert set(x.grad.flat) == ({0, 2} if n else set())
 
 
 @pytest.mark.parametrize("bias", [False, True])

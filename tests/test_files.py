@@ -50,6 +50,22 @@ def test_what_goes_wrong_leaves_the_old_file_and_no_other(tmp_path, monkeypatch,
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
+def test_two_writers_at_once_do_not_mix(tmp_path, monkeypatch):
+    """The second one does all its work while the first is in the middle of its own."""
+    path, fsync = tmp_path / "file", os.fsync
+
+    def fsync_and_be_overtaken(descriptor):
+        fsync(descriptor)
+        monkeypatch.setattr(os, "fsync", fsync)
+        write_atomically(path, b"the second")
+        assert path.read_bytes() == b"the second"
+
+    monkeypatch.setattr(os, "fsync", fsync_and_be_overtaken)
+    write_atomically(path, b"the first, longer")
+    assert path.read_bytes() == b"the first, longer"
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
 def test_what_killed_writers_left_is_removed(tmp_path):
     for name in (".file.0123.part", "file", "part", ".hidden"):
         (tmp_path / name).touch()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import minidl
 from minidl import data
+from minidl._files import write_atomically
 from minidl.jobs._flags import check_writable, positive
 from minidl.paper.registry import NOT_TESTED, claims
 from minidl.study.claim import Scale
@@ -88,7 +89,7 @@ def _study(claim, scale, args, load, facts, known):
     save_result(args.out, claim, result, _facts(scale, facts if claim.uses_digits else {}))
     _draw(claim, result, args.out / "figures" / f"{claim.id}.png")
     text = page(load_results(args.out, known.values()), NOT_TESTED)
-    (args.out / "README.md").write_text(text, encoding="utf-8")
+    write_atomically(args.out / "README.md", text.encode())
     print(f"    {verdict.word}: {verdict.number}  ({time.perf_counter() - start:.0f} s)", flush=True)
 
 

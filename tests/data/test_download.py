@@ -1,5 +1,6 @@
 """Mirrors that refuse, lie, stall or drip: the next one is asked, and after the last one line says why."""
 
+import socket
 import sys
 
 import pytest
@@ -81,6 +82,16 @@ def test_mirrors_that_refuse(server, mirrors, capfd):
     server.server_close()  # the port is free again, and nobody answers there
     mirrors("good", "good")
     assert fell_back(mnist(), capfd) == "no connection"
+
+
+def test_a_dead_mirror_is_left_for_the_other(mirrors, server, monkeypatch):
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # a port on which nobody listens
+        asked = mirrors("good")
+        dead = f"http://127.0.0.1:{nobody.getsockname()[1]}/dead/"
+        monkeypatch.setattr(mnist_module, "_MIRRORS", (dead, server.url("good")))
+        assert_is_fake_mnist(mnist(), "mnist")
+    assert asked == [f"/good/{name}" for name in ZIPPED]
 
 
 def test_any_other_trouble_counts_as_a_failed_mirror(monkeypatch, capfd):

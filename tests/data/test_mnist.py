@@ -240,6 +240,22 @@ def test_a_full_disk(mirrors, monkeypatch):
     assert list((cache_dir() / "mnist").iterdir()) == []
 
 
+def test_a_disk_that_has_no_room_for_large_files(mirrors):
+    """Here the system itself refuses: files may have 5,000 bytes. What fits is kept, the rest comes all the same."""
+    resource = pytest.importorskip("resource")
+    mirrors("good")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, before[1]))
+    try:
+        loaded = mnist()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert_is_fake_mnist(loaded, "mnist")
+    kept = {path.name: path.read_bytes() for path in (cache_dir() / "mnist").iterdir()}
+    assert kept == {name: data for name, data in ZIPPED.items() if len(data) <= 5000}
+    assert len(kept) == 2
+
+
 def test_threads_at_once_download_once(mirrors):
     asked = mirrors("slow")
     filters = list(warnings.filters)

@@ -297,6 +297,16 @@ def test_other_data_is_another_run(folder, command, tmp_path, capsys):
     assert "no checkpoint has these settings and data" in capsys.readouterr().out
 
 
+def test_another_version_of_minidl_is_another_run(command, monkeypatch, interrupt, tmp_path, capsys):
+    interrupt(22)
+    assert main(command(tmp_path, *SHORT)) == 130
+    monkeypatch.undo()
+    monkeypatch.setattr("minidl.__version__", "0.0.1")
+    capsys.readouterr()
+    assert main(command(tmp_path, *SHORT, "--resume")) == 0
+    assert "without batch norm: starts anew: no checkpoint has these settings" in capsys.readouterr().out
+
+
 def test_a_finished_arm_serves_a_run_of_both(command, undisturbed, interrupt, tmp_path):
     assert main(command(tmp_path, *SHORT, "--norm", "none")) == 0
     steps = interrupt(0)
@@ -385,6 +395,29 @@ def test_a_full_disk_leaves_the_last_good_one_and_training_goes_on(command, undi
     assert "no checkpoint of step 30" in told
     assert {path.name for path in saved(tmp_path)} == {"step-000000000.npz", "step-000000015.npz"}
     assert outcome(tmp_path) == undisturbed(SHORT)
+
+
+NO_ROOM = """
+import resource, sys
+from minidl.cli import main
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@POSIX
+def test_a_disk_that_really_refuses(command, undisturbed, tmp_path):
+    """The system lets no file grow beyond 100,000 bytes, a fourth of a checkpoint."""
+    out = tmp_path / "out"
+    undisturbed(SHORT)  # so that there is nothing to compile, whose cache would be refused too
+    status, printed = Life(command(out, *SHORT), program=("-c", NO_ROOM)).end()
+    assert status == 2, printed
+    assert printed.count("no checkpoint of step") == 8
+    assert "cannot write the results" in printed
+    assert [path for path in out.rglob("*") if path.is_file()] == []
+    assert main(command(out, *SHORT, "--resume")) == 0
+    assert outcome(out) == undisturbed(SHORT)
 
 
 def test_a_disk_too_full_for_the_results_says_how_to_go_on(command, undisturbed, monkeypatch, tmp_path, capsys):
