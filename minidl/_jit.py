@@ -11,6 +11,7 @@ builds depends on sizes alone, and the compiler may not change the order of oper
 With the environment variable NUMBA_DISABLE_JIT=1 every kernel is the Python function that you read: step through it.
 """
 
+import contextlib
 import functools
 import inspect
 import zlib
@@ -149,11 +150,23 @@ def _compile(function, build, parallel):
     name = function.__qualname__
     function.__qualname__ = f"{name}-{build}-{_fingerprint(function):08x}"
     try:
-        return numba.njit(parallel=parallel, cache=True, **_OPTIONS)(function)
+        return _if_there_is_room(numba.njit(parallel=parallel, cache=True, **_OPTIONS)(function))
     except RuntimeError:  # no folder for the cache can be written: compile anew each time
         return numba.njit(parallel=parallel, **_OPTIONS)(function)
     finally:
         function.__qualname__ = name
+
+
+def _if_there_is_room(build):
+    """The same build, which a full disk does not stop: what cannot be kept is compiled anew the next time."""
+    save = build._cache.save_overload
+
+    def save_or_not(signature, compiled):
+        with contextlib.suppress(OSError):
+            save(signature, compiled)
+
+    build._cache.save_overload = save_or_not
+    return build
 
 
 def _start():
