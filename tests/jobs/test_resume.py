@@ -1,8 +1,10 @@
 """A run that is killed, stopped or cheated by its disk, and resumed, ends with the bits of one that nothing happened to."""
 
+import gzip
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -284,15 +286,18 @@ def test_other_settings_are_another_run(command, undisturbed, interrupt, flags, 
     assert outcome(tmp_path) == undisturbed([*SHORT, *flags])
 
 
-def test_other_data_is_another_run(folder, command, tmp_path, capsys):
+@pytest.mark.parametrize("name", ["train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"])
+def test_other_data_is_another_run(name, folder, command, tmp_path, capsys):
+    """Other by one pixel or one label, in files of the same name and size."""
     data = tmp_path / folder.name
-    data.mkdir()
-    for file in folder.iterdir():
-        (data / file.name).write_bytes(file.read_bytes())
+    shutil.copytree(folder, data)
     arguments = [*command(tmp_path / "out", *SHORT), "--data", str(data), "--norm", "none"]
     assert main(arguments) == 0
-    for part in ("images-idx3", "labels-idx1"):
-        (data / f"t10k-{part}-ubyte.gz").write_bytes((folder / f"train-{part}-ubyte.gz").read_bytes())
+    path = data / f"{name}-ubyte.gz"
+    values = bytearray(gzip.decompress(path.read_bytes()))
+    values[-1] = 1 - min(values[-1], 1)
+    path.write_bytes(gzip.compress(values))
+    capsys.readouterr()
     assert main([*arguments, "--resume"]) == 0
     assert "no checkpoint has these settings and data" in capsys.readouterr().out
 
