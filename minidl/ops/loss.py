@@ -52,22 +52,22 @@ def cross_entropy(logits: Tensor, labels: ArrayLike | Tensor, label_smoothing: f
     Backward  ∂logits = ∂loss · (softmax(logits) − t) / N
     Shape     logits (…, C), labels (…): whole numbers from 0 to C − 1, an array; loss: one number
     """
-    labels = _check_cross_entropy(logits, labels, label_smoothing)
+    target = _check_cross_entropy(logits, labels, label_smoothing)
     classes, dtype = logits.shape[-1], logits.data.dtype
     rows = np.ascontiguousarray(logits.data).reshape(-1, classes)
     true_share, share = dtype.type(1 - label_smoothing), dtype.type(label_smoothing / classes)
     probabilities, loss, outside = np.empty_like(rows), np.empty((), dtype), np.empty((), np.int64)
-    _cross_entropy_forward(rows, labels, true_share, share, probabilities, loss, outside)
+    _cross_entropy_forward(rows, target, true_share, share, probabilities, loss, outside)
     if outside:
         raise ValueError(
-            f"cross_entropy: labels run from {labels.min()} to {labels.max()} but there are {classes} classes; "
+            f"cross_entropy: labels run from {target.min()} to {target.max()} but there are {classes} classes; "
             f"labels must be from 0 to {classes - 1}"
         )
 
     def backward(grad):
         grad_logits = np.empty_like(probabilities)
-        scale = dtype.type(grad / len(labels))
-        _cross_entropy_backward(probabilities, labels, true_share, share, scale, grad_logits)
+        scale = dtype.type(grad / len(target))
+        _cross_entropy_backward(probabilities, target, true_share, share, scale, grad_logits)
         return (grad_logits.reshape(logits.shape),)
 
     return Tensor._from_op(loss, (logits,), backward)
