@@ -1,0 +1,398 @@
+# %% [markdown]
+# # 05 Algorithm 1: what does batch normalization compute?
+#
+# Four lines of arithmetic, so short that one believes to have understood them after one reading. They hide three
+# surprises: no number can stand out of its batch by more than a fixed amount, the same picture gives another answer in
+# other company, and a textbook formula for the variance makes the whole layer `nan`. After this lesson you can write the
+# transform so that it survives all three, and say what each of its parameters is for.
+#
+# **Time**: about 15 s on two cores; the first run compiles some kernels, which takes some seconds more.
+#
+# **You need** lessons 00 to 02 (a batch, a layer, a training step). Lesson 04 says why this happens inside the network.
+
+# %%
+import numpy as np
+
+from minidl import Tensor, course, nn, optim, plot
+from minidl import functional as F
+from minidl.course import check
+
+digits = course.digits()
+images = digits.train.images.reshape(-1, 784).astype(np.float32) / 255
+labels = digits.train.labels
+print(f"{len(images):,} digits ({digits.source})")
+
+# %% [markdown]
+# ## Four lines
+#
+# A network is trained on a few examples at a time, its **batch** $B$; $m$ is how many. A layer computes several numbers
+# from each example, its **features**; a batch is a table of $m$ rows and one column a feature. Batch normalization (BN)
+# treats each column alone, so we need to look at one only: $m$ numbers $x_1, …, x_m$.
+#
+# Algorithm 1 of the paper:
+#
+# $$\mu_B = \frac1m \sum_i x_i \qquad \sigma_B^2 = \frac1m \sum_i (x_i - \mu_B)^2 \qquad
+# \hat x_i = \frac{x_i - \mu_B}{\sqrt{\sigma_B^2 + \varepsilon}} \qquad y_i = \gamma\,\hat x_i + \beta$$
+#
+# In words: the batch's mean; its **variance** (the mean square of the distances from the mean); each number's distance
+# from the mean, in units of the typical distance; and a new scale γ and a new position β, which are learned like weights,
+# one pair a feature. ε is a small constant ($10^{-5}$) that keeps us from dividing by 0 when all $x_i$ are equal.
+#
+# By hand, for $m = 5$, with γ = 3 and β = 1:
+#
+# | | $x_1$ | $x_2$ | $x_3$ | $x_4$ | $x_5$ | |
+# |---|---|---|---|---|---|---|
+# | $x$ | 4 | 6 | 7 | 8 | 10 | $\mu_B = 35/5 = 7$ |
+# | $x - \mu_B$ | −3 | −1 | 0 | 1 | 3 | $\sigma_B^2 = (9+1+0+1+9)/5 = 4$ |
+# | $\hat x$ | −1.5 | −0.5 | 0 | 0.5 | 1.5 | each divided by $\sqrt 4 = 2$ |
+# | $y$ | −3.5 | −0.5 | 1 | 2.5 | 5.5 | times 3, plus 1 |
+#
+# The library's [`batch_norm`](../minidl/ops/norm.py) takes the table (here with one column) and, in this order, statistics
+# kept from training (`None`: there are none), γ and β.
+
+# %%
+x = np.array([4.0, 6.0, 7.0, 8.0, 10.0])[:, None]  # 5 examples, 1 feature
+gamma, beta = Tensor(np.array([3.0])), Tensor(np.array([1.0]))
+print(F.batch_norm(Tensor(x), None, None, gamma, beta, training=True, eps=0).data.ravel())
+
+# %% [markdown]
+# ## Move one example, and watch its batch-mates
+#
+# Now $x_5$ moves, and the four others stay: 4, 6, 7, 8.
+#
+# **Prediction 1.** $x_5$ goes from 10 to a million. Then $\hat x_5$ becomes about (a) a million, (b) half a million,
+# (c) 100, (d) 2. Write your choice down.
+#
+# **Prediction 2.** Meanwhile $\hat x_1, …, \hat x_4$, whose $x$ did not change, (a) stay, (b) all move down by the same
+# amount, (c) move together until they are one.
+
+# %%
+def x_hat(table):
+    """Lines 1 to 3 of Algorithm 1, for each column."""
+    return F.batch_norm(Tensor(table), None, None, training=True).data
+
+
+places = np.linspace(-25, 39, 641)
+table = np.array([np.full_like(places, 4), np.full_like(places, 6), np.full_like(places, 7), np.full_like(places, 8), places])
+training = x_hat(table)
+for far in (10.0, 100.0, 10_000.0, 1_000_000.0):
+    print(f"x5 = {far:>11,.0f}:  x̂ =", np.round(x_hat(np.array([[4, 6, 7, 8, far]]).T).ravel(), 4))
+
+# %% [markdown]
+# It is (d), and (c). The moved example drags the mean after it, and the variance too: it is measured with a ruler that it
+# stretches itself. For comparison, **evaluation**: when a trained network is used, mean and variance are constants (which
+# ones, lesson 08 asks), here those of the batch as it was, 7 and 4.
+
+# %%
+constants = np.full(places.size, 7.0), np.full(places.size, 4.0)  # mean, variance
+evaluation = F.batch_norm(Tensor(table), *constants, training=False).data
+
+
+def coupling(ax, hats, what):
+    """x̂ of all examples against the place of the last one."""
+    for i, row in enumerate(hats[:-1]):
+        ax.plot(places, row, color=plot.INKS[0], linewidth=1 + 0.5 * i, linestyle=(0, (9, 3 * i)), label=f"x = {table[i, 0]:.0f}")
+    ax.plot(places, hats[-1], color=plot.INKS[1], linewidth=3, label="the one that moves")
+    ax.set_ylim(-2.6, 2.6)
+    title = f"{what}: it reaches {np.abs(hats[-1]).max():.2f}; its mates move by up to {np.ptp(hats[:-1], axis=1).max():.2f}"
+    plot.label(ax, title, "x of the example that moves", "x̂")
+
+
+figure, (left, right) = plot.panels(2, size=(4.6, 3.6))
+coupling(left, training, "Training")
+coupling(right, evaluation, "Evaluation")
+right.legend(fontsize=8, frameon=False, loc="lower right");
+
+# %% [markdown]
+# Left: a batch is a common fate. Every $\hat x_i$ depends on every $x_j$. Right (the orange line leaves the picture):
+# with constants, each example is on its own.
+#
+# With ipywidgets installed, the next cell has sliders: other sizes of the batch, and γ and β.
+
+# %% tags=["widget"]
+def draw(others=4, place=10.0, gamma=1.0, beta=0.0):
+    """A batch before (below) and after (above); lines join what belongs together."""
+    batch = np.append(np.linspace(4, 8, others), place)
+    after = gamma * x_hat(batch[:, None]).ravel() + beta
+    figure, (ax,) = plot.panels(1, size=(7, 3))
+    ax.plot([batch, after], [0, 1], color="0.6", linewidth=1)
+    ax.plot(batch, np.zeros_like(batch), "o", color=plot.INKS[0])
+    ax.plot(after, np.ones_like(after), "o", color=plot.INKS[1])
+    ax.set_yticks([0, 1], ["x", "y"])
+    plot.label(ax, f"mean {after.mean():.2f}, standard deviation {after.std():.2f}, largest {after.max():.2f}", "value", "")
+
+
+course.explore(draw, others=(1, 20), place=(-40.0, 40.0), gamma=(0.0, 3.0), beta=(-3.0, 3.0))
+
+# %% [markdown]
+# ### Exercise: how far can one stand out?
+#
+# With $m = 5$ it stops at 2. Where does it stop for any $m$ (with ε = 0)? You need two facts only: the $\hat x_i$ have
+# mean 0, and their squares have mean 1. Say the one is at $a$. The others sum to $-a$, and for a given sum their squares
+# are least when all are equal. Write a function that takes $m$ and returns the largest possible $a$.
+
+# %% tags=["exercise:stand_out"]
+def largest(m):
+    raise NotImplementedError
+
+# %%
+check("stand_out", largest);
+
+# %% [markdown]
+# ## The same picture in other company
+#
+# In a network nobody moves an example by hand. But each picture is drawn into another batch each time. We take one unit (a
+# random weight vector $w$), one digit, and look at its $\hat x$ in 300 random batches.
+#
+# **Prediction 3.** The spread of these 300 numbers, when the batch is 16 times as large (15 → 240), becomes (a) the same,
+# (b) half, (c) a quarter, (d) a sixteenth.
+
+# %%
+generator = np.random.default_rng(5)
+unit = images @ generator.normal(0, 0.1, 784).astype(np.float32)  # this unit's number for every digit
+standing = (unit - unit.mean()) / unit.std()
+chosen = np.abs(standing - 1).argmin()  # a digit one standard deviation above the mean of all
+sizes = [2, 5, 15, 60, 240]
+seen = []
+for m in sizes:
+    mates = generator.integers(0, len(unit), (m - 1, 300))
+    seen.append(x_hat(np.vstack([np.full(300, unit[chosen]), unit[mates]]))[0])  # a column is a batch
+spread = np.array([values.std() for values in seen])
+for m, values in zip(sizes, seen, strict=True):
+    print(f"m = {m:3}: x̂ from {values.min():5.2f} to {values.max():5.2f}, standard deviation {values.std():.3f}")
+
+# %%
+figure, (left, right) = plot.panels(2, size=(4.8, 3.8))
+for i, values in enumerate(seen):
+    left.plot(i + generator.uniform(-0.3, 0.3, 300), values, ".", color=plot.INKS[0], markersize=3, alpha=0.6)
+left.axhline(standing[chosen], color=plot.INKS[1], linewidth=1.5)
+left.set_xticks(range(len(sizes)), sizes)
+title = f"One digit, one unit, 300 batches: at m = 60, x̂ goes from {seen[3].min():.2f} to {seen[3].max():.2f}"
+plot.label(left, title, "m, examples in the batch", "x̂ of the digit (line: among all digits)")
+law = spread[-1] * np.sqrt(sizes[-1] / np.array(sizes))
+runs = {"measured": (sizes, spread), "1/√m, through the last point": (sizes, law)}
+title = f"16 times the batch (15 → 240): 1/{spread[2] / spread[4]:.1f} of the spread"
+plot.lines(right, runs, title, "m, examples in the batch", "standard deviation of x̂", log="xy");
+
+# %% [markdown]
+# It is (c): the spread falls as $1/\sqrt m$, as that of a mean of $m$ random numbers does. In our run it went from 0.32 at
+# $m = 15$ to 0.08 at $m = 240$. At $m = 2$ nothing is left of the number itself: $\hat x$ is $+1$ or $-1$, whichever of
+# the two is larger. (Lesson 06 shows what that does to learning, lesson 08 what one does about it when the network is
+# used.) So BN adds noise to training: a picture is never seen twice in quite the same way. Whether that *helps* is a
+# question for lesson 13, not shown here.
+#
+# ## γ and β: can the layer undo itself?
+#
+# The paper wants the transform to be able to "represent the identity": if normalising is bad, γ and β can learn to take it
+# back.
+#
+# ### Exercise: the identity
+#
+# Write a function that takes a batch `x`, a table (m, C), and ε, and returns γ and β, both of shape (C,), with which BN
+# gives this batch back unchanged: $y = x$. Mind the ε.
+
+# %% tags=["exercise:undo"]
+def identity(x, eps):
+    raise NotImplementedError
+
+# %%
+check("undo", identity);
+
+# %% [markdown]
+# So the answer to the paper's question is yes: for *this* batch.
+#
+# **Prediction 4.** With γ and β from one batch of 60, the *next* batch of 60 digits comes out (a) unchanged as well,
+# (b) shifted and scaled a little, (c) far off.
+
+# %%
+first, second = (unit[generator.integers(0, len(unit), (60, 1))].astype(np.float64) for _ in range(2))
+undo = Tensor(first.std(0)), Tensor(first.mean(0))  # γ and β; ε is 0 here
+figure, axes = plot.panels(2, size=(4.4, 3.8))
+for ax, name, batch in zip(axes, ("The batch that γ and β are from", "The next batch"), (first, second), strict=True):
+    y = F.batch_norm(Tensor(batch), None, None, *undo, training=True, eps=0).data
+    ax.plot(batch, batch, color="0.6", linewidth=1, label="y = x")
+    ax.plot(batch, y, "o", color=plot.INKS[0], markersize=4, alpha=0.6, label="y after BN")
+    ax.legend(frameon=False, fontsize=8.5)
+    off = np.abs(y - batch).max() / batch.std()
+    plot.label(ax, f"{name}: off by up to {off:.2g} standard deviations", "x", "y")
+
+# %% [markdown]
+# It is (b): in our run the next batch is off by up to 0.3 standard deviations. In training BN is *never* the identity
+# for more than one batch, because what it subtracts is another number each time. It can be for all inputs at once in
+# evaluation only, where mean and variance are constants.
+#
+# What γ and β are for is plainer than the word identity: **after BN a feature has mean β and standard deviation |γ|** (but
+# for ε), whatever came before. Two numbers that depended on all the layers below, in a complicated way, are now two
+# parameters that a training step can set directly.
+#
+# ## Which variance?
+#
+# Statistics books divide by $m - 1$, not $m$, when they estimate a variance from $m$ samples. BN's forward divides by $m$.
+# A mistake? Look at what each does to the batch, and at what each says about all the digits.
+
+# %%
+print("  m   mean of x̂² when divided by      mean estimate of the variance, relative to that of all digits")
+print("             m      m − 1                  m      m − 1")
+for m in (2, 4, 8, 60):
+    shuffled = [generator.permutation(len(unit)).reshape(-1, m) for _ in range(10)]  # no digit twice in a batch
+    batches = unit[np.vstack(shuffled).T].astype(np.float64)
+    centred = batches - batches.mean(0)
+    biased, unbiased = batches.var(0), batches.var(0, ddof=1)
+    squares = [(centred**2 / v).mean() for v in (biased, unbiased)]
+    relative = [v.mean() / unit.var() for v in (biased, unbiased)]
+    print(f"{m:3}         {squares[0]:.3f}   {squares[1]:.3f}              {relative[0]:.3f}   {relative[1]:.3f}")
+
+# %% [markdown]
+# Two different questions. "What must I divide by, so that *this batch* has mean square 1?" needs $m$: the first column
+# is 1 for every $m$. "What is the variance of *all* data?" needs $m - 1$: the last column is 1 within the noise, and with
+# $m$ it comes out too small by $(m-1)/m$, half at $m = 2$. BN normalises with the first (**biased**), and keeps the second
+# (**unbiased**) for evaluation, where the second question is asked: Algorithm 2, lesson 08.
+#
+# ## A large mean in float32
+#
+# float32 keeps about 7 decimal digits. There is a well-known formula that needs one pass over the data instead of two:
+# $\sigma^2 = \overline{x^2} - \overline x^{\,2}$ (mean of the squares less square of the mean). On paper it is the same.
+#
+# **Prediction 5.** 256 numbers with variance 1 and mean 10,000, in float32. The one-pass formula gives (a) 1.00, (b) 1 to
+# within 10 %, (c) 0, (d) something else.
+
+# %%
+def one_pass(x):
+    return (x * x).mean(0) - x.mean(0) ** 2
+
+
+def library(x):
+    """The variance that batch_norm finds: with momentum 1 it stores that of the batch, unbiased."""
+    mean, var = np.zeros(x.shape[1]), np.ones(x.shape[1])
+    F.batch_norm(Tensor(x), mean, var, training=True, momentum=1.0)
+    return var * (len(x) - 1) / len(x)
+
+
+means = 10.0 ** np.arange(0, 7)
+ways = {"one pass": one_pass, "two passes (NumPy's var)": lambda x: x.var(0), "minidl": library}
+errors = {name: [] for name in ways}
+for mean in means:
+    x = (mean + generator.standard_normal((256, 20))).astype(np.float32)  # 20 features
+    truth = x.astype(np.float64).var(0)
+    for name, way in ways.items():
+        errors[name].append(np.abs(way(x) / truth - 1).max())
+    if mean == 10_000:
+        print("one pass at mean 10,000, some features:", one_pass(x)[:8])
+
+# %%
+figure, (ax,) = plot.panels(1, size=(6.5, 3.8))
+runs = {name: (means, np.maximum(error, 1e-8)) for name, error in errors.items()}
+title = f"At mean 1,000, one pass is wrong by {100 * errors['one pass'][3]:.0f} %, minidl by {100 * errors['minidl'][3]:.1g} %"
+plot.lines(ax, runs, title, "mean of x (its standard deviation is 1)", "largest relative error of the variance", log="xy");
+
+# %% [markdown]
+# It is (d): a handful of values far from 1, some *negative*. $\overline{x^2}$ is about $10^8$; there float32's numbers
+# are 8 apart, and the difference of two such numbers knows nothing of a 1. A negative variance below the root is `nan`,
+# and one `nan` in one feature spoils the loss. The error grows with the square of the mean. Two passes, first the mean and
+# then the distances from it, were still right to four digits at a mean of 10,000 in our run. (minidl takes one pass, over
+# the distances from the batch's *first row*, which is near enough to the mean; [`_batch_statistics`](../minidl/ops/norm.py)
+# says why. What has no error at all is drawn at $10^{-8}$.)
+#
+# ### Exercise: write it
+#
+# The forward of BN. `x` is (m, C), float32 or float64; `gamma` and `beta` are (C,), of x's type. Return y: (m, C), of the
+# same type as x. Use NumPy alone. The check draws random shapes, both types, and features with mean 1,000.
+
+# %% tags=["exercise:bn_forward"]
+def forward(x, gamma, beta, eps):
+    raise NotImplementedError
+
+# %%
+check("bn_forward", forward);
+
+# %% [markdown]
+# ## The bias before it does nothing
+#
+# A linear layer computes $Wu + b$. If BN comes next, the paper says (§3.2), leave $b$ out.
+#
+# **Prediction 6.** We add 1,000 to every $b$ of a layer before BN. Its output (a) changes by about 1,000, (b) changes by
+# $1000\,\gamma$, (c) stays. And when we train, $b$ (a) learns as the weights do, (b) drifts away, (c) stays where it is.
+
+# %%
+u, w, b = generator.standard_normal((60, 30)), generator.standard_normal((30, 20)), generator.standard_normal(20)
+for kind in (np.float64, np.float32):
+    before, after = (x_hat((u @ w + b + shift).astype(kind)) for shift in (0, 1000))
+    print(f"{np.dtype(kind)}: b + 1,000 changes x̂ by up to {np.abs(after - before).max():.0e}")
+
+model = nn.Sequential(
+    nn.Linear(784, 100, generator=generator), nn.BatchNorm(100), nn.Sigmoid(), nn.Linear(100, 10, generator=generator)
+)
+linear, norm = model[0], model[1]
+linear.bias.data[:] = generator.standard_normal(100)  # not 0, so that one would see it move
+start = linear.bias.data.copy()
+watched = {"weights W": linear.weight, "β of the BN": norm.bias, "bias b before the BN": linear.bias}
+norms = {name: [] for name in watched}
+optimizer = optim.SGD(model.parameters(), lr=0.5)
+for _ in range(course.pick(300, 60)):
+    rows = generator.integers(0, len(images), 60)
+    optimizer.zero_grad()
+    F.cross_entropy(model(Tensor(images[rows])), labels[rows]).backward()
+    for name, parameter in watched.items():
+        norms[name].append(np.linalg.norm(parameter.grad))
+    optimizer.step()
+print(f"the largest movement of any b in {len(norms['weights W'])} steps: {np.abs(linear.bias.data - start).max():.0e}")
+
+# %%
+figure, (ax,) = plot.panels(1, size=(6.5, 3.6))
+ratio = np.mean(norms["bias b before the BN"]) / np.mean(norms["weights W"])
+steps = np.arange(len(norms["weights W"]))
+title = f"The bias's gradient is {ratio:.0e} of the weights': rounding"
+plot.lines(ax, {name: (steps, values) for name, values in norms.items()}, title, "step", "norm of the gradient", log="y");
+
+# %% [markdown]
+# (c) and (c). The constant is subtracted with the mean, so the loss does not depend on $b$, and what does not matter has
+# no gradient. What you see of it is rounding, in our run eight powers of ten below the weights'. β does the job instead:
+# it comes after the subtraction. Note the float32 line: the constant is not *quite* harmless in numbers with 7 digits.
+# That is why the layers before BN in minidl's networks are made with `bias=False`
+# ([`paper_mlp`](../minidl/models.py)).
+#
+# ## A batch of one
+#
+# **Prediction 7.** $m = 1$. What does Algorithm 1 return?
+
+# %%
+for m in (3, 2, 1):
+    batch = np.array([[4.0], [6.0], [10.0]])[:m]
+    by_the_formula = (batch - batch.mean(0)) / np.sqrt(batch.var(0) + 1e-5)
+    print(f"m = {m}: x̂ = {np.round(by_the_formula.ravel(), 3)}")
+try:
+    x_hat(np.array([[4.0]]))
+except ValueError as error:
+    print("\nminidl refuses:", error)
+image = x_hat(generator.standard_normal((1, 28, 28, 1)))
+print(f"\none image of 28 × 28 is fine: 784 values for its one feature, mean {image.mean():.1g}, std {image.std():.3f}")
+
+# %% [markdown]
+# A number that is its own mean is at distance 0 from it: $\hat x = 0$, and $y = \beta$ **whatever $x$ was**. Nothing is
+# left of the input, without any error in the formula; hence minidl makes it one. It happens to people by accident: 60,001
+# examples in batches of 60 leave a last batch of one. The cure: `DataLoader(…, drop_last=True)`. An image counts once for
+# every position, so one image is enough (lesson 09).
+#
+# ## What we did not show
+#
+# - That any of this helps training: lessons 00, 07 and 10 ask.
+# - What evaluation should use for mean and variance, and how it is kept: lesson 08.
+# - Whether the noise from batch-mates is good or bad: we measured its size, for one unit, one digit and one set of random
+#   batches, before any training.
+# - The large mean was ours: inputs to a BN in a healthy network have means of a few standard deviations, where one pass
+#   loses little.
+#
+# ## In short
+#
+# - BN measures each number by its batch: $\hat x$ has mean 0 and mean square 1 (but for ε), never exceeds $\sqrt{m-1}$,
+#   and every output depends on every input of the batch.
+# - γ and β then *are* the feature's standard deviation and mean.
+#
+# **Confusions settled.** The forward's variance divides by $m$, so that the batch comes out at 1; $m - 1$ is for the stored
+# one. A bias before BN does nothing, and its gradient is 0. A batch of one gives β for every input. BN can be the identity
+# for one batch, or in evaluation, not for all batches in training.
+#
+# `python -m minidl reproduce --claim alg1 bias` tests these identities as claims of the paper, with bounds.
+#
+# Next: every output depends on every input, so each gradient runs through the whole batch. Where does it go?
+# [06](06_backward.ipynb)
