@@ -488,6 +488,11 @@ TABLE = {
     "plot.histograms_over_time": [
         (lambda: plot.histograms_over_time([0], ones(1, 3), [0, 1]), r"histograms_over_time: counts is \(1, 3\); 1"),
     ],
+    "plot.heat_map": [
+        (lambda: plot.heat_map(None, ones(3), "", "", ""), r"heat_map: matrix is \(3,\); it must be \(rows, columns\)"),
+        (lambda: plot.heat_map(None, [[NAN]], "", "", ""), "heat_map: matrix is .* with finite numbers only"),
+        (lambda: plot.heat_map(None, [[1]], "", "", "", limit=0), "heat_map: limit is 0; it must be above 0"),
+    ],
     "plot.roofline": [
         (lambda: plot.roofline({}, 0, 1), "roofline: .*; it must be"),
         (lambda: plot.roofline({"a": {"b": [(1, 2)]}}, 0, 1), "roofline: .* is 0; it must be a number above 0"),

@@ -9,10 +9,11 @@ from minidl.plot._style import INKS, label, save
 from minidl.plot.curves import accuracy_curves, loss_curves, update_ratios
 from minidl.plot.digits import misclassified, prediction
 from minidl.plot.distributions import histograms_over_time, percentile_bands
+from minidl.plot.matrices import heat_map
 from minidl.plot.paper import figure1
 from minidl.plot.roofline import roofline
 from minidl.plot.studies import checks, intervals, lines, panels, strands
 
-__all__ = ["INKS", "accuracy_curves", "checks", "figure1", "histograms_over_time", "intervals", "label", "lines",
-           "loss_curves", "misclassified", "panels", "percentile_bands", "prediction", "roofline", "save", "strands",
+__all__ = ["INKS", "accuracy_curves", "checks", "figure1", "heat_map", "histograms_over_time", "intervals", "label",
+           "lines", "loss_curves", "misclassified", "panels", "percentile_bands", "prediction", "roofline", "save", "strands",
            "update_ratios"]  # fmt: skip
