@@ -73,7 +73,7 @@ def x_hat(table):
 
 
 places = np.linspace(-25, 39, 641)
-table = np.array([np.full_like(places, 4), np.full_like(places, 6), np.full_like(places, 7), np.full_like(places, 8), places])
+table = np.vstack([np.full((4, 641), [[4.0], [6], [7], [8]]), places])  # a column is a batch: x5 at one of the places
 training = x_hat(table)
 for far in (10.0, 100.0, 10_000.0, 1_000_000.0):
     print(f"x5 = {far:>11,.0f}:  x̂ =", np.round(x_hat(np.array([[4, 6, 7, 8, far]]).T).ravel(), 4))
@@ -91,7 +91,8 @@ evaluation = F.batch_norm(Tensor(table), *constants, training=False).data
 def coupling(ax, hats, what):
     """x̂ of all examples against the place of the last one."""
     for i, row in enumerate(hats[:-1]):
-        ax.plot(places, row, color=plot.INKS[0], linewidth=1 + 0.5 * i, linestyle=(0, (9, 3 * i)), label=f"x = {table[i, 0]:.0f}")
+        style = dict(color=plot.INKS[0], linewidth=1 + 0.5 * i, linestyle=(0, (9, 3 * i)))
+        ax.plot(places, row, label=f"x = {table[i, 0]:.0f}", **style)
     ax.plot(places, hats[-1], color=plot.INKS[1], linewidth=3, label="the one that moves")
     ax.set_ylim(-2.6, 2.6)
     title = f"{what}: it reaches {np.abs(hats[-1]).max():.2f}; its mates move by up to {np.ptp(hats[:-1], axis=1).max():.2f}"
@@ -114,7 +115,7 @@ def draw(others=4, place=10.0, gamma=1.0, beta=0.0):
     """A batch before (below) and after (above); lines join what belongs together."""
     batch = np.append(np.linspace(4, 8, others), place)
     after = gamma * x_hat(batch[:, None]).ravel() + beta
-    figure, (ax,) = plot.panels(1, size=(7, 3))
+    _, (ax,) = plot.panels(1, size=(7, 3))
     ax.plot([batch, after], [0, 1], color="0.6", linewidth=1)
     ax.plot(batch, np.zeros_like(batch), "o", color=plot.INKS[0])
     ax.plot(after, np.ones_like(after), "o", color=plot.INKS[1])
@@ -282,7 +283,8 @@ for mean in means:
 # %%
 figure, (ax,) = plot.panels(1, size=(6.5, 3.8))
 runs = {name: (means, np.maximum(error, 1e-8)) for name, error in errors.items()}
-title = f"At mean 1,000, one pass is wrong by {100 * errors['one pass'][3]:.0f} %, minidl by {100 * errors['minidl'][3]:.1g} %"
+worst = {name: 100 * error[3] for name, error in errors.items()}
+title = f"At mean 1,000, one pass is wrong by {worst['one pass']:.0f} %, minidl by {worst['minidl']:.1g} %"
 plot.lines(ax, runs, title, "mean of x (its standard deviation is 1)", "largest relative error of the variance", log="xy");
 
 # %% [markdown]

@@ -2,18 +2,14 @@
 # # Solutions of lesson 06
 
 # %% tags=["exercise:staged"]
-import numpy as np
-
-
 def staged(grad_y, x, gamma, eps):
-    m, mean, var = len(x), x.mean(0), x.var(0)
-    std = np.sqrt(var + eps)
-    x_hat = (x - mean) / std
+    m, distance, var = len(x), x - x.mean(0), x.var(0)
+    std = (var + eps) ** 0.5
     grad_x_hat = grad_y * gamma
-    grad_var = (grad_x_hat * (x - mean) * -0.5 * (var + eps) ** -1.5).sum(0)
-    grad_mean = (grad_x_hat * -1 / std).sum(0) + grad_var * (-2 * (x - mean)).sum(0) / m
-    grad_x = grad_x_hat / std + grad_var * 2 * (x - mean) / m + grad_mean / m
-    return grad_x, (grad_y * x_hat).sum(0), grad_y.sum(0)
+    grad_var = (grad_x_hat * distance * -0.5 * (var + eps) ** -1.5).sum(0)
+    grad_mean = (grad_x_hat * -1 / std).sum(0) + grad_var * (-2 * distance).sum(0) / m
+    grad_x = grad_x_hat / std + grad_var * 2 * distance / m + grad_mean / m
+    return grad_x, (grad_y * distance / std).sum(0), grad_y.sum(0)
 
 
 # %% tags=["exercise:closed"]
@@ -31,11 +27,10 @@ def projector(x_hat):
 
 
 # %% tags=["exercise:is_projection"]
-import numpy as np
-
-
 def is_projection(matrix):
-    return np.allclose(matrix @ matrix, matrix) and np.allclose(matrix.T, matrix)
+    same = abs(matrix @ matrix - matrix).max() < 1e-9
+    symmetric = abs(matrix.T - matrix).max() < 1e-9
+    return same and symmetric
 
 
 # %% tags=["exercise:freedom"]

@@ -15,5 +15,5 @@ from minidl.plot.roofline import roofline
 from minidl.plot.studies import checks, intervals, lines, panels, strands
 
 __all__ = ["INKS", "accuracy_curves", "checks", "figure1", "heat_map", "histograms_over_time", "intervals", "label",
-           "lines", "loss_curves", "misclassified", "panels", "percentile_bands", "prediction", "roofline", "save", "strands",
-           "update_ratios"]  # fmt: skip
+           "lines", "loss_curves", "misclassified", "panels", "percentile_bands", "prediction", "roofline", "save",
+           "strands", "update_ratios"]  # fmt: skip

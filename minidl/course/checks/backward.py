@@ -133,11 +133,11 @@ def is_projection(answer):
     true = basis[:, :rank] @ basis[:, :rank].T
     column, row = generator.standard_normal((2, m))
     cases = [
+        (true + 0.1 * np.diag(row), False, "a symmetric matrix with PP ≠ P"),
+        (np.ones((m, m)), False, "a matrix of ones: its entries equal their squares, but PP means the matrix product"),
         (true, True, "an orthogonal projection; rounding makes PP differ from P by 1e-16, so compare with a tolerance"),
         (np.zeros((m, m)), True, "the zero matrix, which projects everything to 0"),
-        (np.ones((m, m)), False, "a matrix of ones: its entries equal their squares, but PP means the matrix product"),
         (np.outer(column, row) / (column @ row), False, "a slanted projection: PP = P, but it is not symmetric"),
-        (true + 0.1 * np.diag(row), False, "a symmetric matrix with PP ≠ P"),
         (2 * true, False, "twice a projection"),
         (true + 1e-4 * np.eye(m), False, "a projection plus 1/10,000 of the identity: your tolerance is too wide"),
     ]

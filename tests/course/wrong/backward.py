@@ -85,7 +85,7 @@ WRONG = {
         ((lambda p: np.allclose(p * p, p) and np.allclose(p.T, p),), "the matrix product"),
         ((lambda p: np.allclose(p @ p, p),), "not symmetric"),
         ((lambda p: bool((p @ p == p).all() and (p == p.T).all()),), "compare with a tolerance"),
-        ((lambda p: np.allclose(p.T, p),), "a matrix of ones"),
+        ((lambda p: np.allclose(p.T, p),), "a symmetric matrix with PP ≠ P"),
         ((lambda p: np.allclose(p @ p, p, atol=0.01) and np.allclose(p.T, p),), "tolerance is too wide"),
     ],
     "freedom": [
