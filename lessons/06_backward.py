@@ -445,11 +445,12 @@ plot.lines(right, {"5 seeds": (few, moved)}, title, "m", "‖change of W‖ / �
 # %% [markdown]
 # (d)! The algebra is right, and the conclusion that one draws from it is wrong. The rank is 0 *at ε = 0*. With ε the
 # gain of a batch of two is at most $\varepsilon/(\sigma^2+\varepsilon)^{3/2}$: next to nothing for most pairs, but
-# $1/\sqrt\varepsilon \approx 316$ for a pair that this unit finds equal. The picture behind it: with $m = 2$, $\hat x_1$
-# is a *step* in $x_1 - x_2$, from −1 to +1, whose edge ε rounds off. The slope of a step is 0 everywhere but at the edge, and there it
-# is enormous; a smaller ε makes the edge narrower and steeper, but the step keeps its height of 2, and so the mean slope
-# stays. That is why the *mean* gain in the table is about 1, as for $m = 60$, while the median is almost 0: a unit hears
-# nothing, and now and then it gets a blow. (The gain of 316 is twice the steepest slope below, as both examples move.)
+# $1/\sqrt\varepsilon \approx 316$ for a pair that this unit finds equal. The picture behind it: with $m = 2$,
+# $\hat x_1$ is a *step* in $x_1 - x_2$, from −1 to +1, whose edge ε rounds off. The slope of a step is 0 everywhere but at
+# the edge, and there it is enormous; a smaller ε makes the edge narrower and steeper, but the step keeps its height of
+# 2, and so the mean slope stays. That is why the *mean* gain in the table is about 1, as for $m = 60$, while the median
+# is almost 0: a unit hears nothing, and now and then it gets a blow. (The gain of 316 is twice the steepest slope
+# below, as both examples move.)
 
 # %%
 distance = np.linspace(-2, 2, 20_001)
