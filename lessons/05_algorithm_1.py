@@ -91,8 +91,8 @@ evaluation = F.batch_norm(Tensor(table), *constants, training=False).data
 def coupling(ax, hats, what):
     """x̂ of all examples against the place of the last one."""
     for i, row in enumerate(hats[:-1]):
-        style = dict(color=plot.INKS[0], linewidth=1 + 0.5 * i, linestyle=(0, (9, 3 * i)))
-        ax.plot(places, row, label=f"x = {table[i, 0]:.0f}", **style)
+        dashes = ("-", "--", "-.", ":")[i]
+        ax.plot(places, row, dashes, color=plot.INKS[0], linewidth=1.6, label=f"x = {table[i, 0]:.0f}")
     ax.plot(places, hats[-1], color=plot.INKS[1], linewidth=3, label="the one that moves")
     ax.set_ylim(-2.6, 2.6)
     title = f"{what}: it reaches {np.abs(hats[-1]).max():.2f}; its mates move by up to {np.ptp(hats[:-1], axis=1).max():.2f}"
@@ -102,7 +102,7 @@ def coupling(ax, hats, what):
 figure, (left, right) = plot.panels(2, size=(4.6, 3.6))
 coupling(left, training, "Training")
 coupling(right, evaluation, "Evaluation")
-right.legend(fontsize=8, frameon=False, loc="lower right");
+right.legend(fontsize=8, frameon=False, loc="upper left");
 
 # %% [markdown]
 # Left: a batch is a common fate. Every $\hat x_i$ depends on every $x_j$. Right (the orange line leaves the picture):
@@ -179,7 +179,7 @@ plot.lines(right, runs, title, "m, examples in the batch", "standard deviation o
 # It is (c): the spread falls as $1/\sqrt m$, as that of a mean of $m$ random numbers does. In our run it went from 0.32 at
 # $m = 15$ to 0.08 at $m = 240$. At $m = 2$ nothing is left of the number itself: $\hat x$ is $+1$ or $-1$, whichever of
 # the two is larger. (Lesson 06 shows what that does to learning, lesson 08 what one does about it when the network is
-# used.) So BN adds noise to training: a picture is never seen twice in quite the same way. Whether that *helps* is a
+# used.) So BN adds noise to training: a picture is hardly ever seen twice in quite the same way. Whether that *helps* is a
 # question for lesson 13, not shown here.
 #
 # ## γ and β: can the layer undo itself?
@@ -218,7 +218,7 @@ for ax, name, batch in zip(axes, ("The batch that γ and β are from", "The next
     plot.label(ax, f"{name}: off by up to {off:.2g} standard deviations", "x", "y")
 
 # %% [markdown]
-# It is (b): in our run the next batch is off by up to 0.3 standard deviations. In training BN is *never* the identity
+# It is (b): in our run the next batch is off by up to 0.36 standard deviations. In training BN is *never* the identity
 # for more than one batch, because what it subtracts is another number each time. It can be for all inputs at once in
 # evaluation only, where mean and variance are constants.
 #
@@ -348,7 +348,7 @@ plot.lines(ax, {name: (steps, values) for name, values in norms.items()}, title,
 
 # %% [markdown]
 # (c) and (c). The constant is subtracted with the mean, so the loss does not depend on $b$, and what does not matter has
-# no gradient. What you see of it is rounding, in our run eight powers of ten below the weights'. β does the job instead:
+# no gradient. What you see of it is rounding, in our run $4\cdot10^{-8}$ of the weights'. β does the job instead:
 # it comes after the subtraction. Note the float32 line: the constant is not *quite* harmless in numbers with 7 digits.
 # That is why the layers before BN in minidl's networks are made with `bias=False`
 # ([`paper_mlp`](../minidl/models.py)).

@@ -101,7 +101,7 @@ runs = {name: (sizes, 100 * np.array(row)) for name, row in errors.items()}
 plot.lines(ax, runs, title, "m, examples in the batch", "error of ∂L/∂x, in % of its length", log="xy");
 
 # %% [markdown]
-# **Yes: the gradient flows through both**, and both routes carry equally much. It is (c) at 60; at 4 the error is as long
+# **Yes: the gradient flows through both**, and here both routes carry about equally much. It is (c) at 60; at 4 the error is as long
 # as the gradient itself. It falls as $1/\sqrt m$, so large batches hide the mistake from a check that is content with
 # 10 %. Lesson 04 shows what happens to a network that is trained so.
 #
@@ -221,8 +221,9 @@ for ax, (name, part) in zip(axes, parts.items(), strict=True):
     plot.label(ax, f"{name}: {share:.0f} %", "example, sorted by x", "∂L/∂y (share: of Σ g²)" if ax is axes[0] else "")
 
 # %% [markdown]
-# This $g$ asks: "make the small ones larger and the large ones smaller" (with a minus sign: a step goes *against* the
-# gradient). More than three quarters of that is a shift and a stretch, which the forward would undo; only the rest passes.
+# The forward does not notice the first two steps, so no loss above it can. The picture shows what follows for a gradient.
+# A training step goes *against* $g$, so this one asks to make the small ones smaller and the large ones larger. More than
+# three quarters of that is a shift and a stretch, which the forward would undo; only the rest passes.
 #
 # ### Exercise: the matrix of it
 #
@@ -276,10 +277,11 @@ off = np.abs(sum(terms.values()) - P).max()
 figure.suptitle(f"Who moves whom: the three terms add up to the Jacobian to {off:.0e}", x=0.01, ha="left", fontsize=11);
 
 # %% [markdown]
-# Read the last one. On the diagonal: how much an example moves itself. It is less than 1 everywhere, and least at the two
-# ends: an extreme example stretches the ruler that it is measured with (lesson 05). Off the diagonal: an example pushes
-# those on its own side away (orange), because it takes the mean with it and stretches; on the far side the two effects
-# work against each other.
+# Read the last one. On the diagonal: how much an example moves itself. It is less than 1 everywhere, and less at the two
+# ends than in the middle: an extreme example stretches the ruler that it is measured with (lesson 05). Off the diagonal:
+# when an example goes up, its neighbours on the same side of the mean go down (orange), because it takes the mean with it,
+# and because it stretches the ruler. On the far side the two effects work against each other, and between the two ends the
+# second wins (purple): as the top one goes up, the bottom one goes up too, towards the mean.
 #
 # And the whole layer? Features do not mix: for three features the Jacobian is three blocks, and zeros.
 
