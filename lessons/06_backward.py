@@ -101,9 +101,9 @@ runs = {name: (sizes, 100 * np.array(row)) for name, row in errors.items()}
 plot.lines(ax, runs, title, "m, examples in the batch", "error of ∂L/∂x, in % of its length", log="xy");
 
 # %% [markdown]
-# **Yes: the gradient flows through both**, and here both routes carry about equally much. It is (c) at 60; at 4 the error is as long
-# as the gradient itself. It falls as $1/\sqrt m$, so large batches hide the mistake from a check that is content with
-# 10 %. Lesson 04 shows what happens to a network that is trained so.
+# **Yes: the gradient flows through both**, and here both routes carry about equally much. It is (c) at 60; at 4 the error
+# is as long as the gradient itself. It falls as $1/\sqrt m$, so large batches hide the mistake from a check that is
+# content with 10 %. Lesson 04 shows what happens to a network that is trained so.
 #
 # ## First rung: the chain rule, in stages
 #
