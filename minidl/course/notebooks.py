@@ -77,6 +77,7 @@ def execute(notebook: Any, folder: str | os.PathLike, quick: bool = False, timeo
         kernel_name="python3",
         extra_arguments=["--log-level=ERROR"],
         record_timing=False,
+        coalesce_streams=True,  # a busy machine hands on what is printed in more pieces
         resources={"metadata": {"path": str(folder)}},
     )
     start = time.perf_counter()
