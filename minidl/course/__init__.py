@@ -2,6 +2,7 @@
 
 from minidl.course._check import check
 from minidl.course._setting import digits, ledger, pick, quick
+from minidl.course.predictions import predict, predictions, recall
 from minidl.course.widgets import explore
 
-__all__ = ["check", "digits", "explore", "ledger", "pick", "quick"]
+__all__ = ["check", "digits", "explore", "ledger", "pick", "predict", "predictions", "quick", "recall"]
