@@ -20,7 +20,7 @@ def images(
     pixels   (N, H, W), drawn dark on white
     names    N of them, or none
     columns  images in a row
-    signed   for weights: white is 0, orange positive, blue negative, with a bar that says how much
+    signed   for weights: white is 0, orange positive, purple negative, with a bar that says how much
     Errors   ValueError for other shapes, no images, a wrong number of names, numbers that are not finite
     """
     pixels, rows = _checked(pixels, names, columns)

@@ -60,20 +60,19 @@ def _gradients(nodes):
 def walk(answer):
     """Every node speaks once, after all its users, and what comes from several users is added up."""
     rng = np.random.default_rng()
-    for what, make in (("a chain", _line), ("a graph in which nodes are used twice", _diamonds)):
-        nodes = make(rng)
+    for nodes in (_line(rng), *(_diamonds(rng) for _ in range(10))):
         _Number.looks = 0
         ask(answer, nodes[-1])
-        _compare_walk(what, nodes)
+        _compare_walk(nodes)
     nodes = [_Number(1.0)]
     for _ in range(40):
         nodes.append(_Number(0.0, [(nodes[-1], 1.0), (nodes[-1], 1.0)]))
     _Number.looks = 0
     ask(answer, nodes[-1])
-    _compare_walk("40 doublings", nodes)
+    _compare_walk(nodes)
 
 
-def _compare_walk(what, nodes):
+def _compare_walk(nodes):
     if nodes[-1].grad == 0:
         raise Wrong("The last node has no gradient; it starts the walk: its own slope to itself is 1.")
     grads = _gradients(nodes)
@@ -81,7 +80,7 @@ def _compare_walk(what, nodes):
     if not any(got[:-1]):
         raise Wrong("No gradient left the last node; every parent must be given grad · slope.")
     hint = "Does a node wait until all its users have spoken, and are their gradients added up?"
-    compare(f"grad in {what}", got, want, instead=_misconceptions(nodes), hint=hint)
+    compare("the nodes' grad", got, want, instead=_misconceptions(nodes), hint=hint)
 
 
 def _misconceptions(nodes):
