@@ -1,12 +1,13 @@
 # %% [markdown]
 # # 01 Autograd: how does `backward()` work?
 #
-# In [lesson 00](00_start.ipynb) one line, `loss.backward()`, found out for 150,000 numbers at once which way each of them had to move.
-# Everything that training does rests on that line, and a mistake in it does not stop a program: it trains a little
-# worse, and nobody knows why. Here you build the idea in twenty lines, see where it can go wrong, and write a test that
-# no wrong gradient in this lesson survives. Afterwards you can trust a gradient, because you can check it.
+# In [lesson 00](00_start.ipynb) one line, `loss.backward()`, found out for 150,000 numbers at once which way each of
+# them had to move. Everything that training does rests on that line, and a mistake in it does not stop a program: it
+# trains a little worse, and nobody knows why. Here you build the idea in twenty lines, see where it can go wrong, and
+# write a test that no wrong gradient in this lesson survives. Afterwards you can trust a gradient, because you can
+# check it.
 #
-# **Time**: about 20 s on two cores.
+# **Time**: about 15 s on two cores.
 #
 # **You need**: [00](00_start.ipynb) to have run; the chain rule. Words are in the [glossary](README.md#glossary).
 
@@ -20,11 +21,13 @@ from minidl.course.suspects import DEFECTS, SOUND, WRONG_FUNCTION
 # %% [markdown]
 # ## One number
 #
-# Let the prediction of a tiny model be $w x + b$, and its **loss**, the number that says how wrong it is, $L = (w x + b - y)^2$.
-# The **gradient** of $L$ with respect to $w$ is the slope $\partial L/\partial w$: if $w$ grows by a small $h$, $L$ grows by
-# about $h \cdot \partial L/\partial w$. So one can measure it: take a small step, and look.
+# Let the prediction of a tiny model be $w x + b$, and its **loss**, the number that says how wrong it is,
+# $L = (w x + b - y)^2$. The **gradient** of $L$ with respect to $w$ is the slope $\partial L/\partial w$: if $w$
+# grows by a small $h$, $L$ grows by about $h \cdot \partial L/\partial w$. So one can measure it: take a small step,
+# and look.
 #
-# **Prediction**: $w = 2$, $x = 3$, $b = 1$, $y = 5$. Before you run the cell, write down $\partial L/\partial w$ and $\partial L/\partial b$.
+# **Prediction**: $w = 2$, $x = 3$, $b = 1$, $y = 5$. Before you run the cell, write down $\partial L/\partial w$ and
+# $\partial L/\partial b$.
 
 
 # %%
@@ -38,12 +41,14 @@ print(f"a step of {h:g} in w changes L by {(loss_of(2.0 + h, 1.0) - loss_of(2.0,
 print(f"a step of {h:g} in b changes L by {(loss_of(2.0, 1.0 + h) - loss_of(2.0, 1.0)) / h:.3f} times the step")
 
 # %% [markdown]
-# That costs one more evaluation of $L$ for each parameter: 150,000 of them for every step of the network in lesson 00. `backward()`
-# gets all slopes in one pass, because it works from the other end.
+# That costs one more evaluation of $L$ for each parameter: 150,000 of them for every step of the network in lesson
+# 00. `backward()` gets all slopes in one pass, because it works from the other end.
 #
-# A `Tensor` is an array that remembers how it was made. Here is what the loss remembers: a **graph**, in which each **node** is a
-# number (or an array) and points to the nodes that it was computed from, its **parents**. Nodes that were not computed are
-# **leaves** (blue).
+# A `Tensor` is an array that remembers how it was made. Here is what the loss remembers: a **graph**, in which each
+# **node** is a number (or an array) and points to the nodes that it was computed from, its **parents**. Nodes that
+# were not computed are **leaves**; `requires_grad=True` marks those whose gradient we want (blue), the others are
+# constants (dashed). We take the picture first, since `backward()` takes the graph apart as it goes; it fills in the
+# gradients when they come.
 
 # %%
 w, b = Tensor(2.0, requires_grad=True), Tensor(1.0, requires_grad=True)
@@ -54,17 +59,19 @@ loss.backward()
 graph
 
 # %% [markdown]
-# Grey lines run down: the computation. Orange lines run up: the gradients. Read it from the bottom. The slope of $L$ with
-# respect to itself is 1. Each operation knows one small fact, how its own result moves when one of its operands does
-# (for $a \cdot b$ and the operand $a$ that is $b$), multiplies what it is given by that, and hands the product to its parents. That
-# is the chain rule, one operation at a time. Did 12 and 4 agree with your prediction, and with the measured steps?
+# Grey lines run down: the computation. Orange lines run up: the gradients. Read it from the bottom. The slope of $L$
+# with respect to itself is 1. Each operation knows one small fact, how its own result moves when one of its operands
+# does (for $a \cdot b$ and the operand $a$ that is $b$), multiplies what it is given by that, and hands the product
+# to its parents. That is the chain rule, one operation at a time. Did 12 and 4 agree with your prediction, and with
+# the measured steps?
 #
 # The node `error` is special: it is used **twice** by the multiplication, and collected $2 + 2 = 4$.
 
 # %% [markdown]
 # ## The whole idea in twenty lines
 #
-# For numbers, an operation has to note only its parents and the **slope** toward each of them. This class does, and nothing else.
+# For numbers, an operation has to note only its parents and the **slope** toward each of them. This class does, and
+# nothing else.
 
 
 # %%
@@ -92,8 +99,8 @@ error = w * Number(3.0) + b + Number(-5.0)
 print(path_by_path(error * error), "gradients handed on; w has", w.grad, "and b has", b.grad)
 
 # %% [markdown]
-# It works: the same 12 and 4. And it is unusable. **Prediction**: take a number and double it, $x \leftarrow x + x$, thirty
-# times. How many gradients does `path_by_path` hand on: about 30, about 60, about 1,000, or about a billion?
+# It works: the same 12 and 4. And it is unusable. **Prediction**: take a number and double it, $x \leftarrow x + x$,
+# thirty times. How many gradients does `path_by_path` hand on: about 30, about 60, about 1,000, or about a billion?
 #
 # minidl can be watched doing the same: a **hook** is a function that a node calls when its gradient is complete.
 
@@ -124,21 +131,22 @@ title = f"{sizes[-1]} doublings: {paths[-1]:,} gradients path by path, {ordered[
 plot.lines(
     ax, {"path by path": (sizes, paths), "minidl, each node once": (sizes, ordered)},
     title, "doublings x ← x + x", "gradients handed on", log="y",
-);  # fmt: skip
+);
 
 # %% [markdown]
-# `path_by_path` walks every way from the loss to a leaf, and the ways double with each doubling: $2^{n+1} - 1$ gradients handed on, two
-# billion for thirty. The cure: a node **waits** until all its users have spoken, **adds up** what they
-# said, and then speaks once. So the nodes must be visited in an order in which each comes after all its users. An order that
-# puts parents before children is called **topological**; the walk goes through it backwards. In minidl it is made by
-# [`_topological_order`](../minidl/autograd.py), and the walk is [`backward`](../minidl/autograd.py).
+# `path_by_path` walks every way from the loss to a leaf, and the ways double with each doubling: $2^{n+1} - 1$
+# gradients handed on, two billion for thirty. The cure: a node **waits** until all its users have spoken, **adds up**
+# what they said, and then speaks once. So the nodes must be visited in an order in which each comes after all its
+# users. An order that puts parents before children is called **topological**; the walk goes through it backwards. In
+# minidl it is made by [`_topological_order`](../minidl/autograd.py), and the walk is
+# [`backward`](../minidl/autograd.py).
 
 # %% [markdown]
 # ## Exercise: the walk
 #
-# Write `walk(last)`. It sets `last.grad` to 1, and gives every node that `last` was computed from its gradient, by adding to
-# `.grad`, which is 0.0 in all nodes at first. Each node has `.parents`, a list of pairs `(parent, slope)`; the same parent may
-# occur twice. It must work for a chain of 40 doublings.
+# Write `walk(last)`. It sets `last.grad` to 1, and gives every node that `last` was computed from its gradient, by
+# adding to `.grad`, which is 0.0 in all nodes at first. Each node has `.parents`, a list of pairs `(parent, slope)`;
+# the same parent may occur twice. It must work for a chain of 40 doublings.
 #
 # A hint for the order: a function that visits a node, if it was not visited before, first visits all its parents and
 # then appends the node to a list. The list has parents before children. (About ten lines; recursion is fine here. It
@@ -156,9 +164,9 @@ check("walk", walk);
 # %% [markdown]
 # ## Arrays: to broadcast is to use many times
 #
-# In a real network the nodes are arrays: a loss of one number, a matrix of weights, a batch of 60 images. One thing is new.
-# In $y = x + b$ with $x$ of shape (4, 3) and $b$ of shape (3,), the same $b$ is added to each of the four rows. NumPy calls this
-# **broadcasting**.
+# In a real network the nodes are arrays: a loss of one number, a matrix of weights, a batch of 60 images. One thing
+# is new. In $y = x + b$ with $x$ of shape (4, 3) and $b$ of shape (3,), the same $b$ is added to each of the four
+# rows. NumPy calls this **broadcasting**.
 #
 # **Prediction**: the loss is the sum of all twelve elements of $y$. What is `b.grad`: `[1, 1, 1]`, `[4, 4, 4]`, or
 # `[0.25, 0.25, 0.25]`? And its shape?
@@ -175,10 +183,10 @@ rows = [x[i] + b for i in range(4)]
 print("b.grad, row by row:    ", b.grad)
 
 # %% [markdown]
-# Broadcasting *is* using a node several times, and its gradients *add up*: a sum over the rows, back in $b$'s own shape. There is
-# no new rule. (An average would need a $1/4$ that the loss does not contain.) In minidl this sum is
-# [`_reduce`](../minidl/tensor.py), under every operator. Here is a network of one layer, with shapes at its nodes and the sizes of
-# the gradients, ‖grad‖, the root of the sum of squares:
+# Broadcasting *is* using a node several times, and its gradients *add up*: a sum over the rows, back in $b$'s own
+# shape. There is no new rule. (An average would need a $1/4$ that the loss does not contain.) In minidl this sum is
+# [`_reduce`](../minidl/tensor.py), under every operator. Here is a network of one layer, with shapes at its nodes and
+# the sizes of the gradients, ‖grad‖, the root of the sum of squares:
 
 # %%
 rng = np.random.default_rng(0)
@@ -194,9 +202,10 @@ graph
 # %% [markdown]
 # ## Exercise: the gradient of $y = \gamma x + \beta$
 #
-# The last operation of batch normalization scales and shifts each feature: $x$ is (N, C), one row for each example; $\gamma$ and
-# $\beta$ are (C,), used for every row. Given `grad_y` $= \partial L/\partial y$, of shape (N, C), return the three arrays `grad_x`, `grad_gamma`, `grad_beta`, each
-# in the shape of what it belongs to. NumPy only; three lines. In minidl this is part of [`batch_norm`](../minidl/ops/norm.py).
+# The last operation of batch normalization scales and shifts each feature: $x$ is (N, C), one row for each example;
+# $\gamma$ and $\beta$ are (C,), used for every row. Given `grad_y` $= \partial L/\partial y$, of shape (N, C), return
+# the three arrays `grad_x`, `grad_gamma`, `grad_beta`, each in the shape of what it belongs to. NumPy only; three
+# lines. In minidl this is part of [`batch_norm`](../minidl/ops/norm.py).
 
 
 # %% tags=["exercise:affine"]
@@ -210,13 +219,15 @@ check("affine", affine_backward);
 # %% [markdown]
 # ## Is it right? Ask a small step
 #
-# The measured slope from the top of this lesson is the judge over every gradient. It has one free choice, the step $h$.
+# The measured slope from the top of this lesson is the judge over every gradient. It has one free choice, the step
+# $h$.
 #
-# **Prediction**: as $h$ gets smaller and smaller, the measured slope gets (a) ever more exact; (b) more exact up to a point,
-# and then worse; (c) it makes no difference.
+# **Prediction**: as $h$ gets smaller and smaller, the measured slope gets (a) ever more exact; (b) more exact up to a
+# point, and then worse; (c) it makes no difference.
 #
-# One can step to one side, $(f(x+h) - f(x))/h$, or to both, $(f(x+h) - f(x-h))/2h$. The figure has both, for the sigmoid at 50 random
-# points, against the exact slope $y(1-y)$; in **float64** (numbers with 16 digits, as above) and in **float32** (7 digits, in which networks are trained).
+# One can step to one side, $(f(x+h) - f(x))/h$, or to both, $(f(x+h) - f(x-h))/2h$. The figure has both, for the
+# sigmoid at 50 random points, against the exact slope $y(1-y)$; in **float64** (numbers with 16 digits, as above) and
+# in **float32** (7 digits, in which networks are trained).
 
 
 # %%
@@ -251,28 +262,29 @@ for name, (step, least) in best.items():
     print(f"{name}: at its best, h = {step:.0e}, the slope is wrong by {least:.0e}")
 
 # %% [markdown]
-# (b). On the right the curve bends within the step: the error falls like $h$ to one side, and like $h^2$ to both. On the left the
-# two values agree in almost all digits, and what is left of their difference is rounding, divided by a tiny $h$. In between is a
-# best step, near $10^{-5}$ for both sides in float64. In float32 the best is a million times worse in our run (2·10⁻⁶
-# against 3·10⁻¹²), and at the step that suits float64 it is worse by far more; so gradients are checked in float64, even if training
-# uses float32.
+# (b). On the right the curve bends within the step: the error falls like $h$ to one side, and like $h^2$ to both. On
+# the left the two values agree in almost all digits, and what is left of their difference is rounding, divided by a
+# tiny $h$. In between is a best step, near $10^{-5}$ for both sides in float64. In float32 the best is a million
+# times worse in our run (2·10⁻⁶ against 3·10⁻¹²), and at the step that suits float64 it is worse by far more; so
+# gradients are checked in float64, even if training uses float32.
 
 # %% [markdown]
 # ## All gradients in one comparison
 #
-# An operation takes an array $x$ and returns an array $f(x)$; it has a slope for each pair of their elements. To check them all at
-# once, make one number out of it: draw a random array $u$ in the shape of the result, called the **cotangent**, and let
-# $L = \sum u \cdot f(x)$. Draw a random direction $v$ in the shape of $x$. Then step along $v$:
+# An operation takes an array $x$ and returns an array $f(x)$; it has a slope for each pair of their elements. To
+# check them all at once, make one number out of it: draw a random array $u$ in the shape of the result, called the
+# **cotangent**, and let $L = \sum u \cdot f(x)$. Draw a random direction $v$ in the shape of $x$. Then step along
+# $v$:
 #
 # $$\frac{L(x + hv) - L(x - hv)}{2h} \;\approx\; \sum \frac{\partial L}{\partial x} \cdot v$$
 #
-# On the left only $f$ is used; on the right is what `backward` claims. Two evaluations, however many elements there are.
-# `y.backward(u)` gives the right side's $\partial L/\partial x$ in `x.grad`.
+# On the left only $f$ is used; on the right is what `backward` claims. Two evaluations, however many elements there
+# are. `y.backward(u)` gives the right side's $\partial L/\partial x$ in `x.grad`.
 #
-# Many programs check with something simpler. Below are eight operations, all about batch normalization or about using a
-# node several times. Six claim a wrong gradient; the defects are of kinds that stand in well-known teaching code. The last two have
-# the right gradient *of the wrong function*. (You have not met the formulas yet; you need not, the check does not know them
-# either.) Five checks look at each:
+# Many programs check with something simpler. Below are eight operations, all about batch normalization or about using
+# a node several times. Six claim a wrong gradient; the defects are of kinds that stand in well-known teaching code.
+# The last two have the right gradient *of the wrong function*. (You have not met the formulas yet; you need not, the
+# check does not know them either.) Five checks look at each:
 #
 # - `u = 1`: the loss is the plain sum of the result; $v$ is random
 # - `m = 2`: only two examples in the batch; $u$ and $v$ random
@@ -330,25 +342,28 @@ for name, f in SOUND.items():
     print(f"sound: {name + ',':25} the largest disagreement in {DRAWS} draws is {worst:.0e}")
 
 # %% [markdown]
-# (The title counts what is found in more than nine draws out of ten.) Four of the five checks have a hole, and each a different one:
+# (The title counts what is found in more than nine draws out of ten.) Four of the five checks have a hole, and each a
+# different one:
 #
-# - A plain sum (`u = 1`) misses two in all 50 draws, among them a batch norm that sends back **no gradient at all**. The reason is batch norm
-#   itself: whatever $x$ is, the normalised batch sums to zero, so the true slope of the sum *is* zero.
-# - With two examples, normalising leaves +1 and −1 whatever they were; the true gradient is nearly zero, and "no gradient"
-#   looks right in most draws.
+# - A plain sum (`u = 1`) misses two in all 50 draws, among them a batch norm that sends back **no gradient at all**.
+#   The reason is batch norm itself: whatever $x$ is, the normalised batch sums to zero, so the true slope of the sum
+#   *is* zero.
+# - With two examples, normalising leaves +1 and −1 whatever they were; the true gradient is nearly zero, and "no
+#   gradient" looks right in most draws.
 # - At $x = 0$ the part of the gradient that is missing is multiplied by zero.
 # - One element says nothing about the others.
 #
-# `random` found all six in each of 50 draws. And it never accuses the last two, nor could it: their gradients are right. They are
-# batch norms that compute **something else** than they should. The other way round, no sound operation comes near the limit.
+# `random` found all six in each of 50 draws. And it never accuses the last two, nor could it: their gradients are
+# right. They are batch norms that compute **something else** than they should. The other way round, no sound
+# operation comes near the limit.
 #
 # ## Exercise: hunt them all
 #
-# Write your own check. `my_gradcheck(f, x, rng)` gets an operation `f` (a Tensor in, a Tensor out), an array `x` of float64, and a
-# random generator (`rng.standard_normal(shape)`). It returns one number, the disagreement: below 0.00001 for the sound operations, above
-# 0.001 for all six wrong ones. The check below uses arrays that you have not seen, draws them anew each time, and spies on what your
-# function asks of `f`. (Eight to ten lines. Yes, it may look like the function above; write it from the formula, not
-# from the cell.)
+# Write your own check. `my_gradcheck(f, x, rng)` gets an operation `f` (a Tensor in, a Tensor out), an array `x` of
+# float64, and a random generator (`rng.standard_normal(shape)`). It returns one number, the disagreement: below
+# 0.00001 for the sound operations, above 0.001 for all six wrong ones. The check below uses arrays that you have not
+# seen, draws them anew each time, and spies on what your function asks of `f`. (Eight to ten lines. Yes, it may look
+# like the function above; write it from the formula, not from the cell.)
 
 
 # %% tags=["exercise:hunt"]
@@ -360,25 +375,28 @@ def my_gradcheck(f, x, rng):
 check("hunt", my_gradcheck);
 
 # %% [markdown]
-# minidl's own is [`gradcheck`](../minidl/gradcheck.py); its tests run it on every operation, and prove it on wrong ones.
+# minidl's own is [`gradcheck`](../minidl/gradcheck.py); its tests run it on every operation, and prove it on wrong
+# ones.
 
 # %% [markdown]
 # ## What we did not show
 #
 # - Gradients of gradients. minidl has none; its `backward` functions work on plain arrays.
-# - A proof. A random check can miss a defect that shows only somewhere else (a kink, an overflow, another mode); so one checks with
-#   several shapes, in training and evaluation mode, and at values that occur.
-# - That the *function* is right. The last two rows of the table stay invisible to any gradient check: they need a second,
-#   simple implementation to compare with.
+# - A proof. A random check can miss a defect that shows only somewhere else (a kink, an overflow, another mode); so
+#   one checks with several shapes, in training and evaluation mode, and at values that occur.
+# - That the *function* is right. The last two rows of the table stay invisible to any gradient check: they need a
+#   second, simple implementation to compare with.
 #
 # ## Summary
 #
-# - An operation knows its parents and its own slopes. `backward()` visits each node once, after all its users, and adds up.
+# - An operation knows its parents and its own slopes. `backward()` visits each node once, after all its users, and
+#   adds up.
 # - Whatever is used several times, by broadcasting too, gets the **sum** of its gradients.
-# - A gradient is checked with a random cotangent, a random direction, in float64, with steps to both sides, on at least five examples.
+# - A gradient is checked with a random cotangent, a random direction, in float64, with steps to both sides, on at
+#   least five examples.
 #
-# **Confusions settled**: gradients add up, they do not replace each other, and they are not averaged. A smaller step is not a
-# better one. A check that passes is worth as much as the wrong gradients that it rejects. A right gradient is no sign of a right
-# function.
+# **Confusions settled**: gradients add up, they do not replace each other, and they are not averaged. A smaller step
+# is not a better one. A check that passes is worth as much as the wrong gradients that it rejects. A right gradient
+# is no sign of a right function.
 #
 # Next: [02 Can I train MNIST?](02_layers.ipynb)

@@ -515,6 +515,17 @@ TABLE = {
         (lambda: plot.checks(None, {"a": (-1, 2)}, ""), "checks: 'a' is .*; it must be a pair of numbers of at least 0"),
     ],
     "plot.figure1": [(lambda: plot.figure1({}, settings={}, source=""), "figure1: arms is empty; it must be a dict")],
+    "plot.images": [
+        (lambda: plot.images(ones(2, 3)), r"images: pixels are \(2, 3\); they must be \(N, H, W\)"),
+        (lambda: plot.images(ones(2, 3, 3), ["a"]), "images: 1 names for 2 images; there must be one for each"),
+        (lambda: plot.images(ones(2, 3, 3), columns=0), "images: columns is 0; it must be at least 1"),
+    ],
+    "plot.live": [(lambda: plot.live(None), "live: draw is a NoneType; it must be a function that makes a figure")],
+    "plot.tallies": [
+        (lambda: plot.tallies({}, 1, "", ""), "tallies: rows is empty; it must be a dict"),
+        (lambda: plot.tallies({"a": {"x": 2}}, 1, "", ""), r"tallies: 'a' has \[2\]; counts must be from 0 to the total, 1"),
+        (lambda: plot.tallies({"a": {"x": 1}, "b": {"y": 1}}, 1, "", ""), "tallies: 'b' has the columns .*; give equal"),
+    ],
     "plot.misclassified": [(lambda: plot.misclassified(ones(2, 28, 28), labels(1), ones(2, 10)), "misclassified:")],
     "plot.prediction": [(lambda: plot.prediction(ones(2), ones(28, 28), ones(10)), "prediction: .*must")],
 }  # fmt: skip

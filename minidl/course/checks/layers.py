@@ -84,7 +84,9 @@ def _loss(got, logits, log_p, labels, scale):
 def _gradient(got, p, labels, scale):
     n, one_hot = len(labels), np.eye(p.shape[1])[labels]
     if scale > 1 and got is not None and not np.isfinite(np.asarray(got, dtype=float)).all():
-        raise Wrong(f"For logits of about {scale:.0f} the gradient is not finite: exp overflows. Subtract each row's max.")
+        raise Wrong(
+            f"For logits of about {scale:.0f} the gradient is not finite: exp overflows. Subtract each row's max."
+        )
     instead = {
         "the 1/N of the mean is missing": p - one_hot,
         "it is p alone; the true class's own share, 1, is not taken off": p / n,

@@ -17,7 +17,9 @@ def predictions(plain, batch, speedup, shift):
         if 0 < value <= 1:
             raise Wrong(f"{name} is {value}: that looks like a fraction; say it in percent, from 0 to 100.")
         if not 5 <= value <= 100:
-            raise Wrong(f"{name} is {value} %: with ten digits, blind guessing alone gives about 10 %; 100 is the most.")
+            raise Wrong(
+                f"{name} is {value} %: with ten digits, blind guessing alone gives about 10 %; 100 is the most."
+            )
     if speedup <= 0:
         raise Wrong(f"speedup is {speedup}: it divides two numbers of steps; 1 means no difference, below 1 slower.")
     if shift not in _SHIFT:
