@@ -264,9 +264,9 @@ for name, (step, least) in best.items():
 # %% [markdown]
 # (b). On the right the curve bends within the step: the error falls like $h$ to one side, and like $h^2$ to both. On
 # the left the two values agree in almost all digits, and what is left of their difference is rounding, divided by a
-# tiny $h$. In between is a best step, near $10^{-5}$ for both sides in float64. In float32 the best is a million
-# times worse in our run (2·10⁻⁶ against 3·10⁻¹²), and at the step that suits float64 it is worse by far more; so
-# gradients are checked in float64, even if training uses float32.
+# tiny $h$. In between is a best step, near $10^{-5}$ for both sides in float64. In float32 the best was an error of
+# 2·10⁻⁶ in our run, against 3·10⁻¹² in float64, and at the step that suits float64 it was worse still; so gradients are
+# checked in float64, even if training uses float32.
 
 # %% [markdown]
 # ## All gradients in one comparison
