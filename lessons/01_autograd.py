@@ -100,7 +100,7 @@ print(path_by_path(error * error), "gradients handed on; w has", w.grad, "and b 
 
 # %% [markdown]
 # It works: the same 12 and 4. And it is unusable. **Prediction**: take a number and double it, $x \leftarrow x + x$,
-# thirty times. How many gradients does `path_by_path` hand on: about 30, about 60, about 1,000, or about a billion?
+# thirty times. How many gradients does `path_by_path` hand on: about 30, about 60, about 1,000, or about two billion?
 #
 # minidl can be watched doing the same: a **hook** is a function that a node calls when its gradient is complete.
 
@@ -265,8 +265,8 @@ for name, (step, least) in best.items():
 # (b). On the right the curve bends within the step: the error falls like $h$ to one side, and like $h^2$ to both. On
 # the left the two values agree in almost all digits, and what is left of their difference is rounding, divided by a
 # tiny $h$. In between is a best step, near $10^{-5}$ for both sides in float64. In float32 the best was an error of
-# 2·10⁻⁶ in our run, against 3·10⁻¹² in float64, and at the step that suits float64 it was worse still; so gradients are
-# checked in float64, even if training uses float32.
+# 2·10⁻⁶ in our run, against 3·10⁻¹² in float64, and at the step that suits float64 it was worse still; so gradients
+# are checked in float64, even if training uses float32.
 
 # %% [markdown]
 # ## All gradients in one comparison

@@ -250,9 +250,9 @@ plot.loss_curves({name: smooth(*run, width=pick(50, 10)) for name, run in runs.i
 
 # %% [markdown]
 # In our run the right loop reached 94.6 % on the test images. Without `zero_grad` the same network, from the same
-# weights, was at 11.4 %, and its loss had grown above that of guessing. The steps got longer and longer, and with new
-# images at every step no direction stays right. So the test with 32 images finds much, but not everything; a loss
-# that rises is the other alarm.
+# weights, was at 11.4 %, and its loss had grown above that of guessing. It still moves in directions that were right
+# for weights and images of long ago. So the test with 32 images finds much, but not everything; a loss that rises is
+# the other alarm.
 #
 # Which digits does it get wrong? The ones where it was most certain of a wrong answer:
 
@@ -263,8 +263,8 @@ plot.misclassified(x_test.reshape(-1, 28, 28), y_test, probabilities, count=10);
 # %% [markdown]
 # ## What the weights look like
 #
-# Each of the 100 units of the first layer has one weight for each pixel, so its weights are an image. So are the
-# changes that training made to them.
+# The first layer makes 100 weighted sums; each of them, with its weights, is a **unit**. A unit has one weight for
+# each pixel, so its weights are an image. So are the changes that training made to them.
 #
 # **Prediction**: some pixels, in the corners say, are white in every training image. What becomes of the weights at
 # those pixels: (a) they go to 0; (b) they change a little, at random; (c) not one bit of them changes?

@@ -23,19 +23,20 @@ def images(
     signed   for weights: white is 0, orange positive, purple negative, with a bar that says how much
     Errors   ValueError for other shapes, no images, a wrong number of names, numbers that are not finite
     """
-    pixels, rows = _checked(pixels, names, columns)
-    figure = new_figure(max(6.0, 1.05 * min(columns, len(pixels))), 1.25 * rows + 0.6)
+    grid = _checked(pixels, names, columns)
+    n, rows = len(grid), math.ceil(len(grid) / columns)
+    figure = new_figure(max(6.0, 1.05 * min(columns, n)), 1.25 * rows + 0.6)
     if title:
         figure.suptitle(title, fontsize=10.5, x=0.01, ha="left")
-    most = float(np.abs(pixels).max()) or 1.0
+    most = float(np.abs(grid).max()) or 1.0
     colours = dict(cmap="PuOr_r", vmin=-most, vmax=most) if signed else {**PAPER, "vmax": most}
-    axes = figure.subplots(rows, min(columns, len(pixels)), squeeze=False).ravel()
+    axes = figure.subplots(rows, min(columns, n), squeeze=False).ravel()
     for ax in axes:
         ax.set(xticks=[], yticks=[])
         ax.spines[:].set_color("0.8")
-    for ax in axes[len(pixels) :]:
+    for ax in axes[n:]:
         ax.set_axis_off()
-    for i, (ax, image) in enumerate(zip(axes, pixels, strict=False)):
+    for i, (ax, image) in enumerate(zip(axes, grid, strict=False)):
         drawn = ax.imshow(image, **colours)
         if names is not None:
             ax.set_title(str(names[i]), fontsize=8)
@@ -54,4 +55,4 @@ def _checked(pixels, names, columns):
         raise ValueError(f"images: columns is {columns}; it must be at least 1")
     if names is not None and len(names) != len(pixels):
         raise ValueError(f"images: {len(names)} names for {len(pixels)} images; there must be one for each")
-    return pixels, math.ceil(len(pixels) / columns)
+    return pixels
