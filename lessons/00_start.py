@@ -6,7 +6,7 @@
 # when it gets no such operation but a better start. Afterwards you can run everything in this course, and you have
 # written down four predictions that its lessons will put to the test.
 #
-# **Time**: about 90 s on two cores (the first run compiles kernels, which takes some seconds more).
+# **Time**: about 60 s on two cores (the first run compiles kernels, which takes some seconds more).
 #
 # **You need**: Python, arrays, the chain rule. Nothing about neural networks: this lesson shows, the next ones
 # explain. Words are in the [glossary](README.md#glossary), symbols in the [notation](README.md#notation).
@@ -20,7 +20,7 @@ from minidl import Tensor, nn, optim, plot
 from minidl import functional as F
 from minidl.course import check, digits, pick, predict, recall
 from minidl.models import paper_mlp
-from minidl.train import evaluate, predict_logits
+from minidl.train import evaluate
 
 # %% [markdown]
 # ## The task
@@ -127,22 +127,17 @@ def train_and_watch(model, record, lr, steps, seed=0, looks=20, show=None):
 # %%
 runs = {"without BN": ([], []), "with BN": ([], [])}
 show = plot.live(lambda: plot.accuracy_curves({name: run for name, run in runs.items() if run[0]}))
-models = {"without BN": network("none"), "with BN": network("batch")}
-for name, model in models.items():
-    train_and_watch(model, runs[name], lr=0.5, steps=STEPS, show=show)
+train_and_watch(network("none"), runs["without BN"], lr=0.5, steps=STEPS, show=show)
+train_and_watch(network("batch"), runs["with BN"], lr=0.5, steps=STEPS, show=show);
 
 # %%
 for name, question in (("without BN", "plain"), ("with BN", "batch")):
-    recall(question, f"{100 * runs[name][1][-1]:.2f} % {name}, after {runs[name][0][-1]:,} steps")
-for name, model in models.items():
-    answers = np.bincount(predict_logits(model, binary[1]).argmax(-1), minlength=10)
-    print(f"{name}: how often it answers 0, 1, … 9 on the test images: {answers}")
-print(f"how often they are right answers: {np.bincount(test_labels, minlength=10)}")
+    recall(question, f"{100 * runs[name][1][-1]:.1f} % {name}, after {runs[name][0][-1]:,} steps")
 
 # %% [markdown]
-# In our run on MNIST the network without BN ended at 11.4 % and had never been above 12 %. It has not learned slowly:
-# it has not begun. 11.35 % is the share of ones among the test images, and that is what a network gets that answers
-# "1" whatever it sees. With BN it was past 85 % after the first hundred steps and ended near 94 %.
+# In our run on MNIST the network without BN ended at 11.35 % and had never been above 12 %. It has not learned
+# slowly: it has not begun. 1,135 of the 10,000 test images are ones, so 11.35 % is what a network gets that answers
+# "1" to everything. With BN it was past 80 % after the first hundred steps and ended near 94 %.
 #
 # What keeps the plain network from starting is the subject of [lesson 03](03_saturation.ipynb).
 
@@ -196,17 +191,15 @@ plot.accuracy_curves(runs);
 # network *could* learn all along; it stood still for lack of a start. BN got going from a start that was no good, and
 # sooner.
 #
-# One run is one run, 0.5 is one learning rate, and BN has not been given the careful start. The next cell does what
-# is missing: with BN and without, from both starts, with three learning rates and three seeds (a **seed** fixes all
-# random draws: the first weights and the order of the images). 36 short runs.
+# One run is one run, and 0.5 is one learning rate. The next cell trains each of the three with three learning rates
+# and three seeds (a **seed** fixes all random draws: the first weights and the order of the images), 27 short runs.
 #
-# **Prediction**: which of the four will mind the learning rate least, and which most?
+# **Prediction**: which of the three will mind the learning rate least?
 
 # %%
 RATES, SEEDS, SHORT = (0.1, 0.5, 2.0), pick((0, 1, 2), (0,)), pick(1000, 100)
 starts = {
     "with BN": lambda seed: network("batch", seed),
-    "with BN, careful start": lambda seed: careful(network("batch", seed)),
     "without BN, careful start": lambda seed: careful(network("none", seed)),
     "without BN": lambda seed: network("none", seed),
 }
@@ -226,17 +219,22 @@ for name, rows in ends.items():
 _, (ax,) = plot.panels(1, size=(7, 4.2))
 percent = {name: (RATES, 100 * np.array(rows)) for name, rows in ends.items()}
 title = "At its worst learning rate: " + ", ".join(f"{worst[name]:.0f} % {name}" for name in ends)
-yname = f"test accuracy after {SHORT:,} steps (%)"
-plot.lines(ax, percent, title, "learning rate", yname, log="x", inks=(1, 3, 2, 0)).set_ylim(0, 101);
+plot.lines(
+    ax, percent, title, "learning rate", f"test accuracy after {SHORT:,} steps (%)", log="x", inks=(1, 2, 0)
+).set_ylim(0, 101);
 
 # %% [markdown]
 # (After ±: the standard deviation over the seeds; the bands in the figure are 95 % intervals of the mean.)
 #
-# TABLE
+# In our run BN ended between 90.5 and 91.6 % at all three learning rates, which are twenty times apart. The careful
+# start came within three points of it at 0.5, was eight points behind at 0.1 (it starts later, and 1,000 steps are
+# not many), and at 2.0 the seeds did not agree with each other: 24 ± 20 %. Without either, nothing moved at any
+# learning rate.
 #
 # ## What we did not show
 #
 # - Why the plain network does not start ([03](03_saturation.ipynb)), and why normalising helps it.
+# - What BN does from other starts: here it had only one.
 # - That BN is needed. Here a better start did most of its work. On the paper's smaller network a well-tuned plain
 #   network nearly catches up, too, as [07](07_figure_1.ipynb) shows.
 # - That BN helps *because* it reduces internal covariate shift. Nothing here measures that; [10](10_shift.ipynb)
@@ -247,8 +245,8 @@ plot.lines(ax, percent, title, "learning rate", yname, log="x", inks=(1, 3, 2, 0
 #
 # - BN normalises each layer's sums over the batch, then lets training choose scale γ and mean β.
 # - An eight-layer sigmoid network that did not train at all from our first weights trained at once with it.
-# - With weights made for sigmoids it trained without BN, at a fitting learning rate. What BN bought was indifference:
-#   to the start, and to the learning rate.
+# - With weights made for sigmoids it trained without BN, too, at a fitting learning rate. What BN bought here was a
+#   start that needed no care, a faster one, and indifference to the learning rate.
 #
 # **Confusion settled**: "a deep sigmoid network cannot be trained without BN". It can, if one starts it well.
 #
