@@ -10,7 +10,7 @@ from minidl import functional as F
 from minidl.data.loader import DataLoader
 from minidl.optim import SGD
 from minidl.paper.fig1 import prepare
-from minidl.study.claim import Result, best
+from minidl.study.claim import Result, cautious
 from minidl.tensor import Tensor
 from minidl.train import evaluate, update_bn
 
@@ -156,8 +156,8 @@ def _two_best(tried, arm):
 
 
 def rate(tuned, arm):
-    """The learning rate at which an arm had the best mean validation accuracy, of those tried with the most seeds."""
-    return best(tuned.where(arm=arm, stage="tune"), "validation")
+    """The learning rate of an arm with the best mean validation accuracy, or one that is smaller and about as good."""
+    return cautious(tuned.where(arm=arm, stage="tune"), "validation")
 
 
 def finals(arms, tuned, seeds):

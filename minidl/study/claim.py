@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["WORDS", "Claim", "Result", "Run", "Scale", "Verdict", "best", "plain"]
+__all__ = ["WORDS", "Claim", "Result", "Run", "Scale", "Verdict", "best", "cautious", "plain"]
 
 WORDS = ("reproduced", "partly", "not at this scale", "contradicted")
 
@@ -117,6 +117,24 @@ def best(result, name, by="lr"):
     most = max(map(len, values.values()))
     means = {choice: np.nan_to_num(v, nan=-math.inf).mean() for choice, v in values.items() if len(v) == most}
     return max(means, key=means.get)
+
+
+def cautious(result, name, by="lr"):
+    """As `best`, but the smallest value that is not worse than it by more than a standard error of the difference.
+
+    For learning rates: one that is a little better for these seeds, and near divergence, fails for others. The difference
+    is paired: runs of two values must have the same seeds in the same order. With fewer than three it is just the best.
+    Source  Breiman et al. 1984, the rule of one standard error
+    """
+    chosen = best(result, name, by)
+    highest = result.values(name, **{by: chosen})
+    for choice in sorted(choice for choice in result.settings(by) if choice < chosen):
+        values = np.nan_to_num(result.values(name, **{by: choice}))
+        if len(values) == len(highest) > 2:
+            less = highest - values
+            if less.mean() <= less.std(ddof=1) / len(less) ** 0.5:
+                return choice
+    return chosen
 
 
 def plain(value):

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 from minidl._files import write_atomically
-from minidl.study.claim import Result, Run, best, plain
+from minidl.study.claim import Result, Run, cautious, plain
 
 __all__ = ["load_results", "page", "put_table", "save_result"]
 
@@ -88,9 +88,11 @@ took {minutes:,.1f} minutes of one core.
 
 Four words: **reproduced**, **partly**, **not at this scale** (no difference that the spread of the seeds would not explain),
 **contradicted**. Unless a section says otherwise: both arms start from the same weights and see the same batches;
-learning rates are chosen for each arm by a validation split of 5,000 training images, never by the test images; “±” is
-the half-width of a 95 % t interval over seeds, paired where two arms are compared; a difference counts when that interval
-excludes zero. Among so many intervals one or the other will exclude zero by chance.{warning}"""
+learning rates are chosen for each arm by a validation split of 5,000 training images, never by the test images, with seeds
+of their own (two for the whole grid, three more for the two best rates; the smaller of those unless the larger is better by
+more than a standard error, since rates near divergence fail for other seeds); “±” is the half-width of a 95 % t interval
+over seeds, paired where two arms are compared; a difference counts when that interval excludes zero. Among so many
+intervals one or the other will exclude zero by chance.{warning}"""
 
 
 def _table(found, verdicts):
@@ -144,7 +146,7 @@ def _tuning(result):
     rows = [f"| arm | {' | '.join(f'{rate:g}' for rate in rates)} |", "|---" * (len(rates) + 1) + "|"]
     for arm in tuned.settings("arm"):
         tried = tuned.where(arm=arm)
-        chosen = best(tried, "validation")
+        chosen = cautious(tried, "validation")
         cells = [_percent(tried, rate, rate == chosen) for rate in rates]
         rows.append(f"| {arm} | {' | '.join(cells)} |")
     return "\n\nValidation accuracy (%) by learning rate, the chosen one in bold:\n\n" + "\n".join(rows)

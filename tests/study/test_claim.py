@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from minidl.study.claim import WORDS, Result, Run, Scale, Verdict, best, plain
+from minidl.study.claim import WORDS, Result, Run, Scale, Verdict, best, cautious, plain
 
 RUNS = tuple(
     Run({"arm": arm, "lr": lr, "seed": seed}, {"accuracy": a + 0.1 * lr + 0.01 * seed, "curve": [a, lr]})
@@ -29,6 +29,22 @@ def test_a_missing_number_is_nan_and_never_the_best():
     runs = (Run({"lr": 1.0}, {"accuracy": None}), Run({"lr": 2.0}, {"accuracy": 0.1}))
     assert np.isnan(Result(runs).values("accuracy")[0])
     assert best(Result(runs), "accuracy") == 2.0
+
+
+def tried(accuracies):
+    """Runs at learning rates, with so many seeds each."""
+    runs = [Run({"lr": lr, "seed": s}, {"accuracy": a}) for lr, row in accuracies.items() for s, a in enumerate(row)]
+    return Result(tuple(runs))
+
+
+def test_cautious_takes_the_smaller_of_two_that_are_about_as_good():
+    close = {0.5: [0.1, 0.1], 2.0: [0.90, 0.91, 0.89], 8.0: [0.91, 0.90, 0.90]}
+    assert best(tried(close), "accuracy") == 8.0
+    assert cautious(tried(close), "accuracy") == 2.0
+    clear = {2.0: [0.90, 0.91, 0.89], 8.0: [0.92, 0.93, 0.92]}
+    assert cautious(tried(clear), "accuracy") == 8.0
+    assert cautious(tried({2.0: [0.91, 0.90], 8.0: [0.90, 0.92]}), "accuracy") == 8.0  # two seeds tell no error
+    assert cautious(tried({2.0: [0.92, 0.91, 0.93], 8.0: [0.92, 0.91, 0.92]}), "accuracy") == 2.0
 
 
 def test_best_is_by_the_mean_over_seeds():
