@@ -228,7 +228,7 @@ plot.lines(
 #
 # In our run BN ended between 90.5 and 91.6 % at all three learning rates, which are twenty times apart. The careful
 # start came within three points of it at 0.5, was eight points behind at 0.1 (it starts later, and 1,000 steps are
-# not many), and at 2.0 the seeds did not agree with each other: 24 ± 20 %. Without either, nothing moved at any
+# not many), and at 2.0 the seeds did not agree with each other: 24.2 ± 20.5 %. Without either, nothing moved at any
 # learning rate.
 #
 # ## What we did not show
