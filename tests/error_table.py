@@ -514,6 +514,11 @@ TABLE = {
         (lambda: plot.checks(None, {}, ""), "checks: rows is empty; it must be a dict"),
         (lambda: plot.checks(None, {"a": (-1, 2)}, ""), "checks: 'a' is .*; it must be a pair of numbers of at least 0"),
     ],
+    "plot.cells": [
+        (lambda: plot.cells(None, ones(2, 3), "ab", "ab", "", "", ""), r"cells: values are \(2, 3\), for 2 rows and 2 .* must"),
+        (lambda: plot.cells(None, [[NAN]], "a", "a", "", "", ""), r"cells: values are \(1, 1\)"),
+        (lambda: plot.cells(None, [[1]], "a", "a", "", "", "", limits=(1, 0)), "cells: limits are 1 and 0; the first must"),
+    ],
     "plot.figure1": [(lambda: plot.figure1({}, settings={}, source=""), "figure1: arms is empty; it must be a dict")],
     "plot.images": [
         (lambda: plot.images(ones(2, 3)), r"images: pixels are \(2, 3\); they must be \(N, H, W\)"),

@@ -6,6 +6,7 @@ lightness and dashes, so that they stay apart in grey and for colour-blind eyes.
 """
 
 from minidl.plot._style import INKS, label, save
+from minidl.plot.cells import cells
 from minidl.plot.curves import accuracy_curves, loss_curves, update_ratios
 from minidl.plot.digits import misclassified, prediction
 from minidl.plot.distributions import histograms_over_time, percentile_bands
@@ -17,6 +18,6 @@ from minidl.plot.roofline import roofline
 from minidl.plot.studies import checks, intervals, lines, panels, strands
 from minidl.plot.tallies import tallies
 
-__all__ = ["INKS", "accuracy_curves", "checks", "figure1", "heat_map", "histograms_over_time", "images", "intervals",
-           "label", "lines", "live", "loss_curves", "misclassified", "panels", "percentile_bands", "prediction",
-           "roofline", "save", "strands", "tallies", "update_ratios"]  # fmt: skip
+__all__ = ["INKS", "accuracy_curves", "cells", "checks", "figure1", "heat_map", "histograms_over_time", "images",
+           "intervals", "label", "lines", "live", "loss_curves", "misclassified", "panels", "percentile_bands",
+           "prediction", "roofline", "save", "strands", "tallies", "update_ratios"]  # fmt: skip
