@@ -9,7 +9,9 @@ from minidl import nn
 from minidl.models import paper_mlp
 from minidl.tensor import Tensor
 
-__all__ = ["keeping_gain", "prepare", "sigmoid_stack", "signals"]
+__all__ = ["EDGES", "keeping_gain", "prepare", "sigmoid_stack", "signals"]
+
+EDGES = np.linspace(0, 1, 41)  # of the bins in which `signals` counts outputs
 
 
 def prepare(images: np.ndarray, like: np.ndarray) -> np.ndarray:
@@ -50,11 +52,12 @@ def sigmoid_stack(
 def signals(model: nn.Sequential, x: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
     """What reaches each sigmoid of a network, in float64; the network is left as it was.
 
-    Each is one number a layer, (depth,):
+    Each is one number a layer, (depth,), but for the counts:
     "size"       root mean square of the sigmoids' outputs
     "signal"     standard deviation from image to image of what goes into a sigmoid (root mean square over the units)
     "saturated"  fraction of outputs whose slope is below a tenth of the steepest
     "gradient"   root mean square of ∂loss/∂(what goes into a sigmoid), for a loss that is the sum over the images
+    "counts"     how many outputs lie between two of EDGES, (depth, bins)
     """
     state, inputs, outputs = model.state_dict(), [], []
     model.to("float64")
@@ -72,6 +75,7 @@ def signals(model: nn.Sequential, x: np.ndarray, labels: np.ndarray) -> dict[str
         "signal": [_rms(h.data - h.data.mean(0)) for h in inputs],
         "saturated": [(y * (1 - y) < 0.025).mean() for y in outputs],
         "gradient": [_rms(h.grad) for h in inputs],
+        "counts": [np.histogram(y, EDGES)[0] for y in outputs],
     }
     model.to("float32").load_state_dict(state)
     return {name: np.array(values) for name, values in found.items()}

@@ -59,6 +59,8 @@ def test_signals_are_those_of_a_pass_by_hand():
     grad_b = softmax @ last[0].T * y[1] * (1 - y[1])
     grad_a = grad_b @ second[0].T * y[0] * (1 - y[0])
     np.testing.assert_allclose(found["gradient"], [np.sqrt((g * g).mean()) for g in (grad_a, grad_b)])
+    assert found["counts"].sum(1).tolist() == [5000, 5000]
+    assert found["counts"][1, 0] == (y[1] < 1 / 40).sum()
     assert all(np.array_equal(array, before[name]) for name, array in model.state_dict().items())
     assert all(p.dtype == np.float32 and p.grad is None for p in model.parameters())
 
