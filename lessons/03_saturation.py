@@ -8,13 +8,14 @@
 #
 # **Time**: about 2 minutes on two cores (the first run ever compiles kernels, some seconds more).
 #
-# **You need** [01](01_autograd.ipynb) (the gradient flows backward through the graph) and [02](02_layers.ipynb) (layers,
-# the training loop, cross-entropy).
+# **You need** [01](01_autograd.ipynb) (the gradient flows backward through the graph) and [02](02_layers.ipynb)
+# (layers, the training loop, cross-entropy).
 
 # %%
 import numpy as np
 
-from minidl import Tensor, data, functional as F, models, nn, optim, plot, train
+from minidl import Tensor, data, models, nn, optim, plot, train
+from minidl import functional as F
 from minidl.course import check, digits, explore, pick
 from minidl.course.saturation import EDGES, keeping_gain, prepare, sigmoid_stack, signals
 from minidl.probe import Probe
@@ -27,9 +28,9 @@ print(f"their mean is {x.mean():.2f}, and a pixel's variance from image to image
 # %% [markdown]
 # ## 1. Fifty products in a row
 #
-# Without its sigmoids a network is a row of matrix products. Take a vector of 100 numbers of about size 1, and multiply it
-# fifty times by a matrix (100, 100) of random normal numbers with mean 0 and standard deviation $s$; a new matrix each
-# time. All in float32, the type in which networks compute.
+# Without its sigmoids a network is a row of matrix products. Take a vector of 100 numbers of about size 1, and multiply
+# it fifty times by a matrix (100, 100) of random normal numbers with mean 0 and standard deviation $s$; a new matrix
+# each time. All in float32, the type in which networks compute.
 #
 # **Prediction.** For each of $s = 1$, $s = 0.01$ and $s = 0.1$, which of these comes out? Write it down first.
 #
@@ -56,16 +57,17 @@ sizes = {f"s = {s}": fifty_products(s) for s in (1, 0.12, 0.1, 0.08, 0.01)}
 figure, (ax,) = plot.panels(1, size=(8, 4))
 runs = {name: (range(1, 51), row) for name, row in sizes.items()}
 lost = [name for name, row in sizes.items() if not 0 < row[-1] < np.inf]
-plot.lines(ax, runs, f"After 50 products nothing is left for {' and '.join(lost)}", "products", "size of the vector", log="y")
+title = f"After 50 products nothing is left for {' and '.join(lost)}"
+plot.lines(ax, runs, title, "products", "size of the vector", log="y");
 
 # %% [markdown]
-# Each new number is a sum of $n = 100$ products $w_i x_i$. The weights are independent with mean 0, so variances add up:
-# the variance of the sum is $n s^2$ times the mean of $x_i^2$. A product multiplies the *size* by $g = s\sqrt{n}$, which
-# we call the **gain**, and fifty products multiply it by $g^{50}$. That is $10^{50}$ for $s = 1$, and float32 ends at
-# $3\cdot 10^{38}$: the numbers become infinite, and as the next product subtracts infinities, `nan`. It is $10^{-50}$ for
-# $s = 0.01$, and float32's smallest number is $1.4\cdot 10^{-45}$: exactly 0. Only $g = 1$, $s = 1/\sqrt{n}$, passes
-# something through, and there is little room: with $g = 0.8$ a factor of $0.8^{50} = 0.000014$ is left, with
-# $g = 1.2$ it is 9,100.
+# Each new number is a sum of $n = 100$ products $w_i x_i$. The weights are independent with mean 0, so variances add
+# up: the variance of the sum is $n s^2$ times the mean of $x_i^2$. A product multiplies the *size* by $g = s\sqrt{n}$,
+# which we call the **gain**, and fifty products multiply it by $g^{50}$. That is $10^{50}$ for $s = 1$, and float32
+# ends at $3\cdot 10^{38}$: the numbers become infinite, and as the next product subtracts infinities, `nan`. It is
+# $10^{-50}$ for $s = 0.01$, and float32's smallest number is $1.4\cdot 10^{-45}$: exactly 0. Only $g = 1$, $s =
+# 1/\sqrt{n}$, passes something through, and there is little room: with $g = 0.8$ a factor of $0.8^{50} = 0.000014$ is
+# left, with $g = 1.2$ it is 9,100.
 #
 # ## 2. Now with sigmoids
 #
@@ -93,19 +95,20 @@ title = f"The gradient: {gradient[-1]:.0e} at the last layer, {gradient[0]:.0e} 
 plot.lines(right, {"gradient": (layers, gradient)}, title, "layer", "∂loss/∂(input of the sigmoid)", log="y", inks=[2]);
 
 # %% [markdown]
-# The answer is c). The blue line is the **size**: the root mean square of all outputs, which stays near ½. The orange one is
-# the **signal**: by how much what goes into a sigmoid differs *from image to image* (its standard deviation over the
-# images). Only the signal can tell a 3 from an 8, and each layer divides it by about four.
+# The answer is c). The solid line on the left is the **size**: the root mean square of all outputs, which stays near ½.
+# The dashed one is the **signal**: by how much what goes into a sigmoid differs *from image to image* (its standard
+# deviation over the images). Only the signal can tell a 3 from an 8, and each layer divides it by about four.
 #
 # Four is no accident. The **slope** of the sigmoid is $\sigma'(x) = \sigma(x)(1 - \sigma(x))$, at most $\tfrac14$, at
 # $x = 0$. A small difference $\delta$ between two images leaves a sigmoid as $\sigma'(x)\,\delta$, and the product with
-# weights of gain $g$ makes $g\,\sigma'(x)\,\delta$ of it: a factor of $g/4$ at most, on average. The gradient comes back by
-# the chain rule through the same weights and the same slopes, so the same factor takes it away from the *first* layers
-# (the right figure, read from right to left). What the first layer would have to learn from is hardly there, and what it
-# learns hardly arrives.
+# weights of gain $g$ makes $g\,\sigma'(x)\,\delta$ of it: a factor of $g/4$ at most, on average. The gradient comes
+# back by the chain rule through the same weights and the same slopes, so the same factor takes it away from the *first*
+# layers (the right figure, read from right to left). What the first layer would have to learn from is hardly there, and
+# what it learns hardly arrives.
 #
-# How bad is a signal of $10^{-9}$ on numbers of size ½? In float32 they have about 7 digits. We send the same images through
-# the same network in float32 and in float64, and ask how well the differences between images agree (their correlation).
+# How bad is so small a signal on numbers of size ½? In float32, numbers have about 7 digits. We send the same images
+# through the same network in float32 and in float64, and ask how well the differences between images agree (their
+# correlation).
 
 # %%
 def outputs(dtype):
@@ -119,26 +122,30 @@ def outputs(dtype):
     return rows
 
 
-agreement = [(a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum()) for a, b in zip(outputs("float32"), outputs("float64"))]
+pairs = zip(outputs("float32"), outputs("float64"), strict=True)
+agreement = [(a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum()) for a, b in pairs]
 gone = [k for k, value in enumerate(agreement, 1) if value < 0.5]
 figure, (ax,) = plot.panels(1, size=(7, 3.4))
 title = f"From layer {gone[0]} on, float32 hands on its own rounding errors" if gone else "float32 still agrees at the end"
-plot.lines(ax, {"correlation": (layers, agreement)}, title, "layer", "agreement of float32 with float64", key=False);
+plot.lines(ax, {"correlation": (layers, agreement)}, title, "layer", "correlation of float32 with float64", key=False)
+ax.set_ylim(-0.1, 1.05);
 
 # %% [markdown]
-# In our run (20 layers, on MNIST) nothing of the images is left from layer 13 on. What such a layer hands on is about the
-# computer, not about digits. No learning rate can bring it back.
+# In our run (20 layers, on MNIST) the correlation falls below one half at layer 13, and from layer 15 on nothing of the
+# images is left. What such a layer hands on is about the computer, not about digits. No learning rate can bring it
+# back.
 #
 # ## 3. Which weights would keep the signal?
 #
-# Let $x$ be what goes into the sigmoids of a layer, and $f$ any function in the place of the sigmoid. A unit of the next layer
-# receives $\sum_i w_i f(x_i)$, with $n$ fixed weights, drawn with mean 0 and standard deviation $s$. Over the images, treating the
-# $x_i$ as independent, variances add up:
+# Let $x$ be what goes into the sigmoids of a layer, and $f$ any function in the place of the sigmoid. A unit of the
+# next layer receives $\sum_i w_i f(x_i)$, with $n$ fixed weights, drawn with mean 0 and standard deviation $s$. Over
+# the images, treating the $x_i$ as independent, variances add up:
 #
-# $$\operatorname{Var}\Big[\sum_i w_i f(x_i)\Big] = \sum_i w_i^2 \operatorname{Var}[f(x_i)] \approx n\,s^2\,\operatorname{Var}[f(x)]$$
+# $$\mathrm{Var}\Big[\sum_i w_i f(x_i)\Big] = \sum_i w_i^2\,\mathrm{Var}[f(x_i)] \approx n\,s^2\,\mathrm{Var}[f(x)]$$
 #
-# **Exercise `gain`.** Which $s$ gives the next layer the variance that this one had? Write `weight_std(f, x, n)`: `f` is a function
-# of arrays, `x` an array of samples of what goes into it (of any mean and any variance), `n` the number of inputs; return $s$.
+# **Exercise `gain`.** Which $s$ gives the next layer the variance that this one had? Write `weight_std(f, x, n)`: `f`
+# is a function of arrays, `x` an array of samples of what goes into it (of any mean and any variance), `n` the number
+# of inputs; return $s$.
 
 # %% tags=["exercise:gain"]
 def weight_std(f, x, n):
@@ -150,9 +157,10 @@ def weight_std(f, x, n):
 check("gain", weight_std);
 
 # %% [markdown]
-# [`keeping_gain`](../minidl/course/saturation.py) gives the same as a gain, $g = s\sqrt{n}$, for $x$ that is normal with mean
-# 0. (For ReLU you may know $\sqrt{2}$, He et al. 2015: their variance is also over the draw of the weights, so the mean of
-# $f(x)$ counts as well. Here only what differs from image to image does.)
+# [`keeping_gain`](../minidl/course/saturation.py) gives the same as a gain, $g = s\sqrt{n}$, for $x$ that is normal
+# with mean
+# 0. (For ReLU you may know $\sqrt{2}$, He et al. 2015: their variance is also over the draw of the weights, so the mean
+#    of $f(x)$ counts as well. Here only what differs from image to image does.)
 
 # %%
 def sigmoid(x):
@@ -161,12 +169,12 @@ def sigmoid(x):
 
 g = keeping_gain(sigmoid)
 small = keeping_gain(sigmoid, variance=0.01)
-print(f"sigmoid: gain {g:.2f} keeps a variance of 1; {small:.2f} keeps one of 0.01, where the slope is 1/4 nearly everywhere")
+print(f"sigmoid: gain {g:.2f} keeps a variance of 1; {small:.2f} keeps one of 0.01, all in the steepest part")
 print(f"tanh: {keeping_gain(np.tanh):.2f}")
 
 # %% [markdown]
-# **Prediction.** We build 20 layers with gain 1, with gain 4 (a slope of ¼ suggests it), and with the derived gain of 4.80.
-# In which does the signal at layer 20 have at least half of the size that it has at layer 1?
+# **Prediction.** We build 20 layers with gain 1, with gain 4 (a slope of ¼ suggests it), and with the derived gain of
+# 4.80. In which does the signal at layer 20 have at least half of the size that it has at layer 1?
 #
 # a) 4 and 4.80  b) only 4.80  c) in none of them
 
@@ -183,24 +191,27 @@ runs = {f"gain {gain:.3g}": (layers, over_seeds("signal", gain)) for gain in (1,
 left_over = {name: np.mean([row[-1] / row[0] for row in rows]) for name, (_, rows) in runs.items()}
 figure, (ax,) = plot.panels(1, size=(8, 4))
 kept = [name for name, share in left_over.items() if share >= 0.5]
-title = f"At layer {depth} half of the signal is left with {' and '.join(kept) if kept else 'none of them'}"
+title = f"At layer {depth} half of the signal is left with {' and '.join(kept) if kept else 'none of these gains'}"
 plot.lines(ax, runs, title, "layer", "difference between images", log="y")
 print(", ".join(f"{name}: {share:.1e} of the signal is left" for name, share in left_over.items()))
 
 # %% [markdown]
 # c), in our run. The derivation is right, the exercise said "of any mean", and still the signal dies. What did we leave
-# out? Look at one unit. Its input is $\sum_i w_i\,\sigma(x_i)$, and the outputs $\sigma(x_i)$ have the mean ½. So besides the signal
-# it receives $\tfrac12\sum_i w_i$: the same for all images, another number for each unit, of size $g/2 = 2.4$. That is no signal, but it moves
-# the unit away from 0, to where the sigmoid is flat. The *mean*, not the scale, kills the signal.
+# out? Look at one unit. Its input is $\sum_i w_i\,\sigma(x_i)$, and the outputs $\sigma(x_i)$ have the mean ½. So
+# besides the signal it receives $\tfrac12\sum_i w_i$: the same for all images, another number for each unit, of size
+# $g/2 = 2.4$. That is no signal, but it moves the unit away from 0, to where the sigmoid is flat. The *mean*, not the
+# scale, kills the signal.
 #
-# If that is so, we can take it away: give each unit the bias $b_j = -\tfrac12\sum_i w_{ij}$, so that an output of ½ counts as
-# nothing. We call this network **centred**. It can fail: should the signal die all the same, the explanation is wrong.
+# If that is so, we can take it away: give each unit the bias $b_j = -\tfrac12\sum_i w_{ij}$, so that an output of ½
+# counts as nothing. We call this network **centred**. It can fail: should the signal die all the same, the explanation
+# is wrong.
 
 # %%
 runs |= {f"gain {g:.3g}, centred": (layers, over_seeds("signal", g, centred=True))}
-figure, (left, right) = plot.panels(2, size=(5.2, 4))
+figure, (left, right) = plot.panels(2, size=(5.4, 4))
 centred = np.mean([row[-1] for row in runs[f"gain {g:.3g}, centred"][1]])
-plot.lines(left, runs, f"Centred, the signal is {centred:.2f} at layer {depth}", "layer", "difference between images", log="y")
+title = f"Centred, the signal is {centred:.2f} at layer {depth}"
+plot.lines(left, runs, title, "layer", "difference between images", log="y")
 runs = {f"gain {gain:.3g}": (layers, over_seeds("gradient", gain)) for gain in (1, 4, g)}
 runs |= {f"gain {g:.3g}, centred": (layers, over_seeds("gradient", g, centred=True))}
 ratio = np.mean([row[0] / row[-1] for row in runs[f"gain {g:.3g}, centred"][1]])
@@ -208,18 +219,20 @@ title = f"and the first layer's gradient is {ratio:.1f} times the last one's"
 plot.lines(right, runs, title, "layer", "∂loss/∂(input of the sigmoid)", log="y", key=False);
 
 # %% [markdown]
-# Twenty layers, and the signal is where it was, to 2 % in our run. So a layer needs two things: the right **scale** and the right
-# **centre**. We computed both from the initial weights. After the first training step the weights are others.
+# After twenty layers the signal is where it was: 1.00 in our run, the mean over five seeds. So a layer needs two
+# things: the right **scale** and the right **centre**. We computed both from the initial weights. After the first
+# training step the weights are others.
 #
 # ## 4. Depth × scale: what can be trained?
 #
-# If a lost signal is what stops learning, we can say beforehand which networks will learn. We train networks of 1 to 16 hidden
-# layers of 100 sigmoids, with gains from ½ to 16, for 400 steps (batches of 60, learning rate 0.3, no tuning), three times:
-# plain, centred, and with batch normalization, which you will take apart in the next lessons. Here all that matters is what it
-# promises: before each sigmoid it subtracts the mean of the batch and divides by its standard deviation, in every step anew.
+# If a lost signal is what stops learning, we can say beforehand which networks will learn. We train networks of 1 to 16
+# hidden layers of 100 sigmoids, with gains from ½ to 16, for 400 steps (batches of 60, learning rate 0.3, no tuning),
+# three times: plain, centred, and with batch normalization, which you will take apart in the next lessons. Here all
+# that matters is what it promises: before each sigmoid it subtracts the mean of the batch and divides by its standard
+# deviation, in every step anew.
 #
-# **Prediction.** Guessing gives 10 %. (1) At 16 layers, which gains will train the plain network? (2) Which the centred one? (3) Will
-# batch normalization be best in every cell of the table?
+# **Prediction.** Guessing gives 10 %. (1) At 16 layers, which gains will train the plain network? (2) Which the centred
+# one? (3) Will batch normalization be best in every cell of the table?
 
 # %%
 depths, gains = pick((1, 2, 4, 8, 16), (1, 4)), pick((0.5, 1, 2, 4, 8, 16), (1, 4))
@@ -247,23 +260,26 @@ best = {name: np.max(table) for name, table in tables.items()}
 print("best cell (test accuracy): " + ", ".join(f"{name.lower()} {value:.1f} %" for name, value in best.items()))
 
 # %% [markdown]
-# One run for each cell, so a difference of a point or two between two cells means nothing. The large ones do:
+# One run for each cell, so a difference of a point or two between two cells means nothing. The large ones do; in our
+# run:
 #
-# - Plain, the deeper the network, the narrower the range of gains; at 16 layers, in our run, no gain reads 80 %, and 8 comes nearest
-#   (twice the "right" 4: with saturated units, but large weights behind them).
-# - Centred, gain 4, near the derived 4.80, trains at every depth, also at 16 layers, where the plain network with the same weights stays
-#   at chance. Gains of 2 and less still lose the signal, and 16 saturates.
-# - Batch normalization makes a table in which nearly nothing happens: whatever the scale, whatever the depth. But it is *not* best in
-#   every cell. At one and two layers the plain network is as good or better, in our run by up to 3 points. What batch normalization
-#   buys here is not accuracy but indifference.
+# - Plain: the deeper the network, the narrower the range of gains. At 16 layers no gain quite reads 80 %, and 8 comes
+#   nearest, twice the "right" 4. There about half of the outputs are saturated, but the weights behind them are large.
+# - Centred: gain 4, near the derived 4.80, reads 83 % at 16 layers, where the plain network with the same weights stays
+#   at 10 %. Gains of 2 and less still lose the signal, and 16 saturates.
+# - Batch normalization makes a table in which little happens: at every scale and every depth something is learned (72 %
+#   in the worst cell, 16 layers and gain ½). But it is *not* the best everywhere. At one and two layers plain networks
+#   are about as good or a little better, and the best cell of all three tables, at 4 layers and gain 8, is a plain one.
+#   What batch normalization buys here is not accuracy but indifference.
 #
 # ## 5. Saturation, over time
 #
-# A sigmoid is **saturated** where it is flat: we say, where its slope is below a tenth of the steepest. And a unit is **stuck** if it is saturated for
-# every image of a batch: then hardly any gradient passes through it.
+# A sigmoid is **saturated** where it is flat: we say, where its slope is below a tenth of the steepest. And a unit is
+# **stuck** if it is saturated for every image of a batch: then hardly any gradient passes through it.
 #
-# **Exercise `saturation`.** Write `saturation(y)` for the outputs `y` of a layer of sigmoids, an array (images, units). Return two numbers:
-# the fraction of all outputs that are saturated, and the fraction of units that are stuck. (Express the slope by the output.)
+# **Exercise `saturation`.** Write `saturation(y)` for the outputs `y` of a layer of sigmoids, an array (images, units).
+# Return two numbers: the fraction of all outputs that are saturated, and the fraction of units that are stuck. (Express
+# the slope by the output.)
 
 # %% tags=["exercise:saturation"]
 def saturation(y):
@@ -275,16 +291,17 @@ def saturation(y):
 check("saturation", saturation);
 
 # %% [markdown]
-# [`Probe`](../minidl/probe.py) measures the first of these in a network that trains, and counts the outputs in bins. We take the network
-# of the paper's Figure 1: three hidden layers of 100 sigmoids, on black and white pixels, batches of 60; learning rate 0.5. It
-# starts from weights with a standard deviation of 0.01, 0.1 or 1 (gains of 0.1, 1 and 10 in the hidden layers).
+# [`Probe`](../minidl/probe.py) measures the first of these in a network that trains, and counts the outputs in bins. We
+# take the network of the paper's Figure 1: three hidden layers of 100 sigmoids, on black and white pixels, batches of
+# 60; learning rate 0.5. It starts from weights with a standard deviation of 0.01, 0.1 or 1 (gains of 0.1, 1 and 10 in
+# the hidden layers).
 #
-# **Prediction.** At the start, 0 %, 0 % and about two thirds of the outputs are saturated. Which of the three learns slowest in the first
-# 1,000 steps?
+# **Prediction.** At the start, 0 %, 0 % and about two thirds of the outputs are saturated. Which of the three learns
+# slowest in the first 1,000 steps?
 
 # %%
 binary = (images.reshape(-1, 784) > 127).astype(np.float32)
-steps, every = pick(4000, 200), pick(50, 20)
+steps, every = pick(4000, 200), pick(100, 20)
 
 
 def watch(init_std, seed=0):
@@ -312,11 +329,12 @@ runs = {std: [watch(std, seed) for seed in range(pick(3, 1))] for std in starts}
 figure, (ax,) = plot.panels(1, size=(8, 4))
 middles = np.arange(0, steps, every) + every / 2
 means = {std: [np.reshape(row, (-1, every)).mean(1) for _, row in runs[std]] for std in starts}
-early = {std: np.mean([row[middles <= 1000].mean() for row in means[std]]) for std in starts}
+first = min(1000, steps)
+early = {std: np.mean([row[middles <= first].mean() for row in means[std]]) for std in starts}
 slowest = max(early, key=early.get)
 curves = {f"weights of std {std:g}": (middles, means[std]) for std in starts}
 curves |= {"guessing: log 10": (middles, np.full(len(middles), np.log(10)))}
-title = f"Slowest in the first 1,000 steps: std {slowest:g}, mean loss {early[slowest]:.2f}"
+title = f"Slowest in the first {first:,} steps: std {slowest:g}, mean loss {early[slowest]:.2f}"
 plot.lines(ax, curves, title, "training step", f"loss, means of {every} steps");
 
 # %%
@@ -327,48 +345,53 @@ for i, std in enumerate(starts):
         at, counts = probe.series(f"σ {k}", "output", "counts")
         share = 100 * probe.series(f"σ {k}", "output", "saturated")[1]
         ax = plot.histograms_over_time(at, counts, EDGES, axes[3 * i + k - 1], name="output")
-        title = f"std {std:g}, layer {k}: saturated {share[0]:.0f} → {share[-1]:.0f} %"
+        title = f"std {std:g}, layer {k}: {share[0]:.0f} → {share[-1]:.0f} % flat"
         plot.label(ax, title, "training step" if i == 2 else "", "output of the sigmoids", grid=False)
 
 # %% [markdown]
 # Each column of a picture is a histogram of one layer's outputs at one step; dark is where many are.
 #
-# Did you say std 1? Its units are saturated from the start (two dark lines, at 0 and 1), they remain so, and it learns at once. The
-# network that stands still is the one with *no* saturated unit. For 1,500 steps its second and third layer are thin lines at
-# ½: the sigmoids sit at their steepest place, and all images look alike. Then the lines open, one after the other, and only then
-# does the loss fall. So "sigmoids saturate" is one reason to stall, and not the one here: the weights are too small for the slope,
-# and the signal is lost just as in part 2. A network can stall by being **flat** or by being **asleep**.
+# Did you say std 1? Its units are saturated from the start (the dark lines at 0 and 1), they remain so, and it learns
+# at once. The network that stands still is the one with *no* saturated unit. For about 1,000 steps, in our run, its
+# second and third layers are thin lines: all images give the same outputs. The lines slide, the third layer's down to
+# 0.1, all units together, but they do not open. Then they open, the first layer first, and only then does the loss
+# leave that of guessing, $\log 10 = 2.30$. So "sigmoids saturate" is one reason to stall, and not the one here: the
+# weights are too small for the slope, and the signal is lost as in part 2. A network can stall by being **flat** or by
+# being **asleep**.
 #
-# But it is no free choice either: std 1 starts fast, and is overtaken by std 0.1, in our run within the first 1,000 steps. Units that are saturated learn slowly.
+# Flat is no good choice either: std 1 starts fastest, and is overtaken by std 0.1, in our run after some 500 steps.
 #
 # ## 6. How far does a step move the weights?
 #
 # There is a number that shows both from the first step on: the size of a step's update against the size of the weights,
 # $\operatorname{std}(\Delta W)/\operatorname{std}(W)$, layer by layer. Rule of thumb: about one in 1,000.
 #
-# **Prediction.** In the sleeping network (std 0.01), which layer takes the largest first step for its size, and by how many
-# powers of ten does the first layer lag behind it?
+# **Prediction.** In the sleeping network (std 0.01), which layer takes the largest first step for its size, and by how
+# many powers of ten does the first layer lag behind it?
 
 # %%
 figure, axes = plot.panels(3, size=(4.4, 3.9))
 for ax, std in zip(axes, starts, strict=True):
     probe = runs[std][0][0]
-    series = {name: probe.series(name, "update", "log10_ratio") for name in ("layer 1", "layer 2", "layer 3", "output layer")}
+    names = ("layer 1", "layer 2", "layer 3", "output layer")
+    series = {name: probe.series(name, "update", "log10_ratio") for name in names}
     first = {name: row[0] for name, (_, row) in series.items()}
     at = series["layer 1"][0]
     plot.update_ratios(at, {name: row for name, (_, row) in series.items()}, ax)
     gap = first["output layer"] - first["layer 1"]
-    title = f"std {std:g}: at first the output layer moves 10^{gap:.1f} times as far as layer 1"
+    title = f"std {std:g}: output layer first {gap:.1f} powers of ten ahead of layer 1"
     plot.label(ax, title, "training step", "log10(update std / weight std)")
     ax.set_ylim(-6, 0.5)
 
 # %% [markdown]
-# In the sleeping network the output layer jumps by half of its own size in one step while the first layer moves by some millionths:
-# five powers of ten between the layers of one network. No single learning rate suits both. When the network
-# wakes up, the lines come together. With std 1 the order is turned around by training: the layers before saturated units fall behind.
+# In the sleeping network the output layer jumps by about half of its own size in one step, and the first layer moves by
+# four millionths of its own: five powers of ten between two layers of one network. No single learning rate suits both.
+# When the network wakes up, the lines come together. In the one that learns best (std 0.1) they are together after
+# about 500 steps. In the flat one (std 1) they stay apart: the first layer, behind three layers of mostly flat units,
+# moves about ten times less than the output layer to the end.
 #
-# A good start has all lines near each other. Rule of thumb or not, the lines of our best run (std 0.1) end near $10^{-2}$, not
-# $10^{-3}$: with plain SGD and batches of 60, that is no sign of trouble.
+# So look at the distance between the lines before you look at their height. The lines of our best run end near
+# $10^{-2}$ and not $10^{-3}$: with plain SGD and batches of 60 that was no sign of trouble.
 #
 # ## 7. Play
 #
@@ -378,7 +401,7 @@ for ax, std in zip(axes, starts, strict=True):
 def draw(gain=4.8, depth=20, centred=False):
     """Outputs and signal in each layer of a stack before training."""
     found, layers = signals(sigmoid_stack(depth, gain, centred=centred), batch, batch_labels), np.arange(1, depth + 1)
-    figure, (left, right) = plot.panels(2, size=(5.2, 3.6))
+    _, (left, right) = plot.panels(2, size=(5.2, 3.6))
     plot.histograms_over_time(layers, found["counts"], EDGES, left)
     title = f"{100 * found['saturated'][-1]:.0f} % of the last layer's outputs are saturated"
     plot.label(left, title, "layer", "output of the sigmoids", grid=False)
@@ -390,8 +413,8 @@ def draw(gain=4.8, depth=20, centred=False):
 draw(depth=depth)
 
 # %% [markdown]
-# Move the sliders (in a running notebook). Find, without centring, the gain that keeps most of the signal through 20 layers. How many
-# outputs are saturated then? Why must they be?
+# Move the sliders (in a running notebook). Find, without centring, the gain that keeps most of the signal through 20
+# layers. How many outputs are saturated then? Why must they be?
 
 # %% tags=["widget"]
 explore(draw, gain=(0.5, 16.0), depth=(2, 30), centred=False)
@@ -399,23 +422,26 @@ explore(draw, gain=(0.5, 16.0), depth=(2, 30), centred=False)
 # %% [markdown]
 # ## What we did not show
 #
-# - That a lost signal *causes* every stall in part 4. The cells that do not learn are those that lose it, and giving the centre back cures one
-#   column; that is strong, but 400 steps are few. With 50,000 steps a network at chance may wake up (Figure 1 of the paper, [07](07_figure_1.ipynb), has such a case).
-# - Anything about other learning rates: all tables here have one. A fair comparison tunes each network ([10](10_shift.ipynb) does).
+# - That a lost signal *causes* every stall in part 4. The cells that do not learn are those that lose it, and giving
+#   the centre back cures one column; that is strong, but 400 steps are few. With 50,000 steps a network at chance may
+#   wake up (Figure 1 of the paper, [07](07_figure_1.ipynb), has such a case).
+# - Anything about other learning rates: all tables here have one. A fair comparison tunes each network
+#   ([10](10_shift.ipynb) does).
 # - Why batch normalization helps. We saw that it makes the start harmless, not that this is its whole effect.
 # - That units are independent, which the derivation took for granted. It predicted 4.80 well, in layers of 100.
 #
 # ## In short
 #
-# - Through a layer, differences between images are multiplied by about gain × slope, and so is the gradient on its way back. Over 20
-#   layers anything but 1 is fatal.
+# - Through a layer, differences between images are multiplied by about gain × slope, and so is the gradient on its way
+#   back. Over 20 layers anything but 1 is fatal.
 # - Size is not signal. Outputs of size ½ that are the same for all images carry nothing.
-# - Two things have to be right before a sigmoid: the scale *and* the centre. The mean of ½ that sigmoids hand on is what kills a stack
-#   whose scale is right.
+# - Two things have to be right before a sigmoid: the scale *and* the centre. The mean of ½ that sigmoids hand on is
+#   what kills a stack whose scale is right.
 # - A network stalls when it is flat (saturated) or when it is asleep (weights too small); histograms tell which.
 #
-# **Confusions settled.** "No unit is saturated, so all is well": the sleeping network has none. "Sigmoids cannot explode or vanish":
-# their outputs cannot, their differences can. "Good initial weights make batch normalization needless": for 400 steps of a shallow network, yes.
+# **Confusions settled.** "No unit is saturated, so all is well": the sleeping network has none. "Sigmoids cannot
+# explode or vanish": their outputs cannot, their differences can. "Good initial weights make batch normalization
+# needless": for 400 steps of a shallow network, yes.
 #
-# Both, scale and centre, could be set once, before training. They could also be set in every step, from the batch at hand. The obvious way
-# of doing that goes wrong in an instructive manner: [04](04_wrong_ways.ipynb).
+# Both, scale and centre, could be set once, before training. They could also be set in every step, from the batch at
+# hand. The obvious way of doing that goes wrong in an instructive manner: [04](04_wrong_ways.ipynb).

@@ -1,21 +1,24 @@
 # %% [markdown]
 # # 04 Wrong ways: why not normalise outside the graph?
 #
-# Lesson 03 ended with a wish: in every step, bring what goes into a sigmoid back to mean 0 and standard deviation 1. Nothing seems easier:
-# compute the mean and the standard deviation of the batch, subtract, divide. One line of NumPy. In this lesson you do that, watch a
-# parameter run away while the loss stands still, watch a layer of 100 units turn into one, and learn to see, from nothing but a gradient,
-# which of its paths a batch norm has lost. After it you can explain §2 of the paper, and why batch normalization is one operation *with a gradient of its own*.
+# Lesson 03 ended with a wish: in every step, bring what goes into a sigmoid back to mean 0 and standard deviation 1.
+# Nothing seems easier: compute the mean and the standard deviation of the batch, subtract, divide. One line of NumPy.
+# In this lesson you do that, watch a parameter run away while the loss stands still, watch a layer of 100 units turn
+# into one, and learn to see, from nothing but a gradient, which of its paths a batch norm has lost. After it you can
+# explain §2 of the paper, and why batch normalization is one operation *with a gradient of its own*.
 #
 # **Time**: about 2 minutes on two cores.
 #
-# **You need** [01](01_autograd.ipynb) (the graph; `detach`), [03](03_saturation.ipynb) (why the scale and the centre matter).
+# **You need** [01](01_autograd.ipynb) (the graph; `detach`), [03](03_saturation.ipynb) (why the scale and the centre
+# matter).
 
 # %%
 from functools import partial
 
 import numpy as np
 
-from minidl import Tensor, functional as F, plot
+from minidl import Tensor, plot
+from minidl import functional as F
 from minidl.course import check, digits, pick
 from minidl.course.paths import MovingNorm, PathNorm, normalise, suspects, watch
 
@@ -26,19 +29,23 @@ print(f"{len(x):,} images")
 # %% [markdown]
 # ## 1. One bias, alone
 #
-# The smallest example, from §2 of the paper. A unit adds a bias $b$ to each of the $m$ numbers $u_i$ of a batch, and then we subtract the mean:
+# The smallest example, from §2 of the paper. A unit adds a bias $b$ to each of the $m$ numbers $u_i$ of a batch, and
+# then we subtract the mean:
 #
 # $$x_i = u_i + b \qquad \hat x_i = x_i - \mathrm{E}[x] \qquad \text{loss} = \frac{1}{2m}\sum_i (\hat x_i - t_i)^2$$
 #
-# $\mathrm{E}[x] = \frac1m\sum_j x_j$ is the mean of the batch, the $t_i$ are what the loss wants $\hat x_i$ to be. Here all $t_i = 1$.
+# $\mathrm{E}[x] = \frac1m\sum_j x_j$ is the mean of the batch, the $t_i$ are what the loss wants $\hat x_i$ to be. Here
+# all $t_i = 1$.
 #
-# We do it twice. *Outside the graph*, the mean is computed as a plain number: for the gradient it is a constant (`x.mean().detach()`). *Inside
-# the graph*, the gradient knows that $\mathrm{E}[x]$ depends on $b$. The forward computation is the same in both.
+# We do it twice. *Outside the graph*, the mean is computed as a plain number: for the gradient it is a constant
+# (`x.mean().detach()`). *Inside the graph*, the gradient knows that $\mathrm{E}[x]$ depends on $b$. The forward
+# computation is the same in both.
 #
-# **Prediction.** 1,000 steps of gradient descent on $b$, learning rate 0.1, from $b = 0$. Outside the graph: where is $b$ in the end, and what has the loss done?
+# **Prediction.** 1,000 steps of gradient descent on $b$, learning rate 0.1, from $b = 0$. Outside the graph: where is
+# $b$ in the end, and what has the loss done?
 #
-# a) $b$ stays at 0  b) $b$ goes to 1, where the loss wants the mean, and the loss to its minimum  c) $b$ grows without end, and the loss falls
-# d) $b$ grows without end, and the loss does not move
+# a) $b$ stays at 0  b) $b$ goes to 1, where the loss wants the mean, and the loss to its minimum  c) $b$ grows without
+# end, and the loss falls d) $b$ grows without end, and the loss does not move
 
 # %%
 u, t, lr, steps = np.random.default_rng(0).standard_normal(50), 1.0, 0.1, 1000
@@ -72,16 +79,17 @@ plot.lines(right, {"mean outside the graph": (at, outside[1]), "inside": (at, in
 right.set_ylim(0, 1.2 * outside[1].max());
 
 # %% [markdown]
-# d). The gradient says: "a larger $b$ makes all $\hat x_i$ larger". That would be true if the mean were a constant. But the next forward
-# computes the mean anew, and takes out exactly what the step put in:
+# d). The gradient says: "a larger $b$ makes all $\hat x_i$ larger". That would be true if the mean were a constant. But
+# the next forward computes the mean anew, and takes out exactly what the step put in:
 #
 # $$u_i + (b + \Delta b) - \mathrm{E}[u + (b + \Delta b)] = u_i + b - \mathrm{E}[u + b]$$
 #
-# So the next gradient is the same, and the next, and so on for ever. Inside the graph there are two paths from $b$ to $\hat x_i$, the direct one and the one
-# through the mean, and they cancel: $\partial \hat x_i/\partial b = 1 - \frac1m\sum_j 1 = 0$. A gradient of 0 is the truth: $b$ *cannot* change the loss.
+# So the next gradient is the same, and the next, and so on for ever. Inside the graph there are two paths from $b$ to
+# $\hat x_i$, the direct one and the one through the mean, and they cancel: $\partial \hat x_i/\partial b = 1 -
+# \frac1m\sum_j 1 = 0$. A gradient of 0 is the truth: $b$ *cannot* change the loss.
 #
-# **Exercise `runaway`.** Any $u$ and $t$ (arrays of $m$ numbers), any learning rate: where is $b$ after so many steps, from $b = 0$, with the mean outside the graph? Write
-# `predict(u, t, lr, steps)`. You need no loop.
+# **Exercise `runaway`.** Any $u$ and $t$ (arrays of $m$ numbers), any learning rate: where is $b$ after so many steps,
+# from $b = 0$, with the mean outside the graph? Write `predict(u, t, lr, steps)`. You need no loop.
 
 # %% tags=["exercise:runaway"]
 def predict(u, t, lr, steps):
@@ -95,12 +103,14 @@ check("runaway", predict);
 # %% [markdown]
 # ## 2. And the scale?
 #
-# Batch normalization also divides by the standard deviation. The same game for a factor $a$: $x_i = a\,u_i$, $\hat x_i = (x_i - \mathrm{E}[x])/\sqrt{\operatorname{Var}[x]}$, and the loss
-# wants $\hat x$ twice as large as it can ever be. Mean and variance are outside the graph.
+# Batch normalization also divides by the standard deviation. The same game for a factor $a$: $x_i = a\,u_i$, $\hat x_i
+# = (x_i - \mathrm{E}[x])/\sqrt{\operatorname{Var}[x]}$, and the loss wants $\hat x$ twice as large as it can ever be.
+# Mean and variance are outside the graph.
 #
 # **Prediction.** $a$ starts at 1. What does it do in 1,000 steps at learning rate 0.1?
 #
-# a) it grows like $b$ did, by the same amount in every step  b) faster and faster  c) slower and slower, but without end  d) it settles
+# a) it grows like $b$ did, by the same amount in every step  b) faster and faster  c) slower and slower, but without
+# end  d) it settles
 
 # %%
 u_hat = (u - u.mean()) / u.std()
@@ -123,24 +133,30 @@ outside, inside = train_factor(inside=False), train_factor(inside=True)
 theory = np.sqrt(1 + 2 * lr * at)
 figure, (ax,) = plot.panels(1, size=(7, 3.8))
 title = f"a goes to {outside[0, -1]:.3g} (the root says {theory[-1]:.3g}), the loss changes by {np.ptp(outside[1]):.0e}"
-curves = {"outside the graph": outside[0], "inside": inside[0], "√(1 + 2·lr·step)": theory}
-plot.lines(ax, {name: (at, row) for name, row in curves.items()}, title, "training step", "a");
+curves = {"outside the graph": (at, outside[0]), "inside": (at, inside[0])}
+few = slice(None, None, 100)
+plot.lines(ax, curves | {"√(1 + 2·lr·step)": (at[few], theory[few])}, title, "training step", "a", inks=[0, 1, 4]);
 
 # %% [markdown]
-# c). Again the loss cannot react and $a$ never stops. But it brakes itself: the larger $a$, the larger the standard deviation by which the gradient
-# is divided, so a step is $\mathrm{lr}/a$, and a quantity that grows by $c/a$ grows like $\sqrt{2c\cdot\text{steps}}$. Remember both laws: **the centre runs away at a steady pace, the scale ever more slowly.**
+# c). Again the loss cannot react and $a$ never stops. But it brakes itself: the larger $a$, the larger the standard
+# deviation by which the gradient is divided, so a step is $\mathrm{lr}/a$, and a quantity that grows by $c/a$ grows
+# like $\sqrt{2c\cdot\text{steps}}$. Remember both laws: **the centre runs away at a steady pace, the scale ever more
+# slowly.**
 #
 # ## 3. In a network
 #
-# Is that a curiosity of two toys, or does it ruin a network? We take the paper's network (three hidden layers of 100 sigmoids) with a bias in each layer, and before each
-# sigmoid a normalisation (without the trainable $\gamma$ and $\beta$ of the next lesson). The forward is the same in all of them, except for the last:
+# Is that a curiosity of two toys, or does it ruin a network? We take the paper's network (three hidden layers of 100
+# sigmoids) with a bias in each layer, and before each sigmoid a normalisation (without the trainable $\gamma$ and
+# $\beta$ of the next lesson). The forward is the same in all of them, except for the last:
 #
 # - **both paths**: the gradient knows of the mean and of the variance. That is batch normalization.
 # - **no mean path**, **no variance path**: one of the two is a constant for the gradient.
 # - **neither path**: all of it outside the graph.
-# - **moving average**: another idea. Normalise with the statistics of *earlier* batches (a moving average). They really are constants, so nothing is missing from the gradient.
+# - **moving average**: another idea. Normalise with the statistics of *earlier* batches (a moving average). They really
+#   are constants, so nothing is missing from the gradient.
 #
-# **Prediction.** Which biases will grow, which weights? And which of the five networks still learn, at a learning rate of 0.1, and at 1?
+# **Prediction.** Which biases will grow, which weights? And which of the five networks still learn, at a learning rate
+# of 0.1, and at 1?
 
 # %%
 norms = {
@@ -169,64 +185,81 @@ for lr in rates:
         print(f"  {name:27}  " + "  ".join(f"{ends(lr, what)[name]:8.2g}" for what in ("loss", "bias", "weight")))
 
 # %%
-figure, axes = plot.panels(3, 2, size=(4.4, 3.4), note=f"{len(seeds)} seeds; upper row: learning rate 0.1, lower row: 1")
-units = {"bias": "root mean square of the biases", "weight": "root mean square of the weights", "loss": f"loss, means of {every} steps"}
+figure, axes = plot.panels(3, 2, size=(4.4, 3.4), note=f"seeds: {len(seeds)}; upper row: learning rate 0.1, lower row: 1")
+units = {"bias": "size of the biases", "weight": "size of the weights", "loss": f"loss, means of {every} steps"}
 for row, lr in enumerate(rates):
     for column, (what, unit) in enumerate(units.items()):
         curves = {name: (runs[lr, name][0]["step"], [run[what] for run in runs[lr, name]]) for name in norms}
         end = ends(lr, what)
-        title = f"Learning rate {lr:g}: {what} {end['both paths']:.2g} with both paths, {end['no mean path']:.2g} with no mean path"
+        title = f"Rate {lr:g}: {what} {end['both paths']:.2g} with both paths,\n{end['no mean path']:.2g} with no mean path"
         plot.lines(axes[3 * row + column], curves, title, "training step", unit, key=row == column == 0)
 
 # %% [markdown]
 # What this shows, in our run (3 seeds):
 #
-# - **The biases move exactly where the path through the mean is missing** (and with the moving average), and stand still to rounding where it is there. The path through the variance
-#   has nothing to do with it. The weights grow in all networks, more where a path is missing.
-# - **At learning rate 0.1 nobody is ruined.** The paper says that $b$ grows "while the loss remains fixed"; here the biases grow *and* the loss falls, as the other parameters
-#   go on learning. All five learn, the broken ones somewhat worse. Had we tried this rate only, we should have said: a detail.
-# - **At learning rate 1 the two paths part.** Without the variance's path the network learns nearly as with both. Without the mean's it ends far *above* the loss of guessing (2.30). So does the moving
-#   average, whose gradient is right for constants that are no longer true when the step has been taken.
+# - **The biases move exactly where the path through the mean is missing** (and with the moving average), and stand
+#   still to rounding where it is there. The path through the variance has nothing to do with it. The weights grow in
+#   all networks, more where a path is missing.
+# - **At learning rate 0.1 nobody is ruined.** The paper says that $b$ grows "while the loss remains fixed"; here the
+#   biases grow *and* the loss falls, as the other parameters go on learning. All five learn, the broken ones somewhat
+#   worse. Had we tried this rate only, we should have said: a detail.
+# - **At learning rate 1 the two paths part.** Without the variance's path the network learns nearly as with both.
+#   Without the mean's it ends far *above* the loss of guessing (2.30). So does the moving average, whose gradient is
+#   right for constants that are no longer true when the step has been taken.
 #
 # ## 4. What has happened to them?
 #
-# The runaway biases cannot be the reason: the mean is subtracted, so a bias changes nothing at all. Something else must have gone wrong. Let us follow the missing path into the weights.
+# The runaway biases cannot be the reason: the mean is subtracted, so a bias changes nothing at all. Something else must
+# have gone wrong. Let us follow the missing path into the weights.
 #
-# Let $g_i$ be the gradient that arrives at a unit for example $i$. If the mean over the batch is not taken out of it, a common part $\bar g$ remains, the same for all examples, and it moves the unit's weights by
-# $-\mathrm{lr}\,\bar g \sum_i u_i$, along the **mean input** $\bar u$. For a bias that is harmless. For weights on sigmoids, whose outputs are all about ½, it means: every unit receives,
-# with some factor, *the same* new ingredient $\bar u \cdot u_i$, essentially "how many of the units below are on". That does vary from image to image, so subtracting the mean does not remove it.
+# Let $g_i$ be the gradient that arrives at a unit for example $i$. If the mean over the batch is not taken out of it, a
+# common part $\bar g$ remains, the same for all examples, and it moves the unit's weights by $-\mathrm{lr}\,\bar g
+# \sum_i u_i$, along the **mean input** $\bar u$. For a bias that is harmless. For weights on sigmoids, whose outputs
+# are all about ½, it means: every unit receives, with some factor, *the same* new ingredient $\bar u \cdot u_i$,
+# essentially "how many of the units below are on". That does vary from image to image, so subtracting the mean does not
+# remove it.
 #
-# If this is right, the units of a layer must become alike. That can be measured: **one direction** is the share of all that the 100 units do (their variance, each unit scaled to 1) which they do
-# together, from 1/100 for unrelated units to 1 if all of them compute the same number.
+# If this is right, the units of a layer must become alike. That can be measured: **one direction** is the share of all
+# that the 100 units do (their variance, each unit scaled to 1) which they do together, from 1/100 for unrelated units
+# to 1 if all of them compute the same number.
 #
-# **Prediction.** At learning rate 1, after 1,000 steps: how much of what the last 100 units do is the same, with both paths, and without that of the mean?
+# **Prediction.** At learning rate 1, after 1,000 steps: how much of what the last 100 units do is the same, with both
+# paths, and without that of the mean?
 
 # %%
 figure, axes = plot.panels(2, size=(5.2, 3.9))
 for ax, lr in zip(axes, rates, strict=True):
     curves = {name: (runs[lr, name][0]["step"], [100 * run["one direction"] for run in runs[lr, name]]) for name in norms}
     end = {name: 100 * share for name, share in ends(lr, "one direction").items()}
-    title = f"Learning rate {lr:g}: {end['both paths']:.0f} % in one direction with both paths, {end['no mean path']:.0f} % with no mean path"
+    title = f"Rate {lr:g}: {end['both paths']:.0f} % in one direction with both paths,\n"
+    title += f"{end['no mean path']:.0f} % with no mean path"
     plot.lines(ax, curves, title, "training step", "share that the units do together (%)", key=lr == rates[0])
     ax.set_ylim(0, 102)
 
 # %% [markdown]
-# A layer of 100 units has become one unit, a hundred times. No digit can be told from another by one number, and each step at this rate throws the loss about. So the missing path costs more than a bias that
-# runs away. It is what keeps the units of a layer *different*: the part of the gradient that would move all examples together is taken out before it gets into the weights.
+# A layer of 100 units has become one unit, a hundred times. No digit can be told from another by one number, and each
+# step at this rate throws the loss about. So the missing path costs more than a bias that runs away. It is what keeps
+# the units of a layer *different*: the part of the gradient that would move all examples together is taken out before
+# it gets into the weights.
 #
-# That the collapse and the bad loss go together in every one of these networks is what we saw; that the one causes the other is our explanation, supported by the argument above, not proven by it.
+# That the collapse and the bad loss go together in every one of these networks is what we saw; that the one causes the
+# other is our explanation, supported by the argument above, not proven by it.
 #
 # ## 5. The detective
 #
-# In real code a missing path does not announce itself. The outputs are right, the network learns, a little worse. Three examples of what has been found in published teaching code: statistics computed by NumPy from `x.data`;
-# statistics computed under `no_grad()`; a gradient check that used a loss of `y.sum()`, and passed whatever the backward did.
+# In real code a missing path does not announce itself. The outputs are right, the network learns, a little worse. Three
+# examples of what has been found in published teaching code: statistics computed by NumPy from `x.data`; statistics
+# computed under `no_grad()`; a gradient check that used a loss of `y.sum()`, and passed whatever the backward did.
 #
-# So let us find out from the gradient alone. Write $\partial x_i$ for $\partial\text{loss}/\partial x_i$, of one feature. If the gradient is true, then
+# So let us find out from the gradient alone. Write $\partial x_i$ for $\partial\text{loss}/\partial x_i$, of one
+# feature. If the gradient is true, then
 #
 # - adding the same small number to all $x_i$ changes no output (the mean takes it out), so $\sum_i \partial x_i = 0$;
-# - stretching all $x_i$ away from their mean, $x_i \to x_i + \delta\,\hat x_i$, changes no output (the standard deviation takes it out; up to $\varepsilon$), so $\sum_i \partial x_i\,\hat x_i = 0$.
+# - stretching all $x_i$ away from their mean, $x_i \to x_i + \delta\,\hat x_i$, changes no output (the standard
+#   deviation takes it out; up to $\varepsilon$), so $\sum_i \partial x_i\,\hat x_i = 0$.
 #
-# The first sum is 0 only thanks to the path through the mean, the second only thanks to the path through the variance. Two numbers, two paths. Here they are for the normalisations of above:
+# The first sum is 0 only thanks to the path through the mean, the second only thanks to the path through the variance.
+# Two numbers, two paths. Here they are for the normalisations of above:
 
 # %%
 def two_sums(bn, rng):
@@ -242,10 +275,13 @@ for name, (first, second) in table.items():
     print(f"{name:18} Σ ∂x = {first:8.1e}    Σ ∂x·x̂ = {second:8.1e}    (shares of Σ |∂x|)")
 
 # %% [markdown]
-# **Exercise `detective`.** Write `missing_paths(bn)`. `bn` is a function that normalises a float64 `Tensor` (m, C) over its rows, perhaps with a $\gamma$ and a $\beta$ that you do not know. Return the set of the paths that its
-# gradient misses: `set()`, `{"mean"}`, `{"variance"}` or `{"mean", "variance"}`. You choose the numbers that you feed it, and the gradient that you send back, as above. The check tries your detective on batch norms that you have not seen.
+# **Exercise `detective`.** Write `missing_paths(bn)`. `bn` is a function that normalises a float64 `Tensor` (m, C) over
+# its rows, perhaps with a $\gamma$ and a $\beta$ that you do not know. Return the set of the paths that its gradient
+# misses: `set()`, `{"mean"}`, `{"variance"}` or `{"mean", "variance"}`. You choose the numbers that you feed it, and
+# the gradient that you send back, as above. The check tries your detective on batch norms that you have not seen.
 #
-# Two traps: with $\varepsilon = 10^{-5}$ the sums are not *exactly* 0. And not every gradient at the output brings the truth to light.
+# Two traps: with $\varepsilon = 10^{-5}$ the sums are not *exactly* 0. And not every gradient at the output brings the
+# truth to light.
 
 # %% tags=["exercise:detective"]
 def missing_paths(bn):
@@ -267,35 +303,49 @@ for name, bn in people.items():
     print(f"{name}: outputs differ from the library's by at most {np.abs(bn(Tensor(sample)).data - right).max():.0e}")
 
 # %% [markdown]
-# Not all their gradients are right. Question them (`people["A"]` is a function of a tensor), and write down for each which paths are missing. (Their code is at the end of [`suspects`](../minidl/course/paths.py); read it after the verdict, not before.)
+# Not all their gradients are right. Question them (`people["A"]` is a function of a tensor), and write down for each
+# which paths are missing. (Their code is at the end of [`suspects`](../minidl/course/paths.py); read it after the
+# verdict, not before.)
 
 # %% tags=["exercise:suspects"]
-verdicts = {"A": ..., "B": ..., "C": ..., "D": ...}  # a set for each
+verdicts = ...  # a set for each: {"A": …, "B": …, "C": …, "D": …}
 
 
 # %%
 check("suspects", verdicts);
 
 # %% [markdown]
-# If you have convicted three and acquitted one, read the code of the innocent. It takes a mean as a constant, too, and gets away with it. Why? (In the paper's Algorithm 1, $\partial\ell/\partial\mu_B$ has two terms; the second contains $\sum_i (x_i - \mu_B)$.)
+# If you have convicted three and acquitted one, read the code of the innocent. It takes a mean as a constant, too, and
+# gets away with it. Why? (In the paper's Algorithm 1, $\partial\ell/\partial\mu_B$ has two terms; the second contains
+# $\sum_i (x_i - \mu_B)$.)
 #
-# A fifth kind of defect we left out: an output with no gradient function at all. It confesses by itself, as `backward()` stops with an error. The dangerous ones are silent.
+# A fifth kind of defect we left out: an output with no gradient function at all. It confesses by itself, as
+# `backward()` stops with an error. The dangerous ones are silent.
 #
 # ## What we did not show
 #
-# - "Without bound". $b$ alone grows as long as one runs it; float32 would end that one day: at $b = 10^8$ the $u_i$ no longer survive the addition. In the networks we saw 1,000 steps.
-# - $\gamma$ and $\beta$. A $\beta$ after the normalisation takes over what the bias wants to do, so in a full batch norm the bias is driven less.
-# - Two learning rates are no curve, and the losses are on training batches. That a missing variance path costs little holds here, for this network; at other rates it may be otherwise.
-# - Whitening, the paper's first idea in §2: making the units uncorrelated as well. It would forbid just the collapse that we saw, and it has a price: study `whitening` of `minidl reproduce`.
+# - "Without bound". $b$ alone grows as long as one runs it; float32 would end that one day: at $b = 10^8$ the $u_i$ no
+#   longer survive the addition. In the networks we saw 1,000 steps.
+# - $\gamma$ and $\beta$. A $\beta$ after the normalisation takes over what the bias wants to do, so in a full batch
+#   norm the bias is driven less.
+# - Two learning rates are no curve, and the losses are on training batches. That a missing variance path costs little
+#   holds here, for this network; at other rates it may be otherwise.
+# - Whitening, the paper's first idea in §2: making the units uncorrelated as well. It would forbid just the collapse
+#   that we saw, and it has a price: study `whitening` of `minidl reproduce`.
 #
 # ## In short
 #
-# - If a statistic is computed from the batch, it depends on the parameters, and the gradient has to know. Otherwise each step is undone by the next forward, and repeated by the next gradient.
+# - If a statistic is computed from the batch, it depends on the parameters, and the gradient has to know. Otherwise
+#   each step is undone by the next forward, and repeated by the next gradient.
 # - The bias then grows by the same amount each step, the scale as a root; the loss sees neither.
-# - In a network the missing path through the mean also pushes all units into one direction. At a small learning rate it is hardly noticed, at a large one it ruins the layer.
-# - $\sum_i \partial x_i = 0$ and $\sum_i \partial x_i \hat x_i = 0$ are the marks of a true gradient. Send back something random.
+# - In a network the missing path through the mean also pushes all units into one direction. At a small learning rate it
+#   is hardly noticed, at a large one it ruins the layer.
+# - $\sum_i \partial x_i = 0$ and $\sum_i \partial x_i \hat x_i = 0$ are the marks of a true gradient. Send back
+#   something random.
 #
-# **Confusions settled.** "The gradient flows through $\gamma$ and $\beta$, the statistics are only measured": no, two of its three paths lead through the statistics. "The loss falls, so the gradient is right": five networks, five falling losses, one right gradient.
-# "Using running averages in training would be cleaner": see the fifth network.
+# **Confusions settled.** "The gradient flows through $\gamma$ and $\beta$, the statistics are only measured": no, two
+# of its three paths lead through the statistics. "The loss falls, so the gradient is right": at learning rate 0.1 it
+# falls in all five networks, with and without missing paths. "Using running averages in training would be cleaner": see
+# the fifth network.
 #
 # Now let us do it properly: [05 What does batch normalization compute?](05_algorithm_1.ipynb)

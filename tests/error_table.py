@@ -515,7 +515,7 @@ TABLE = {
         (lambda: plot.checks(None, {"a": (-1, 2)}, ""), "checks: 'a' is .*; it must be a pair of numbers of at least 0"),
     ],
     "plot.cells": [
-        (lambda: plot.cells(None, ones(2, 3), "ab", "ab", "", "", ""), r"cells: values are \(2, 3\), for 2 rows and 2 .* must"),
+        (lambda: plot.cells(None, ones(2, 3), "ab", "ab", "", "", ""), r"cells: .* \(2, 3\), for 2 rows and 2 .* must"),
         (lambda: plot.cells(None, [[NAN]], "a", "a", "", "", ""), r"cells: values are \(1, 1\)"),
         (lambda: plot.cells(None, [[1]], "a", "a", "", "", "", limits=(1, 0)), "cells: limits are 1 and 0; the first must"),
     ],

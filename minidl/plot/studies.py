@@ -55,9 +55,12 @@ def lines(
         raise ValueError(f"lines: there are {len(inks)} inks and {len(curves)} lines; each line must have one ink")
     for i, (name, (x, values)) in zip(inks, curves.items(), strict=True):
         _line(ax, i, name, x, values, "y" in log)
+    places = sorted({float(number) for x, _ in curves.values() for number in x})
     if "x" in log:
-        _log_x(ax, sorted({float(number) for x, _ in curves.values() for number in x}))
-    else:
+        _log_x(ax, places)
+    elif all(place.is_integer() for place in places):  # no half layers
+        ax.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
+    if "x" not in log:
         ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.10g}"))
     if "y" in log:
         ax.set_yscale("log")

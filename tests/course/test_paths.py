@@ -89,4 +89,6 @@ def test_measuring_does_not_move_a_moving_average():
 
 
 def test_library_batch_norm_has_all_paths():
-    np.testing.assert_allclose(gradient(lambda x: F.batch_norm(x, None, None, training=True)), expected(1, 1), rtol=1e-4)
+    np.testing.assert_allclose(
+        gradient(lambda x: F.batch_norm(x, None, None, training=True)), expected(1, 1), rtol=1e-4
+    )

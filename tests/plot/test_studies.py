@@ -35,6 +35,12 @@ def test_a_line_is_the_mean_in_its_interval():
     assert a.get_linestyle() != b.get_linestyle() or a.get_color() != b.get_color()
 
 
+def test_whole_numbers_have_whole_ticks():
+    for x, whole in (([1, 2, 3], True), ([1, 2, 2.5], False)):
+        ticks = plot.lines(axes(), {"a": (x, [1, 2, 3])}, "", "", "").get_xticks()
+        assert all(float(tick).is_integer() for tick in ticks) == whole
+
+
 def test_a_logarithmic_axis_averages_logarithms():
     ax = plot.lines(axes(), {"a": ([1, 10, 100], [[1, 1, 1], [100, 1, 1]])}, "", "", "", log="xy")
     np.testing.assert_allclose(ax.get_lines()[0].get_ydata(), [10, 1, 1])

@@ -47,7 +47,7 @@ def saturation(measure):
     rng = np.random.default_rng()
     for units in (7, 12):
         x = rng.normal(rng.uniform(-6, 6, units), rng.uniform(0.5, 4, units), (60, units))
-        x[:, :2] = [8, -9] + rng.uniform(-2, 2, (60, 2))
+        x[:, :2] = rng.uniform(-2, 2, (60, 2)) + np.array([8, -9])
         y = 1 / (1 + np.exp(-x))
         got = ask(measure, y)
         if not isinstance(got, tuple | list | np.ndarray) or len(got) != 2:
@@ -60,7 +60,9 @@ def saturation(measure):
             got[1],
             flat.all(0).mean(),
             instead={
-                "it counts units that are flat for at least one image; a stuck unit is flat for all": flat.any(0).mean(),
+                "it counts units that are flat for at least one image; a stuck unit is flat for all": flat.any(
+                    0
+                ).mean(),
                 "it goes along the wrong axis, and so counts images. Rows are images, columns are units": flat.all(
                     1
                 ).mean(),

@@ -130,8 +130,6 @@ def verdicts(found):
     """Three are guilty, one is innocent, and none of them showed it in its outputs."""
     if not isinstance(found, dict) or set(found) != set(suspects()):
         raise Wrong(f"Give a dict with a set for each of {', '.join(suspects())}.")
-    if any(isinstance(value, type(...)) for value in found.values()):
-        raise Wrong("There are suspects without a verdict.")
     for name, missing in _TRUTH.items():
         got = _as_set(found[name])
         if got == missing:
