@@ -50,8 +50,8 @@ class MovingNorm(nn.Module):
         """x (m, C) → the same shape."""
         y = F.batch_norm(x, self.running_mean, self.running_var)
         if self.training:
-            self.running_mean += np.float32(0.1) * (x.data.mean(0) - self.running_mean)
-            self.running_var += np.float32(0.1) * (x.data.var(0) - self.running_var)
+            self.running_mean[:] += np.float32(0.1) * (x.data.mean(0) - self.running_mean)
+            self.running_var[:] += np.float32(0.1) * (x.data.var(0) - self.running_var)
         return y
 
 

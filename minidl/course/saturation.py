@@ -44,7 +44,7 @@ def sigmoid_stack(
     layers = [layer for layer in model if isinstance(layer, nn.Linear)]
     for i, layer in enumerate(layers):
         layer.weight.data *= np.float32((gain if 0 < i < depth else 1) / np.sqrt(len(layer.weight)))
-        if centred and 0 < i < depth:
+        if centred and 0 < i < depth and layer.bias is not None:
             layer.bias.data[...] = -layer.weight.data.sum(0) / 2
     return model
 
