@@ -4,7 +4,8 @@
 # A network of sigmoids cannot overflow: whatever goes in, a number between 0 and 1 comes out. And yet the deeper such a
 # network is, the longer it does nothing at all. This lesson finds out what is lost on the way, derives what the weights
 # would have to be, and watches three networks wake up, or not. After it you can look at a network that does not learn,
-# measure three numbers in each layer, and say what is wrong with it.
+# measure three numbers in each layer (its signal, its saturation, the size of its updates), and say what is wrong with
+# it.
 #
 # **Time**: about 2 minutes on two cores (the first run ever compiles kernels, some seconds more).
 #
@@ -65,9 +66,9 @@ plot.lines(ax, runs, title, "products", "size of the vector", log="y");
 # up: the variance of the sum is $n s^2$ times the mean of $x_i^2$. A product multiplies the *size* by $g = s\sqrt{n}$,
 # which we call the **gain**, and fifty products multiply it by $g^{50}$. That is $10^{50}$ for $s = 1$, and float32
 # ends at $3\cdot 10^{38}$: the numbers become infinite, and as the next product subtracts infinities, `nan`. It is
-# $10^{-50}$ for $s = 0.01$, and float32's smallest number is $1.4\cdot 10^{-45}$: exactly 0. Only $g = 1$, $s =
-# 1/\sqrt{n}$, passes something through, and there is little room: with $g = 0.8$ a factor of $0.8^{50} = 0.000014$ is
-# left, with $g = 1.2$ it is 9,100.
+# $10^{-50}$ for $s = 0.01$, and float32's smallest number is $1.4\cdot 10^{-45}$: exactly 0. Only $g = 1$,
+# $s = 1/\sqrt{n}$, passes something through, and there is little room: with $g = 0.8$ a factor of $0.8^{50} = 0.000014$
+# is left, with $g = 1.2$ it is 9,100.
 #
 # ## 2. Now with sigmoids
 #
@@ -126,7 +127,7 @@ pairs = zip(outputs("float32"), outputs("float64"), strict=True)
 agreement = [(a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum()) for a, b in pairs]
 gone = [k for k, value in enumerate(agreement, 1) if value < 0.5]
 figure, (ax,) = plot.panels(1, size=(7, 3.4))
-title = f"From layer {gone[0]} on, float32 hands on its own rounding errors" if gone else "float32 still agrees at the end"
+title = f"From layer {gone[0]} on, most of what float32 hands on is rounding" if gone else "float32 still agrees at the end"
 plot.lines(ax, {"correlation": (layers, agreement)}, title, "layer", "correlation of float32 with float64", key=False)
 ax.set_ylim(-0.1, 1.05);
 
@@ -158,9 +159,8 @@ check("gain", weight_std);
 
 # %% [markdown]
 # [`keeping_gain`](../minidl/course/saturation.py) gives the same as a gain, $g = s\sqrt{n}$, for $x$ that is normal
-# with mean
-# 0. (For ReLU you may know $\sqrt{2}$, He et al. 2015: their variance is also over the draw of the weights, so the mean
-#    of $f(x)$ counts as well. Here only what differs from image to image does.)
+# with mean zero. (For ReLU you may know $\sqrt{2}$, He et al. 2015: their variance is also over the draw of the
+# weights, so the mean of $f(x)$ counts as well. Here only what differs from image to image does.)
 
 # %%
 def sigmoid(x):
@@ -196,11 +196,11 @@ plot.lines(ax, runs, title, "layer", "difference between images", log="y")
 print(", ".join(f"{name}: {share:.1e} of the signal is left" for name, share in left_over.items()))
 
 # %% [markdown]
-# c), in our run. The derivation is right, the exercise said "of any mean", and still the signal dies. What did we leave
-# out? Look at one unit. Its input is $\sum_i w_i\,\sigma(x_i)$, and the outputs $\sigma(x_i)$ have the mean ½. So
-# besides the signal it receives $\tfrac12\sum_i w_i$: the same for all images, another number for each unit, of size
-# $g/2 = 2.4$. That is no signal, but it moves the unit away from 0, to where the sigmoid is flat. The *mean*, not the
-# scale, kills the signal.
+# c), in our run. The algebra is right, and still the signal dies. What did we leave out? We computed the gain for an
+# $x$ with mean 0. Look at one unit. Its input is $\sum_i w_i\,\sigma(x_i)$, and the outputs $\sigma(x_i)$ have the mean
+# ½. So besides the signal it receives $\tfrac12\sum_i w_i$: the same for all images, another number for each unit, of
+# size $g/2 = 2.4$. That is no signal, but it moves the unit away from 0, to where the sigmoid is flat. The *mean*, not
+# the scale, kills the signal.
 #
 # If that is so, we can take it away: give each unit the bias $b_j = -\tfrac12\sum_i w_{ij}$, so that an output of ½
 # counts as nothing. We call this network **centred**. It can fail: should the signal die all the same, the explanation
@@ -264,7 +264,7 @@ print("best cell (test accuracy): " + ", ".join(f"{name.lower()} {value:.1f} %" 
 # run:
 #
 # - Plain: the deeper the network, the narrower the range of gains. At 16 layers no gain quite reads 80 %, and 8 comes
-#   nearest, twice the "right" 4. There about half of the outputs are saturated, but the weights behind them are large.
+#   nearest, twice the "right" 4. (Part 7 asks why.)
 # - Centred: gain 4, near the derived 4.80, reads 83 % at 16 layers, where the plain network with the same weights stays
 #   at 10 %. Gains of 2 and less still lose the signal, and 16 saturates.
 # - Batch normalization makes a table in which little happens: at every scale and every depth something is learned (72 %
@@ -414,7 +414,8 @@ draw(depth=depth)
 
 # %% [markdown]
 # Move the sliders (in a running notebook). Find, without centring, the gain that keeps most of the signal through 20
-# layers. How many outputs are saturated then? Why must they be?
+# layers. How many outputs are saturated then? (The mean of ½ pushes each unit away from 0, by half of the gain. What do
+# larger weights do to the differences, in the few units that are left near 0?)
 
 # %% tags=["widget"]
 explore(draw, gain=(0.5, 16.0), depth=(2, 30), centred=False)
@@ -423,17 +424,17 @@ explore(draw, gain=(0.5, 16.0), depth=(2, 30), centred=False)
 # ## What we did not show
 #
 # - That a lost signal *causes* every stall in part 4. The cells that do not learn are those that lose it, and giving
-#   the centre back cures one column; that is strong, but 400 steps are few. With 50,000 steps a network at chance may
-#   wake up (Figure 1 of the paper, [07](07_figure_1.ipynb), has such a case).
-# - Anything about other learning rates: all tables here have one. A fair comparison tunes each network
-#   ([10](10_shift.ipynb) does).
+#   the centre back cures one column; that is strong, but 400 steps are few, and a network at chance may still wake up:
+#   the one of part 5 needed 1,000.
+# - Anything about other learning rates: all tables here have one. A fair comparison tries several for each network (as
+#   [07](07_figure_1.ipynb) does).
 # - Why batch normalization helps. We saw that it makes the start harmless, not that this is its whole effect.
 # - That units are independent, which the derivation took for granted. It predicted 4.80 well, in layers of 100.
 #
 # ## In short
 #
 # - Through a layer, differences between images are multiplied by about gain × slope, and so is the gradient on its way
-#   back. Over 20 layers anything but 1 is fatal.
+#   back. A factor of ½ leaves a millionth after 20 layers.
 # - Size is not signal. Outputs of size ½ that are the same for all images carry nothing.
 # - Two things have to be right before a sigmoid: the scale *and* the centre. The mean of ½ that sigmoids hand on is
 #   what kills a stack whose scale is right.

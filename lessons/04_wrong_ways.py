@@ -38,8 +38,8 @@ print(f"{len(x):,} images")
 # all $t_i = 1$.
 #
 # We do it twice. *Outside the graph*, the mean is computed as a plain number: for the gradient it is a constant
-# (`x.mean().detach()`). *Inside the graph*, the gradient knows that $\mathrm{E}[x]$ depends on $b$. The forward
-# computation is the same in both.
+# (`x.mean().detach()`; `detach` gives a tensor with the same numbers and without their history). *Inside the graph*,
+# the gradient knows that $\mathrm{E}[x]$ depends on $b$. The forward computation is the same in both.
 #
 # **Prediction.** 1,000 steps of gradient descent on $b$, learning rate 0.1, from $b = 0$. Outside the graph: where is
 # $b$ in the end, and what has the loss done?
@@ -85,8 +85,8 @@ right.set_ylim(0, 1.2 * outside[1].max());
 # $$u_i + (b + \Delta b) - \mathrm{E}[u + (b + \Delta b)] = u_i + b - \mathrm{E}[u + b]$$
 #
 # So the next gradient is the same, and the next, and so on for ever. Inside the graph there are two paths from $b$ to
-# $\hat x_i$, the direct one and the one through the mean, and they cancel: $\partial \hat x_i/\partial b = 1 -
-# \frac1m\sum_j 1 = 0$. A gradient of 0 is the truth: $b$ *cannot* change the loss.
+# $\hat x_i$, the direct one and the one through the mean, and they cancel:
+# $\partial \hat x_i/\partial b = 1 - \frac1m\sum_j 1 = 0$. A gradient of 0 is the truth: $b$ *cannot* change the loss.
 #
 # **Exercise `runaway`.** Any $u$ and $t$ (arrays of $m$ numbers), any learning rate: where is $b$ after so many steps,
 # from $b = 0$, with the mean outside the graph? Write `predict(u, t, lr, steps)`. You need no loop.
@@ -103,9 +103,9 @@ check("runaway", predict);
 # %% [markdown]
 # ## 2. And the scale?
 #
-# Batch normalization also divides by the standard deviation. The same game for a factor $a$: $x_i = a\,u_i$, $\hat x_i
-# = (x_i - \mathrm{E}[x])/\sqrt{\operatorname{Var}[x]}$, and the loss wants $\hat x$ twice as large as it can ever be.
-# Mean and variance are outside the graph.
+# Batch normalization also divides by the standard deviation. The same game for a factor $a$: $x_i = a\,u_i$,
+# $\hat x_i = (x_i - \mathrm{E}[x])/\sqrt{\operatorname{Var}[x]}$, and the loss wants $\hat x$ twice as large as it can
+# ever be. Mean and variance are outside the graph.
 #
 # **Prediction.** $a$ starts at 1. What does it do in 1,000 steps at learning rate 0.1?
 #
@@ -166,7 +166,7 @@ norms = {
     "neither path": partial(PathNorm, mean=False, variance=False),
     "moving average": MovingNorm,
 }
-rates, seeds, steps, every = (0.1, 1.0), range(pick(3, 1)), pick(1000, 120), pick(25, 20)
+rates, seeds, steps, every = (0.1, 1.0), range(pick(3, 1)), pick(600, 120), pick(30, 20)
 runs = {
     (lr, name): [watch(norm, x, labels, lr, steps, every, seed) for seed in seeds]
     for lr in rates
@@ -212,18 +212,18 @@ for row, lr in enumerate(rates):
 # The runaway biases cannot be the reason: the mean is subtracted, so a bias changes nothing at all. Something else must
 # have gone wrong. Let us follow the missing path into the weights.
 #
-# Let $g_i$ be the gradient that arrives at a unit for example $i$. If the mean over the batch is not taken out of it, a
-# common part $\bar g$ remains, the same for all examples, and it moves the unit's weights by $-\mathrm{lr}\,\bar g
-# \sum_i u_i$, along the **mean input** $\bar u$. For a bias that is harmless. For weights on sigmoids, whose outputs
-# are all about ½, it means: every unit receives, with some factor, *the same* new ingredient $\bar u \cdot u_i$,
-# essentially "how many of the units below are on". That does vary from image to image, so subtracting the mean does not
-# remove it.
+# Let $g_i$ be the gradient that arrives at a unit for example $i$, and $u_i$ the layer's input, one number for each
+# unit below. If the mean over the batch is not taken out of it, a common part $\bar g$ remains, the same for all
+# examples, and it moves the unit's weights by $-\mathrm{lr}\,\bar g \sum_i u_i$, along the **mean input** $\bar u$. For
+# a bias that is harmless. For weights on sigmoids, whose outputs are all about ½, it means: every unit receives, with
+# some factor, *the same* new ingredient $\bar u \cdot u_i$, essentially "how many of the units below are on". That does
+# vary from image to image, so subtracting the mean does not remove it.
 #
 # If this is right, the units of a layer must become alike. That can be measured: **one direction** is the share of all
 # that the 100 units do (their variance, each unit scaled to 1) which they do together, from 1/100 for unrelated units
 # to 1 if all of them compute the same number.
 #
-# **Prediction.** At learning rate 1, after 1,000 steps: how much of what the last 100 units do is the same, with both
+# **Prediction.** At learning rate 1, after 600 steps: how much of what the last 100 units do is the same, with both
 # paths, and without that of the mean?
 
 # %%
@@ -237,10 +237,9 @@ for ax, lr in zip(axes, rates, strict=True):
     ax.set_ylim(0, 102)
 
 # %% [markdown]
-# A layer of 100 units has become one unit, a hundred times. No digit can be told from another by one number, and each
-# step at this rate throws the loss about. So the missing path costs more than a bias that runs away. It is what keeps
-# the units of a layer *different*: the part of the gradient that would move all examples together is taken out before
-# it gets into the weights.
+# A layer of 100 units has become one unit, a hundred times. What 100 different units could say of a digit is gone. So
+# the missing path costs more than a bias that runs away: with it, the part of the gradient that is the same for all
+# examples is taken out before it gets into the weights, and the units stay different.
 #
 # That the collapse and the bad loss go together in every one of these networks is what we saw; that the one causes the
 # other is our explanation, supported by the argument above, not proven by it.
@@ -325,13 +324,13 @@ check("suspects", verdicts);
 # ## What we did not show
 #
 # - "Without bound". $b$ alone grows as long as one runs it; float32 would end that one day: at $b = 10^8$ the $u_i$ no
-#   longer survive the addition. In the networks we saw 1,000 steps.
-# - $\gamma$ and $\beta$. A $\beta$ after the normalisation takes over what the bias wants to do, so in a full batch
-#   norm the bias is driven less.
+#   longer survive the addition. In the networks we saw 600 steps.
+# - $\gamma$ and $\beta$. A $\beta$ after the normalisation can do what the gradient asks of the bias, and then the bias
+#   is driven less.
 # - Two learning rates are no curve, and the losses are on training batches. That a missing variance path costs little
 #   holds here, for this network; at other rates it may be otherwise.
-# - Whitening, the paper's first idea in §2: making the units uncorrelated as well. It would forbid just the collapse
-#   that we saw, and it has a price: study `whitening` of `minidl reproduce`.
+# - Whitening, the paper's first idea in §2: making the units uncorrelated as well. It would keep units from becoming
+#   alike, and it has a price: study `whitening` of `minidl reproduce`.
 #
 # ## In short
 #
