@@ -335,7 +335,8 @@ slowest = max(early, key=early.get)
 curves = {f"weights of std {std:g}": (middles, means[std]) for std in starts}
 curves |= {"guessing: log 10": (middles, np.full(len(middles), np.log(10)))}
 title = f"Slowest in the first {first:,} steps: std {slowest:g}, mean loss {early[slowest]:.2f}"
-plot.lines(ax, curves, title, "training step", f"loss, means of {every} steps");
+plot.lines(ax, curves, title, "training step", f"loss, means of {every} steps")
+ax.set_ylim(0, 3.6);  # with room for the names
 
 # %%
 figure, axes = plot.panels(3, 3, size=(4.2, 2.6))
@@ -353,11 +354,11 @@ for i, std in enumerate(starts):
 #
 # Did you say std 1? Its units are saturated from the start (the dark lines at 0 and 1), they remain so, and it learns
 # at once. The network that stands still is the one with *no* saturated unit. For about 1,000 steps, in our run, its
-# second and third layers are thin lines: all images give the same outputs. The lines slide, the third layer's down to
-# 0.1, all units together, but they do not open. Then they open, the first layer first, and only then does the loss
-# leave that of guessing, $\log 10 = 2.30$. So "sigmoids saturate" is one reason to stall, and not the one here: the
-# weights are too small for the slope, and the signal is lost as in part 2. A network can stall by being **flat** or by
-# being **asleep**.
+# second and third layers are thin lines: all images give the same outputs. The lines slide, the third layer's to
+# below 0.1, all units together, but they do not open. Then they open, the first layer first, and only then does the
+# loss leave that of guessing, $\log 10 = 2.30$. So "sigmoids saturate" is one reason to stall, and not the one here:
+# the weights are too small for the slope, and the signal is lost as in part 2. A network can stall by being **flat** or
+# by being **asleep**.
 #
 # Flat is no good choice either: std 1 starts fastest, and is overtaken by std 0.1, in our run after some 500 steps.
 #
