@@ -30,8 +30,8 @@ def heat_map(
     image = ax.imshow(matrix, cmap="PuOr", vmin=-limit, vmax=limit, interpolation="nearest")
     if max(matrix.shape) <= _ROOM:
         _write_numbers(ax, matrix, limit)
-        ax.set_xticks(range(matrix.shape[1]), range(1, matrix.shape[1] + 1))
-        ax.set_yticks(range(matrix.shape[0]), range(1, matrix.shape[0] + 1))
+        ax.set_xticks(range(matrix.shape[1]), [str(j + 1) for j in range(matrix.shape[1])])
+        ax.set_yticks(range(matrix.shape[0]), [str(i + 1) for i in range(matrix.shape[0])])
     if bar:
         scale = ax.figure.colorbar(image, ax=ax, pad=0.02, shrink=0.8)
         scale.ax.tick_params(labelsize=8)
