@@ -1,0 +1,473 @@
+# %% [markdown]
+# # 08 Inference: why does batch normalization need two modes?
+#
+# A network with batch normalization (BN) gives a digit another answer when other digits lie beside it. In training that
+# is bearable. In use it is not: the same picture must have the same answer, alone or in a crowd. So such a network has
+# two modes, and most accidents with BN happen between them. After this lesson you can keep the statistics that the second
+# mode needs, say how good they are, find out why a network is "worse in evaluation", and ship a model in which no batch
+# normalization is left.
+#
+# **Time**: about 60 s on two cores; the first run compiles some kernels, which takes some seconds more.
+#
+# **You need** [05](05_algorithm_1.ipynb) (the forward pass of BN: $\mu_B$, $\sigma^2_B$, $\hat x$, γ, β, ε) and
+# [06](06_backward.ipynb) (its backward pass).
+
+# %%
+import copy
+import itertools
+
+import numpy as np
+
+from minidl import Tensor, data, models, nn, no_grad, optim, plot, train
+from minidl import functional as F
+from minidl.course import check, digits, inference, pick
+from minidl.gradcheck import jacobian
+
+all_digits = digits()
+(x, y), (x_test, y_test) = (
+    ((part.images.reshape(-1, 784) >= 128).astype(np.float32), part.labels) for part in all_digits
+)
+population = data.DataLoader(x[:10_000], batch_size=min(1000, len(x)))  # of which more below
+print(f"{all_digits.source}: {len(x):,} digits to train on, {len(x_test):,} to test on; each pixel is 0 or 1")
+
+# %% [markdown]
+# The network is the paper's: 784 pixels, three hidden layers of 100 sigmoid units, ten classes, and a BN before each
+# sigmoid. We train it for 2,000 **steps** of gradient descent, each on a **batch** of $m = 60$ digits drawn at random.
+# Two thousand steps are few (an **epoch**, one pass over all 60,000 digits, takes 1,000), but enough for this lesson.
+
+
+# %%
+def draws(m, seed):
+    """Batches of m training digits without end."""
+    generator = np.random.default_rng(seed)
+    while True:
+        chosen = generator.integers(0, len(x), m)
+        yield x[chosen], y[chosen]
+
+
+model = models.paper_mlp("batch", generator=np.random.default_rng(0))
+steps = pick(2000, 300)
+train.train_one_epoch(model, itertools.islice(draws(60, 0), steps), optim.SGD(model.parameters(), lr=0.5), quiet=True)
+accuracy = train.evaluate(model, x_test, y_test).accuracy
+print(f"after {steps:,} steps {100 * accuracy:.2f} % of the test digits are read right (in evaluation mode)")
+
+# %% [markdown]
+# ## One digit, in varying company
+#
+# `model.train()` sets the mode in which each BN uses the mean and the variance of the batch before it; this is what
+# training does. Let us classify the test digits in this mode, in batches of 60, 30 times, each time shuffled anew.
+# Nothing is trained: the weights are the same each time, and so is each picture. Only its neighbours change.
+#
+# **Prediction.** Write down which share of the test digits will change their class at least once in the 30 rounds:
+# (a) none, the weights are fixed; (b) about 1 %; (c) about 5 %; (d) more than 10 %.
+
+
+# %%
+def in_training_mode(model, order, m):
+    """The probabilities of the ten classes, in training mode, in batches of m neighbours in this order."""
+    other = copy.deepcopy(model).train()  # a copy, because this mode changes the model; see below
+    probabilities = np.empty((len(order), 10), np.float32)
+    with no_grad():
+        for at in range(0, len(order), m):
+            batch = order[at : at + m]
+            probabilities[batch] = F.softmax(other(Tensor(x_test[batch]))).data
+    return probabilities
+
+
+generator = np.random.default_rng(1)
+rounds = np.array([in_training_mode(model, generator.permutation(len(y_test)), 60) for _ in range(pick(30, 8))])
+classes = rounds.argmax(-1)
+flipped = (classes != classes[0]).any(0)
+print(f"{100 * flipped.mean():.1f} % of the digits changed their class at least once in {len(rounds)} rounds")
+print(f"accuracy of the single rounds: {100 * np.mean(classes == y_test):.2f} % on average")
+
+# %% [markdown]
+# In our run it was more than one digit in eight, although each round by itself had nearly the usual accuracy: what is
+# wrong with this mode cannot be seen in the accuracy.
+#
+# That was with mixed batches. A real queue of pictures is often *sorted*: all the sevens of one form, then the next form.
+# **Prediction.** The test digits are now sorted by class, so that nearly every batch has digits of one class only. The
+# accuracy in training mode will be (a) about the same; (b) some points lower; (c) hardly above the 10 % of guessing.
+
+# %%
+sorted_order, sizes = np.argsort(y_test, kind="stable"), [2, 5, 10, 60, 200, 1000]
+mixed = [in_training_mode(model, generator.permutation(len(y_test)), m) for m in sizes]
+in_line = [in_training_mode(model, sorted_order, m) for m in sizes]
+mixed, in_line = ([np.mean(p.argmax(-1) == y_test) for p in arm] for arm in (mixed, in_line))
+
+figure, (left, right) = plot.panels(2, size=(5.2, 3.8))
+spread = rounds[:, np.arange(len(y_test)), y_test]  # (rounds, digits): the probability of the true class
+widest = np.ptp(spread, axis=0).argmax()
+left.hist(spread[:, widest], np.linspace(0, 1, 21), color=plot.INKS[0], edgecolor="white")
+low, high = spread[:, widest].min(), spread[:, widest].max()
+title = f"The same {y_test[widest]} is a {y_test[widest]} with probability {low:.2f} or {high:.2f}"
+plot.label(left, title, "probability of the true class, by company", f"rounds, of {len(rounds)}")
+runs = {"mixed batches": mixed, "sorted by class": in_line, "evaluation mode": [accuracy] * len(sizes)}
+runs = {name: (sizes, 100 * np.array(values)) for name, values in runs.items()}
+at_60 = sizes.index(60)
+title = f"At m = 60: mixed {100 * mixed[at_60]:.1f} %, sorted {100 * in_line[at_60]:.1f} %"
+_ = plot.lines(right, runs, title, "m, digits in a batch", "accuracy (%)", log="x")
+
+# %% [markdown]
+# The digit on the left is the one that swings most. On the right, BN in training mode takes from each feature the mean
+# of the batch. In a batch of sevens, that mean is what makes a seven a seven; without it nothing is left to read. And a
+# batch of *one* has no variance at all: [`batch_norm`](../minidl/ops/norm.py) refuses it in training mode.
+#
+# ## Algorithm 2: the population
+#
+# What should stand in the place of $\mu_B$ and $\sigma^2_B$? The paper's answer: once the weights are final, the mean and
+# the variance of the **population**, that is of all training examples. These are constants, so the answer for a picture
+# depends on the picture alone. The paper averages over many batches of size $m$:
+#
+# $$ \mathrm E[x] = \mathrm E_B[\mu_B], \qquad \mathrm{Var}[x] = \frac{m}{m-1}\,\mathrm E_B[\sigma^2_B]. $$
+#
+# Why $m/(m-1)$? $\sigma^2_B$ measures distances from the *batch's* mean, which lies nearer to its own members than the
+# population's mean $\mu$ does. For each feature
+#
+# $$ \frac1m\sum_i (x_i-\mu)^2 = \sigma^2_B + (\mu_B-\mu)^2 . $$
+#
+# On average the left side is the true $\sigma^2$. The last term is the variance of a mean of $m$ numbers, and if they
+# are independent this is $\sigma^2/m$. So $\mathrm E[\sigma^2_B] = \sigma^2 - \sigma^2/m = \frac{m-1}{m}\sigma^2$: too
+# small by a quarter at $m = 4$, by 1.7 % at $m = 60$. $\sigma^2_B$ is called the **biased** estimate, and
+# $\frac{m}{m-1}\sigma^2_B$, which divides by $m - 1$ and not by $m$, the **unbiased** one. BN uses both: the biased one
+# normalises in training, the unbiased one is stored for later. That is less odd than it looks: in training, dividing by
+# the batch's own $\sigma_B$ makes the variance of $\hat x$ exactly 1 over the *batch*; in use, dividing by $\sigma$
+# makes it 1 over the *population*.
+#
+# The step that needs care is "if they are independent". Our network has three BNs, one behind the other. We take 400
+# batches of 4 digits through it, and compare $\mathrm E[\sigma^2_B]$ with $\mathrm E[\sigma^2_B] +
+# \mathrm{Var}[\mu_B]$, the variance of everything that arrived.
+#
+# **Prediction** for $m = 4$ at the third BN: the ratio is (a) 0.75, as the formula says; (b) smaller; (c) nearly 1.
+
+
+# %%
+def moments(model, m, batches=400):
+    """For each BN, the batch statistics of many batches: mean and biased variance, arrays (batches, 2, features)."""
+    other = copy.deepcopy(model).train()
+    inference.Averages(other, [1.0])  # from now on `statistics` gives those of the last batch alone
+    found = []
+    with no_grad():
+        for inputs, _ in itertools.islice(draws(m, 2), batches):
+            other(Tensor(inputs))
+            found.append(np.array(inference.statistics(other)))
+    found = np.array(found)
+    found[:, :, 1] *= (m - 1) / m  # what is stored is unbiased
+    return found.swapaxes(0, 1)
+
+
+sizes = [2, 4, 8, 20, 60]
+layers = {m: moments(model, m) for m in sizes}
+shares = {m: [np.mean(b[:, 1].mean(0) / (b[:, 1].mean(0) + b[:, 0].var(0))) for b in layers[m]] for m in sizes}
+for m in (4, 60):
+    print(f"m = {m}: E[σ²_B] / σ² at the three BNs:", np.round(shares[m], 3), f"and (m − 1)/m = {(m - 1) / m:.3f}")
+
+# %%
+figure, (left, right) = plot.panels(2, size=(5.2, 3.8))
+samples = np.random.default_rng(3).standard_normal((20_000, 60))
+for m, ink in ((4, 1), (60, 0)):
+    variances = samples[:, :m].var(1)
+    name = f"m = {m}: mean {variances.mean():.3f}"
+    left.hist(variances, np.linspace(0, 3, 61), color=plot.INKS[ink], alpha=0.7, label=name)
+left.axvline(1, color="0.3", linestyle=":", label="true variance, 1")
+left.legend(frameon=False, fontsize=9)
+title = f"Normal numbers: at m = 4 the mean of σ²_B is {samples[:, :4].var(1).mean():.3f}"
+plot.label(left, title, "σ²_B, the biased variance of a batch", "batches, of 20,000")
+arrivals = {f"BN {i + 1}": (sizes, [shares[m][i] for m in sizes]) for i in range(3)}
+arrivals["(m − 1)/m"] = (sizes, [(m - 1) / m for m in sizes])
+title = "At m = 4 the ratio is " + ", ".join(f"{share:.2f}" for share in shares[4]) + " at the three BNs"
+_ = plot.lines(right, arrivals, title, "m, digits in a batch", "E[σ²_B] / σ²", log="x")
+
+# %% [markdown]
+# The first BN sees independent digits, and the formula holds. The second and third do not follow it: in our run their
+# ratio is 0.99 and more even at $m = 4$. The reason is the BN before them: it has set the mean of every feature of this
+# batch to β, so the batch's members are no longer independent, and their mean hardly differs from batch to batch:
+
+# %%
+for m in (4, 60):
+    sd = [np.sqrt(np.mean(b[:, 0].var(0) / (b[:, 1].mean(0) + b[:, 0].var(0)))) for b in layers[m]]
+    print(f"m = {m}: batch means scatter by", np.round(sd, 3), f"σ; independent digits: 1/√m = {1 / np.sqrt(m):.3f}")
+
+# %% [markdown]
+# So $m/(m-1)$ is right for the first BN, and overcorrects behind another BN. Whether that costs anything is measured
+# below.
+#
+# ## The moving average
+#
+# A pass over the population after each step would be too slow. What is done in practice is cheaper: each training step
+# mixes the statistics of its batch into a **running** mean and variance,
+#
+# $$ \text{running} \leftarrow (1-\alpha)\cdot\text{running} + \alpha\cdot\text{batch}, $$
+#
+# and evaluation uses these. They are **buffers**: arrays that belong to the model and are saved with it, but that no
+# gradient changes. α is called *momentum*. Beware: in PyTorch and in minidl α weighs the **new** batch, by default 0.1;
+# in some other libraries "momentum 0.9" means $1-\alpha = 0.9$, the same thing by the opposite number. Take a 0.9 from
+# there, and the average is nearly the last batch alone.
+#
+# **Exercise.** Write this update: the batch `x` is `(m, C)`, the running mean and variance are `(C,)`; return the new
+# mean and the new variance (unbiased!) as new arrays, leaving those that you got as they are. NumPy only.
+
+
+# %% tags=["exercise:running"]
+def update_running(x, running_mean, running_var, momentum):
+    """The running statistics after one more batch x (m, C): two new arrays (C,)."""
+    raise NotImplementedError
+
+
+# %%
+check("running", update_running)
+
+# %% [markdown]
+# The solution is in [solutions/08_inference.py](solutions/08_inference.py); the library's is in
+# [`_batch_statistics`](../minidl/ops/norm.py).
+#
+# What does α do? Unroll the update: the batch from $k$ steps ago has the weight $\alpha(1-\alpha)^k$.
+#
+# - **Forgetting.** Of the start (mean 0, variance 1) the share $(1-\alpha)^t$ is left after $t$ steps: at α = 0.01 that
+#   is 37 % after 100 steps. What was true of old weights is forgotten no faster than that.
+# - **Noise.** If batches were independent, the average's variance would be $\sum_k \alpha^2(1-\alpha)^{2k} =
+#   \alpha/(2-\alpha)$ times that of one batch: as good as the plain mean of $(2-\alpha)/\alpha$ batches. That is 199
+#   for α = 0.01, 19 for 0.1, and 1.2 for 0.9.
+#
+# A large α is noisy, a small one is late. **Prediction.** We compare α = 0.01, 0.1, 0.9 with an exact pass over the
+# population. Which is the worst after 50 steps, and which after 2,000? By how many points of accuracy?
+#
+# The running statistics have no influence on training, so one run can keep all three:
+# [`Averages`](../minidl/course/inference.py) does. [`update_bn`](../minidl/train.py) is the pass over the population,
+# here 10,000 training digits in batches of 1,000.
+
+# %%
+ALPHAS, PASS = (0.01, 0.1, 0.9), "population"
+
+
+def follow(m, seed, lr, steps, marks):
+    """Train; at each mark, test accuracy with each kind of statistics, and the statistics of the last BN."""
+    model = models.paper_mlp("batch", generator=np.random.default_rng(seed))
+    optimizer, averages = optim.SGD(model.parameters(), lr), inference.Averages(model, ALPHAS)
+    accuracies, kept = {way: [] for way in (*ALPHAS, PASS)}, {way: [] for way in (*ALPHAS, PASS)}
+    for step, (inputs, labels) in enumerate(itertools.islice(draws(m, seed), steps), 1):
+        optimizer.zero_grad()
+        model.train()
+        F.cross_entropy(model(Tensor(inputs)), labels).backward()
+        optimizer.step()
+        averages.step()
+        if step in marks:
+            for way in accuracies:
+                train.update_bn(population, model) if way == PASS else averages.use(way)
+                accuracies[way].append(train.evaluate(model, x_test, y_test).accuracy)
+                kept[way].append(inference.statistics(model)[-1])
+    return model, accuracies, {way: np.array(rows) for way, rows in kept.items()}
+
+
+marks = np.unique(np.geomspace(1, steps, pick(40, 12)).astype(int))
+_, accuracies, kept = follow(60, 0, 0.5, steps, marks)
+
+# %%
+figure, (left, right) = plot.panels(2, size=(5.6, 4.2))
+unit = np.ptp(kept[PASS][:, 0], axis=0).argmax()
+names = {0.01: "α = 0.01", 0.1: "α = 0.1", 0.9: "α = 0.9", PASS: "population pass"}
+means = {names[way]: (marks, rows[:, 0, unit]) for way, rows in kept.items()}
+at = np.abs(marks - 50).argmin()
+apart = abs(kept[0.01][at, 0, unit] - kept[PASS][at, 0, unit]) / np.sqrt(kept[PASS][at, 1, unit])
+title = f"After {marks[at]} steps α = 0.01 is {apart:.1f} σ from the population"
+plot.lines(left, means, title, "training step", f"mean of unit {unit} at the last BN", log="x")
+curves = {names[way]: (marks, 100 * np.array(values)) for way, values in accuracies.items()}
+late, right_now = (100 * accuracies[way][at] for way in (0.01, PASS))
+title = f"After {marks[at]} steps: {late:.0f} % with α = 0.01, {right_now:.0f} % with the pass"
+_ = plot.lines(right, curves, title, "training step", "test accuracy (%)", log="x")
+
+# %% [markdown]
+# The unit on the left is the one whose population mean moves most. All four curves on the right belong to *the same
+# weights* at every step. In our run, the network with α = 0.01 was at guessing for 30 steps and needed some 300 to
+# catch up: not because it had learned less, but because its statistics were still those of the start. That is the most
+# common reason for **"my network is worse in evaluation than in training"** in short runs, and it needs no training to
+# repair. And α = 0.9, the swapped momentum, is *best* early on and hardly worse later. So is it harmless? That depends
+# on $m$:
+#
+# ## Four examples in a batch, or sixty
+#
+# With batches of $m$, the average has seen about $m(2-\alpha)/\alpha$ examples: for α = 0.9 that is 73 at $m = 60$, but
+# 5 at $m = 4$. **Prediction.** At $m = 4$, what will be best: α = 0.01, 0.1, 0.9, or a pass over the population? And
+# one question more: take the pass in batches of 4, and store the biased variance instead of the unbiased one. Better,
+# worse, or the same?
+#
+# Five **seeds** (five sets of first weights and batches) for each $m$; the learning rate is 0.5 at $m = 60$ and 0.1 at
+# $m = 4$, neither tuned.
+
+# %%
+table = {}
+for m, lr in ((4, 0.1), (60, 0.5)):
+    for seed in range(pick(5, 1)):
+        model_m, found, _ = follow(m, seed, lr, steps, [steps])
+        row = {names[way]: values[0] for way, values in found.items()}
+        train.update_bn(data.DataLoader(x[:10_000], batch_size=m, drop_last=True), model_m)
+        row["pass by m, unbiased"] = train.evaluate(model_m, x_test, y_test).accuracy
+        for norm in model_m.modules():
+            if isinstance(norm, nn.BatchNorm):
+                norm.running_var *= (m - 1) / m
+        row["pass by m, biased"] = train.evaluate(model_m, x_test, y_test).accuracy
+        for way, value in row.items():
+            table.setdefault((m, way), []).append(100 * value)
+
+for (m, way), values in table.items():
+    print(f"m = {m:2}  {way:20} {np.mean(values):6.2f} %, seeds from {min(values):.2f} to {max(values):.2f}")
+better = np.subtract(table[4, "pass by m, biased"], table[4, "pass by m, unbiased"])
+print(f"\nm = 4: the biased variance is better by {np.mean(better):.2f} points, {min(better):.2f} to {max(better):.2f}")
+
+# %%
+figure, axes = plot.panels(2, size=(5.4, 3.6))
+for ax, m in zip(axes, (4, 60), strict=True):
+    rows = {way: values for (size, way), values in table.items() if size == m}
+    means = [np.mean(values) for values in rows.values()]
+    plot.intervals(ax, rows, f"m = {m}: means from {min(means):.1f} to {max(means):.1f} %", "test accuracy (%)")
+
+# %% [markdown]
+# In our run, at $m = 60$ all ways are within a point. At $m = 4$ the swapped momentum costs points, and a population
+# pass, after training, with large batches is among the best. Last, a result against the textbook: at $m = 4$ the
+# *biased* variance, the one without the correction of Algorithm 2, was the better one in each of the five seeds. The
+# figure about the three BNs shows one reason: behind the first BN the correction makes the stored variance too large.
+# The correction is a fact about independent numbers, not about networks; at $m = 60$ it does not matter at all.
+#
+# ## A network that broke while nobody trained it
+#
+# The three BNs update their running statistics whenever they run in training mode, whatever one runs them *for*.
+# Suppose that a validation loop forgets `model.eval()`. It has `no_grad()`, so that "nothing can change". The
+# validation digits are sorted by class. **Prediction**: what is the accuracy, in the right mode, *after* this loop? (a)
+# unchanged; (b) some points lower; (c) the network is useless.
+
+# %%
+broken = copy.deepcopy(model)
+before = train.evaluate(broken, x_test, y_test).accuracy
+broken.train()  # here eval() was forgotten
+with no_grad():
+    for at in range(0, len(x_test), 60):
+        broken(Tensor(x_test[sorted_order[at : at + 60]]))
+after = train.evaluate(broken, x_test, y_test).accuracy
+weights_moved = max(np.abs(p.data - q.data).max() for p, q in zip(broken.parameters(), model.parameters(), strict=True))
+train.update_bn(population, broken)
+repaired = train.evaluate(broken, x_test, y_test).accuracy
+print(f"before {100 * before:.2f} %, after the loop {100 * after:.2f} %, and no weight moved ({weights_moved})")
+print(f"a pass over training digits, without a single gradient, repairs it: {100 * repaired:.2f} %")
+
+counter = copy.deepcopy(model)[1]  # the first BN counts the batches that it has taken in
+print(f"\nbatches counted: {int(counter.num_batches_tracked):,} after {steps:,} steps of training", end="; ")
+counter.train()(Tensor(np.random.default_rng(0).standard_normal((60, 100)).astype(np.float32)))
+print(f"one forward in training mode later: {int(counter.num_batches_tracked):,}")
+
+# %% [markdown]
+# `no_grad()` stops gradients; `eval()` stops statistics. They are different things, and evaluation needs the second.
+# The counter `num_batches_tracked` is the witness: if it is not the number of training steps, something else has run
+# the model in training mode. [`evaluate`](../minidl/train.py) sets the mode itself, and gives back the one that was.
+#
+# ## The backward of evaluation mode
+#
+# One does need gradients in evaluation mode: to ask which pixels matter, or to go on training with frozen statistics.
+# The statistics are constants then, so each output depends on its own input alone. **Prediction**: the **Jacobian** of
+# BN for one feature and 8 examples is the 8 × 8 table of $\partial y_i/\partial x_j$. Sketch it for both modes.
+
+# %%
+values = np.random.default_rng(4).normal(1, 2, (8, 1))
+running = np.array([1.3]), np.array([3.0])
+
+
+def normalise(t, training):
+    """BN of one feature; the running statistics are copies, so that training does not change them."""
+    return F.batch_norm(t, *(r.copy() for r in running), training=training)
+
+
+tables = [jacobian(lambda t, m=mode: normalise(t, m), values)[:, 0, :, 0] for mode in (True, False)]
+figure, axes = plot.panels(2, size=(4.2, 3.6))
+most = max(np.abs(j).max() for j in tables)
+for ax, j, mode in zip(axes, tables, ("training", "evaluation"), strict=True):
+    image = ax.imshow(j, cmap="RdBu_r", vmin=-most, vmax=most)
+    away = np.count_nonzero(j[~np.eye(8, dtype=bool)])
+    title = f"{mode}: {away} of 56 entries\noff the diagonal are not 0"
+    plot.label(ax, title, "input j", "output i", grid=False)
+_ = figure.colorbar(image, ax=axes, label="∂yᵢ / ∂xⱼ", shrink=0.8)
+
+# %% [markdown]
+# **Exercise.** Write the backward of evaluation mode. With $s = 1/\sqrt{\text{running\_var}+\varepsilon}$ and $\hat x =
+# (x-\text{running\_mean})\,s$, the forward is $y = \gamma\hat x + \beta$. Given `grad_y` $=\partial L/\partial y$, `(m,
+# C)`, return `grad_x` `(m, C)`, `grad_gamma` `(C,)` and `grad_beta` `(C,)`. Only the running statistics are constants:
+# γ and β still learn, from all rows.
+
+
+# %% tags=["exercise:eval-backward"]
+def eval_backward(grad_y, x, gamma, running_mean, running_var, eps):
+    """Gradients of batch norm in evaluation mode: grad_x (m, C), grad_gamma (C,), grad_beta (C,)."""
+    raise NotImplementedError
+
+
+# %%
+check("eval-backward", eval_backward)
+
+# %% [markdown]
+# Solution: [solutions/08_inference.py](solutions/08_inference.py). In the library both modes share one
+# [`_batch_norm_backward`](../minidl/ops/norm.py): in evaluation, the `share` of the mean terms is 0.
+#
+# ## Shipping it: no batch norm is left
+#
+# In evaluation mode BN multiplies each feature by a constant and adds a constant. The linear layer before it does that
+# already: two linear maps in a row are one,
+#
+# $$ \gamma\,\frac{xW + b - \text{mean}}{\sqrt{\text{var}+\varepsilon}} + \beta \;=\; x\,W' + b'. $$
+#
+# **Exercise.** Find $W'$ and $b'$. `weight` is `(in, out)`, all others but `eps` are `(out,)`; return the new weight
+# and the new bias. Folding must leave the outputs as they are, to rounding.
+
+
+# %% tags=["exercise:fold"]
+def fold(weight, bias, gamma, beta, mean, var, eps):
+    """Weight (in, out) and bias (out,) of the linear layer that does what this one and its batch norm do."""
+    raise NotImplementedError
+
+
+# %%
+check("fold", fold)
+
+# %% [markdown]
+# Solution: [solutions/08_inference.py](solutions/08_inference.py). [`fold_batch_norm`](../minidl/nn/fold.py) does it
+# for a whole network:
+
+# %%
+train.update_bn(population, model)
+shipped = nn.fold_batch_norm(model)
+logits, folded = (train.predict_logits(net, x_test) for net in (model, shipped))
+apart = np.abs(logits - folded).max() / np.abs(logits).max()
+print(shipped)
+print(f"\nlargest difference of an output, in units of the largest output: {apart:.1e} (float32)")
+print(f"test digits whose class differs: {np.count_nonzero(logits.argmax(-1) != folded.argmax(-1))} of {len(y_test):,}")
+one_by_one = np.concatenate([train.predict_logits(shipped, x_test[i : i + 1]) for i in range(100)])
+print(f"digits alone against digits in company: {np.abs(one_by_one - folded[:100]).max() / np.abs(folded).max():.1e}")
+
+# %% [markdown]
+# Each `Identity` stands where a BN was; it does nothing. What is shipped is the plain network of 2010, three matrices
+# and sigmoids, with weights that could only be found by way of BN's training mode (or so the paper says;
+# [07](07_figure_1.ipynb) tests that). It takes one digit as gladly as a thousand. And the redundant bias, which BN made
+# useless in training, is back: as $b'$.
+#
+# ## What we did not show
+#
+# - How much the population pass depends on *its* batches: the pass itself normalises by batches of 1,000, since the
+#   second BN's statistics depend on what the first one did. Our 10,000 digits are a sixth of the training set.
+# - Long runs. When the learning rate goes to 0 at the end, the weights stop moving, and the moving average becomes as
+#   good as its noise allows. Other kinds of data, where test pictures differ from training pictures, are the subject of
+#   a later lesson.
+# - That the biased variance is better in general. We saw it at $m = 4$ on one network without a tuned learning rate.
+#
+# ## In short
+#
+# - Training mode uses the batch's statistics, evaluation mode the population's. In training mode a digit's class
+#   depends on its company, and a batch of one class cannot be read at all.
+# - The moving average forgets the start like $(1-\alpha)^t$, and is worth $(2-\alpha)/\alpha$ batches.
+# - With constant statistics BN is one linear map for each feature: a diagonal Jacobian, and nothing left after folding.
+#
+# **Confusions settled.**
+#
+# - *Eval is worse than train*: too few steps for the momentum, or polluted statistics. Run `update_bn`, and compare.
+# - *Statistics polluted in evaluation*: `no_grad()` does not protect them, `eval()` does.
+# - *Momentum*: here α weighs the new batch. Swapping it goes unnoticed at $m = 60$, and hurts at $m = 4$.
+# - *Biased in the forward, unbiased in the buffer*: each makes $\hat x$ have variance 1 over its own set, if examples
+#   are independent.
+#
+# Next: [09](09_conv.ipynb): images have four axes. Over which of them should one average?

@@ -1,0 +1,33 @@
+# %% [markdown]
+# # Solutions of lesson 09
+
+# %% tags=["exercise:images"]
+import numpy as np
+
+
+def batch_norm_images(x, gamma, beta, eps):
+    """Batch norm of images x (N, H, W, C) in training mode, with γ and β (C,)."""
+    rows = x.reshape(-1, x.shape[-1])  # every position of every image is an example
+    x_hat = (rows - rows.mean(0)) / np.sqrt(rows.var(0) + eps)
+    return (gamma * x_hat + beta).reshape(x.shape)
+
+
+# %% tags=["exercise:shift"]
+import numpy as np
+
+
+def shift_gap(layer, x, by, edge):
+    """The largest difference between layer(moved x) and moved layer(x), without `edge` columns on either side."""
+    first = layer(np.roll(x, by, axis=2))
+    second = np.roll(layer(x), by, axis=2)
+    return np.abs(first - second)[:, :, edge:-edge].max()
+
+
+# %% tags=["exercise:fold-conv"]
+import numpy as np
+
+
+def fold_conv(weight, bias, gamma, beta, mean, var, eps):
+    """Weight (kh, kw, C, O) and bias (O,) of the convolution that does what this one and its batch norm do."""
+    scale = gamma / np.sqrt(var + eps)  # one number for each output channel: the last axis
+    return weight * scale, (bias - mean) * scale + beta

@@ -1,0 +1,96 @@
+"""Lesson 09: what people write instead."""
+
+import numpy as np
+
+
+def _over(x, axes, gamma, beta, eps):
+    mean, var = x.mean(axes, keepdims=True), x.var(axes, keepdims=True)
+    return gamma * (x - mean) / np.sqrt(var + eps) + beta
+
+
+def _per_activation(x, gamma, beta, eps):
+    rows = x.reshape(len(x), -1)
+    hat = (rows - rows.mean(0)) / np.sqrt(rows.var(0) + eps)
+    return gamma * hat.reshape(x.shape) + beta
+
+
+def _per_image(x, gamma, beta, eps):
+    return _over(x, (1, 2), gamma, beta, eps)
+
+
+def _everything(x, gamma, beta, eps):
+    return _over(x, (0, 1, 2, 3), gamma, beta, eps)
+
+
+def _channels_first(x, gamma, beta, eps):
+    return _over(x, (0, 2, 3), gamma, beta, eps)
+
+
+def _without_eps(x, gamma, beta, eps):
+    return _over(x, (0, 1, 2), gamma, beta, 0.0)
+
+
+def _invariance(layer, x, by, edge):
+    return np.abs(layer(np.roll(x, by, 2)) - layer(x))[:, :, edge:-edge].max()
+
+
+def _with_edges(layer, x, by, edge):
+    return np.abs(layer(np.roll(x, by, 2)) - np.roll(layer(x), by, 2)).max()
+
+
+def _height(layer, x, by, edge):
+    return np.abs(layer(np.roll(x, by, 1)) - np.roll(layer(x), by, 1))[:, :, edge:-edge].max()
+
+
+def _mean(layer, x, by, edge):
+    return np.abs(layer(np.roll(x, by, 2)) - np.roll(layer(x), by, 2))[:, :, edge:-edge].mean()
+
+
+def _back(layer, x, by, edge):
+    return np.abs(layer(np.roll(x, by, 2)) - np.roll(layer(x), -by, 2))[:, :, edge:-edge].max()
+
+
+def _inputs(w, b, gamma, beta, mean, var, eps):
+    s = gamma / np.sqrt(var + eps)
+    return w * s[:, None], (b - mean) * s + beta
+
+
+def _middle(w, b, gamma, beta, mean, var, eps):
+    s = gamma / np.sqrt(var + eps)
+    w = w.copy()
+    w[1, 1] *= s
+    return w, (b - mean) * s + beta
+
+
+def _no_bias(w, b, gamma, beta, mean, var, eps):
+    s = gamma / np.sqrt(var + eps)
+    return w * s, beta - mean * s
+
+
+def _mean_nine_times(w, b, gamma, beta, mean, var, eps):
+    s = gamma / np.sqrt(var + eps)
+    return w * s, (b - mean * w.shape[0] * w.shape[1]) * s + beta
+
+
+WRONG = {
+    "images": [
+        ((_per_activation,), "each position by itself"),
+        ((_per_image,), "each image by itself"),
+        ((_everything,), "one mean for all channels"),
+        ((_channels_first,), "taken for (N, C, H, W)"),
+        ((_without_eps,), "ε is missing"),
+    ],
+    "shift": [
+        ((_invariance,), "invariance"),
+        ((_with_edges,), "columns near the edge"),
+        ((_height,), "moves along the height"),
+        ((_mean,), "this is a mean"),
+        ((_back,), "moved back"),
+    ],
+    "fold-conv": [
+        ((_inputs,), "on the input channels"),
+        ((_middle,), "only the middle"),
+        ((_no_bias,), "old bias is forgotten"),
+        ((_mean_nine_times,), "once for each position"),
+    ],
+}
