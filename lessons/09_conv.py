@@ -22,9 +22,7 @@ from minidl.course import check, digits, pick
 all_digits = digits()
 (x, y), (x_test, y_test) = ((part.images[..., None].astype(np.float32) / 255, part.labels) for part in all_digits)
 x_test, y_test = x_test[:2000], y_test[:2000]
-print(
-    f"{all_digits.source}: {len(x):,} digits to train on, {len(x_test):,} to test on; the arrays are (N, H, W, C) = {x.shape}"
-)
+print(f"{all_digits.source}: {len(x):,} digits to train on, {len(x_test):,} to test on; shape {x.shape}")
 
 # %% [markdown]
 # ## Four axes
@@ -72,7 +70,7 @@ def network(norm, seed):
 ARMS = {"none": None, "per channel": lambda size, c: nn.BatchNorm(c), "per activation": PerActivation}
 for name, norm in ARMS.items():
     model = network(norm, 0)
-    print(f"{name:15}{sum(p.size for p in model.parameters()):8,} parameters", end=", ")
+    print(f"{name:15}{sum(p.data.size for p in model.parameters()):8,} parameters", end=", ")
     print(f"{sum(b.size for b in model.buffers()):8,} numbers in the running statistics")
 
 # %% [markdown]
@@ -332,7 +330,7 @@ shipped = nn.fold_batch_norm(channel_net)
 logits, folded = (train.predict_logits(net, x_test) for net in (channel_net, shipped))
 print(f"largest difference, in units of the largest output: {np.abs(logits - folded).max() / np.abs(logits).max():.1e}")
 print(f"digits whose class differs: {np.count_nonzero(logits.argmax(-1) != folded.argmax(-1))} of {len(y_test):,}")
-print(f"numbers to ship: {sum(p.size for p in shipped.parameters()):,}")
+print(f"numbers to ship: {sum(p.data.size for p in shipped.parameters()):,}")
 
 # %% [markdown]
 # ## What we did not show
