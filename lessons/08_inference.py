@@ -220,7 +220,7 @@ def update_running(x, running_mean, running_var, momentum):
 
 
 # %%
-check("running", update_running)
+check("running", update_running);
 
 # %% [markdown]
 # The solution is in [solutions/08_inference.py](solutions/08_inference.py); the library's is in
@@ -408,7 +408,7 @@ def eval_backward(grad_y, x, gamma, running_mean, running_var, eps):
 
 
 # %%
-check("eval-backward", eval_backward)
+check("eval-backward", eval_backward);
 
 # %% [markdown]
 # Solution: [solutions/08_inference.py](solutions/08_inference.py). In the library both modes share one
@@ -432,7 +432,7 @@ def fold(weight, bias, gamma, beta, mean, var, eps):
 
 
 # %%
-check("fold", fold)
+check("fold", fold);
 
 # %% [markdown]
 # Solution: [solutions/08_inference.py](solutions/08_inference.py). [`fold_batch_norm`](../minidl/nn/fold.py) does it

@@ -180,7 +180,7 @@ def shift_gap(layer, x, by, edge):
 
 
 # %%
-check("shift", shift_gap)
+check("shift", shift_gap);
 
 # %% [markdown]
 # Solution: [solutions/09_conv.py](solutions/09_conv.py). The same comparison as a picture, for the first convolution
@@ -215,7 +215,7 @@ def batch_norm_images(x, gamma, beta, eps):
 
 
 # %%
-check("images", batch_norm_images)
+check("images", batch_norm_images);
 
 # %%
 maps = np.random.default_rng(0).standard_normal((60, 14, 14, 16)).astype(np.float32)
@@ -284,7 +284,7 @@ def fold_conv(weight, bias, gamma, beta, mean, var, eps):
 
 
 # %%
-check("fold-conv", fold_conv)
+check("fold-conv", fold_conv);
 
 # %% [markdown]
 # Solution: [solutions/09_conv.py](solutions/09_conv.py). If it looks like the one for the linear layer: it is the same,
