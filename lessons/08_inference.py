@@ -27,7 +27,7 @@ all_digits = digits()
 (x, y), (x_test, y_test) = (
     ((part.images.reshape(-1, 784) >= 128).astype(np.float32), part.labels) for part in all_digits
 )
-population = data.DataLoader(x[:10_000], batch_size=min(1000, len(x)))  # of which more below
+population = data.DataLoader(x[:10_000], batch_size=min(1000, len(x)))  # for Algorithm 2, below
 print(f"{all_digits.source}: {len(x):,} digits to train on, {len(x_test):,} to test on; each pixel is 0 or 1")
 
 # %% [markdown]
@@ -131,12 +131,12 @@ _ = plot.lines(right, runs, title, "m, digits in a batch", "accuracy (%)", log="
 # small by a quarter at $m = 4$, by 1.7 % at $m = 60$. $\sigma^2_B$ is called the **biased** estimate, and
 # $\frac{m}{m-1}\sigma^2_B$, which divides by $m - 1$ and not by $m$, the **unbiased** one. BN uses both: the biased one
 # normalises in training, the unbiased one is stored for later. That is less odd than it looks: in training, dividing by
-# the batch's own $\sigma_B$ makes the variance of $\hat x$ exactly 1 over the *batch*; in use, dividing by $\sigma$
+# the batch's own $\sigma_B$ makes the variance of $\hat x$ 1 over the *batch* (ε aside); in use, dividing by $\sigma$
 # makes it 1 over the *population*.
 #
 # The step that needs care is "if they are independent". Our network has three BNs, one behind the other. We take 400
-# batches of 4 digits through it, and compare $\mathrm E[\sigma^2_B]$ with $\mathrm E[\sigma^2_B] +
-# \mathrm{Var}[\mu_B]$, the variance of everything that arrived.
+# batches of 4 digits through it, and compare $\mathrm E[\sigma^2_B]$ with
+# $\mathrm E[\sigma^2_B] + \mathrm{Var}[\mu_B]$, the variance of everything that arrived.
 #
 # **Prediction** for $m = 4$ at the third BN: the ratio is (a) 0.75, as the formula says; (b) smaller; (c) nearly 1.
 
@@ -230,11 +230,25 @@ check("running", update_running);
 #
 # - **Forgetting.** Of the start (mean 0, variance 1) the share $(1-\alpha)^t$ is left after $t$ steps: at α = 0.01 that
 #   is 37 % after 100 steps. What was true of old weights is forgotten no faster than that.
-# - **Noise.** If batches were independent, the average's variance would be $\sum_k \alpha^2(1-\alpha)^{2k} =
-#   \alpha/(2-\alpha)$ times that of one batch: as good as the plain mean of $(2-\alpha)/\alpha$ batches. That is 199
-#   for α = 0.01, 19 for 0.1, and 1.2 for 0.9.
+# - **Noise.** If batches were independent, the average's variance would be
+#   $\sum_k \alpha^2(1-\alpha)^{2k} = \alpha/(2-\alpha)$ times that of one batch: as good as the plain mean of
+#   $(2-\alpha)/\alpha$ batches. That is 199 for α = 0.01, 19 for 0.1, and 1.2 for 0.9.
 #
-# A large α is noisy, a small one is late. **Prediction.** We compare α = 0.01, 0.1, 0.9 with an exact pass over the
+# The second can be tested with the batch means that we already have, of fixed weights, at the first BN:
+
+# %%
+batch_means = layers[60][0][:, 0]  # (batches, units)
+center = batch_means.mean(0)
+for alpha in (0.1, 0.9):
+    average, path = center, []
+    for mean in batch_means:
+        average = (1 - alpha) * average + alpha * mean
+        path.append(average)
+    worth = np.mean((batch_means - center) ** 2) / np.mean((path[50:] - center) ** 2)
+    print(f"α = {alpha}: as good as {worth:.1f} batches; by the formula {(2 - alpha) / alpha:.1f}")
+
+# %% [markdown]
+# A large α is noisy, a small one is late. **Prediction.** We compare α = 0.01, 0.1, 0.9 with a pass over the
 # population. Which is the worst after 50 steps, and which after 2,000? By how many points of accuracy?
 #
 # The running statistics have no influence on training, so one run can keep all three:
@@ -291,7 +305,7 @@ _ = plot.lines(right, curves, title, "training step", "test accuracy (%)", log="
 #
 # ## Four examples in a batch, or sixty
 #
-# With batches of $m$, the average has seen about $m(2-\alpha)/\alpha$ examples: for α = 0.9 that is 73 at $m = 60$, but
+# With batches of $m$, the average is worth about $m(2-\alpha)/\alpha$ examples: for α = 0.9 that is 73 at $m = 60$, but
 # 5 at $m = 4$. **Prediction.** At $m = 4$, what will be best: α = 0.01, 0.1, 0.9, or a pass over the population? And
 # one question more: take the pass in batches of 4, and store the biased variance instead of the unbiased one. Better,
 # worse, or the same?
@@ -332,10 +346,10 @@ for ax, m in zip(axes, (4, 60), strict=True):
 
 # %% [markdown]
 # In our run, at $m = 60$ all ways are within half a point. At $m = 4$ the swapped momentum costs about six points, and
-# a population pass with large batches, after training, is among the best. Last, a result against the textbook: at $m =
-# 4$ the *biased* variance, without the correction of Algorithm 2, was better in each of the five seeds. Most of that
-# comes from the second and third BN, where we saw that the correction overcorrects; the rest, at the first BN, where it
-# is right about the variance, we cannot explain. At $m = 60$ none of this matters.
+# a population pass with large batches, after training, is among the best. Last, a result against the textbook: at
+# $m = 4$ the *biased* variance, without the correction of Algorithm 2, was better in each of the five seeds. Most of
+# that comes from the second and third BN, where we saw that the correction overcorrects; the rest, at the first BN,
+# where it is right about the variance, we cannot explain. At $m = 60$ none of this matters.
 #
 # ## A network that broke while nobody trained it
 #
@@ -395,10 +409,10 @@ for ax, j, mode in zip(axes, tables, ("training", "evaluation"), strict=True):
 _ = figure.colorbar(image, ax=axes, label="∂yᵢ / ∂xⱼ", shrink=0.8)
 
 # %% [markdown]
-# **Exercise.** Write the backward of evaluation mode. With $s = 1/\sqrt{\text{running\_var}+\varepsilon}$ and $\hat x =
-# (x-\text{running\_mean})\,s$, the forward is $y = \gamma\hat x + \beta$. Given `grad_y` $=\partial L/\partial y$, `(m,
-# C)`, return `grad_x` `(m, C)`, `grad_gamma` `(C,)` and `grad_beta` `(C,)`. Only the running statistics are constants:
-# γ and β still learn, from all rows.
+# **Exercise.** Write the backward of evaluation mode. With $s = 1/\sqrt{\text{running\_var}+\varepsilon}$ and
+# $\hat x = (x-\text{running\_mean})\,s$, the forward is $y = \gamma\hat x + \beta$. Given `grad_y`
+# $=\partial L/\partial y$, `(m, C)`, return `grad_x` `(m, C)`, `grad_gamma` `(C,)` and `grad_beta` `(C,)`. Only the
+# running statistics are constants: γ and β still learn, from all rows.
 
 
 # %% tags=["exercise:eval-backward"]

@@ -79,8 +79,9 @@ for name, norm in ARMS.items():
 # first weights for the same seed, and see the same batches. (The bias of a convolution before BN is redundant; it is
 # kept so that all arms draw the same random numbers.)
 #
-# **Prediction 1.** All arms take 600 steps with batches of 60, at the same learning rate. Which reads the test digits
-# best: none, per channel, or per activation?
+# **Prediction 1.** All arms take 600 steps with batches of 60, at the same learning rate (the optimizer's `momentum` is
+# another thing than that of BN's running statistics). Which reads the test digits best: none, per channel, or per
+# activation?
 #
 # **Prediction 2.** Then we move the *test* digits to the right by 0 to 6 pixels. The networks have never seen that.
 # What will be the accuracy of each arm at 4 pixels: about the same, some points lower, or down to less than half?
@@ -130,8 +131,8 @@ _ = plot.label(right, "A test digit, and the same moved by 4 pixels", "", "", gr
 # On digits where they belong, three seeds do not tell the three arms apart in our run: from 91.5 to 95 % each. One
 # might take the axes for a matter of taste. Moved by four pixels, which no reader would notice, per activation has lost
 # about half of its accuracy, and the other two next to nothing. No accuracy on MNIST's own test digits would have shown
-# that. (One learning rate, not tuned for each arm: what counts here is how each arm *changes* with the shift, not which
-# one is best on MNIST.)
+# that. (One learning rate, 0.05, not tuned for each arm: what counts here is how each arm *changes* with the shift, not
+# which one is best on MNIST.)
 #
 # ## Why: a convolution moves along with its input
 #
@@ -182,10 +183,10 @@ for name, net in (("as trained", activation_net), ("no large factors", capped)):
     print(f"per activation, seed 0, {name:17}", ", ".join(f"{value:.1f} %" for value in values), "at 0, 2, 4 pixels")
 
 # %% [markdown]
-# In our run, it repairs about a quarter of the loss at 4 pixels, and costs nothing on digits that are not moved. So the
-# large factors at the edge are spectacular, but only part of the cause. The rest must be what this change leaves alone:
-# each position also has its own mean, its own γ and its own β, and it has them for what used to come by there. The
-# network has not learned what a digit looks like, but what it looks like *there*.
+# In our run, it repairs about a fifth of the loss at 4 pixels, and costs nothing on digits that are not moved. So the
+# large factors at the edge are spectacular, but only part of the cause. The rest must be in what this change leaves
+# alone: each position also has its own mean, its own γ and its own β, and it has them for what used to come by there.
+# The network has not learned what a digit looks like, but what it looks like *there*.
 #
 # **Exercise.** Measure it. `layer` is a function from images (N, H, W, C) to images of the same height and width.
 # Compare `layer(moved x)` with `moved layer(x)`, where "moved" is `np.roll(…, by, axis=2)`. Return the largest absolute
@@ -300,8 +301,8 @@ for name, values in (("sum of the filter", sums), ("worth, by formula", formula)
 #
 # ## Folding into a convolution
 #
-# In evaluation mode, conv → BN is one convolution: BN multiplies each output channel by $s =
-# \gamma/\sqrt{\text{var}+\varepsilon}$.
+# In evaluation mode, conv → BN is one convolution: BN multiplies each output channel by
+# $s = \gamma/\sqrt{\text{var}+\varepsilon}$.
 #
 # **Exercise.** `weight` is (kh, kw, C, O), with O output channels; the others but `eps` are (O,). Return the weight and
 # the bias of the one convolution that does both.
@@ -321,8 +322,8 @@ check("fold-conv", fold_conv);
 # because features are the last axis. In the library both share [`_fold_into`](../minidl/nn/fold.py). (Per-activation BN
 # cannot be folded: its factor differs from position to position, and a filter is the same everywhere.)
 #
-# The other order, BN → conv, looks as easy: put $s$ on the *input* channels, and let the bias take the shift, $W' =
-# s·W$, $b' = b + \sum W·(\beta - \text{mean}·s)$. **Prediction**: is this exact for a 3 × 3 convolution with zero
+# The other order, BN → conv, looks as easy: put $s$ on the *input* channels, and let the bias take the shift,
+# $W' = s·W$, $b' = b + \sum W·(\beta - \text{mean}·s)$. **Prediction**: is this exact for a 3 × 3 convolution with zero
 # padding?
 
 # %%
