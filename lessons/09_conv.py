@@ -128,11 +128,11 @@ right.set(xticks=[], yticks=[])
 _ = plot.label(right, "A test digit, and the same moved by 4 pixels", "", "", grid=False)
 
 # %% [markdown]
-# On digits where they belong, three seeds do not tell the three arms apart in our run: from 91.5 to 95 % each. One
-# might take the axes for a matter of taste. Moved by four pixels, which no reader would notice, per activation has lost
-# about half of its accuracy, and the other two next to nothing. No accuracy on MNIST's own test digits would have shown
-# that. (One learning rate, 0.05, not tuned for each arm: what counts here is how each arm *changes* with the shift, not
-# which one is best on MNIST.)
+# On digits where they belong, three seeds do not tell the three arms apart in our run: all nine lie between 91.5 and 95
+# %. One might take the axes for a matter of taste. Moved by four pixels, which no reader would notice, per activation
+# has lost about half of its accuracy, and the other two next to nothing. No accuracy on MNIST's own test digits would
+# have shown that. (One learning rate, 0.05, not tuned for each arm: what counts here is how each arm *changes* with the
+# shift, not which one is best on MNIST.)
 #
 # ## Why: a convolution moves along with its input
 #
