@@ -506,6 +506,10 @@ TABLE = {
         (lambda: plot.lines(None, {"a": ([0], [1])}, "", "", "", inks=[0, 1]), "lines: there are 2 inks and 1 lines; each"),
     ],
     "plot.strands": [(lambda: plot.strands(None, [0, 1], ones(3, 2), "a", "", ""), "strands: 'a' has 2 steps but values")],
+    "plot.unit_bands": [
+        (lambda: plot.unit_bands([0, 1], ones(2, 3)), r"unit_bands: percentiles is \(2, 3\) but there are 2 steps; it must"),
+        (lambda: plot.unit_bands([0], ones(1, 2, 3), limits=(1, 0)), r"unit_bands: limits are \(1, 0\); the first must be"),
+    ],
     "plot.intervals": [
         (lambda: plot.intervals(None, {}, "", ""), "intervals: rows is empty; it must be a dict"),
         (lambda: plot.intervals(None, {"a": [NAN]}, "", ""), "intervals: 'a' has no finite value; each row must have one"),

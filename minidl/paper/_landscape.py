@@ -1,6 +1,7 @@
 """What a gradient step does to gradients and losses around it (Santurkar et al. 2018)."""
 
 import contextlib
+from typing import NamedTuple
 
 import numpy as np
 
@@ -9,9 +10,32 @@ from minidl.autograd import no_grad
 from minidl.paper._networks import NoisyNorm
 from minidl.paper._training import loss_of
 
-__all__ = ["gradient_change", "loss_range"]
+__all__ = ["STEPS", "Path", "along_gradient", "gradient_change", "loss_range"]
 
 STEPS = (0.5, 1.0, 2.0, 4.0)  # in learning rates
+
+
+class Path(NamedTuple):
+    """What a batch meets on the way along its own gradient g, at each of K distances s·lr·‖g‖."""
+
+    losses: np.ndarray  # (K + 1,), the first one before any step
+    changes: np.ndarray  # (K,) ‖∇L(θ − s·lr·g) − g‖, over all parameters
+    distances: np.ndarray  # (K,)
+
+    @property
+    def loss_range(self):
+        """Largest less smallest loss after the steps."""
+        return float(np.ptp(self.losses[1:]))
+
+    @property
+    def gradient_change(self):
+        """The largest change of the gradient: how far g can be trusted."""
+        return float(self.changes.max())
+
+    @property
+    def smoothness(self):
+        """The largest change of the gradient for each unit of distance: the effective β of “β-smooth”."""
+        return float((self.changes / self.distances).max())
 
 
 def gradient_change(model, batch, lr):
@@ -43,6 +67,32 @@ def loss_range(model, batch, lr):
             with no_grad():
                 losses.append(loss_of(model, *batch).item())
     return max(losses) - min(losses)
+
+
+def along_gradient(model, batch, lr, steps=STEPS):
+    """Losses and gradients of a batch at several steps along its gradient, in learning rates: a Path."""
+    with _as_found(model):
+        start = {p: p.data.copy() for p in model.parameters()}
+        gradients, losses, changes = _gradients(model, batch), [_loss(model, batch)], []
+        for step in steps:
+            for p, data in start.items():
+                p.data = data.copy()
+            _move(start, gradients, step * lr)
+            losses.append(_loss(model, batch))
+            there = _gradients(model, batch)
+            changes.append(_size(there[p] - g for p, g in gradients.items()))
+    distances = lr * np.asarray(steps) * _size(gradients.values())
+    return Path(np.array(losses), np.array(changes), distances)
+
+
+def _loss(model, batch):
+    with no_grad():
+        return loss_of(model, *batch).item()
+
+
+def _size(arrays):
+    """The length of several arrays as one vector."""
+    return float(np.sqrt(sum(np.square(a, dtype=np.float64).sum() for a in arrays)))
 
 
 def _layers(model):

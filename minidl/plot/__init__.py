@@ -17,7 +17,8 @@ from minidl.plot.paper import figure1
 from minidl.plot.roofline import roofline
 from minidl.plot.studies import checks, intervals, lines, panels, strands
 from minidl.plot.tallies import tallies
+from minidl.plot.units import unit_bands
 
 __all__ = ["INKS", "accuracy_curves", "cells", "checks", "figure1", "heat_map", "histograms_over_time", "images",
            "intervals", "label", "lines", "live", "loss_curves", "misclassified", "panels", "percentile_bands",
-           "prediction", "roofline", "save", "strands", "tallies", "update_ratios"]  # fmt: skip
+           "prediction", "roofline", "save", "strands", "tallies", "unit_bands", "update_ratios"]  # fmt: skip

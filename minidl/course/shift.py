@@ -1,0 +1,72 @@
+"""What the lesson on internal covariate shift measures: networks in training, looked at with five instruments."""
+
+import numpy as np
+
+from minidl import nn
+from minidl.models import paper_mlp
+from minidl.paper._drift import drift
+from minidl.paper._landscape import along_gradient, gradient_change
+from minidl.paper._networks import NoisyNorm
+from minidl.paper._training import draws, marks, score, split, train
+from minidl.probe import Probe
+from minidl.tensor import Tensor
+
+__all__ = ["ARMS", "MEASURES", "watch"]
+
+ARMS = {"without BN": "none", "with BN": "batch", "noise after BN": "noisy"}
+MEASURES = {  # name → what it is, with its unit
+    "drift": "change of the median (band widths)",
+    "drift before": "change of the median (band widths)",
+    "gradient change": "‖G − G′‖ / ‖G‖",
+    "loss range": "range of the loss",
+    "gradient range": "largest ‖∇L′ − ∇L‖",
+    "smoothness": "effective β-smoothness",
+}
+IMAGES = 1000
+
+
+def watch(norm, lr, seed, digits, steps=2000, looks=20):
+    """Train the network of Figure 1 and look at it `looks` times; all arms of a seed share weights and batches.
+
+    norm     "none", "batch", or "noisy": batch norm, and after it a factor and a shift for each unit, new in each step
+    Returns  a dict: "steps" (T,); each of `MEASURES` (T,), drifts since the look before, so nan at first; "losses"
+             (T, 5) at 0, ½, 1, 2 and 4 learning rates along the gradient; "test", an accuracy
+    """
+    data, noise = split(digits), np.random.default_rng([seed, 3])
+    kind = (lambda features: NoisyNorm(features, noise)) if norm == "noisy" else norm
+    model, at = paper_mlp(kind, generator=np.random.default_rng(seed)), marks(steps, looks)
+    others = draws(data, 60, seed + 500)  # batches that are not trained with
+    places = {"drift": [], "drift before": []}
+    seen = {name: [] for name in (*MEASURES, "losses") if name not in places}
+
+    def look(step, loss):
+        batch = next(others)
+        for place, percentiles in zip(places.values(), _percentiles(model, data.x[:IMAGES]), strict=True):
+            place.append(percentiles)
+        path = along_gradient(model, batch, lr)
+        found = (gradient_change(model, batch, lr), path.loss_range, path.gradient_change, path.smoothness, path.losses)
+        for values, value in zip(seen.values(), found, strict=True):
+            values.append(value)
+
+    diverged = train(model, draws(data, 60, seed), lr, steps, look, at)
+    if diverged is not None:
+        raise FloatingPointError(f"watch: the loss is not finite at step {diverged}; try a smaller lr than {lr:g}")
+    drifts = {name: np.array([np.nan, *drift(percentiles)]) for name, percentiles in places.items()}
+    measured = {name: np.array(values) for name, values in seen.items()}
+    return {"steps": np.array(at), **drifts, **measured, "test": score(model, data)["test"]}
+
+
+def _percentiles(model, images):
+    """Of all hidden units, as they are in training: what reaches the sigmoids, and what the linear layers hand on."""
+    names = {kind: [n for n, m in model.named_modules() if isinstance(m, kind)] for kind in (nn.Sigmoid, nn.Linear)}
+    sigmoids, linears = names[nn.Sigmoid], names[nn.Linear][:-1]
+    buffers = [(buffer, buffer.copy()) for buffer in model.buffers()]
+    with Probe(model, [*sigmoids, *linears], per_unit=True) as probe:
+        model(Tensor(images))
+        probe.step()
+    for buffer, before in buffers:
+        buffer[...] = before
+    return [
+        np.concatenate([probe.series(name, what, "unit_percentiles")[1][0] for name in layers])
+        for layers, what in ((sigmoids, "input"), (linears, "output"))
+    ]

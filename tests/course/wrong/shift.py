@@ -1,0 +1,92 @@
+"""What goes wrong in the exercises on internal covariate shift."""
+
+import numpy as np
+
+
+def _changes(gradients, weights, lr, moves, divide=True):
+    old, changes = gradients(weights), []
+    for i in range(1, len(weights)):
+        at = [w - lr * g if moves(i, j) else w for j, (w, g) in enumerate(zip(weights, old, strict=True))]
+        new = gradients(at)[i]
+        changes.append(np.linalg.norm(old[i] - new) / (np.linalg.norm(old[i]) if divide else 1))
+    return changes
+
+
+def all_move(gradients, weights, lr):
+    return _changes(gradients, weights, lr, lambda i, j: True)
+
+
+def itself_too(gradients, weights, lr):
+    return _changes(gradients, weights, lr, lambda i, j: j <= i)
+
+
+def only_the_one_before(gradients, weights, lr):
+    return _changes(gradients, weights, lr, lambda i, j: j == i - 1)
+
+
+def not_relative(gradients, weights, lr):
+    return _changes(gradients, weights, lr, lambda i, j: j < i, divide=False)
+
+
+def in_place(gradients, weights, lr):
+    old, changes = gradients(weights), []
+    for i in range(1, len(weights)):
+        weights[i - 1] -= lr * old[i - 1]
+        changes.append(np.linalg.norm(old[i] - gradients(weights)[i]) / np.linalg.norm(old[i]))
+    return changes
+
+
+def _word(mean, error):
+    return "larger" if mean > error else "smaller" if mean < -error else "no difference"
+
+
+def sign_alone(a, b):
+    return _word((a - b).mean(), 0)
+
+
+def unpaired(a, b):
+    return _word(a.mean() - b.mean(), 2.78 * np.sqrt((a.var(ddof=1) + b.var(ddof=1)) / len(a)))
+
+
+def of_one_seed(a, b):
+    return _word((a - b).mean(), 2.78 * (a - b).std(ddof=1))
+
+
+def normal_quantile(a, b):
+    return _word((a - b).mean(), 1.96 * (a - b).std(ddof=1) / np.sqrt(len(a)))
+
+
+def wrong_way_round(a, b):
+    return _word((b - a).mean(), 2.78 * (a - b).std(ddof=1) / np.sqrt(len(a)))
+
+
+RIGHT = {
+    "drift, BN against none": "smaller",
+    "gradient change, BN against none": "smaller",
+    "drift, noise against none": "larger",
+    "accuracy, noise against none": "larger",
+    "accuracy, BN against noise": "no difference",
+}
+
+WRONG = {
+    "gradient change": [
+        ((all_move,), "all layers move"),
+        ((itself_too,), "the layer itself moves too"),
+        ((only_the_one_before,), "only the layer directly before it"),
+        ((not_relative,), "not divided by ‖G‖"),
+        ((in_place,), "moves the weights themselves"),
+    ],
+    "verdict": [
+        ((sign_alone,), "Only the sign of the mean"),
+        ((unpaired,), "without regard to their seeds"),
+        ((of_one_seed,), "the mean of five is surer"),
+        ((normal_quantile,), "it takes 2.78"),
+        ((wrong_way_round,), "the wrong way round"),
+    ],
+    "table": [
+        ((RIGHT | {"drift, noise against none": "smaller"},), "The noise moves every band"),
+        ((RIGHT | {"accuracy, noise against none": "smaller"},), "more of it had to cost accuracy"),
+        ((RIGHT | {"accuracy, BN against noise": "larger"},), "only if its interval excludes zero"),
+        (({"drift": "smaller"},), "a dict with these rows"),
+    ],
+}
