@@ -1,8 +1,7 @@
 # %% tags=["exercise:gradient change"]
-import numpy as np
-
-
 def gradient_change(gradients, weights, lr):
+    import numpy as np
+
     old = gradients(weights)
     at, changes = list(weights), []
     for i in range(1, len(weights)):
@@ -12,10 +11,9 @@ def gradient_change(gradients, weights, lr):
 
 
 # %% tags=["exercise:verdict"]
-import numpy as np
-
-
 def verdict(a, b):
+    import numpy as np
+
     d = a - b
     error = d.std(ddof=1) / np.sqrt(len(d))
     if d.mean() > 2.78 * error:

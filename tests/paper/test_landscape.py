@@ -5,7 +5,7 @@ import pytest
 
 from minidl import nn
 from minidl.models import paper_mlp
-from minidl.paper._landscape import gradient_change, loss_range
+from minidl.paper._landscape import along_gradient, gradient_change, loss_range
 from minidl.paper._networks import NoisyNorm
 from minidl.paper._training import draws, loss_of, split
 from tests.paper.synthetic import bars
@@ -53,7 +53,31 @@ def test_loss_range_is_along_the_gradient():
     assert loss_range(fresh(), batch(), lr) == pytest.approx(max(losses) - min(losses), rel=1e-4)
 
 
-@pytest.mark.parametrize("measure", [gradient_change, loss_range])
+@pytest.mark.parametrize("norm", ["batch", "none"])
+def test_the_way_along_the_gradient(norm):
+    lr, steps = 0.3, (0.5, 2.0)
+    before = gradients(fresh(norm))
+    length = np.sqrt(sum((g.astype(float) ** 2).sum() for g in before.values()))
+    losses, changes = [loss_of(fresh(norm), *batch()).item()], []
+    for step in steps:
+        moved = fresh(norm)
+        for key, p in moved.named_parameters():
+            p.data = p.data - np.float32(step * lr) * before[key]
+        losses.append(loss_of(moved, *batch()).item())
+        changes.append(np.sqrt(sum(((g - before[key]) ** 2).sum() for key, g in gradients(moved).items())))
+    path = along_gradient(fresh(norm), batch(), lr, steps)
+    np.testing.assert_allclose(path.losses, losses, rtol=1e-5)
+    np.testing.assert_allclose(path.changes, changes, rtol=1e-4)
+    np.testing.assert_allclose(path.distances, [0.5 * lr * length, 2 * lr * length], rtol=1e-5)
+    assert path.gradient_change == max(path.changes)
+    assert path.smoothness == pytest.approx(max(c / d for c, d in zip(path.changes, path.distances, strict=True)))
+
+
+def test_the_loss_range_is_the_same_along_the_way():
+    assert along_gradient(fresh(), batch(), 0.1).loss_range == pytest.approx(loss_range(fresh(), batch(), 0.1))
+
+
+@pytest.mark.parametrize("measure", [gradient_change, loss_range, along_gradient])
 def test_the_model_is_left_as_it_was(measure):
     noisy = fresh(lambda features: NoisyNorm(features, np.random.default_rng(1)))
     before = noisy.state_dict()

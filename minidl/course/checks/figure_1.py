@@ -23,8 +23,10 @@ def recorder(answer):
         "these are the percentiles 0.15, 0.5 and 0.85: np.percentile counts to 100, np.quantile to 1": np.percentile(
             joined, [0.15, 0.5, 0.85], axis=0
         ).T,
-        "this is one row a percentile; it should be one row a unit (transpose it)": np.percentile(joined, PERCENT, axis=0),
-        "these are percentiles over the units, one row an example; it is the examples that are to be summed up": np.percentile(
+        "this is one row a percentile; it should be one row a unit (transpose it)": np.percentile(
+            joined, PERCENT, axis=0
+        ),
+        "these are percentiles over the units, one row an example; sum the examples up instead": np.percentile(
             joined, PERCENT, axis=1
         ).T,
         "these are mean and standard deviation; a distribution that is not normal has other percentiles": np.stack(
@@ -33,7 +35,9 @@ def recorder(answer):
     }
     got = ask(answer, [x.copy() for x in batches])
     if np.shape(got) == (3,):
-        raise Wrong("The percentiles have the shape (3,): all units are thrown together, but each needs its own: axis=0.")
+        raise Wrong(
+            "The percentiles have the shape (3,): all units are thrown together, but each needs its own: axis=0."
+        )
     compare("The percentiles", got, np.percentile(joined, PERCENT, axis=0).T, instead=misconceptions)
 
 
@@ -53,8 +57,12 @@ def bands(answer):
         "this is β ± |γ|, where the 16th and 84th percentiles are; the 15th and 85th are 1.04 standard deviations off": (
             around(beta, np.abs(gamma))
         ),
-        "this is β ± 1.04 γ²: γ² is the variance, and a band is measured in standard deviations": around(beta, Z * gamma**2),
-        "this is β ± 1.04 √|γ|: γ is the standard deviation itself, not the variance": around(beta, Z * np.abs(gamma) ** 0.5),
+        "this is β ± 1.04 γ²: γ² is the variance, and a band is measured in standard deviations": around(
+            beta, Z * gamma**2
+        ),
+        "this is β ± 1.04 √|γ|: γ is the standard deviation itself, not the variance": around(
+            beta, Z * np.abs(gamma) ** 0.5
+        ),
         "γ and β have changed places: γ scales, β shifts": around(gamma, Z * np.abs(beta)),
         "this is ± 1.04 without γ: x̂ has that band, y = γx̂ + β a wider or narrower one": around(beta, np.full(12, Z)),
         "this is ± 1.04 |γ| around 0: β, the mean, is missing": around(np.zeros(12), Z * np.abs(gamma)),
@@ -71,7 +79,9 @@ def tune(answer):
     got = ask(answer, validation, test)
     if np.ndim(got) == 0:
         what = "the number of the setting" if got == validation.mean(1).argmax() else "one number"
-        raise Wrong(f"You return {what}; return the test accuracies of all seeds at the chosen setting: their spread counts.")
+        raise Wrong(
+            f"You return {what}; return the test accuracies of all seeds at the chosen setting: their spread counts."
+        )
     compare("The reported accuracies", got, want, instead=misconceptions)
 
 

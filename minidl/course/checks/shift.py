@@ -1,5 +1,7 @@
 """Checks of the lesson on internal covariate shift: the probe of 2018, a rule for verdicts, and the verdicts."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from minidl.course._check import Wrong, ask, compare, exercise
@@ -19,7 +21,9 @@ def gradient_change(answer):
     count, before = len(weights), [w.copy() for w in weights]
     got = ask(answer, gradients, weights, lr)
     if not all(np.array_equal(w, b) for w, b in zip(weights, before, strict=True)):
-        raise Wrong("Your function moves the weights themselves; the training still needs them: make new arrays, w − lr·g.")
+        raise Wrong(
+            "Your function moves the weights themselves; the training still needs them: make new arrays, w − lr·g."
+        )
 
     def measured(moves, sign=1.0, size=lambda i, new: np.linalg.norm(old[i]), first=1):
         """The changes of all layers, where `moves(i)` are the layers that take their step for layer i."""
@@ -43,7 +47,9 @@ def gradient_change(answer):
         "the change is divided by ‖G′‖, the gradient after the move; ‖G‖ is the one before": measured(
             range, size=lambda i, new: np.linalg.norm(new)
         ),
-        "the first layer has no layer before it, so it has no shift of this kind: leave it out": measured(range, first=0),
+        "the first layer has no layer before it, so it has no shift of this kind: leave it out": measured(
+            range, first=0
+        ),
     }
     compare("‖G − G′‖/‖G‖", got, measured(range), instead=misconceptions)
 
@@ -51,7 +57,7 @@ def gradient_change(answer):
 def _network(generator):
     """Weights of a small tanh network, and the function that gives the gradients of its loss (float64)."""
     x, target = generator.normal(size=(8, SIZES[0])), generator.normal(size=(8, SIZES[-1]))
-    weights = [generator.normal(size=(a, b)) for a, b in zip(SIZES[:-1], SIZES[1:], strict=True)]
+    weights = [generator.normal(size=(a, b)) for a, b in pairwise(SIZES)]
 
     def gradients(weights):
         inputs = [x]
