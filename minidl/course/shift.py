@@ -20,7 +20,7 @@ MEASURES = {  # name → what it is, with its unit
     "gradient change": "‖G − G′‖ / ‖G‖",
     "loss range": "range of the loss",
     "gradient range": "largest ‖∇L′ − ∇L‖",
-    "smoothness": "effective β-smoothness",
+    "curvature": "largest ‖∇L′ − ∇L‖ / distance",
 }
 IMAGES = 1000
 
