@@ -204,7 +204,7 @@ for ax, (lr, measure) in zip(axes, [(lr, m) for lr in RATES for m in ("drift", "
         accuracy = 100 * over_training("test", arm, lr)
         ax.plot(over_training(measure, arm, lr), accuracy, mark, color=plot.INKS[ink], label=arm, alpha=0.8)
     ax.set_xlim(0, 1.1 * max(over_training(measure, arm, lr).max() for arm in shift.ARMS))
-    title = f"lr {lr:g}: {ratio(measure, lr):.1f} times the {measure} of BN, {compared_accuracy(lr)}"
+    title = f"lr {lr:g}: noise has {ratio(measure, lr):.1f} times the {measure} of BN, {compared_accuracy(lr)}"
     plot.label(ax, title, f"{measure}: {shift.MEASURES[measure]}", "test accuracy (%)")
 _ = axes[0].legend(frameon=False, fontsize=8.5)
 
