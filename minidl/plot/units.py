@@ -30,23 +30,23 @@ def unit_bands(
     The title tells how far the medians move (highest less lowest value, in mean widths of the unit's own band).
     Errors       ValueError for other shapes, steps that do not increase, an order that is not one, limits out of order
     """
-    steps, percentiles, order = _checked(steps, percentiles, order)
+    times, values, places = _checked(steps, percentiles, order)
     if limits is None:
-        inner = np.percentile(percentiles[np.isfinite(percentiles)], [0.5, 99.5])
+        inner = np.percentile(values[np.isfinite(values)], [0.5, 99.5])
         limits = (inner[0], inner[1]) if inner[0] < inner[1] else (inner[0] - 1, inner[0] + 1)
     low, high = limits
     if not low < high:
         raise ValueError(f"unit_bands: limits are ({low}, {high}); the first must be below the second")
-    columns = math.ceil(math.sqrt(len(order)))
-    rows = math.ceil(len(order) / columns)
+    columns = math.ceil(math.sqrt(len(places)))
+    rows = math.ceil(len(places) / columns)
     ax = ax or new_figure(6.4, 6.9).add_subplot()
-    x = _into_cell(steps, steps[0], max(steps[-1], steps[0] + 1))
-    y = _into_cell(np.clip(percentiles, low, high), low, high)[:, order]
-    corners = np.stack([np.arange(len(order)) % columns, rows - 1 - np.arange(len(order)) // columns], 1)
+    x = _into_cell(times, times[0], max(times[-1], times[0] + 1))
+    y = _into_cell(np.clip(values, low, high), low, high)[:, places]
+    corners = np.stack([np.arange(len(places)) % columns, rows - 1 - np.arange(len(places)) // columns], 1)
     _draw(ax, x, y, corners, INKS[ink], _into_cell(0.0, low, high) if low < 0 < high else None)
     ax.set(xlim=(0, columns), ylim=(0, rows), aspect="equal")
-    across = f"each cell: steps {steps[0]:,.0f} to {steps[-1]:,.0f} across, {short(low)} to {short(high)} up; grey: 0"
-    label(ax, f"{name}: {_movements(percentiles)}", across, "", grid=False)
+    across = f"each cell: steps {times[0]:,.0f} to {times[-1]:,.0f} across, {short(low)} to {short(high)} up; grey: 0"
+    label(ax, f"{name}: {_movements(values)}", across, "", grid=False)
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
     return ax
