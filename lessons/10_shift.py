@@ -42,7 +42,7 @@
 import numpy as np
 
 from minidl import plot
-from minidl.course import check, digits, explore, ledger, pick, shift
+from minidl.course import check, digits, explore, ledger, pick, recall, shift
 from minidl.paper import ics
 from minidl.study.statistics import paired, t_interval
 
@@ -265,6 +265,11 @@ for ax, measure, unit in zip(
     title = {"test": "test accuracy"}.get(measure, measure)
     plot.intervals(ax, rows, f"{title[0].upper()}{title[1:]} ({', '.join(signs)})", f"difference in {unit}", zero=True)
 print(f"The ledger's verdict: {claim.verdict(result).word}. {claim.verdict(result).number}")
+
+# %%
+for measure in ("drift", "gradient change"):
+    ratio = recorded(measure, "with BN").mean() / recorded(measure, "without BN").mean()
+    recall("shift", f"{ratio:.2f} times the {measure} with BN, at learning rate {rate:g}")
 
 # %% [markdown]
 # ## 9. Exercise: the verdict table
