@@ -30,26 +30,29 @@ def unit_bands(
     The title tells how far the medians move (highest less lowest value, in mean widths of the unit's own band).
     Errors       ValueError for other shapes, steps that do not increase, an order that is not one, limits out of order
     """
-    times, values, places = _checked(steps, percentiles, order)
-    if limits is None:
-        inner = np.percentile(values[np.isfinite(values)], [0.5, 99.5])
-        limits = (inner[0], inner[1]) if inner[0] < inner[1] else (inner[0] - 1, inner[0] + 1)
-    low, high = limits
+    at, values, units = _checked(steps, percentiles, order)
+    low, high = limits or _limits(values)
     if not low < high:
         raise ValueError(f"unit_bands: limits are ({low}, {high}); the first must be below the second")
-    columns = math.ceil(math.sqrt(len(places)))
-    rows = math.ceil(len(places) / columns)
+    columns = math.ceil(math.sqrt(len(units)))
+    rows = math.ceil(len(units) / columns)
     ax = ax or new_figure(6.4, 6.9).add_subplot()
-    x = _into_cell(times, times[0], max(times[-1], times[0] + 1))
-    y = _into_cell(np.clip(values, low, high), low, high)[:, places]
-    corners = np.stack([np.arange(len(places)) % columns, rows - 1 - np.arange(len(places)) // columns], 1)
+    x = _into_cell(at, at[0], max(at[-1], at[0] + 1))
+    y = _into_cell(np.clip(values, low, high), low, high)[:, units]
+    corners = np.stack([np.arange(len(units)) % columns, rows - 1 - np.arange(len(units)) // columns], 1)
     _draw(ax, x, y, corners, INKS[ink], _into_cell(0.0, low, high) if low < 0 < high else None)
     ax.set(xlim=(0, columns), ylim=(0, rows), aspect="equal")
-    across = f"each cell: steps {times[0]:,.0f} to {times[-1]:,.0f} across, {short(low)} to {short(high)} up; grey: 0"
+    across = f"each cell: steps {at[0]:,.0f} to {at[-1]:,.0f} across, {short(low)} to {short(high)} up; grey: 0"
     label(ax, f"{name}: {_movements(values)}", across, "", grid=False)
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
     return ax
+
+
+def _limits(values):
+    """Without the outermost 0.5 % on each side; a little around a constant."""
+    low, high = np.percentile(values[np.isfinite(values)], [0.5, 99.5])
+    return (low, high) if low < high else (low - 1, low + 1)
 
 
 def _draw(ax, x, y, corners, color, zero):
