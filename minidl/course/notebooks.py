@@ -69,7 +69,8 @@ def execute(notebook: Any, folder: str | os.PathLike, quick: bool = False, timeo
     """
     from nbclient import NotebookClient
 
-    environment = os.environ | {"MINIDL_QUICK": str(int(quick)), "TQDM_DISABLE": "1"}
+    # no widgets: nbclient sometimes waits for ever for a cell that has one (github.com/jupyter/nbclient/issues/312)
+    environment = os.environ | {"MINIDL_QUICK": str(int(quick)), "TQDM_DISABLE": "1", "MINIDL_NO_WIDGETS": "1"}
     environment.pop("MPLBACKEND", None)  # the kernel draws into the notebook
     client = NotebookClient(
         notebook,

@@ -1,5 +1,6 @@
 """Sliders for a figure; a figure that stands alone comes before each."""
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -11,8 +12,14 @@ def explore(draw: Callable[..., Any], **controls: Any) -> None:
 
     draw      makes a figure from the controls' values
     controls  name → (lowest, highest), a list of choices, or a bool, as ipywidgets understands them
-    Without ipywidgets a line says what to install.
+    Without ipywidgets a line says what to install. With MINIDL_NO_WIDGETS set, where nobody is there to move them, it
+    is drawn once.
     """
+    if os.environ.get("MINIDL_NO_WIDGETS"):
+        draw(
+            **{name: control[0] if isinstance(control, tuple | list) else control for name, control in controls.items()}
+        )
+        return
     try:
         from ipywidgets import interact
     except ImportError:
