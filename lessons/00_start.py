@@ -6,7 +6,7 @@
 # when it gets no such operation but a better start. Afterwards you can run everything in this course, and you have
 # written down four predictions that its lessons will put to the test.
 #
-# **Time**: about 60 s on two cores (the first run compiles kernels, which takes some seconds more).
+# **Time**: about 90 s on two cores (the first run compiles kernels, which takes some seconds more).
 #
 # **You need**: Python, arrays, the chain rule. Nothing about neural networks: this lesson shows, the next ones
 # explain. Words are in the [glossary](README.md#glossary), symbols in the [notation](README.md#notation).

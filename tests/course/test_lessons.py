@@ -22,6 +22,7 @@ WRONG = {
     for name, cases in importlib.import_module(f"{wrong.__name__}.{module.name}").WRONG.items()
 }
 MEGABYTE = 1_000_000
+INDEX = (ROOT / "lessons" / "README.md").read_text(encoding="utf-8")
 
 
 def solutions(source):
@@ -97,7 +98,9 @@ def test_opens_with_its_question_and_time(source):
     first = notebooks.read(source).cells[0]
     assert first.cell_type == "markdown"
     assert first.source.startswith(f"# {source.name[:2]}")
-    assert re.search(r"\*\*Time\*\*", first.source)
+    time = re.search(r"\*\*Time\*\*: about (.+?) on two cores", first.source)[1]
+    row = re.search(rf"^\| \[{source.name[:2]}\]\({source.stem}\.ipynb\) .*$", INDEX, re.M)[0]
+    assert row.split("|")[3].strip() == time, "the index tells another time"
 
 
 @lesson
