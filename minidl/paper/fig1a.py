@@ -74,6 +74,8 @@ def verdict(result):
     tuned = {norm: _tuned(result, norm) for norm in ARMS.values()}
     small = {norm: _tuned(result, norm, min(STDS)) for norm in ARMS.values()}
     at_best, from_small = (_compare(arms["batch"], arms["none"]) for arms in (tuned, small))
+    setting = {name: tuned["none"].settings(name)[0] for name in ("init_std", "lr")}
+    same = _compare(result.where(norm="batch", **setting), tuned["none"])
     gains = [*at_best.values(), *from_small.values()]
     if all(gain.above_zero for gain in at_best.values()):
         word = "reproduced"
@@ -85,9 +87,8 @@ def verdict(result):
         word,
         f"tuned {_number(at_best)}; from std {min(STDS):g} {_number(from_small)}",
         f"Each at its best setting: {_words(tuned)}. From small initial weights: {_words(small)}. A run that did "
-        f"not reach {100 * TARGET:g} % counts as if it did at the end. At the setting that is fastest for each "
-        f"arm, the mean number of steps to {100 * TARGET:g} % is {_fastest(result, 'batch'):,.0f} with batch norm "
-        f"and {_fastest(result, 'none'):,.0f} without.",
+        f"not reach {100 * TARGET:g} % counts as if it did at the end. Intervals (above zero: batch norm is ahead): "
+        f"{_sides(gains)}. With batch norm at the tuned baseline's own setting: {_number(same)}.",
         {"tuned": {k: list(v) for k, v in at_best.items()}, "small": {k: list(v) for k, v in from_small.items()}},
     )
 
@@ -110,9 +111,11 @@ def _edge(runs):
     return ", the end of the grid" if runs.settings("lr")[0] in (min(RATES), max(RATES)) else ""
 
 
-def _fastest(result, norm):
-    arm = result.where(norm=norm)
-    return min(_steps_to(arm.where(init_std=std, lr=lr)).mean() for std, lr in _settings(arm))
+def _sides(gains):
+    """Which of faster and better, tuned and from small weights, come out, and which way."""
+    names = ("speed when tuned", "accuracy when tuned", "speed from small weights", "accuracy from small weights")
+    signs = ["above" if gain.above_zero else "below" if gain.below_zero else "around" for gain in gains]
+    return "; ".join(f"{name}: {sign} zero" for name, sign in zip(names, signs, strict=True))
 
 
 def figure(result):
@@ -153,7 +156,8 @@ CLAIM = Claim(
         60, 50,000 steps of plain SGD, weights normal of std 0.1 or 0.01; learning rates 0.1, 0.5, 2 and 8, which the
         paper does not give. All 16 settings with 5 seeds; test accuracy each 500 steps. Tuned: the (std, learning
         rate) with the best mean validation accuracy at the end, for each arm by itself; from small weights: the same
-        among std 0.01.""",
+        among std 0.01. Settings are chosen by the five seeds that are reported, and without the rule of one standard
+        error, so that others that are as good would give other speeds.""",
     rule="""Faster: steps to 95 % test accuracy (as logarithms); better: final test accuracy; each with batch norm
         against without, when tuned and from small weights. Reproduced if it is both when tuned; partly if any of the
         four intervals is above 0; contradicted if none is and one is below; else not at this scale.""",

@@ -86,14 +86,19 @@ whichever way it fell. This page is written by `minidl reproduce` from the JSON 
 To check a verdict: `python -m minidl reproduce --claim ID` (results go to `runs/reproduce/`). The runs behind this page
 took {minutes:,.1f} minutes of one core.
 
-Four words: **reproduced**, **partly**, **not at this scale** (no difference that the spread of the seeds would not explain),
-**contradicted**. Unless a section says otherwise: both arms start from the same weights and see the same batches;
-learning rates are chosen for each arm by a validation split of 5,000 training images, never by the test images, with seeds
-of their own (two for the whole grid, three more for the two best rates; the smaller of those unless the larger is better by
-more than a standard error, since rates near divergence fail for other seeds; a first run showed that, when two seeds had
-chosen one at which three of five others stayed at chance: the way of tuning was changed then, and no rule). “±” is the
-half-width of a 95 % t interval over seeds, paired where two arms are compared; a difference counts when that interval
-excludes zero. Among so many intervals one or the other will exclude zero by chance.{warning}"""
+Another processor, or another version of the libraries, rounds otherwise: then single runs near divergence may differ by
+points, and other records in their last digits. Runs are kept by the code of the studies, not by that of the library
+underneath.
+
+Four words: **reproduced**, **partly**, **not at this scale** (what the rule asks for comes out neither way),
+**contradicted**. Unless a section says otherwise: both arms start from the same weights and see the same batches; learning
+rates are chosen for each arm by a validation split of 5,000 training images, never by the test images, with seeds of their
+own (two for the whole grid, three more for the two best rates; the smaller of those unless the larger is better by more
+than a standard error, since rates near divergence fail for other seeds; a first run showed that, when two seeds had chosen
+one at which three of five others stayed at chance: the way of tuning was changed then, twice, and no rule for a verdict;
+see regularise for an arm in which it still happened to one seed). “±” is the half-width of a 95 % t interval over seeds,
+paired where two arms are compared; a difference counts when that interval excludes zero. Among so many intervals one or
+the other will exclude zero by chance.{warning}"""
 
 
 def _table(found, verdicts):
@@ -150,7 +155,8 @@ def _tuning(result):
         chosen = cautious(tried, "validation")
         cells = [_percent(tried, rate, rate == chosen) for rate in rates]
         rows.append(f"| {arm} | {' | '.join(cells)} |")
-    return "\n\nValidation accuracy (%) by learning rate, the chosen one in bold:\n\n" + "\n".join(rows)
+    title = "Validation accuracy (%) by learning rate, means of two seeds, or of five for the two best; bold: chosen"
+    return f"\n\n{title}:\n\n" + "\n".join(rows)
 
 
 def _percent(tried, rate, chosen):
