@@ -15,7 +15,7 @@ __all__ = ["matmul"]
 @kernel(cost=8)  # an element of a takes part in as many products as b has columns
 def _product(a, b, out):
     rows = a.shape[0]
-    size = n_chunks(rows, max(1, n_chunks(rows, row_block(rows, a.shape[1], b.shape[1]))))  # equal blocks
+    size = n_chunks(rows, max(1, n_chunks(rows, row_block(a.shape[1], b.shape[1]))))  # equal blocks
     for k in prange(n_chunks(rows, max(1, size))):
         block = slice(k * size, (k + 1) * size)
         add_product(a[block], b, out[block], 0)

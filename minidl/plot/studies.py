@@ -58,10 +58,10 @@ def lines(
     places = sorted({float(number) for x, _ in curves.values() for number in x})
     if "x" in log:
         _log_x(ax, places)
-    elif all(place.is_integer() for place in places):  # no half layers
-        ax.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
-    if "x" not in log:
+    else:
         ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.10g}"))
+        if all(place.is_integer() for place in places):  # no half layers
+            ax.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
     if "y" in log:
         ax.set_yscale("log")
     ax.margins(x=0.02)
