@@ -215,17 +215,23 @@ def _topological_order(root):
 
 def _check_whole(order):
     """Nothing in a graph was freed, and no array that it needs was changed by minidl since it was used."""
+    changed = {}  # results that changed with their parent, as views of it (`w.T`, `w[0]`) → when
     for node in order:
         if node._backward is _freed:
             _freed(None)
         moment = node._moment
         for parent in node._parents:
-            if parent._moment > moment and needs(node._backward, parent):
+            when = changed.get(parent, parent._moment)
+            if when <= moment:
+                continue
+            if needs(node._backward, parent):
                 raise RuntimeError(
                     f"backward: {node.op} needs a tensor of shape {parent.data.shape} as it was in the forward pass, and it "
                     "was changed since (by an optimizer's step, load_state_dict, init or to); call backward before that, "
                     "or compute the loss again"
                 )
+            if np.may_share_memory(node.data, parent.data):
+                changed[node] = when
 
 
 def needs(backward, parent):

@@ -75,6 +75,33 @@ def test_a_change_between_two_parts_of_the_forward():
         model[3](hidden).mean().backward()
 
 
+USES = {
+    "transposed": lambda x, w: F.linear(x, w.T),
+    "a view of a view": lambda x, w: x @ w.reshape(4, 3).T.T,
+    "a row": lambda x, w: x * w[0],
+}
+
+
+@pytest.mark.parametrize("use", USES)
+def test_a_parameter_that_is_used_through_a_view(use):
+    """The operation holds the view, which was not what was changed; but their array is one."""
+    x, w = Tensor(np.ones((5, 4), np.float32), requires_grad=True), nn.Parameter(np.ones((3, 4), np.float32))
+    loss = USES[use](x, w).sum()
+    nn.init.constant_(w, 2.0)
+    with pytest.raises(RuntimeError, match=r"backward: (linear|matmul|mul) needs a tensor of shape"):
+        loss.backward()
+    assert x.grad is w.grad is None
+    USES[use](x, w).sum().backward()
+
+
+def test_a_view_that_is_used_after_the_change():
+    x, w = Tensor(np.ones((5, 4), np.float32), requires_grad=True), nn.Parameter(np.ones((3, 4), np.float32))
+    view = w.T
+    nn.init.constant_(w, 2.0)
+    (x @ view).sum().backward()
+    np.testing.assert_array_equal(x.grad, np.full((5, 4), 6))
+
+
 def test_what_is_not_needed_may_change():
     x, w = nn.Parameter(np.ones(3, np.float32)), nn.Parameter(np.ones(3, np.float32))
     for y in (x + w, x - w, (x + w).sum(), (x + w).reshape(3, 1)):
