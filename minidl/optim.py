@@ -86,17 +86,23 @@ class SGD:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over a state that `state_dict` gave, for the same parameters in the same order."""
+        """Take over a state that `state_dict` gave, for the same parameters in the same order; or change nothing.
+
+        Errors  ValueError for what is no such state, or one of other parameters
+        """
         flat = [p for group in self.param_groups for p in group["params"]]
-        if not isinstance(state, Mapping) or not {"groups", "buffers"} <= set(state):
+        if not _is_state(state):
             raise ValueError("SGD.load_state_dict: got no state of an SGD; it must be what state_dict() gave")
-        if len(state["groups"]) != len(self.param_groups) or any(
-            not 0 <= i < len(flat) or b.shape != flat[i].shape for i, b in state["buffers"].items()
+        groups, buffers = state["groups"], state["buffers"]
+        if len(groups) != len(self.param_groups) or any(
+            not 0 <= i < len(flat) or b.shape != flat[i].shape for i, b in buffers.items()
         ):
             raise ValueError("SGD.load_state_dict: the state belongs to other parameters; build the same groups first")
-        for group, settings in zip(self.param_groups, state["groups"], strict=True):
+        for settings in groups:
+            _check_settings(settings)
+        for group, settings in zip(self.param_groups, groups, strict=True):
             group.update(settings)
-        self._buffers = {id(flat[i]): np.array(b) for i, b in state["buffers"].items()}
+        self._buffers = {id(flat[i]): np.array(b, flat[i].data.dtype) for i, b in buffers.items()}
 
     def _check(self):
         flat = [p for group in self.param_groups for p in group["params"]]
@@ -114,14 +120,7 @@ class SGD:
                 "SGD: a parameter appears twice, and would be moved twice each step; each must appear once"
             )
         for group in self.param_groups:
-            for name in ("lr", "momentum", "weight_decay", "dampening"):
-                value = group[name]
-                if not isinstance(value, Real) or not math.isfinite(value) or (value < 0 and name != "dampening"):
-                    raise ValueError(f"SGD: {name} is {value!r}; it must be a number of at least 0")
-            if group["nesterov"] and (group["momentum"] == 0 or group["dampening"] != 0):
-                raise ValueError(
-                    "SGD: nesterov needs a momentum above 0 and a dampening of 0; set both, or leave it out"
-                )
+            _check_settings(group)
 
 
 @kernel
@@ -161,6 +160,28 @@ def _check_groups(groups, settings):
             )
 
 
+def _check_settings(group):
+    for name in ("lr", "momentum", "weight_decay", "dampening"):
+        value = group[name]
+        if not isinstance(value, Real) or not math.isfinite(value) or (value < 0 and name != "dampening"):
+            raise ValueError(f"SGD: {name} is {value!r}; it must be a number of at least 0")
+    if group["nesterov"] and (group["momentum"] == 0 or group["dampening"] != 0):
+        raise ValueError("SGD: nesterov needs a momentum above 0 and a dampening of 0; set both, or leave it out")
+
+
+def _is_state(state):
+    """Whether it has the form of what `SGD.state_dict` gives."""
+    if not isinstance(state, Mapping) or not {"groups", "buffers"} <= set(state):
+        return False
+    groups, buffers = state["groups"], state["buffers"]
+    if not isinstance(groups, Sequence) or not isinstance(buffers, Mapping):
+        return False
+    settings = {"lr", "momentum", "dampening", "weight_decay", "nesterov"}
+    if not all(isinstance(g, Mapping) and settings <= set(g) and "params" not in g for g in groups):
+        return False
+    return all(isinstance(i, int) and isinstance(b, np.ndarray) and b.dtype.kind == "f" for i, b in buffers.items())
+
+
 class _Schedule:
     """A learning rate as a function of t, the number of calls of `step()` so far."""
 
@@ -169,10 +190,9 @@ class _Schedule:
             raise TypeError(
                 f"{type(self).__name__}: optimizer is a {type(optimizer).__name__}; it must be an optim.SGD"
             )
-        self.optimizer, self.last_epoch = optimizer, 0
+        self.optimizer = optimizer
         # kept in the group as well, so that a second schedule on it starts from the same value
-        self.base_lrs = [group.setdefault("initial_lr", group["lr"]) for group in optimizer.param_groups]
-        self._set()
+        self._set(0, [group.setdefault("initial_lr", group["lr"]) for group in optimizer.param_groups])
 
     def lr_at(self, base: float, t: int) -> float:
         """The learning rate at t, from the first one."""
@@ -180,8 +200,7 @@ class _Schedule:
 
     def step(self) -> None:
         """Go on to the next learning rate; call it after `optimizer.step()`, once an epoch or once a step."""
-        self.last_epoch += 1
-        self._set()
+        self._set(self.last_epoch + 1, self.base_lrs)
 
     def get_last_lr(self) -> list[float]:
         """The learning rate of each group."""
@@ -192,17 +211,25 @@ class _Schedule:
         return {"last_epoch": self.last_epoch, "base_lrs": list(self.base_lrs)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from where `state_dict` was taken."""
-        self.last_epoch, self.base_lrs = state["last_epoch"], list(state["base_lrs"])
-        self._set()
+        """Go on from where `state_dict` was taken; or change nothing.
 
-    def _set(self):
-        rates = [self.lr_at(base, self.last_epoch) for base in self.base_lrs]
+        Errors  ValueError for what is no such state, or one of an optimizer with other groups
+        """
+        name, groups = f"{type(self).__name__}.load_state_dict", len(self.optimizer.param_groups)
+        if not isinstance(state, Mapping) or not {"last_epoch", "base_lrs"} <= set(state):
+            raise ValueError(f"{name}: got no state of a schedule; it must be what state_dict() gave")
+        if len(state["base_lrs"]) != groups:
+            raise ValueError(
+                f"{name}: the state is of {len(state['base_lrs'])} groups, not {groups}; they must be equal"
+            )
+        self._set(state["last_epoch"], list(state["base_lrs"]))
+
+    def _set(self, t, base_lrs):
+        rates = [self.lr_at(base, t) for base in base_lrs]
         for lr in rates:
             if not 0 <= lr < math.inf:  # below 0, training would climb
-                raise ValueError(
-                    f"{type(self).__name__}: the learning rate at {self.last_epoch} is {lr}; it must be at least 0"
-                )
+                raise ValueError(f"{type(self).__name__}: the learning rate at {t} is {lr}; it must be at least 0")
+        self.last_epoch, self.base_lrs = t, base_lrs
         for group, lr in zip(self.optimizer.param_groups, rates, strict=True):
             group["lr"] = lr
 

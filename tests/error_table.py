@@ -398,11 +398,17 @@ TABLE = {
         (lambda: optim.SGD([with_gradient(t(2), ones(3))], 0.1).step(), r"SGD: a parameter is \(2,\) but its gradient"),
         (lambda: sgd().load_state_dict({}), "SGD.load_state_dict: got no state of an SGD; it must be what state_dict"),
         (lambda: sgd().load_state_dict({"groups": [], "buffers": {}}), "SGD.load_state_dict: .* other parameters"),
+        (lambda: sgd().load_state_dict({"groups": [{}], "buffers": {}}), "SGD.load_state_dict: got no state of an SGD"),
     ],
     "optim.StepLR": [
         (lambda: optim.StepLR(sgd(), 0), "StepLR: step_size is 0; it must be at least 1"),
         (lambda: optim.StepLR(None, 1), "StepLR: optimizer is a NoneType; it must be an optim.SGD"),
         (lambda: optim.StepLR(sgd(), 1, gamma=-1).step(), "StepLR: the learning rate at 1 is -0.1; it must be at"),
+        (lambda: optim.StepLR(sgd(), 1).load_state_dict({}), "StepLR.load_state_dict: got no state of a .*; it must be"),
+        (
+            lambda: optim.StepLR(sgd(), 1).load_state_dict({"last_epoch": 1, "base_lrs": []}),
+            "StepLR.load_state_dict: the state is of 0 groups, not 1; they must be equal",
+        ),
     ],
     "optim.LambdaLR": [
         (lambda: optim.LambdaLR(sgd(), 3), "LambdaLR: factor is 3; it must be a function"),

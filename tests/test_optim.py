@@ -1,4 +1,4 @@
-"""SGD against PyTorch's trajectories, its groups, its state; and the schedules of its learning rate."""
+"""SGD against PyTorch's trajectories, its groups, and the schedules of its learning rate. States: test_optim_state.py."""
 
 import numpy as np
 import pytest
@@ -244,55 +244,6 @@ def test_impossible_settings(settings, words, where):
     group, for_all = ({}, settings) if where == "for all" else (settings, {"lr": 0.1})
     with pytest.raises(ValueError, match=f"SGD: {words}"):
         optim.SGD([{"params": parameters, **group}], **for_all)
-
-
-# ---- state -----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("flavour", FLAVOURS)
-def test_goes_on_to_the_same_bits(flavour):
-    """A stop, a state_dict into fresh objects, and on: as if there had been no stop."""
-    grads, start = gradients((40,), 10, np.float32), np.ones(40, np.float32)
-
-    def fresh(data):
-        parameter = Parameter(data.copy())
-        optimizer = optim.SGD([{"params": [parameter]}], lr=0.1, **FLAVOURS[flavour])
-        return parameter, optimizer, optim.CosineAnnealingLR(optimizer, 10)
-
-    def run(parameter, optimizer, schedule, grads):
-        for grad in grads:
-            walk(optimizer, parameter, [grad])
-            schedule.step()
-
-    through = fresh(start)
-    run(*through, grads)
-    first = fresh(start)
-    run(*first, grads[:6])
-    states = [part.state_dict() for part in first[1:]]
-    second = fresh(first[0].data)
-    run(*first, grads[6:])  # the saved state is a copy: going on does not change it
-    for part, state in zip(second[1:], states, strict=True):
-        part.load_state_dict(state)
-    run(*second, grads[6:])
-    np.testing.assert_array_equal(second[0].data, through[0].data)
-    np.testing.assert_array_equal(first[0].data, through[0].data)
-    assert second[1].param_groups[0]["lr"] == through[1].param_groups[0]["lr"]
-
-
-def test_a_state_of_other_parameters_is_refused():
-    parameter = Parameter(np.ones(2))
-    optimizer = optim.SGD([parameter], lr=0.1, momentum=0.9)
-    walk(optimizer, parameter, gradients((2,), 1))
-    state = optimizer.state_dict()
-    others = [
-        optim.SGD([Parameter(np.ones(3))], lr=0.5),
-        optim.SGD([{"params": Parameter(np.ones(2))}, {"params": Parameter(np.ones(2))}], lr=0.5),
-    ]
-    for other in others:
-        with pytest.raises(ValueError, match="belongs to other parameters"):
-            other.load_state_dict(state)
-        assert other.param_groups[0]["lr"] == 0.5
-        assert other.state_dict()["buffers"] == {}
 
 
 # ---- schedules -------------------------------------------------------------------------------------------------------
