@@ -17,7 +17,6 @@ settings under `_settings` and how the arrays belong together under `_state`. Ea
                                     "generator": generator.bit_generator.state})
 """
 
-import contextlib
 import io
 import json
 import math
@@ -52,8 +51,8 @@ def save(path: str | os.PathLike, state: Any, settings: Any = None) -> None:
     """
     arrays: dict[str, np.ndarray] = {}
     outline = _outline(state, "", arrays)
-    arrays[_STATE] = _as_text(outline, allow_nan=True)
-    arrays[_SETTINGS] = _as_text(settings or {}, allow_nan=False)
+    arrays[_STATE] = _as_bytes(json.dumps(outline))
+    arrays[_SETTINGS] = _as_bytes(_strict_json({} if settings is None else settings, "save: the settings"))
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as file:  # what np.savez does, but for any name, and without pickle
         for name, array in arrays.items():
@@ -97,18 +96,20 @@ class Checkpoints:
     """
 
     def __init__(self, folder: str | os.PathLike, run: Any = None, keep: int = 2):
-        if keep < 1:
-            raise ValueError(f"Checkpoints: keep is {keep}; it must be at least 1")
+        if not isinstance(keep, int) or keep < 1:
+            raise ValueError(f"Checkpoints: keep is {keep!r}; it must be a whole number of at least 1")
         self.folder, self.keep = Path(folder), keep
-        self.run = json.loads(json.dumps(run or {}))  # as it will come back
+        self.run = json.loads(_strict_json({} if run is None else run, "Checkpoints: run"))  # as it will come back
 
     def save(self, step: int, state: Any) -> None:
         """Write the state after so many steps; then delete all but the newest `keep`, and those of later steps, if any.
 
         Errors  as for `checkpoint.save`; then everything saved before is still there
         """
+        if not isinstance(step, int | np.integer) or step < 0:
+            raise ValueError(f"Checkpoints.save: step is {step!r}; it must be a whole number of at least 0")
         path = self.folder / f"step-{step:09d}.npz"
-        save(path, state, {"step": step, "run": self.run})
+        save(path, state, {"step": int(step), "run": self.run})
         remove_parts(self.folder)  # of a process that died while it wrote
         paths = self._paths()
         newest = paths.index(path) + 1
@@ -121,7 +122,7 @@ class Checkpoints:
             try:
                 state, settings = load(path)
             except CheckpointError as error:
-                print(f"minidl: {error}; it is set aside as {_set_aside(path)}", file=sys.stderr)
+                print(f"minidl: {error}; {_set_aside(path)}", file=sys.stderr)
                 continue
             except OSError as error:
                 print(f"minidl: cannot read {path} ({error.strerror}); trying the one before", file=sys.stderr)
@@ -134,18 +135,26 @@ class Checkpoints:
     def newest_step(self) -> int | None:
         """The step of the newest file, unread; None if there is none."""
         paths = self._paths()
-        return int(paths[-1].stem.removeprefix("step-")) if paths else None
+        return _step_of(paths[-1]) if paths else None
 
     def _paths(self):
-        return sorted(self.folder.glob("step-[0-9]*.npz"))
+        return sorted(
+            (p for p in self.folder.glob("step-*.npz") if p.stem.removeprefix("step-").isdecimal()), key=_step_of
+        )
+
+
+def _step_of(path):
+    return int(path.stem.removeprefix("step-"))
 
 
 def _set_aside(path):
-    """Give a damaged file a name under which it takes no good one's place; returns the name."""
+    """Give a damaged file a name under which it takes no good one's place; returns what became of it."""
     aside = path.with_name(path.name + ".damaged")
-    with contextlib.suppress(OSError):
+    try:
         path.replace(aside)
-    return aside.name
+    except OSError:
+        return "it stays where it is"
+    return f"it is set aside as {aside.name}"
 
 
 # ---- a state as an outline in JSON, and the arrays in it ---------------------------------------------------------------
@@ -187,8 +196,18 @@ def _add(name, value, arrays):
     return name
 
 
-def _as_text(value, allow_nan):
-    return np.frombuffer(json.dumps(value, allow_nan=allow_nan).encode(), np.uint8)
+def _strict_json(value, what):
+    try:
+        return json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        reason = (
+            f"{what} cannot be said in JSON ({error}); it must be made of texts, finite numbers, None, lists and dicts"
+        )
+        raise type(error)(reason) from None
+
+
+def _as_bytes(text):
+    return np.frombuffer(text.encode(), np.uint8)
 
 
 def _fill(outline, arrays):

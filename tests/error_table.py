@@ -480,9 +480,19 @@ TABLE = {
         (lambda: probe.Probe(SEQUENTIAL, ["0"], edges=[1, 0]), r"Probe: edges are \[1, 0\]; there must be at least two"),
     ],
     "probe.unit_percentiles": [(lambda: probe.unit_percentiles(ones(0, 3)), r"unit_percentiles: x is \(0, 3\); it")],
-    "checkpoint.save": [(lambda: checkpoint.save("x.npz", {"model": SEQUENTIAL}), r"save: model is a Sequential; .*:")],
+    "checkpoint.save": [
+        (lambda: checkpoint.save("x.npz", {"model": SEQUENTIAL}), r"save: model is a Sequential; .*:"),
+        (lambda: checkpoint.save("x.npz", {}, {"n": np.int64(1)}), r"save: the settings cannot be said in JSON \(.*int64"),
+        (lambda: checkpoint.save("x.npz", {}, {"lr": NAN}), "save: the settings cannot .*; it must be made of"),
+    ],
     "checkpoint.load": [(lambda: checkpoint.load("/no such file"), "load: there is no file /no such file; check the")],
-    "checkpoint.Checkpoints": [(lambda: checkpoint.Checkpoints("x", keep=0), "Checkpoints: keep is 0; it must be at")],
+    "checkpoint.Checkpoints": [
+        (lambda: checkpoint.Checkpoints("x", keep=0), "Checkpoints: keep is 0; it must be a whole number of at least 1"),
+        (lambda: checkpoint.Checkpoints("x", keep=1.5), "Checkpoints: keep is 1.5; it must be a whole number"),
+        (lambda: checkpoint.Checkpoints("x", run=ones(2)), "Checkpoints: run cannot be said in JSON"),
+        (lambda: checkpoint.Checkpoints("x").save(-1, {}), "Checkpoints.save: step is -1; it must be a whole number of"),
+        (lambda: checkpoint.Checkpoints("x").save(1.0, {}), "Checkpoints.save: step is 1.0; it must be a whole number"),
+    ],
     # ---- pictures ----------------------------------------------------------------------------------------------------
     "plot.accuracy_curves": curves("accuracy_curves", plot.accuracy_curves),
     "plot.loss_curves": curves("loss_curves", plot.loss_curves),

@@ -229,6 +229,20 @@ def test_damaged_ones_are_named_and_set_aside(tmp_path, capsys):
     assert capsys.readouterr().err == ""
 
 
+def test_damaged_ones_in_a_folder_that_may_only_be_read(tmp_path, capsys, monkeypatch):
+    Checkpoints(tmp_path).save(1, {})
+    (tmp_path / "step-000000002.npz").write_bytes(b"")
+
+    def refuse(*_):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(os, "rename", refuse)
+    monkeypatch.setattr(os, "replace", refuse)
+    assert Checkpoints(tmp_path).latest() == (1, {})
+    assert "step-000000002.npz is damaged" in (told := capsys.readouterr().err)
+    assert "it stays where it is" in told
+
+
 def test_states_of_another_run_are_passed_over(tmp_path, capsys):
     Checkpoints(tmp_path, {"lr": 0.1, "sizes": (1, 2)}).save(3, {})
     assert Checkpoints(tmp_path, {"lr": 0.1, "sizes": [1, 2]}).latest() == (3, {})
@@ -261,9 +275,27 @@ def test_what_a_killed_writer_left_is_cleared_by_the_next_save(tmp_path):
     assert names(tmp_path) == ["step-000000002.npz"]
 
 
-def test_at_least_one_is_kept(tmp_path):
-    with pytest.raises(ValueError, match="Checkpoints: keep is 0; it must be at least 1"):
-        Checkpoints(tmp_path, keep=0)
+def test_steps_are_ordered_as_numbers_and_other_files_are_none(tmp_path):
+    """Ten digits come after nine, NumPy's numbers are numbers, and a copy made by hand is no step."""
+    checkpoints = Checkpoints(tmp_path)
+    (tmp_path / "step-000000001 (copy).npz").write_bytes(b"something")
+    for step in (999_999_999, np.int64(10**9)):
+        checkpoints.save(step, {})
+        assert checkpoints.newest_step() == step
+    assert checkpoints.latest() == (10**9, {})
+
+
+@pytest.mark.parametrize("step", [-1, 1.0, "1", None])
+def test_what_is_no_step(tmp_path, step):
+    with pytest.raises(ValueError, match=r"Checkpoints.save: step is .*; it must be a whole number"):
+        Checkpoints(tmp_path / "run").save(step, {})
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("keep", [0, 1.5, None])
+def test_at_least_one_is_kept(tmp_path, keep):
+    with pytest.raises(ValueError, match=r"Checkpoints: keep is .*; it must be a whole number of at least 1"):
+        Checkpoints(tmp_path, keep=keep)
 
 
 # ---- what cannot be saved --------------------------------------------------------------------------------------------
