@@ -34,6 +34,6 @@ def check_writable(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_atomically(folder / ".writable", b"")
-        (folder / ".writable").unlink()
+        (folder / ".writable").unlink(missing_ok=True)  # another run may have been quicker
     except OSError as error:
         raise ValueError(f"cannot write to the folder {folder} ({error.strerror}); choose another with --out") from None

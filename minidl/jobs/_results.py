@@ -40,7 +40,7 @@ def is_finished(out, head, norms):
     try:
         old = json.loads((out / "results.json").read_text(encoding="utf-8"))
         same = {name: old[name] for name in head} == head and set(old["arms"]) == set(norms) and old["finished"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False
     return same and all((out / name).is_file() for name in ("figure1.png", *(f"weights-{norm}.npz" for norm in norms)))
 

@@ -37,6 +37,8 @@ def run(args):
     seen = as_mnist(picture)
     model, settings = load_network(path)
     logits = predict_logits(model, prepare(seen[None], settings.model))
+    if not np.isfinite(logits).all():
+        raise ValueError(f"the network in {path} does not answer with numbers; train it again")
     probabilities = F.softmax(Tensor(logits)).data[0]
     print(as_text(seen))
     for digit, probability in enumerate(probabilities):

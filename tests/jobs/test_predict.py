@@ -112,6 +112,15 @@ def test_weights_of_something_else(tmp_path, capsys):
     assert "no network" in capsys.readouterr().err
 
 
+def test_weights_that_are_no_numbers(weights, tmp_path, capsys):
+    arrays, settings = checkpoint.load(weights)
+    checkpoint.save(weights, arrays | {"0.weight": np.full(arrays["0.weight"].shape, np.nan)}, settings)
+    assert main(["predict", str(drawn(tmp_path / "one.png")), "--weights", str(weights)]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert f"the network in {weights} does not answer with numbers; train it again" in told.err
+
+
 def test_the_saved_network_is_the_trained_one(weights):
     model, settings = load_network(weights)
     assert settings == Settings(steps=1)
