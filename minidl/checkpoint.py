@@ -211,16 +211,15 @@ def _as_bytes(text):
 
 
 def _fill(outline, arrays):
-    """The state of which `outline` is the outline."""
-    if isinstance(outline, list):
-        return [_fill(item, arrays) for item in outline]
-    if not isinstance(outline, dict):
-        return outline
-    if _ARRAY in outline:
+    """The state of which `outline` is the outline; in place, as a second copy would double the memory that it takes."""
+    if isinstance(outline, dict) and _ARRAY in outline:
         return arrays[outline[_ARRAY]]
-    if _ITEMS in outline:
+    if isinstance(outline, dict) and _ITEMS in outline:
         return {key: _fill(item, arrays) for key, item in outline[_ITEMS]}
-    return {key: _fill(item, arrays) for key, item in outline.items()}
+    if isinstance(outline, dict | list):
+        for place in outline if isinstance(outline, dict) else range(len(outline)):
+            outline[place] = _fill(outline[place], arrays)
+    return outline
 
 
 # ---- reading bytes that may be anything --------------------------------------------------------------------------------

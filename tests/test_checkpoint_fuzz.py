@@ -183,8 +183,21 @@ def test_arrays_take_twice_their_bytes(tmp_path):
     assert not refused
 
 
-def test_texts_in_json_take_memory_in_proportion(load):
-    refused, _ = load(made_up(state=b"[" + b"[]," * 300_000 + b"0]"))
+JSON_OF_MUCH_MEMORY = {
+    "empty lists": b"[]," * 60_000,
+    "lists of one": b"[[]]," * 40_000,
+    "lists in lists": (b"[" * 400 + b"]" * 400 + b",") * 240,
+    "dicts": b'{"":0},' * 30_000,
+    "dicts in dicts": (b'{"":' * 300 + b"0" + b"}" * 300 + b",") * 120,
+    "pairs": b'{"_items":[["",0]]},' * 10_000,
+    "behind a letter of four bytes": '"\U0001f600",'.encode() + b"[[]]," * 40_000,
+}
+
+
+@pytest.mark.parametrize("name", JSON_OF_MUCH_MEMORY)
+def test_texts_in_json_take_memory_in_proportion(name, load):
+    """The most that a byte can ask for: lists of 88 bytes and dicts of 232 for two to seven characters."""
+    refused, _ = load(made_up(state=b"[" + JSON_OF_MUCH_MEMORY[name] + b"0]"))
     assert not refused
 
 
