@@ -108,3 +108,25 @@ def test_everything_imports_without_a_warning():
     command = [sys.executable, "-W", "error", "-X", "dev", "-c", code]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+NOTHING_OF_YOURS = """
+import os, random, signal, sys, threading, warnings
+import numba, numpy as np, scipy.linalg, scipy.ndimage, threadpoolctl, tqdm
+
+def yours():
+    return [np.geterr(), np.get_printoptions(), str(np.random.get_state()), random.getstate(), list(warnings.filters),
+            [signal.getsignal(s) for s in signal.valid_signals()], dict(os.environ), list(sys.path), sys.excepthook,
+            sys.getrecursionlimit(), threading.active_count(), threadpoolctl.threadpool_info()]
+
+before = yours()
+import minidl, minidl.checkpoint, minidl.data, minidl.plot, minidl.probe, minidl.train
+print([mine for was, mine in zip(before, yours()) if was != mine])
+"""
+
+
+def test_importing_changes_nothing_of_yours():
+    """NumPy's error handling, generators, warning filters, signals, threads …: as its own dependencies leave them."""
+    command = [sys.executable, "-c", NOTHING_OF_YOURS]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
