@@ -23,7 +23,8 @@ class SGD:
                 p ← p − lr·d
     params      parameters: a list, a generator, or a list of dicts (groups), each with "params" and settings of its own
     Errors      ValueError for no parameters, a parameter twice, the result of an operation among them, settings out of
-                range, and, in `step`, a gradient of another shape than its parameter's (then nothing is moved)
+                range; in `step`, for a gradient of another shape than its parameter's. TypeError for what is no tensor of
+                floats; in `step`, for a gradient of no real numbers. A step that is refused moves nothing
     Source      Sutskever et al. 2013 for Nesterov's form
     """
 
@@ -44,7 +45,7 @@ class SGD:
         moving = [(p, group) for group in self.param_groups for p in group["params"] if p.grad is not None]
         for p, _ in moving:
             buffer = self._buffers.get(id(p), p.grad)
-            if not getattr(p.grad, "shape", None) == p.data.shape == buffer.shape:
+            if not getattr(p.grad, "shape", None) == p.data.shape == buffer.shape or p.grad.dtype.kind not in "fiub":
                 self._refuse(p, buffer)
         for p, group in moving:
             self._move(p, group)
@@ -69,7 +70,9 @@ class SGD:
 
     def _refuse(self, p, buffer):  # the kernel would read past the end of a shorter array
         name, array = ("gradient", p.grad) if np.shape(p.grad) != p.data.shape else ("momentum buffer", buffer)
-        raise ValueError(f"SGD: a parameter is {p.shape} but its {name} is {np.shape(array)}; they must be equal")
+        if p.data.shape != np.shape(array):
+            raise ValueError(f"SGD: a parameter is {p.shape} but its {name} is {np.shape(array)}; they must be equal")
+        raise TypeError(f"SGD: a parameter's gradient is of {p.grad.dtype}; it must be of real numbers")
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""
@@ -111,6 +114,10 @@ class SGD:
         for p in flat:
             if not isinstance(p, Tensor):
                 raise TypeError(f"SGD: got a {type(p).__name__} among the parameters; they must be tensors")
+            if p.data.dtype.kind != "f":
+                raise TypeError(
+                    f"SGD: got {p.data.dtype} among the parameters, which no step would move; they must be floats"
+                )
             if p.op:
                 raise ValueError(
                     f"SGD: got the result of {p.op} among the parameters, which gets no .grad; parameters must be leaves"

@@ -70,7 +70,7 @@ def check_finite(loss: float, step: int) -> float:
 
 
 class Evaluation(NamedTuple):
-    """Mean cross-entropy, and the fraction of examples whose likeliest class is the true one."""
+    """Mean cross-entropy, and the fraction of examples whose likeliest class is the true one; a NaN has none."""
 
     loss: float
     accuracy: float
@@ -83,7 +83,8 @@ def evaluate(model: nn.Module, inputs: Any, labels: Any, batch_size: int = 1000)
     labels = np.asarray(labels)
     logits = predict_logits(model, inputs, batch_size)
     loss = F.cross_entropy(Tensor(logits), labels).item()
-    return Evaluation(loss, float((logits.argmax(-1) == labels).mean()))
+    right = (logits.argmax(-1) == labels) & ~np.isnan(logits).any(-1)  # argmax takes the first NaN for the largest
+    return Evaluation(loss, float(right.mean()))
 
 
 @no_grad()

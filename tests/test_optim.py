@@ -158,6 +158,15 @@ def test_a_gradient_of_another_shape_moves_nothing(bad):
     np.testing.assert_array_equal(second.data, np.ones((3, 2)))
 
 
+@pytest.mark.parametrize("bad", [np.array(["a", "b"]), np.array([1j, 0]), np.array([None, 1])])
+def test_a_gradient_of_no_real_numbers_moves_nothing(bad):
+    first, second = Parameter(np.ones(2)), Parameter(np.ones(2))
+    first.grad, second.grad = np.ones(2), bad
+    with pytest.raises(TypeError, match=r"SGD: a parameter's gradient is of .*; it must be of real numbers"):
+        optim.SGD([first, second], lr=0.1).step()
+    np.testing.assert_array_equal(first.data, np.ones(2))
+
+
 def test_a_parameter_that_changed_its_shape():
     parameter = Parameter(np.ones(2))
     optimizer = optim.SGD([parameter], lr=0.1, momentum=0.9)
@@ -219,6 +228,8 @@ def test_impossible_parameters():
         optim.SGD(nn.Linear(2, 2).named_parameters(), lr=0.1)
     with pytest.raises(TypeError, match="got a ndarray"):
         optim.SGD([np.ones(2)], lr=0.1)
+    with pytest.raises(TypeError, match="got int64 among the parameters"):
+        optim.SGD([Tensor(np.ones(2, np.int64))], lr=0.1)
     with pytest.raises(ValueError, match="result of mul"):
         optim.SGD([p * 2], lr=0.1)
 

@@ -130,6 +130,14 @@ def test_evaluate_is_loss_and_accuracy_over_all_examples(batch_size):
     assert all(type(value) is float for value in result)
 
 
+def test_an_answer_that_is_no_number_is_not_right():
+    model, (images, labels) = network(), data()
+    model[0].bias.data[:] = np.nan
+    result = evaluate(model, images, np.zeros_like(labels))
+    assert np.isnan(result.loss)
+    assert result.accuracy == 0
+
+
 def test_evaluate_takes_lists_and_tensors():
     model, (images, labels) = network(), data()
     expected = evaluate(model, images, labels)
