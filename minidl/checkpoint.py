@@ -112,8 +112,8 @@ class Checkpoints:
         save(path, state, {"step": int(step), "run": self.run})
         remove_parts(self.folder)  # of a process that died while it wrote
         paths = self._paths()
-        newest = paths.index(path) + 1
-        for old in paths[newest:] + paths[: max(0, newest - self.keep)]:
+        upto = [path for path in paths if _step_of(path) <= step]
+        for old in paths[len(upto) :] + upto[: -self.keep]:
             old.unlink(missing_ok=True)
 
     def latest(self) -> tuple[int, Any] | None:

@@ -275,6 +275,16 @@ def test_what_a_killed_writer_left_is_cleared_by_the_next_save(tmp_path):
     assert names(tmp_path) == ["step-000000002.npz"]
 
 
+def test_another_process_may_delete_the_file_that_was_just_saved(tmp_path, monkeypatch):
+    """Two runs by mistake in one folder: neither may end by it."""
+    checkpoints = Checkpoints(tmp_path)
+    for step in (1, 2):
+        checkpoints.save(step, {})
+    monkeypatch.setattr(checkpoint, "remove_parts", lambda folder: (folder / "step-000000003.npz").unlink())
+    checkpoints.save(3, {})
+    assert checkpoints.latest() == (2, {})
+
+
 def test_steps_are_ordered_as_numbers_and_other_files_are_none(tmp_path):
     """Ten digits come after nine, NumPy's numbers are numbers, and a copy made by hand is no step."""
     checkpoints = Checkpoints(tmp_path)
