@@ -102,6 +102,12 @@ def test_import_is_silent_and_light():
     assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
+def test_an_editable_install_is_a_path_and_no_hook():
+    """Else `import minidl` beside a clone finds the clone's folder, a package without content (setuptools issue 3557)."""
+    settings = (ROOT.parent / "pyproject.toml").read_text(encoding="utf-8")
+    assert '[tool.setuptools]\npackage-dir = { "" = "." }\n' in settings
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_files_are_short(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 420
