@@ -6,15 +6,15 @@ import warnings
 
 __all__ = ["progress"]
 
-_COLUMNS = 88  # where there is no terminal, or one that does not know its width
+_COLUMNS, _LINES = 88, 24  # where there is no terminal, or one that does not know its size
 
 
 def progress(iterable=None, desc=None, total=None, unit="it", quiet=False, **options):
     """A tqdm bar over `iterable`, or one to move by hand with `.update(n)`; on stderr, gone when it is done."""
     if not _in_notebook() and not sys.stderr.isatty():
         options = {"file": _Lines(sys.stderr), "mininterval": 10, "maxinterval": 10, "ncols": _COLUMNS} | options
-    elif _width() == 0:  # a terminal that does not tell; tqdm would write nothing at all
-        options = {"ncols": _COLUMNS} | options
+    else:
+        options = _size_of_a_silent_terminal() | options
     off = {"disable": True} if quiet else {}  # left out otherwise, so that TQDM_DISABLE=1 is heard
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # without ipywidgets tqdm warns, and then draws the bar as text
@@ -23,11 +23,13 @@ def progress(iterable=None, desc=None, total=None, unit="it", quiet=False, **opt
         return tqdm(iterable, desc=desc, total=total, unit=unit, **({"leave": False} | off | options))
 
 
-def _width():
+def _size_of_a_silent_terminal():
+    """What to tell tqdm about a terminal that says it has no columns, or no lines: it would write nothing at all."""
     try:
-        return os.get_terminal_size(sys.stderr.fileno()).columns
+        size = os.get_terminal_size(sys.stderr.fileno())
     except (OSError, ValueError, AttributeError):  # no terminal, or none that is a file
-        return None
+        return {}
+    return ({} if size.columns else {"ncols": _COLUMNS}) | ({} if size.lines else {"nrows": _LINES})
 
 
 class _Lines:

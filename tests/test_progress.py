@@ -95,15 +95,15 @@ def test_a_terminal_gets_a_bar_that_moves_and_is_gone_at_the_end():
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
-@pytest.mark.parametrize("columns", [0, 20, 100])
-def test_a_terminal_of_any_width_shows_a_bar(columns):
-    """Also one that says that it has no columns, as some do under containers and editors."""
+@pytest.mark.parametrize(("lines", "columns"), [(0, 0), (0, 100), (24, 0), (24, 20), (24, 100)])
+def test_a_terminal_of_any_size_shows_a_bar(lines, columns):
+    """Also one that says that it has no columns or lines, as some do under containers and editors."""
     import fcntl
     import pty
     import termios
 
     outside, inside = pty.openpty()
-    fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
     program = "from minidl._progress import progress; list(progress(range(9), desc='on', mininterval=0))"
     subprocess.run([sys.executable, "-c", program], stderr=inside, check=True)
     os.close(inside)
