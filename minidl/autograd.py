@@ -54,7 +54,7 @@ class Node:
         """The result of an operation.
 
         `backward(grad)` returns one array, or None, for each parent: of the parent's shape and type, and either new, or
-        a view, or `grad` itself (then the engine copies before it keeps it).
+        a view, or `grad` itself, or what another parent gets too (the engine copies before it keeps what others hold).
         """
         out = cls.__new__(cls)
         out.data = data if type(data) is np.ndarray else np.asarray(data)
@@ -101,13 +101,14 @@ class Node:
             parent_grads = node._backward(grad)
             if observer is not None:
                 observer.backward_done(node, grad, parent_grads)
+            apart = len(parent_grads) == 1 or _lie_apart(parent_grads)
             for parent, parent_grad in zip(node._parents, parent_grads, strict=True):
                 if parent_grad is None or not parent.requires_grad:
                     continue
                 total = grads.get(parent)
                 if total is None:
                     grads[parent] = parent_grad
-                    if parent_grad is not grad and parent_grad.base is None:
+                    if apart and parent_grad is not grad and parent_grad.base is None:
                         own.add(parent)
                 elif parent in own and type(total) is np.ndarray:
                     total += parent_grad
@@ -211,6 +212,11 @@ def _topological_order(root):
                 if parent.requires_grad and parent not in seen:
                     stack.append(parent)
     return order
+
+
+def _lie_apart(grads):
+    """Whether no two of the gradients are one array, or a view of it: adding to one would then change the other."""
+    return len({id(g if g is None or g.base is None else g.base) for g in grads}) == len(grads)
 
 
 def _check_whole(order):

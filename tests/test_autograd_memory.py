@@ -26,6 +26,23 @@ def leaf(*values):
 
 # --- aliasing ---------------------------------------------------------------------------------------------------------
 
+
+def twice_the_sum(*parents, hand_out):
+    """2·(a + b + …); its backward hands one new array to all parents, each in its own way."""
+
+    def backward(grad):
+        new = 2 * grad
+        return tuple(hand(new) for hand in hand_out)
+
+    return Tensor._from_op(2 * sum(p.data for p in parents), parents, backward)
+
+
+HAND_OUT = {
+    "the same array": [lambda g: g, lambda g: g],
+    "an array and a view of it": [lambda g: g, lambda g: g[:]],
+    "a view and its array": [lambda g: g[:], lambda g: g],
+}
+
 ALIASING = {
     "add": lambda x, w: x + w,
     "sub": lambda x, w: x - w,
@@ -47,6 +64,7 @@ ALIASING = {
     "same type": lambda x, w: x.to(np.float64) + w.to(np.float64),
     "matmul": lambda x, w: x @ w,
     "neg": lambda x, w: -x + -w,
+    "the same array": lambda x, w: twice_the_sum(x, w, hand_out=HAND_OUT["the same array"]),
 }
 
 
@@ -65,6 +83,16 @@ def test_no_two_gradients_share_memory(name):
         a += 1
         changed = [not np.array_equal(array, copy) for array, copy in zip(arrays, before, strict=True)]
         assert changed == [j == i for j in range(len(arrays))]
+
+
+@pytest.mark.parametrize("hand_out", HAND_OUT.values(), ids=HAND_OUT)
+@pytest.mark.parametrize("add", [lambda a, b: a + b, lambda a, b: b + a], ids=["first", "last"])
+def test_what_is_added_to_one_parent_does_not_reach_another(hand_out, add):
+    x, w = leaf(1.0, 2.0), leaf(3.0, 4.0)
+    a, b = x * 1, w * 1
+    add(twice_the_sum(a, b, hand_out=hand_out).sum(), (a * 5 + b * 3).sum()).backward()
+    np.testing.assert_array_equal(x.grad, [7, 7])
+    np.testing.assert_array_equal(w.grad, [5, 5])
 
 
 def test_a_leafs_own_backward_copies_the_gradient():
