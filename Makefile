@@ -12,6 +12,7 @@ ABOVE := bench course jobs paper plot study
 
 help:
 	@echo "make demo       train the paper's network with and without batch norm, and draw Figure 1 (one to two minutes)"
+	@echo '                  with flags (minidl mnist --help has them): make demo ARGS="--threads 1 --resume"'
 	@echo "make lessons    copy the lessons into the folder work, and open them in JupyterLab (nothing there is overwritten)"
 	@echo "make test       run the tests (some minutes)"
 	@echo "make test-full  also run the tests that take long"
@@ -20,7 +21,7 @@ help:
 	@echo "make clean      remove what these commands made (not the data in your cache folder)"
 
 demo: .venv/ready
-	$(BIN)/python -m minidl mnist
+	$(BIN)/python -m minidl mnist $(ARGS)
 
 lessons: .venv/ready-lessons
 	$(BIN)/python -m minidl lessons

@@ -1,6 +1,7 @@
 """The command line: `minidl mnist`, `predict`, `reproduce`, `lessons` and `bench`, or `python -m minidl …`."""
 
 import argparse
+import difflib
 import sys
 
 import minidl
@@ -22,7 +23,9 @@ def main(argv=None):
         command = commands.add_parser(job.__name__.rsplit(".")[-1], help=job.HELP, description=job.HELP)
         job.add_arguments(command)
         command.set_defaults(run=job.run)
-    args = parser.parse_args(argv)
+    args, rest = parser.parse_known_args(argv)
+    if rest:
+        _refuse(commands.choices[args.command], rest[0])
     try:
         return args.run(args)
     except (ValueError, OSError, FloatingPointError) as error:
@@ -31,3 +34,11 @@ def main(argv=None):
     except KeyboardInterrupt:
         print("\nstopped at once; what was written before is whole, and stays", file=sys.stderr)
         return 130
+
+
+def _refuse(command, word):
+    """End with the usage of the command that was given a word too much; argparse alone would show that of minidl."""
+    flags = [flag for action in command._actions for flag in action.option_strings]
+    near = difflib.get_close_matches(word, flags, n=1)
+    what = f"there is no {word}" if word.startswith("-") else f"there is no place for {word}"
+    command.error(f"{what}; did you mean {near[0]}?" if near else what)

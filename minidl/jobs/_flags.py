@@ -12,21 +12,27 @@ def positive(kind):
     """A flag's type: a number above 0 of that kind."""
 
     def parse(text):
-        value = kind(text)
-        if not 0 < value < float("inf"):
-            raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
+        value = _number(kind, text)
+        if value is None or not 0 < value < float("inf"):
+            raise argparse.ArgumentTypeError(f"{text} is not a {'whole ' if kind is int else ''}number above 0")
         return value
 
-    parse.__name__ = kind.__name__  # argparse shows it in its own messages
     return parse
 
 
 def whole(text):
     """A flag's type: 0, 1, 2, …"""
-    value = int(text)
-    if value < 0:
+    value = _number(int, text)
+    if value is None or value < 0:
         raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 0")
     return value
+
+
+def _number(kind, text):
+    try:
+        return kind(text)
+    except ValueError:
+        return None
 
 
 def check_writable(folder: Path) -> None:

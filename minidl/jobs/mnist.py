@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import os
+import shlex
 import shutil
 import sys
 import time
@@ -59,6 +61,8 @@ def run(args):
     """Train, print the table, write the results; returns the exit status."""
     settings = _settings(args)
     _set_threads(args.threads)
+    if not args.threads:
+        _mind_the_load()
     check_writable(args.out)
     started = time.perf_counter()
     digits = data.mnist(args.data)
@@ -68,7 +72,10 @@ def run(args):
     if args.resume and is_finished(args.out, head, norms):
         print(f"nothing to do: {args.out} holds the results of this run, finished")
         return 0
-    print(f"{digits.source}: {len(digits.train.labels):,} training and {len(digits.test.labels):,} test images")
+    print(
+        f"{digits.source}: {len(digits.train.labels):,} training and {len(digits.test.labels):,} test images",
+        flush=True,
+    )
     with stop_on_interrupt() as stop:
         arms = _train(args, settings, norms, digits, head, stop)
         print("\n" + table(arms) + "\n")
@@ -77,7 +84,7 @@ def run(args):
         write(args.out, results, arms, settings, digits)
     if results["finished"]:
         return 0
-    print(f"stopped, and saved in {args.out}; the same command with --resume goes on from here")
+    print(f"stopped, and saved in {args.out}; to go on from here:\n{_again()}")
     return 130
 
 
@@ -105,16 +112,26 @@ def _saved(checkpoints, steps, name, resume):
     """Where to go on from. A run that starts anew moves an unfinished one out of its way."""
     if resume:
         saved = checkpoints.latest()
-        at = f"goes on after step {saved[0]:,}" if saved else "starts anew: no checkpoint has these settings and data"
-        print(f"{name}: {at}")
+        at = f"goes on after step {saved[0]:,}" if saved else f"starts anew: {_why_anew(checkpoints)}"
+        print(f"{name}: {at}", flush=True)
         return saved
     reached = checkpoints.newest_step()
     if reached is not None and reached < steps:
         aside = checkpoints.folder.with_name(checkpoints.folder.name + ".old")
         shutil.rmtree(aside, ignore_errors=True)
         checkpoints.folder.rename(aside)
-        print(f"{name}: starts anew, without --resume; the unfinished run (step {reached:,}) is now in {aside}")
+        print(
+            f"{name}: starts anew, without --resume; the unfinished run (step {reached:,}) is now in {aside}",
+            flush=True,
+        )
     return None
+
+
+def _why_anew(checkpoints):
+    norm = checkpoints.folder.name.partition("-")[0]
+    if any(checkpoints.folder.parent.glob(f"{norm}-*")):
+        return "no checkpoint has these settings and data"
+    return "nothing of it was saved yet"
 
 
 def _set_threads(threads):
@@ -123,6 +140,23 @@ def _set_threads(threads):
             minidl.set_num_threads(threads)
         except ValueError as error:
             raise ValueError(f"--threads: {str(error).partition(': ')[2]}") from None
+
+
+def _mind_the_load():
+    """Say where time would be lost, before it is: two threads on one free core do little but wait for each other."""
+    cores, load = os.cpu_count() or 1, os.getloadavg()[0] if hasattr(os, "getloadavg") else 0
+    if minidl.get_num_threads() > 1 and load > cores / 2:
+        print(
+            f"minidl: other programs keep this machine busy (load {load:.1f}, {cores} cores), where threads wait for each "
+            "other; --threads 1 may be several times faster, with the same results",
+            file=sys.stderr,
+        )
+
+
+def _again():
+    """The command that was given, as one that goes on."""
+    given = [word for word in sys.orig_argv if word != "--resume"]
+    return shlex.join([*given, "--resume"])
 
 
 def _check_digits(settings, digits):

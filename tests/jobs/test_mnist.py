@@ -1,6 +1,7 @@
 """The command line as its user meets it, on a little dataset of its own."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -8,6 +9,7 @@ import numba
 import numpy as np
 import pytest
 
+import minidl
 from minidl import checkpoint
 from minidl.cli import main
 
@@ -73,18 +75,23 @@ def test_conv(folder, tmp_path):
     ("flags", "word"),
     [
         (["--lr", "0"], "above 0"),
-        (["--lr", "fast"], "float"),
+        (["--lr", "fast"], "fast is not a number above 0"),
         (["--steps", "-5"], "above 0"),
         (["--model", "vgg"], "invalid choice"),
         (["--seed", "-1"], "at least 0"),
-        (["--epochs", "3"], "unrecognized"),
+        (["--epochs", "3"], "there is no --epochs"),
+        (["--stepz", "3"], "there is no --stepz; did you mean --steps?"),
+        (["--steps", "1e3"], "1e3 is not a whole number above 0"),
+        (["5"], "there is no place for 5"),
     ],
 )
 def test_wrong_flags(folder, tmp_path, capsys, flags, word):
     with pytest.raises(SystemExit) as stop:
         run(folder, tmp_path, *flags)
     assert stop.value.code == 2
-    assert word in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert word in told
+    assert "--init-std" in told  # the usage of this command, not of minidl
 
 
 @pytest.mark.parametrize(
@@ -101,6 +108,17 @@ def test_settings_that_cannot_work(folder, tmp_path, capsys, flags, word):
     assert main(["mnist", "--data", str(folder), "--out", str(tmp_path), *FLAGS, *flags]) == 2
     assert word in capsys.readouterr().err
     assert not (tmp_path / "results.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("load", "flags", "told"), [(9.0, [], True), (9.0, ["--threads", "1"], False), (0.2, [], False)]
+)
+def test_on_a_busy_machine_it_says_what_helps(folder, tmp_path, capsys, monkeypatch, load, flags, told):
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(os, "getloadavg", lambda: (load, 0.0, 0.0), raising=False)
+    monkeypatch.setattr(minidl, "get_num_threads", lambda: 2)
+    assert main(["mnist", "--data", str(folder), "--out", str(tmp_path), "--steps", "2", "--norm", "none", *flags]) == 0
+    assert ("(load 9.0, 2 cores)" in capsys.readouterr().err) == told
 
 
 def test_folder_with_a_damaged_file(folder, tmp_path, capsys):

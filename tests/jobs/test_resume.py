@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import random
+import shlex
 import shutil
 import signal
 import subprocess
@@ -213,7 +214,7 @@ def test_stopped_and_resumed(at, command, undisturbed, interrupt, monkeypatch, t
     monkeypatch.undo()
     told = capfd.readouterr()
     assert "stopping after this step" in told.err
-    assert "with --resume goes on from here" in told.out
+    assert told.out.splitlines()[-1] == shlex.join([*sys.orig_argv, "--resume"])
     assert signal.getsignal(signal.SIGINT) is before
     results, weights = outcome(tmp_path)
     assert results["finished"] is False
@@ -222,6 +223,7 @@ def test_stopped_and_resumed(at, command, undisturbed, interrupt, monkeypatch, t
     assert set(weights) == {f"weights-{norm}.npz" for norm in results["arms"]}
     assert (tmp_path / "figure1.png").stat().st_size > 10_000
     assert main(command(tmp_path, *SHORT, "--resume")) == 0
+    assert ("with batch norm: starts anew: nothing of it was saved yet" in capfd.readouterr().out) == (at <= 40)
     assert outcome(tmp_path) == undisturbed(SHORT)
 
 
@@ -253,7 +255,7 @@ def test_stopped_by_a_signal_from_outside(command, tmp_path):
 
 def test_resume_with_nothing_saved_starts_anew(command, undisturbed, tmp_path, capsys):
     assert main(command(tmp_path, *SHORT, "--resume")) == 0
-    assert "without batch norm: starts anew: no checkpoint has these settings and data" in capsys.readouterr().out
+    assert "without batch norm: starts anew: nothing of it was saved yet" in capsys.readouterr().out
     assert outcome(tmp_path) == undisturbed(SHORT)
 
 
