@@ -1,5 +1,8 @@
 """`minidl lessons`: a copy of the notebooks to work in, and JupyterLab in it; or, with --build, the notebooks anew."""
 
+import importlib.util
+import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -28,16 +31,40 @@ def add_arguments(parser):
 
 def run(args):
     """Returns the exit status."""
-    chosen = [p for p in sources(args.source) if not args.names or p.name.startswith(tuple(args.names))]
-    if not chosen:
-        raise ValueError(f"there are no lessons {' '.join(args.names)} in {args.source}; name their folder with --from")
+    chosen = _chosen(args.names, args.source)
     if args.build:
         return _build(chosen, args.quick)
-    for name in copy(chosen, args.to):
-        print(f"copied to {name}")
-    if args.no_browser:
-        return 0
-    return subprocess.run([sys.executable, "-m", "jupyter", "lab", str(args.to)]).returncode
+    if not args.no_browser and importlib.util.find_spec("jupyterlab") is None:
+        raise ValueError('JupyterLab is missing; make lessons, or pip install -e ".[lessons]", installs it')
+    if args.to.exists() and not args.to.is_dir():
+        raise ValueError(f"--to is {args.to}, a file; it must be a folder, or the name of a new one")
+    new = copy(chosen, args.to)
+    for name in new:
+        print(f"copied to {name}", flush=True)
+    if not new:
+        print(f"nothing to copy: {args.to} has these lessons, and nothing in it is overwritten", flush=True)
+    return 0 if args.no_browser else _open(args.to)
+
+
+def _chosen(names, folder):
+    """The sources of the lessons that were named, 3 as well as 03; without names, all."""
+    lessons = sources(folder)
+    if not lessons:
+        raise ValueError(f"there are no lessons in {folder}; go to minidl's folder, or name theirs with --from")
+    beginnings = [name.zfill(2) if name.isdigit() else name for name in names]
+    unknown = [name for name in beginnings if not any(p.name.startswith(name) for p in lessons)]
+    if unknown:
+        raise ValueError(f"no lesson begins with {', '.join(unknown)}; there are {', '.join(p.stem for p in lessons)}")
+    return [p for p in lessons if not names or p.name.startswith(tuple(beginnings))]
+
+
+def _open(folder):
+    command = [sys.executable, "-m", "jupyter", "lab", str(folder)]
+    status = subprocess.run(command).returncode
+    if status and hasattr(os, "geteuid") and os.geteuid() == 0:
+        command.insert(-1, "--allow-root")
+        print(f"as root, in a container say, JupyterLab must be told so:\n{shlex.join(command)}", file=sys.stderr)
+    return status
 
 
 def _build(chosen, quick):
