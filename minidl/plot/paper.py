@@ -59,7 +59,7 @@ def figure1(arms: Mapping, *, settings: Mapping, source: str) -> Figure:
     letters = [letter for letter, (arm, *_) in _PANELS.items() if arm in arms]
     figure = new_figure(3.6 * max(2, len(letters)), 6.9)
     panels = figure.subplot_mosaic("a" * len(letters) + "\n" + "".join(letters))
-    _draw_a(panels["a"], arms)
+    _draw_a(panels["a"], arms, settings.get("steps", 0))
     for letter in letters:
         _draw_distribution(panels[letter], letter, arms, activation)
     if len(letters) == 3:
@@ -69,11 +69,13 @@ def figure1(arms: Mapping, *, settings: Mapping, source: str) -> Figure:
     return figure
 
 
-def _draw_a(ax, arms):
+def _draw_a(ax, arms, steps):
     curves, inks = {}, []
+    whole = min(_last(arm) for arm in arms.values()) >= steps
     for key, arm in arms.items():
         name, ink = _ARMS[key]
-        curves[f"{name}, {_percent(arm)} at the end"] = check_curve("figure1", name, arm["steps"], arm["accuracy"])
+        when = "at the end" if whole else f"after {_last(arm):,} steps"  # one that was stopped is not behind
+        curves[f"{name}, {_percent(arm)} {when}"] = check_curve("figure1", name, arm["steps"], arm["accuracy"])
         inks.append(ink)
     draw_accuracies(ax, curves, 0.95, inks)
     dress(ax, f"(a) {_accuracy_title(arms)}", "test accuracy (%)")

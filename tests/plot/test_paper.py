@@ -94,6 +94,8 @@ def test_a_run_that_was_stopped_is_no_longer_than_it_was():
     title = panels(figure)["a"].get_title("left").replace("\n", " ")
     assert title.startswith(f"(a) {percent:.2f} % with BN after 2,000 steps, 90.00 % without BN after 50,000 steps")
     assert "stopped early" in figure.get_supxlabel()
+    assert "at the end" not in " ".join(legend(panels(figure)["a"]))
+    assert "without BN, 90.00 % after 50,000 steps" in legend(panels(figure)["a"])
     assert "stopped" not in draw({"none": none()}).get_supxlabel()
 
 
