@@ -100,6 +100,15 @@ def test_no_digit(weights, tmp_path, capsys, make, word):
     assert word in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("noise", [True, False])
+def test_what_can_be_no_digit_is_said_to_mean_nothing(weights, tmp_path, capsys, noise):
+    path = drawn(tmp_path / "picture.png")
+    if noise:
+        Image.fromarray(np.random.default_rng(0).integers(0, 256, (200, 200), np.uint8)).save(path)
+    assert main(["predict", str(path), "--weights", str(weights)]) == 0
+    assert ("That means nothing" in capsys.readouterr().out) == noise
+
+
 def test_without_weights(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["predict", str(drawn(tmp_path / "one.png"))]) == 2
