@@ -56,7 +56,10 @@ _files: dict = {}  # helper → the source files that it is made of
 
 
 def device(function):
-    """Compile a helper that kernels call: a number in and a number out, or a short loop over one chunk."""
+    """Compile a helper that kernels call: a number in and a number out, or a loop over parts of arrays.
+
+    Nothing here runs on a GPU: the words kernel and device are borrowed from there.
+    """
     helper = numba.njit(**_OPTIONS)(function)
     _files[helper] = _files_of_helpers(function) | {inspect.getsourcefile(function)}
     return helper

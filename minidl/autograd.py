@@ -241,7 +241,12 @@ def _check_whole(order):
 
 
 def needs(backward, parent):
-    """Whether a backward function may look at a parent's array: it holds the array, or the tensor and asks for `.data`."""
+    """Whether a backward function may look at a parent's array: it holds the array, or the tensor and asks for `.data`.
+
+    Most hold the tensor only to ask for its shape or `requires_grad`, and a change of its numbers does them no harm. So
+    what counts is whether the name `data` stands in the function's code, of whichever tensor: an error too many is
+    better than a wrong gradient.
+    """
     held = held_by(backward)
     if "data" in backward.__code__.co_names and any(value is parent for value in held):
         return True

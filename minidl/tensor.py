@@ -166,8 +166,8 @@ class Tensor(Node):
 
         def backward(grad):
             grad_a = grad * b.data * a.data ** (b.data - (b.data != 0))  # x⁰ is flat, also at 0, which has no power −1
-            grad_b = grad * y * np.log(a.data) if b.requires_grad else grad
-            return _reduce(grad_a, a), _reduce(grad_b, b)
+            grad_b = _reduce(grad * y * np.log(a.data), b) if b.requires_grad else None  # else a may have no logarithm
+            return _reduce(grad_a, a), grad_b
 
         return Tensor._from_op(y, (a, b), backward)
 

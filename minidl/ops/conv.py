@@ -113,6 +113,7 @@ def _add_patches(patches, kernel_size, stride, width, start, x):
 
 @kernel(cost=64)
 def _conv_forward(y, x, matrix, kernel_size, stride):
+    # y comes first, as its size stands for the work (see `kernel`)
     positions, o = y.shape[1] * y.shape[2], y.shape[3]
     size = _block_rows(matrix.shape[0])
     blocks = n_chunks(positions, size)

@@ -182,7 +182,12 @@ def input_gradient(grad_y, from_, x, at, rows, mean, scale, slope, shift, grad_x
 
 @kernel
 def _batch_norm_backward(grad_y, x, mean, inv_std, gamma, share, grad_gamma, grad_beta, grad_x):
-    """Two passes: ∂γ = Σ ∂y·x̂ and ∂β = Σ ∂y, then ∂x, which needs both."""
+    """Two passes: ∂γ = Σ ∂y·x̂ and ∂β = Σ ∂y, then ∂x, which needs both.
+
+    share is 1/m, or 0 where the statistics are constants. With x̂ = (x − mean)·inv_std, the numbers of a column that do
+    not change from row to row are   ∂x = scale·(∂y − shift − (x − mean)·slope)
+        scale = γ·inv_std    shift = ∂β/m    slope = inv_std·∂γ/m
+    """
     size, width = chunk_rows(x.shape[1]), x.shape[1]
     partial = np.zeros((n_chunks(len(x), size), 2, width), x.dtype)
     grads, flat, out = grad_y.reshape(-1), x.reshape(-1), grad_x.reshape(-1)

@@ -59,7 +59,8 @@ def backward(grad_y, x, weight, padding, needs_grad_x):
     if needs_grad_x:
         grad_x = np.zeros_like(x)
         turned = _transform_weight(weight.transpose(0, 1, 3, 2))  # Uᵀ: products with a matrix by columns are slower
-    groups = max(2, min(16, (1 << 22) // (4 * weight.size)))  # of partial sums: fewer where weights are large
+    # Of partial sums. Each holds 36 numbers in place of a filter's 9; all together, if there are more than two, at most 2²²
+    groups = max(2, min(16, (1 << 22) // (4 * weight.size)))
     grad_u = np.zeros((groups, 36, *weight.shape[2:]), x.dtype)
     _backward(grad_y, x, turned, padding, _strips(grad_y), grad_x, grad_u)
     grad_weight = matmul(_weight_matrix(x.dtype).T, grad_u.sum(0).reshape(36, -1)).reshape(weight.shape)
@@ -171,7 +172,10 @@ def _output_gradient_line(y, at, step, m, to, stride, n):
 
 @device
 def _load(x, first, left, lines):
-    """Rows first, first + 1, … of an image (H, W·C), each into a line from its element `left` on; 0 outside."""
+    """Rows first, first + 1, … of an image (H, W·C), each into a line from its element `left` on; 0 outside.
+
+    What stands in a line before and after the row is not written: it must be 0, so lines are made by `np.zeros`, once.
+    """
     rows, width = lines.shape[0], x.shape[1]
     flat, out = x.reshape(-1), lines.reshape(-1)
     for i in range(rows):
