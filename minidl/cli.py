@@ -29,7 +29,8 @@ def main(argv=None):
     try:
         return args.run(args)
     except (ValueError, OSError, FloatingPointError) as error:
-        print(f"minidl {args.command}: {error}", file=sys.stderr)
+        message = str(error).removeprefix(f"{args.command}: ")  # `data.mnist` begins its own with its name
+        print(f"minidl {args.command}: {message}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nstopped at once; what was written before is whole, and stays", file=sys.stderr)

@@ -65,9 +65,10 @@ def mnist(folder: str | os.PathLike | None = None, *, download: bool = True, qui
             file and `download` is False
     Source  LeCun, Bottou, Bengio, Haffner: Gradient-based learning applied to document recognition (1998)
     """
-    folder = folder if folder is not None else os.environ.get("MINIDL_DATA") or None
     if folder is not None:
-        return _from_folder(Path(os.path.expanduser(folder)))
+        return _from_folder(folder, "name an existing folder")
+    if named := os.environ.get("MINIDL_DATA"):
+        return _from_folder(named, "name an existing folder in MINIDL_DATA, or unset it")
 
     try:
         with _one_at_a_time:
@@ -111,14 +112,13 @@ def _cached(cache: Path, file: RemoteFile) -> bytes:
     return data if file.matches(data) else b""
 
 
-def _from_folder(folder: Path) -> Digits:
+def _from_folder(folder: str | os.PathLike, otherwise: str) -> Digits:
+    """The four files of a folder; `otherwise` is what to do where there is none."""
+    folder = Path(os.path.expanduser(folder))
     try:
         present = set(os.listdir(folder))
     except OSError as error:
-        raise DataError(
-            f"mnist: cannot list the folder {folder} ({error.strerror}); "
-            "name an existing folder, or unset MINIDL_DATA if it comes from there"
-        ) from error
+        raise DataError(f"mnist: cannot list the folder {folder} ({error.strerror}); {otherwise}") from error
 
     names = [file.name.removesuffix(".gz") for file in _FILES]
     found = {name: _spelling(name, present) for name in names}

@@ -130,6 +130,11 @@ def test_folder_with_a_damaged_file(folder, tmp_path, capsys):
     assert damaged.name in capsys.readouterr().err
 
 
+def test_a_missing_folder_is_told_of_once(tmp_path, capsys):
+    assert main(["mnist", "--data", str(tmp_path / "none"), "--out", str(tmp_path / "out")]) == 2
+    assert capsys.readouterr().err.startswith("minidl mnist: cannot list the folder ")
+
+
 def test_as_a_program(folder, tmp_path):
     command = [sys.executable, "-W", "error", "-m", "minidl", "mnist", "--data", folder, "--out", tmp_path, *FLAGS]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
