@@ -2,6 +2,7 @@
 
 import os
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -29,8 +30,7 @@ def test_the_content_is_on_the_disk_before_the_name_and_the_name_before_the_end(
         replace(source, target)
 
     monkeypatch.setattr(os, "fsync", watched_fsync)
-    monkeypatch.setattr(os, "replace", watched_rename)
-    monkeypatch.setattr(os, "rename", watched_rename)
+    monkeypatch.setattr(Path, "replace", watched_rename)
     write_atomically(tmp_path / "file", b"content")
     assert events == ["content", "name", "folder"]
 
