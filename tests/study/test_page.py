@@ -73,6 +73,20 @@ def test_a_quick_run_says_so(folder):
     assert "not to be believed:** other." in page(load_results(folder, FAKES), {})
 
 
+def test_the_head_names_the_machine_once(folder):
+    made = {
+        "machine": {"processor": "Abacus 7", "cores": 2},
+        "versions": {"numpy": "2.4", "numba": "0.68"},
+        "commit": "0123456789ab",
+    }
+    for fake in FAKES:
+        save_result(folder, fake, conduct(fake, Scale(3), quiet=True), FACTS | made)
+    text = page(load_results(folder, FAKES), {})
+    assert text.count("(2 cores of Abacus 7; numpy 2.4, numba 0.68; commit 0123456789ab)") == 1
+    save_result(folder, FAKES[1], conduct(FAKES[1], Scale(3), quiet=True), FACTS | made | {"commit": None})
+    assert "commit 0123456789ab)" in page(load_results(folder, FAKES), {})
+
+
 def test_the_table_finds_its_place_in_another_file(folder):
     readme = folder / "README.md"
     readme.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n", encoding="utf-8")
