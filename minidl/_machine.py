@@ -43,15 +43,20 @@ def versions():
 
 
 def commit():
-    """The commit of this code, with "-dirty" if files were changed since; None where it is no checkout."""
+    """The commit of this code, with "-dirty" if the package was changed since; None where it is no checkout."""
     here = Path(__file__).parent
     if not (here.parent / ".git").exists():
         return None
-    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+        head = _git(here, "rev-parse", "--short=12", "HEAD")
+        return head + ("-dirty" if _git(here, "status", "--porcelain", "--", ".") else "")
     except (OSError, subprocess.SubprocessError):
         return None
+
+
+def _git(folder, *command):
+    done = subprocess.run(["git", "-C", str(folder), *command], capture_output=True, text=True, check=True, timeout=10)
+    return done.stdout.strip()
 
 
 def _processor():

@@ -40,6 +40,8 @@ def test_the_commit_is_that_of_the_code(tmp_path, monkeypatch):
     git("commit", "-qm", "first")
     head = git("rev-parse", "HEAD").strip()
     assert head.startswith(_machine.commit())
+    (tmp_path / "results.txt").write_text("found")
+    assert head.startswith(_machine.commit())  # what was found does not change the code
     (tmp_path / "minidl" / "a.py").write_text("a = 2\n")
     assert _machine.commit() == head[:12] + "-dirty"
 
