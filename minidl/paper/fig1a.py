@@ -21,7 +21,7 @@ def _name(name, std):
 
 
 def _arms(steps):
-    return {_name(n, std): {"norm": norm, "init_std": std, "steps": steps} for n, norm in NORMS.items() for std in STDS}
+    return {_name(n, std): {"norm": norm, "init_std": std, "steps": steps} for std in STDS for n, norm in NORMS.items()}
 
 
 def plan(scale):
