@@ -158,7 +158,8 @@ CLAIM = Claim(
         change are both smaller with batch norm than without; partly if one is; contradicted if neither is and one is
         larger; else not at this scale. Loss range and the noisy arm are reported: if noise makes the shift larger and
         training no worse, the shift is not what matters.""",
-    limits="""Whether less shift is the *cause* of faster training; the noisy arm speaks against it. Drift is measured
+    limits="""Whether less shift is the *cause* of faster training. The noisy arm shows that a network with batch norm bears
+        such a drift without loss, not that one without it would. Drift is measured
         after the normalisation, where a small one is close to a tautology (see fig1bc). The second definition, the
         loss range and the idea of noise are from Santurkar et al. 2018, measured here on another network and with
         other noise.""",

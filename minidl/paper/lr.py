@@ -92,14 +92,16 @@ def verdict(result):
 
 
 def _growths(result, activation):
-    """How much the hidden weights have grown at the highest rate that all seeds can use, with batch norm and without."""
-    found = []
-    for arm, norm in ARMS.items():
-        top = 10 ** _usable(_accuracies(result, activation, norm))[1].min()
-        lr = min(RATES, key=lambda rate: abs(rate - top))
-        growth = t_interval(result.values("growth", activation=activation, norm=norm, lr=lr))
-        found.append(f"{growth.text(2)} × {arm} at {lr:g}")
-    return ", ".join(found)
+    """With batch norm and without: how much the hidden weights have grown, and at which rate."""
+    found = {arm: _growth(result, activation, norm) for arm, norm in ARMS.items()}
+    return ", ".join(f"{growth.text(2)} × {arm} at {lr:g}" for arm, (lr, growth) in found.items())
+
+
+def _growth(result, activation, norm):
+    """The highest rate that all seeds can use, and the growth there."""
+    top = _usable(_accuracies(result, activation, norm))[1].min()
+    lr = min(RATES, key=lambda rate: abs(math.log10(rate) - top))
+    return lr, t_interval(result.values("growth", activation=activation, norm=norm, lr=lr))
 
 
 def _factor(gain):
@@ -127,16 +129,10 @@ def figure(result):
         plot.lines(axes[i], lines, title, "learning rate", "validation accuracy (%)", log="x")
         axes[i].set_ylim(0, 101)
         lines = {arm: (RATES, np.transpose(values)) for arm, values in growth.items()}
-        most = ", ".join(f"{_most(values)} × {arm}" for arm, values in growth.items())
-        title = f"{activation}: hidden weights grow to {most}"
+        ends = ", ".join(f"{_growth(result, activation, norm)[1].mean:.2g} × {arm}" for arm, norm in ARMS.items())
+        title = f"{activation}: at its highest usable rate weights grow\n{ends}"
         plot.lines(axes[2 + i], lines, title, "learning rate", "‖W‖ after / before", log="xy")
     return figure
-
-
-def _most(growth):
-    """The largest mean growth over the rates at which no seed diverged."""
-    finite = [values.mean() for values in growth if np.isfinite(values).all()]
-    return f"{max(finite):.2g}" if finite else "?"
 
 
 CLAIM = Claim(
