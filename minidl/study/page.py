@@ -5,6 +5,7 @@ is not in those files, and its verdicts are computed from the runs in them.
 """
 
 import json
+import sys
 from pathlib import Path
 
 from minidl._files import write_atomically
@@ -30,15 +31,32 @@ def save_result(folder, claim, result, facts):
 
 
 def load_results(folder, claims):
-    """For each claim that has a file in the folder: (claim, facts, Result)."""
+    """For each claim that has a file in the folder: (claim, facts, Result).
+
+    A file from an older study, which today's verdict cannot read, is left out, with a word on stderr.
+    """
     found = []
     for claim in claims:
         path = Path(folder) / f"{claim.id}.json"
         if path.is_file():
             content = json.loads(path.read_bytes())
             runs = tuple(Run(run["config"], run["record"]) for run in content.pop("runs"))
-            found.append((claim, content, Result(runs)))
+            if _can_judge(claim, Result(runs), path):
+                found.append((claim, content, Result(runs)))
     return found
+
+
+def _can_judge(claim, result, path):
+    try:
+        claim.verdict(result)
+    except Exception as error:  # whatever it misses
+        print(
+            f"minidl: {path} is left out: it comes from another version of this study ({type(error).__name__}: {error}); "
+            f"to make it anew: minidl reproduce --claim {claim.id} --out {path.parent}",
+            file=sys.stderr,
+        )
+        return False
+    return True
 
 
 def page(found, missing):
@@ -101,7 +119,7 @@ or the other will exclude zero by chance.
 What was changed after a result had been seen, and before the runs shown here: the way of tuning, twice, when two seeds had
 chosen a rate at which three of five others stayed at chance (regularise tells where it still happens); fig1a is tuned with
 seeds of its own since; bias starts from random biases; whitening must also be seen to fail, and the means of ics leave out
-the first step, which was most of them.{warning}"""
+the first step, which was most of the loss range.{warning}"""
 
 
 def _made_on(found):

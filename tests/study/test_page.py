@@ -67,6 +67,15 @@ def test_a_claim_without_a_file_is_left_out(folder):
     assert "## other" not in text
 
 
+def test_results_of_an_older_study_are_left_out_with_a_word(folder, capsys):
+    path = folder / "other.json"
+    path.write_text(path.read_text(encoding="utf-8").replace('"value"', '"former"'), encoding="utf-8")
+    assert [claim.id for claim, _, _ in load_results(folder, FAKES)] == ["fake"]
+    said = capsys.readouterr().err
+    assert "another version of this study (KeyError: 'value')" in said
+    assert f"minidl reproduce --claim other --out {folder}" in said
+
+
 def test_a_quick_run_says_so(folder):
     assert "not to be believed" not in page(load_results(folder, FAKES), {})
     save_result(folder, FAKES[1], conduct(FAKES[1], Scale(2), quiet=True), FACTS | {"quick": True})
