@@ -15,8 +15,8 @@ FILES = sorted(ROOT.rglob("*.py"))
 
 # The floor of each module (DESIGN: a file imports from floors below it); a package's __init__ hands on its own rooms.
 FLOORS = [
-    {"_version", "_arrays", "_blas", "_files", "_graph", "_jit", "_matmul", "_memory", "_progress", "_shapes", "_table",
-     "random"},
+    {"_version", "_arrays", "_blas", "_files", "_graph", "_jit", "_machine", "_matmul", "_memory", "_progress", "_shapes",
+     "_table", "random"},
     {"anomaly", "autograd", "tensor"},
     {"ops"},
     {"functional", "nn", "optim", "data", "gradcheck"},

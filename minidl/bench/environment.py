@@ -5,11 +5,10 @@ instructions, which would hobble those alone; a fair comparison lifts all pins, 
 """
 
 import os
-import sys
 
 import numpy as np
 
-__all__ = ["ISAS", "available_cores", "pinned", "worker_environment"]
+__all__ = ["ISAS", "pinned", "worker_environment"]
 
 ISAS = ("native", "avx2")
 
@@ -71,10 +70,3 @@ def _numpy_features_above_avx2():
     """Those that this NumPy was built for and this processor has, by NumPy's names, which differ between versions."""
     found = np.show_config(mode="dicts")["SIMD Extensions"].get("found", ())
     return [name for name in found if name.startswith("AVX512") or name == "X86_V4"]
-
-
-def available_cores():
-    """Cores that this process may use."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -23,7 +23,7 @@ def start(variant, threads):
     from llvmlite.binding import get_host_cpu_name
     from threadpoolctl import threadpool_info
 
-    instructions = {
+    instructions = {  # as minidl._machine tells it; another version may not have that
         f"BLAS {i['version']}": i.get("architecture", "?") for i in threadpool_info() if i["user_api"] == "blas"
     }
     instructions["Numba"] = numba.config.CPU_NAME or get_host_cpu_name()

@@ -1,18 +1,16 @@
 """What was measured, as one dict for JSON: everything that the tables and the figure show is read from it."""
 
 import datetime
-import os
-import platform
-import sys
 
 import numpy as np
 
 import minidl
-from minidl.bench.environment import available_cores, pinned
+from minidl._machine import machine
+from minidl.bench.environment import pinned
 from minidl.bench.limits import floor_seconds, limits_of
 from minidl.bench.stats import quartiles, speed_ratio
 
-__all__ = ["as_record", "machine"]
+__all__ = ["as_record"]
 
 
 def as_record(run, settings, arguments):
@@ -83,32 +81,3 @@ def _contender(name, case, measured, floor):
 def _digits(number):
     """Five significant digits: more would be noise."""
     return float(f"{number:.5g}")
-
-
-def machine():
-    """The machine in general words."""
-    return {
-        "processor": _processor(),
-        "cores": available_cores(),
-        "memory_gb": _memory_gb(),
-        "system": f"{platform.system()} {platform.machine()}",
-    }
-
-
-def _processor():
-    if sys.platform == "linux":
-        try:
-            with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as info:
-                names = [line.split(":", 1)[1].strip() for line in info if line.startswith("model name")]
-        except OSError:
-            names = []
-        if names:
-            return names[0]
-    return platform.processor() or platform.machine()
-
-
-def _memory_gb():
-    try:
-        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9)
-    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
-        return None

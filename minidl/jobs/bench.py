@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from minidl._files import write_atomically
+from minidl._machine import available_cores
 from minidl.bench.cases import NETWORKS, OPERATIONS
-from minidl.bench.environment import ISAS, available_cores, pinned
+from minidl.bench.environment import ISAS, pinned
 from minidl.bench.parts import Run, Settings, measure_limits, measure_networks, measure_operations, measure_scaling
 from minidl.bench.record import as_record
 from minidl.bench.remote import PEERS, minidl_at

@@ -12,6 +12,7 @@ from pathlib import Path
 import minidl
 from minidl import data
 from minidl._files import write_atomically
+from minidl._machine import commit, instructions, machine, versions
 from minidl.jobs._flags import check_writable, positive
 from minidl.paper.registry import NOT_TESTED, claims
 from minidl.study.claim import Scale
@@ -83,10 +84,11 @@ def _study(claim, scale, args, load, facts, known):
     """One claim, from its runs to its place on the page."""
     start = time.perf_counter()
     checksum = facts["checksum"] if claim.uses_digits else None
-    store = Store(args.out / "runs" / claim.id, f"{minidl.__version__} {fingerprint(claim.run)}", checksum)
+    code = fingerprint(claim.run)
+    store = Store(args.out / "runs" / claim.id, f"{minidl.__version__} {code}", checksum)
     result = conduct(claim, scale, store, args.jobs or _cores(), args.scheduler, load)
     verdict = claim.verdict(result)
-    save_result(args.out, claim, result, _facts(scale, facts if claim.uses_digits else {}))
+    save_result(args.out, claim, result, _facts(scale, code, facts if claim.uses_digits else {}))
     _draw(claim, result, args.out / "figures" / f"{claim.id}.png")
     text = page(load_results(args.out, known.values()), NOT_TESTED)
     write_atomically(args.out / "README.md", text.encode())
@@ -105,13 +107,19 @@ def _cores():
     return cpu_count()
 
 
-def _facts(scale, digits):
+def _facts(scale, code, digits):
+    """What a doubter needs besides the runs: code, data, machine. Kept runs may be older; their code is the same."""
     return {
         "minidl": minidl.__version__,
+        "commit": commit(),
+        "code": code,
         "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
         "seeds": scale.seeds,
         "quick": scale.quick,
         "data": digits.get("data"),
+        "machine": machine(),
+        "instructions": instructions(),
+        "versions": versions(),
     }
 
 

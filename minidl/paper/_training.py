@@ -14,8 +14,8 @@ from minidl.study.claim import Result, cautious
 from minidl.tensor import Tensor
 from minidl.train import evaluate, update_bn
 
-__all__ = ["CHANCE", "FINAL", "Data", "draws", "finals", "loss_of", "marks", "rate", "raw", "score", "settle", "split",
-           "subset", "train", "tune"]  # fmt: skip
+__all__ = ["CHANCE", "FINAL", "Data", "best_arm", "draws", "finals", "loss_of", "marks", "rate", "raw", "score", "settle",
+           "split", "subset", "train", "tune"]  # fmt: skip
 
 CHANCE = 0.1  # what a network that has diverged is taken to know of ten digits
 POPULATION = 10_000  # training images from which the statistics for evaluation are taken, in batches of 1,000
@@ -126,14 +126,14 @@ def score(model, data, diverged=None):
 # ---- learning rates --------------------------------------------------------------------------------------------------
 
 
-def tune(arms, scale):
+def tune(arms, scale, grid=GRID):
     """The part of a plan that tries learning rates: `tuned = yield from tune(arms, scale)`, a Result for `rate`, `finals`.
 
     arms    name → the settings of its runs, whose records must have "validation", an accuracy
     Every rate of the grid with two seeds; then the two best ones of each arm with three more, as the rate that is best for
     two seeds may be one at which others fail to train. No seed is used again. Quick: three rates, one seed, no more.
     """
-    first = yield _trials(arms, dict.fromkeys(arms, scale.pick(GRID, GRID[1:4])), scale.pick(TUNING_SEEDS, (1000,)))
+    first = yield _trials(arms, dict.fromkeys(arms, scale.pick(grid, grid[1:4])), scale.pick(TUNING_SEEDS, (1000,)))
     if scale.quick:
         return first
     second = yield _trials(arms, {arm: _two_best(first, arm) for arm in arms}, CONFIRMING_SEEDS)
@@ -158,6 +158,12 @@ def _two_best(tried, arm):
 def rate(tuned, arm):
     """The learning rate of an arm with the best mean validation accuracy, or one that is smaller and about as good."""
     return cautious(tuned.where(arm=arm, stage="tune"), "validation")
+
+
+def best_arm(tuned, names):
+    """Of these arms the one with the best mean validation accuracy, each at its own learning rate."""
+    tuned = tuned.where(stage="tune")
+    return max(names, key=lambda arm: tuned.values("validation", arm=arm, lr=rate(tuned, arm)).mean())
 
 
 def finals(arms, tuned, seeds):

@@ -64,13 +64,17 @@ def verdict(result):
 
 
 def figure(result):
-    """Deviations against what is allowed."""
+    """Numbers that differ, and the deviation of the stored variance against what is allowed."""
     from minidl import plot
 
-    figure, (ax,) = plot.panels(1, size=(7, 2.6))
+    figure, (counts, ax) = plot.panels(2, size=(6, 2.6))
     rows = largest(result, ALLOWED)
-    title = f"Batch norm of maps and of a tall matrix: at most {max(n for n, _ in rows.values()):.0e}"
-    plot.checks(ax, rows, title, "numbers that differ, or deviation")
+    variance = rows.pop("m′ = m·p·q")
+    total = sum(measured for measured, _ in rows.values())
+    title = f"Maps and a tall matrix: {total:.0f} numbers differ"
+    plot.checks(counts, {name: (measured, 0.0) for name, (measured, _) in rows.items()}, title, "numbers that differ")
+    title = f"The stored variance divides by m·p·q − 1, to {variance[0]:.0e}"
+    plot.checks(ax, {"m′ = m·p·q": variance}, title)
     return figure
 
 

@@ -95,22 +95,22 @@ def figure(result):
     for i, (place, percentiles) in enumerate(whole.items()):
         x = steps[::2][: len(percentiles)]
         one, all_ = axes[i], axes[4 + i]
-        plot.percentile_bands(x, percentiles[:, unit], one, name=f"unit {unit}")
-        one.set_title(f"{place}\n{one.get_title(loc='left')}", loc="left", fontsize=10)
-        plot.strands(
-            all_,
-            x,
-            percentiles[:, :, 1],
-            "Medians of all units (own scale)",
-            "training step",
-            "median of the input",
-            ink=i,
-        )
+        plot.percentile_bands(x, percentiles[:, unit], one, name=f"input of unit {unit}")
+        moves = one.get_title(loc="left")
+        one.set_title(f"{place}:\n{moves[0].lower()}{moves[1:]}", loc="left", fontsize=10)
+        path = np.abs(np.diff(percentiles[:, :, 1], axis=0)).sum(0).mean()
+        title = f"All units: a median travels {path:.2g} in all"
+        plot.strands(all_, x, percentiles[:, :, 1], title, "training step", "median of the input", ink=i)
+    for row in (axes[:3], axes[4:7]):  # alike, so that they can be compared
+        ends = np.array([ax.get_ylim() for ax in row])
+        for ax in row:
+            ax.set_ylim(ends[:, 0].min(), ends[:, 1].max())
     for ax, lr in zip(axes[3::4], RATES, strict=True):
         if lr in result.settings("lr"):
-            plot.intervals(
-                ax, _drifts(result, lr), f"Drift at learning rate {lr:g}", "band widths between measurements"
-            )
+            drifts = _drifts(result, lr)
+            batch, none = drifts[BEFORE].mean(), drifts[NONE].mean()
+            title = f"Learning rate {lr:g}: before normalising\n{batch:.2g} with BN, {none:.2g} without"
+            plot.intervals(ax, drifts, title, "drift, band widths between measurements")
         else:
             ax.set_axis_off()
     return figure

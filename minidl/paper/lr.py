@@ -71,7 +71,8 @@ def verdict(result):
         words.append(
             f"{activation}: up to {10 ** high.mean():.3g} with batch norm and {10 ** plain_high.mean():.3g} "
             f"without, a range of {t_interval(high - low).text(2)} and "
-            f"{t_interval(plain_high - plain_low).text(2)} decades"
+            f"{t_interval(plain_high - plain_low).text(2)} decades; growth of the hidden weights at the highest rate that "
+            f"is usable for all seeds: {_growths(result, activation)}"
         )
     much = [gain.above_zero and gain.mean >= math.log10(MUCH) for gain in gains.values()]
     if all(much):
@@ -83,13 +84,29 @@ def verdict(result):
     return Verdict(
         word,
         "largest usable rate, with BN over without: " + ", ".join(f"{_factor(g)} ({a})" for a, g in gains.items()),
-        f"Learning rates within one point of the arm's own best validation accuracy, {'; '.join(words)}. The grid "
-        f"ends at {RATES[-1]:g}; what reaches that may go further.",
+        f"Learning rates within one point of the arm's own best validation accuracy, {'. '.join(words)}. A step of the "
+        f"grid is a factor of {RATES[-1] / RATES[-2]:.3g}, and no factor is known better than that, however well seeds "
+        f"agree. The grid ends at {RATES[-1]:g}; what reaches that may go further.",
         {f"log10 of the factor, {activation}": gain for activation, gain in gains.items()},
     )
 
 
+def _growths(result, activation):
+    """With batch norm and without: how much the hidden weights have grown, and at which rate."""
+    found = {arm: _growth(result, activation, norm) for arm, norm in ARMS.items()}
+    return ", ".join(f"{growth.text(2)} × {arm} at {lr:g}" for arm, (lr, growth) in found.items())
+
+
+def _growth(result, activation, norm):
+    """The highest rate that all seeds can use, and the growth there."""
+    top = _usable(_accuracies(result, activation, norm))[1].min()
+    lr = min(RATES, key=lambda rate: abs(math.log10(rate) - top))
+    return lr, t_interval(result.values("growth", activation=activation, norm=norm, lr=lr))
+
+
 def _factor(gain):
+    if gain.half == 0:
+        return f"{10**gain.mean:.2g} ×, all seeds"
     if not math.isfinite(gain.low):
         return f"{10**gain.mean:.2g} ×"
     return f"{10**gain.mean:.2g} × ({10**gain.low:.2g} to {10**gain.high:.2g})"
@@ -112,7 +129,8 @@ def figure(result):
         plot.lines(axes[i], lines, title, "learning rate", "validation accuracy (%)", log="x")
         axes[i].set_ylim(0, 101)
         lines = {arm: (RATES, np.transpose(values)) for arm, values in growth.items()}
-        title = f"{activation}: growth of the hidden weights"
+        ends = ", ".join(f"{_growth(result, activation, norm)[1].mean:.2g} × {arm}" for arm, norm in ARMS.items())
+        title = f"{activation}: at its highest usable rate weights grow\n{ends}"
         plot.lines(axes[2 + i], lines, title, "learning rate", "‖W‖ after / before", log="xy")
     return figure
 

@@ -7,7 +7,7 @@ import numpy as np
 from minidl import functional as F
 from minidl import nn
 from minidl.models import paper_mlp
-from minidl.paper._training import FINAL, draws, finals, loss_of, rate, score, split, subset, train, tune
+from minidl.paper._training import FINAL, best_arm, draws, finals, loss_of, score, split, subset, train, tune
 from minidl.study.claim import Claim, Verdict
 from minidl.study.statistics import paired, t_interval
 from minidl.tensor import Tensor
@@ -16,6 +16,8 @@ __all__ = ["CLAIM"]
 
 IMAGES, EPOCHS = 2000, 60
 DROPS = (0.2, 0.4)
+OTHERS = (10, 250)  # sizes of batches, besides 60
+STUCK = 0.2  # of test accuracy
 ARMS = {
     "no BN": {"norm": "none", "batch": 60, "dropout": 0.0},
     **{f"no BN, dropout {p}": {"norm": "none", "batch": 60, "dropout": p} for p in DROPS},
@@ -24,7 +26,7 @@ ARMS = {
     "BN, statistics of all images": {"norm": "whole", "batch": 60, "dropout": 0.0},
     **{
         f"{name}, batches of {m}": {"norm": norm, "batch": m, "dropout": 0.0}
-        for m in (10, 250)
+        for m in OTHERS
         for name, norm in (("no BN", "none"), ("BN", "batch"))
     },
 }
@@ -74,9 +76,12 @@ def _tests(result, arm):
 
 def _dropped(result, name):
     """The dropout of an arm that is best on the validation images, at its own learning rate."""
-    names = [f"{name}, dropout {p}" for p in DROPS]
-    tuned = result.where(stage="tune")
-    return max(names, key=lambda arm: tuned.values("validation", arm=arm, lr=rate(tuned, arm)).mean())
+    return best_arm(result, [f"{name}, dropout {p}" for p in DROPS])
+
+
+def _stuck(result):
+    """Arms with runs of the results that stayed near chance, and how many did."""
+    return {arm: n for arm in ARMS if (n := int((_tests(result, arm) < STUCK).sum()))}
 
 
 def verdict(result):
@@ -94,6 +99,8 @@ def verdict(result):
     else:
         word = "contradicted" if noise.below_zero and gain["BN"].above_zero else "not at this scale"
     gaps = {arm: t_interval(result.values("gap", arm=arm, **FINAL)) for arm in ARMS}
+    sizes = {m: paired(_tests(result, f"BN, batches of {m}"), _tests(result, f"no BN, batches of {m}")) for m in OTHERS}
+    stuck = "; ".join(f"{n} of “{arm}”" for arm, n in _stuck(result).items())
     points = partial(_points, 2)
     return Verdict(
         word,
@@ -104,12 +111,16 @@ def verdict(result):
         f"by {points(gain['BN'])} with; batch norm without dropout is {points(instead)} points from dropout "
         f"without batch norm. The gap between training and test accuracy is {_points(2, gaps['no BN'])} points "
         f"without batch norm, {_points(2, gaps['BN'])} with, {_points(2, gaps['BN, statistics of all images'])} "
-        "with the statistics of all images.",
+        "with the statistics of all images. Batch norm is "
+        f"{' and '.join(f'{points(i)} points with batches of {m}' for m, i in sizes.items())} from a network without "
+        f"it, {points(paired(_tests(result, 'BN'), _tests(result, 'no BN')))} with 60. "
+        f"Runs that stayed near chance, and count with the others: {stuck or 'none'}.",
         {
             "noise": noise,
             "dropout without BN": gain["no BN"],
             "dropout with BN": gain["BN"],
             "BN less dropout": instead,
+            **{f"BN less none, batches of {m}": interval for m, interval in sizes.items()},
         },
     )
 
@@ -127,8 +138,16 @@ def figure(result):
     noise = rows["BN"].mean() - rows["BN, statistics of all images"].mean()
     title = f"The noise of a batch's statistics: {noise:+.2f} points".replace("-", "−")
     plot.intervals(tests, rows, title, "test accuracy (%), a small dot a seed")
+    medians = [np.median(values) for values in rows.values()]
+    tests.set_xlim(min(medians) - 2, max(medians) + 2)
+    if stuck := sum(_stuck(result).values()):
+        figure.supxlabel(f"{stuck} of the runs stayed near chance, and lie to the left of the left panel", fontsize=8)
     rows = {arm: 100 * result.values("gap", arm=arm, **FINAL) for arm in ARMS}
-    plot.intervals(gaps, rows, "The gap between training and test", "training less test accuracy (points)")
+    least, most = (choose(rows, key=lambda arm: np.median(rows[arm])) for choose in (min, max))
+    title = f"The gap is smallest for “{least}”,\nlargest for “{most}”"
+    plot.intervals(gaps, rows, title, "training less test accuracy (points)")
+    medians = [np.median(values) for values in rows.values()]
+    gaps.set_xlim(min(medians) - 2, max(medians) + 2)
     return figure
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from minidl import nn
 from minidl.models import paper_mlp
-from minidl.paper._training import FINAL, draws, finals, rate, score, split, train, tune
+from minidl.paper._training import FINAL, best_arm, draws, finals, score, split, train, tune
 from minidl.study.claim import Claim, Verdict
 from minidl.study.statistics import paired, t_interval
 
@@ -37,9 +37,8 @@ def _cell(name, depth):
 
 
 def _better(tuned, name, depth):
-    """The start that is better on the validation images, each at its own learning rate."""
-    arms = [f"{_cell(name, depth)}, {start}" for start in STARTS]
-    return max(arms, key=lambda arm: tuned.values("validation", arm=arm, stage="tune", lr=rate(tuned, arm)).mean())
+    """The start that is better on the validation images."""
+    return best_arm(tuned, [f"{_cell(name, depth)}, {start}" for start in STARTS])
 
 
 def run(config, digits):

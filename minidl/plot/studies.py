@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullLocator, StrMethodFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator, StrMethodFormatter
 from numpy.typing import ArrayLike
 
 from minidl.plot._check import check_curve, check_curves, check_mapping
@@ -63,7 +63,7 @@ def lines(
         if all(place.is_integer() for place in places):  # no half layers
             ax.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
     if "y" in log:
-        ax.set_yscale("log")
+        _log_y(ax)
     ax.margins(x=0.02)
     if key:
         several = any(len(values) > 1 for _, values in curves.values())
@@ -76,6 +76,17 @@ def _log_x(ax, places):
     if len(places) <= 9:
         ax.set_xticks(places, [f"{place:,.10g}" for place in places])
         ax.xaxis.set_minor_locator(NullLocator())
+
+
+def _log_y(ax):
+    """Plain numbers where they are short: 400 and 0.02, not 4 × 10²; minor ticks have none but on less than two decades."""
+    ax.set_yscale("log")
+    low, high = ax.get_ylim()
+    if low >= 1e-3 and high <= 1e6:
+        ax.yaxis.set_major_formatter(StrMethodFormatter("{x:,.10g}"))
+        few = high / low < 50
+        ax.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+        ax.yaxis.set_minor_formatter(StrMethodFormatter("{x:,.10g}") if few else NullFormatter())
 
 
 def _line(ax, i, name, x, values, log):

@@ -26,13 +26,32 @@ class Interval(NamedTuple):
         return self.high < 0
 
     def text(self, digits=2, factor=1.0, sign=False):
-        """Such as 1.20 ± 0.34, or +1.20 ± 0.34 for a difference; `factor` 100 turns fractions into points."""
+        """Such as 1.20 ± 0.34, or +1.20 ± 0.34 for a difference; `factor` 100 turns fractions into points.
+
+        There are so many digits, or more where the half-width would read as 0, or as if the interval ended at 0.
+        """
         if not math.isfinite(self.mean):
             return "no number"
+        digits += self._more(digits, abs(factor))
         number = f"{factor * self.mean:{'+' if sign else ''},.{digits}f}".replace("-", "−")
         if not math.isfinite(self.high):
             return f"{number} (one run)"
-        return f"{number} ± {abs(factor) * (self.high - self.mean):,.{digits}f}"
+        return f"{number} ± {abs(factor) * self.half:,.{digits}f}"
+
+    @property
+    def half(self):
+        """Half the interval's width."""
+        return self.high - self.mean
+
+    def _more(self, digits, factor):
+        """How many more digits tell what these would hide; at most three."""
+        if self.half == 0 or not math.isfinite(self.half):
+            return 0
+        for more in range(3):
+            half, mean = (round(factor * abs(number), digits + more) for number in (self.half, self.mean))
+            if half > 0 and half != mean:
+                return more
+        return 3
 
 
 def t_interval(values):

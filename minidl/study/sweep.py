@@ -7,6 +7,7 @@ and one for its BLAS, wherever it happens, so that the same configuration gives 
 import contextlib
 import json
 import time
+import warnings
 
 from threadpoolctl import threadpool_limits
 
@@ -73,7 +74,9 @@ def _spread(claim, numbered, jobs, scheduler, load):
         return
     from joblib import Parallel, delayed
 
-    with _backend(jobs, scheduler):
+    with _backend(jobs, scheduler), warnings.catch_warnings():
+        # joblib replaces a worker that has grown by what it compiled, and says so; nothing is lost
+        warnings.filterwarnings("ignore", "A worker stopped while some jobs were given to the executor", UserWarning)
         parallel = Parallel(return_as="generator_unordered", batch_size=1)
         yield from parallel(delayed(_numbered)(i, claim, config, load) for i, config in numbered)
 

@@ -6,7 +6,6 @@ import pytest
 
 from minidl.bench.cases import activation, copy, matmul
 from minidl.bench.parts import Measurement
-from minidl.bench.record import machine
 from tests.bench.fakes import a_record, measured, training
 
 LIMITS = [
@@ -57,10 +56,3 @@ def test_a_case_that_nobody_could_do_leaves_no_entry():
     assert record["left_out"] == [
         {"contender": "torch.compile", "case": "mlp batch 60", "reason": "RuntimeError: no compiler"}
     ]
-
-
-def test_the_machine_is_told_in_general_words():
-    about = machine()
-    assert about["cores"] >= 1
-    assert about["processor"]
-    assert set(about) == {"processor", "cores", "memory_gb", "system"}

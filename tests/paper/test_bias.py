@@ -10,8 +10,11 @@ from tests.paper.synthetic import bars, drawn, edited, exact, result
 def networks(*differences):
     return result(
         *[
-            ({"part": "network", "bias": with_bias, "seed": seed}, {"test": 0.95 + with_bias * difference})
-            for with_bias in (True, False)
+            (
+                {"part": "network", "arm": arm, "seed": seed},
+                {"test": 0.95 + (arm == "bias and β") * difference, "bias moved": 1e-6},
+            )
+            for arm in bias.ARMS
             for seed, difference in enumerate(differences)
         ]
     )
@@ -39,13 +42,34 @@ def test_a_norm_without_the_mean_is_noticed(monkeypatch):
     assert bias.run({"part": "exact", "seed": 0, "dtype": "float64"})["output"] > 0.1
 
 
-def test_both_networks_train_alike():
-    records = [
-        bias.run({"part": "network", "bias": with_bias, "seed": 0, "lr": 0.5, "steps": 60}, bars())
-        for with_bias in (True, False)
-    ]
-    assert min(record["test"] for record in records) > 0.5
-    assert abs(records[0]["test"] - records[1]["test"]) <= 0.02
+def test_all_networks_train_and_the_bias_stays_where_it_was():
+    records = {
+        arm: bias.run({"part": "network", **settings, "seed": 0, "lr": 0.5, "steps": 60}, bars())
+        for arm, settings in bias.ARMS.items()
+    }
+    assert min(record["test"] for record in records.values()) > 0.5
+    assert abs(records["bias and β"]["test"] - records["β alone"]["test"]) <= 0.02
+    assert 0 < records["bias and β"]["bias moved"] < 1e-4
+    assert records["β alone"]["bias moved"] is None
+
+
+def test_a_bias_that_batch_norm_does_not_remove_moves(monkeypatch):
+    monkeypatch.setattr(bias.nn.BatchNorm, "normalise", lambda self, op, x: x * self.weight)
+    assert (
+        bias.run({"part": "network", "bias": True, "beta": False, "seed": 0, "lr": 0.5, "steps": 60}, bars())[
+            "bias moved"
+        ]
+        > 1e-3
+    )
+
+
+def test_without_beta_the_norm_has_none(monkeypatch):
+    built = []
+    monkeypatch.setattr(bias, "train", lambda model, *_: built.append(model))
+    bias.run({"part": "network", **bias.ARMS["neither"], "seed": 0, "lr": 0.5, "steps": 1}, bars())
+    norms = [layer for layer in built[0] if isinstance(layer, bias.nn.BatchNorm)]
+    assert len(norms) == 3
+    assert all(layer.bias is None and layer.weight is not None for layer in norms)
 
 
 def test_the_figure_draws():

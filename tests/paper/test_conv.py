@@ -30,4 +30,4 @@ def test_statistics_over_the_batch_alone_would_be_noticed(monkeypatch):
 
 
 def test_the_figure_draws():
-    assert len(drawn(conv.CLAIM, exact(conv.CLAIM, 2))) == 1
+    assert len(drawn(conv.CLAIM, exact(conv.CLAIM, 2))) == 2

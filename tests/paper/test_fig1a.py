@@ -6,13 +6,18 @@ import pytest
 from minidl.paper import fig1a
 from minidl.paper._training import raw
 from minidl.paper.fig1 import Settings, run_arm
+from minidl.study.claim import Scale
 from tests.paper.synthetic import bars, drawn, result
+from tests.paper.test_training import follow
 
 STEPS = 1000
 
 
+NAMES = {"batch": "with BN", "none": "without BN"}
+
+
 def study(cells):
-    """{(norm, std, lr): (validation, test, steps to 95 %)} with three seeds that differ a little."""
+    """{(norm, std, lr): (validation, test, steps to 95 %)}: tuning with those means; results differ by seed."""
     pairs = []
     for (norm, std, lr), (validation, test, reached) in cells.items():
         for seed in range(3):
@@ -20,7 +25,9 @@ def study(cells):
                 "validation": validation, "test": test + seed / 1e4, "steps_to": reached and reached + seed,
                 "steps": [0, STEPS], "curve": [0.1, test],
             }  # fmt: skip
-            pairs.append(({"norm": norm, "init_std": std, "lr": lr, "seed": seed, "steps": STEPS}, record))
+            arm = {"arm": f"{NAMES[norm]}, std {std:g}", "norm": norm, "init_std": std, "lr": lr, "steps": STEPS}
+            pairs.append(({**arm, "stage": "tune", "seed": 1000 + seed}, {**record, "test": 0.5}))
+            pairs.append(({**arm, "stage": "final", "seed": seed}, {**record, "validation": 0.5}))
     return result(*pairs)
 
 
@@ -64,6 +71,22 @@ def test_settings_are_chosen_by_validation_alone():
     verdict = fig1a.CLAIM.verdict(tempting)
     assert verdict.word == "contradicted"
     assert verdict.number.startswith("tuned −1.00")
+
+
+def test_the_plan_tunes_each_arm_and_runs_batch_norm_at_the_rate_of_the_other_too():
+    best = {
+        "with BN, std 0.1": 0.5,
+        "with BN, std 0.01": 0.125,
+        "without BN, std 0.1": 2.0,
+        "without BN, std 0.01": 2.0,
+    }
+    stages, _ = follow(
+        fig1a.plan(Scale(2)), lambda arm, lr: -abs(np.log(lr / best[arm])) - (0.1 if arm.endswith("0.01") else 0)
+    )
+    assert {c["lr"] for c in stages[0]} == set(fig1a.RATES)
+    assert {(c["arm"], c["lr"]) for c in stages[-1]} == {*best.items(), ("with BN, std 0.1", 2.0)}
+    assert len(stages[-1]) == 10
+    assert all(c["stage"] == "final" and c["seed"] < 1000 for c in stages[-1])
 
 
 def test_a_run_builds_on_the_demo():

@@ -67,5 +67,13 @@ def test_a_run_looks_three_times_and_only_for_results():
     assert "spectrum" not in jacobian.run({**config, "stage": "tune"}, bars())
 
 
+@pytest.mark.parametrize(("norm", "norms"), [("batch", 3), ("none", 0)])
+def test_a_run_builds_the_network_that_it_is_asked_for(norm, norms, monkeypatch):
+    built = []
+    monkeypatch.setattr(jacobian, "train", lambda model, *_: built.append(model))
+    jacobian.run({"norm": norm, "lr": 0.5, "seed": 0, "steps": 1, "stage": "final"}, bars())
+    assert sum(isinstance(layer, nn.BatchNorm) for layer in built[0]) == norms
+
+
 def test_the_figure_draws():
     assert len(drawn(jacobian.CLAIM, study(0.5, 0.1, 0.4))) == 3

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from minidl import nn
 from minidl.paper import lr
 from tests.paper.synthetic import bars, drawn, result
 
@@ -58,6 +59,24 @@ def test_a_run_measures_growth_or_divergence():
     assert 0.99 < calm["growth"] < 1.1
     wild = lr.run({**config, "lr": 1e10}, bars())
     assert (wild["growth"], wild["validation"]) == (None, 0.1)
+
+
+@pytest.mark.parametrize("norm", ["none", "batch"])
+@pytest.mark.parametrize("activation", list(lr.ACTIVATIONS))
+def test_a_run_builds_the_network_that_it_is_asked_for(norm, activation, monkeypatch):
+    built = []
+    monkeypatch.setattr(lr, "train", lambda model, *_: built.append(model))
+    lr.run({"norm": norm, "activation": activation, "lr": 0.1, "seed": 0, "steps": 1}, bars())
+    layers = [type(layer) for layer in built[0]]
+    assert layers.count(nn.BatchNorm) == (3 if norm == "batch" else 0)
+    assert layers.count({"sigmoid": nn.Sigmoid, "ReLU": nn.ReLU}[activation]) == 3
+
+
+def test_a_step_of_the_grid_is_told_where_seeds_agree():
+    verdict = lr.CLAIM.verdict(study(tops(10.0, 1.0, 3.16, 0.316)))
+    assert "10 ×, all seeds (sigmoid)" in verdict.number
+    assert "A step of the grid is a factor of 3.16" in verdict.because
+    assert "11.00 ± 0.00 × with BN at 10" in verdict.because
 
 
 def test_the_figure_draws():

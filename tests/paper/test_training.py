@@ -8,7 +8,7 @@ import pytest
 from minidl import nn
 from minidl.models import paper_mlp
 from minidl.paper import _training
-from minidl.paper._training import GRID, draws, finals, marks, rate, raw, score, split, subset, train, tune
+from minidl.paper._training import GRID, best_arm, draws, finals, marks, rate, raw, score, split, subset, train, tune
 from minidl.study.claim import Result, Run, Scale
 from tests.paper.synthetic import bars
 
@@ -108,6 +108,30 @@ def test_a_rate_that_was_not_confirmed_is_not_chosen():
 
     _, tuned = follow(tune(ARMS, Scale()), accuracy)
     assert rate(tuned, "a") == 8.0  # though the mean for 0.5 is the highest
+
+
+def test_the_smaller_of_two_rates_that_are_about_as_good_is_chosen():
+    def accuracy(arm, lr, seed):
+        return {2.0: 0.90, 8.0: 0.901 + (0.02 if seed % 2 else -0.02)}.get(lr, 0.5)
+
+    _, tuned = follow(tune(ARMS, Scale()), accuracy)
+    assert tuned.values("validation", arm="a", lr=8.0).mean() < 0.91
+    assert rate(tuned, "a") == 2.0
+
+
+def test_the_best_arm_is_the_one_that_is_best_at_its_own_rate():
+    def accuracy(arm, lr):
+        return {("a", 2.0): 0.8, ("b", 0.5): 0.9}.get((arm, lr), 0.1)
+
+    _, tuned = follow(tune(ARMS, Scale()), accuracy)
+    assert best_arm(tuned, ["a", "b"]) == "b"
+
+
+def test_another_grid():
+    stages, _ = follow(tune(ARMS, Scale(), (0.1, 0.2, 0.4, 0.8)), lambda arm, lr: lr)
+    assert {c["lr"] for c in stages[0]} == {0.1, 0.2, 0.4, 0.8}
+    stages, _ = follow(tune(ARMS, Scale(2, quick=True), (0.1, 0.2, 0.4, 0.8)), lambda arm, lr: lr)
+    assert {c["lr"] for c in stages[0]} == {0.2, 0.4, 0.8}
 
 
 def test_quick_tuning_is_one_stage():

@@ -29,10 +29,18 @@ def test_a_batch_of_m_has_rank_m_less_1(ranks):
     np.testing.assert_array_equal(ranks.runs[0].record["rank"], [15, 31, 63, 64, 64, 64])
 
 
+def test_whitening_fails_for_small_batches_and_works_for_large_ones(ranks):
+    off = ranks.values("off")
+    np.testing.assert_allclose(off[:, :3], 1, atol=1e-6)
+    assert off[:, -1].max() < 1e-3
+
+
 def test_verdicts(ranks):
     assert judged(ranks, 40.0, 41.0, 39.0).word == "reproduced"
     assert judged(ranks, 2.0, 2.1, 1.9).word == "partly"
     assert judged(ranks, 40.0, 5.0, 60.0).word == "partly"  # too uncertain
+    white = edited(ranks, {"seed": 1}, off=[1.0, 0.1, 1.0, 0.0, 0.0, 0.0])
+    assert judged(white, 40.0, 41.0, 39.0).word == "partly"
     full = edited(ranks, {"seed": 1}, rank=[16, 32, 64, 64, 64, 64])
     assert judged(full, 40.0, 41.0, 39.0).word == "partly"
     assert judged(full, 2.0, 2.1, 1.9).word == "contradicted"

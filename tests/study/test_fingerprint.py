@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from minidl.study import fingerprint as module
 from minidl.study.fingerprint import fingerprint
 
 HELPER = """
@@ -22,12 +23,37 @@ def scale(x):
 def unused():
     return 1
 """
+ENGINE = """
+from fingerprinted import kernels as k
+
+def forward(x):
+    return k.kernel(x)
+
+def neighbour(x):
+    from fingerprinted.plots import draw
+    return draw(x)
+"""
+KERNELS = '''
+"""Loops."""
+
+def kernel(x):
+    return x * 7
+'''
+PLOTS = """
+def draw(x):
+    return x
+"""
+OTHER = """
+def run(config, digits=None):
+    return {"other": 1}
+"""
 CLAIM = '''
 """A claim."""
 import functools
 import numpy as np
-from fingerprinted import helper
-from fingerprinted.helper import Layer
+from fingerprinted import functional as F
+from fingerprinted.claims import helper
+from fingerprinted.claims.helper import Layer
 
 STEPS = (10, 20)
 GRID = {"lr": 0.1}
@@ -39,7 +65,7 @@ def cached(x):
 def run(config, digits=None, steps=STEPS):
     """What it does."""
     # a comment
-    return {"a": helper.scale(cached(steps[0])), "b": Layer().grow(), "c": np.mean(GRID["lr"])}
+    return {"a": helper.scale(cached(steps[0])), "b": Layer().grow(), "c": np.mean(GRID["lr"]), "d": F.forward(1)}
 
 def verdict(result):
     return result
@@ -50,15 +76,18 @@ def verdict(result):
 def mark(tmp_path, monkeypatch):
     """The fingerprint of `run` in a package of two files, after replacing text in them."""
     monkeypatch.syspath_prepend(str(tmp_path))
-    package = tmp_path / "fingerprinted"
-    package.mkdir()
-    (package / "__init__.py").touch()
+    library = tmp_path / "fingerprinted"
+    (library / "claims").mkdir(parents=True)
+    for folder in (library, library / "claims"):
+        (folder / "__init__.py").touch()
+    texts = {
+        "functional": ENGINE, "kernels": KERNELS, "plots": PLOTS,
+        "claims/helper": HELPER, "claims/other": OTHER, "claims/claim": CLAIM,
+    }  # fmt: skip
 
     def mark(*change):
-        for name, text in (("helper", HELPER), ("claim", CLAIM)):
-            if change:
-                text = text.replace(*change)
-            (package / f"{name}.py").write_text(text)
+        for name, text in texts.items():
+            (library / f"{name}.py").write_text(text.replace(*change) if change else text)
         for name in [name for name in sys.modules if name.startswith("fingerprinted")]:
             del sys.modules[name]
         importlib.invalidate_caches()
@@ -66,7 +95,7 @@ def mark(tmp_path, monkeypatch):
         import linecache
 
         linecache.clearcache()
-        return fingerprint(importlib.import_module("fingerprinted.claim").run)
+        return fingerprint(importlib.import_module("fingerprinted.claims.claim").run)
 
     before = sys.dont_write_bytecode
     yield mark
@@ -85,6 +114,8 @@ def mark(tmp_path, monkeypatch):
         ("size = 5", "size = 6"),  # a class
         ("(10, 20)", "(11, 20)"),  # in a default argument
         ('"lr": 0.1', '"lr": 0.2'),
+        ("return k.kernel(x)", "return k.kernel(-x)"),  # in the rest of the library
+        ("x * 7", "x * 8"),  # in what that imports
     ],
 )
 def test_it_notices(mark, change):
@@ -98,6 +129,9 @@ def test_it_notices(mark, change):
         ("What it does.", "What it did."),
         ("return result", "return [result]"),  # the verdict is not the run
         ("return 1", "return 2"),  # unused
+        ('"other": 1', '"other": 2'),  # a study beside it
+        ("def draw(x):", "def draw(x, y=0):"),  # which a function imports for itself
+        ('"""Loops."""', '"""More loops."""'),
         ("    return x * LIMIT", "\n    return x*LIMIT"),
     ],
 )
@@ -105,7 +139,12 @@ def test_it_does_not_mind(mark, change):
     assert mark() == mark(*change)
 
 
-def test_a_real_claim_depends_on_its_helpers_only():
+def test_a_real_claim_depends_on_the_kernels(monkeypatch):
+    from minidl.ops import norm
     from minidl.paper import bias, conv
 
-    assert fingerprint(conv.run) == fingerprint(conv.run) != fingerprint(bias.run)
+    before = fingerprint(conv.run)
+    assert before == fingerprint(conv.run) != fingerprint(bias.run)
+    text = module._text
+    monkeypatch.setattr(module, "_text", lambda file: text(file) + ("x = 1\n" if file is norm else ""))
+    assert fingerprint(conv.run) != before

@@ -67,10 +67,33 @@ def test_a_claim_without_a_file_is_left_out(folder):
     assert "## other" not in text
 
 
+def test_results_of_an_older_study_are_left_out_with_a_word(folder, capsys):
+    path = folder / "other.json"
+    path.write_text(path.read_text(encoding="utf-8").replace('"value"', '"former"'), encoding="utf-8")
+    assert [claim.id for claim, _, _ in load_results(folder, FAKES)] == ["fake"]
+    said = capsys.readouterr().err
+    assert "another version of this study (KeyError: 'value')" in said
+    assert f"minidl reproduce --claim other --out {folder}" in said
+
+
 def test_a_quick_run_says_so(folder):
     assert "not to be believed" not in page(load_results(folder, FAKES), {})
     save_result(folder, FAKES[1], conduct(FAKES[1], Scale(2), quiet=True), FACTS | {"quick": True})
     assert "not to be believed:** other." in page(load_results(folder, FAKES), {})
+
+
+def test_the_head_names_the_machine_once(folder):
+    made = {
+        "machine": {"processor": "Abacus 7", "cores": 2},
+        "versions": {"numpy": "2.4", "numba": "0.68"},
+        "commit": "0123456789ab",
+    }
+    for fake in FAKES:
+        save_result(folder, fake, conduct(fake, Scale(3), quiet=True), FACTS | made)
+    text = page(load_results(folder, FAKES), {})
+    assert text.count("(2 cores of Abacus 7; numpy 2.4, numba 0.68; commit 0123456789ab)") == 1
+    save_result(folder, FAKES[1], conduct(FAKES[1], Scale(3), quiet=True), FACTS | made | {"commit": None})
+    assert "commit 0123456789ab)" in page(load_results(folder, FAKES), {})
 
 
 def test_the_table_finds_its_place_in_another_file(folder):

@@ -52,6 +52,16 @@ def test_words():
     assert t_interval([math.nan, 1]).text() == "no number"
 
 
+def test_no_digit_hides_whether_zero_is_inside():
+    assert Interval(0.1942, 0.0001, 0.3883).text(2) == "0.1942 ± 0.1941"
+    assert Interval(0.1941, -0.0001, 0.3883).text(2) == "0.1941 ± 0.1942"
+    assert Interval(-0.19, -0.381, 0.001).text(2) == "−0.190 ± 0.191"
+    assert Interval(0.0151, 0.01475, 0.01545).text(3) == "0.0151 ± 0.0003"  # not 0.015 ± 0.000
+    assert Interval(0.07, 0.0656, 0.0744).text(0, 100) == "7.0 ± 0.4"
+    assert Interval(0.0, 0.0, 0.0).text(2) == "0.00 ± 0.00"
+    assert Interval(1.0, 1.0 - 1e-9, 1.0 + 1e-9).text(2) == "1.00000 ± 0.00000"
+
+
 def test_errors():
     with pytest.raises(ValueError, match="no values"):
         t_interval([])
