@@ -20,7 +20,11 @@ def stand_out(answer):
             f"the largest x̂ for m = {m}",
             got,
             math.sqrt(m - 1),
+            tol=1e-6,
             instead={
+                "it has a bound on the other side too, but the question is for the largest": -math.sqrt(m - 1),
+                "it is right for m = 5 only; it depends on m": 2,
+                "it is right for m = 5, but it is not proportional to m: add up the squares": (m - 1) / 2,
                 "this is its square": m - 1,
                 "this would need all others to sit at exactly 0, and then the mean would not be 0": math.sqrt(m),
                 "this is the bound for a variance that is divided by m − 1; Algorithm 1 divides by m": (m - 1)
@@ -53,9 +57,22 @@ def undo(answer):
             "this divides once more; γ must multiply what was divided": 1 / np.sqrt(var + eps),
             "the batch's variance is divided by m in Algorithm 1, not by m − 1": np.sqrt(x.var(0, ddof=1) + eps),
             "this is one number for all features; each column has its own": np.sqrt(x.var() + eps),
+            "the root is of the sum of variance and ε, not the sum of two roots": np.sqrt(var) + np.sqrt(eps),
+            "this goes along the rows; a feature is a column": np.sqrt(x.var(1) + eps),
+            "it is a row (1, C); return (C,), without keepdims": np.sqrt(var + eps)[None],
         },
     )
-    compare("β", beta, mean, instead={"the sign is wrong: β puts back what was subtracted": -mean})
+    compare(
+        "β",
+        beta,
+        mean,
+        instead={
+            "the sign is wrong: β puts back what was subtracted": -mean,
+            "this is one number for all features; each column has its own": x.mean(),
+            "it is a row (1, C); return (C,), without keepdims": mean[None],
+            "γ multiplies x̂ alone; β is added after it, so it is the mean itself": mean / np.sqrt(var + eps),
+        },
+    )
 
 
 @exercise("bn_forward")
@@ -99,10 +116,14 @@ def _forwards(x, gamma, beta, eps):
         ),
         "this divides by the variance; its root is missing": finish(centred, var + eps),
         "γ and β are missing": centred / np.sqrt(var + eps),
+        "γ multiplies β too; it belongs to x̂ alone": gamma * (centred / np.sqrt(var + eps) + beta),
+        "γ and β are swapped": beta * centred / np.sqrt(var + eps) + gamma,
+        "ε is missing": finish(centred, np.sqrt(var)),
+        "it takes ε to be 1e-5; it is an argument": finish(centred, np.sqrt(var + 1e-5)),
     }
 
 
 def _two(result):
-    if not isinstance(result, tuple | list) or len(result) != 2:
+    if not isinstance(result, tuple | list | np.ndarray) or len(result) != 2:
         raise Wrong("Return two arrays: γ, β.")
     return result

@@ -16,8 +16,8 @@ def eps_outside(x, gamma, beta, eps):
     return (gamma * (x - x.mean(0)) / (x.std(0) + eps) + beta).astype(x.dtype)
 
 
-def no_root(x, gamma, beta, eps):
-    return (gamma * (x - x.mean(0)) / (x.var(0) + eps) + beta).astype(x.dtype)
+def beta_inside(x, gamma, beta, eps):
+    return (gamma * ((x - x.mean(0)) / np.sqrt(x.var(0) + eps) + beta)).astype(x.dtype)
 
 
 def one_pass(x, gamma, beta, eps):
@@ -36,7 +36,7 @@ WRONG = {
         ((lambda m: m**0.5,), "all others to sit at exactly 0"),
         ((lambda m: m - 1,), "this is its square"),
         ((lambda m: (m - 1) / m**0.5,), "divided by m − 1; Algorithm 1 divides by m"),
-        ((lambda m: 2.0,), "With the others at −a/(m − 1) each"),
+        ((lambda m: 2.0,), "it is right for m = 5 only"),
     ],
     "undo": [
         ((lambda x, eps: (x.std(0), x.mean(0)),), "leaves out ε"),
@@ -49,7 +49,7 @@ WRONG = {
         ((unbiased,), "divides by m"),
         ((layer_norm,), "layer normalization"),
         ((eps_outside,), "inside the root"),
-        ((no_root,), "its root is missing"),
+        ((beta_inside,), "γ multiplies β too"),
         ((one_pass,), "float32 at a mean of 1,000"),
         ((always_float64,), "keep the type of x"),
     ],
