@@ -4,13 +4,12 @@
 # Lesson 03 ended with a wish: in every step, bring what goes into a sigmoid back to mean 0 and standard deviation 1.
 # Nothing seems easier: compute the mean and the standard deviation of the batch, subtract, divide. One line of NumPy.
 # In this lesson you do that, watch a parameter run away while the loss stands still, watch a layer of 100 units turn
-# into one, and learn to see, from nothing but a gradient, which of its paths a batch norm has lost. After it you can
-# explain §2 of the paper, and why batch normalization is one operation *with a gradient of its own*.
+# into one, find out by what, and learn to see, from nothing but a gradient, which of its paths a batch norm has lost.
+# After it you can explain §2 of the paper, and why batch normalization is one operation *with a gradient of its own*.
 #
 # **Time**: about 1 minute on two cores.
 #
-# **You need** [01](01_autograd.ipynb) (the graph; `detach`), [03](03_saturation.ipynb) (why the scale and the centre
-# matter).
+# **You need** [01](01_autograd.ipynb) (the graph), [03](03_saturation.ipynb) (why the scale and the centre matter).
 
 # %%
 from functools import partial
@@ -34,18 +33,16 @@ print(f"{len(x):,} images")
 #
 # $$x_i = u_i + b \qquad \hat x_i = x_i - \mathrm{E}[x] \qquad \text{loss} = \frac{1}{2m}\sum_i (\hat x_i - t_i)^2$$
 #
-# $\mathrm{E}[x] = \frac1m\sum_j x_j$ is the mean of the batch, the $t_i$ are what the loss wants $\hat x_i$ to be. Here
-# all $t_i = 1$.
+# $\mathrm{E}[x] = \frac1m\sum_j x_j$ is the mean of the batch (in the paper's example, of the whole training set), the
+# $t_i$ are what the loss wants $\hat x_i$ to be. Here all $t_i = 1$.
 #
 # We do it twice. *Outside the graph*, the mean is computed as a plain number: for the gradient it is a constant
 # (`x.mean().detach()`; `detach` gives a tensor with the same numbers and without their history). *Inside the graph*,
 # the gradient knows that $\mathrm{E}[x]$ depends on $b$. The forward computation is the same in both.
 #
-# **Prediction.** 1,000 steps of gradient descent on $b$, learning rate 0.1, from $b = 0$. Outside the graph: where is
-# $b$ in the end, and what has the loss done?
-#
-# a) $b$ stays at 0  b) $b$ goes to 1, where the loss wants the mean, and the loss to its minimum  c) $b$ grows without
-# end, and the loss falls d) $b$ grows without end, and the loss does not move
+# **Prediction.** 1,000 steps of gradient descent on $b$, learning rate 0.1, from $b = 0$. Outside the graph: (a) $b$
+# stays at 0; (b) $b$ goes to 1, where the loss wants the mean, and the loss to its minimum; (c) $b$ grows without end,
+# and the loss falls; (d) $b$ grows without end, and the loss does not move.
 
 # %%
 u, t, lr, steps = np.random.default_rng(0).standard_normal(50), 1.0, 0.1, 1000
@@ -72,14 +69,14 @@ for name, (b, loss) in {"outside": outside, "inside": inside}.items():
 # %%
 figure, (left, right) = plot.panels(2, size=(5.2, 3.8))
 at = np.arange(steps + 1)
-title = f"The bias goes to {outside[0, -1]:.4g} outside the graph, to {inside[0, -1]:.1g} inside"
+title = f"The bias: to {outside[0, -1]:.4g} outside the graph, to {abs(inside[0, -1]):.2f} inside"
 plot.lines(left, {"mean outside the graph": (at, outside[0]), "inside": (at, inside[0])}, title, "training step", "b")
-title = f"and the loss changes by {np.ptp(outside[1]):.0e}"
+title = f"The loss: {outside[1, 0]:.4f} at first, {outside[1, -1]:.4f} at last, outside"
 plot.lines(right, {"mean outside the graph": (at, outside[1]), "inside": (at, inside[1])}, title, "training step", "loss")
 right.set_ylim(0, 1.2 * outside[1].max());
 
 # %% [markdown]
-# d). The gradient says: "a larger $b$ makes all $\hat x_i$ larger". That would be true if the mean were a constant. But
+# (d). The gradient says: "a larger $b$ makes all $\hat x_i$ larger". That would be true if the mean were a constant. But
 # the next forward computes the mean anew, and takes out exactly what the step put in:
 #
 # $$u_i + (b + \Delta b) - \mathrm{E}[u + (b + \Delta b)] = u_i + b - \mathrm{E}[u + b]$$
@@ -107,10 +104,8 @@ check("runaway", predict);
 # $\hat x_i = (x_i - \mathrm{E}[x])/\sqrt{\operatorname{Var}[x]}$, and the loss wants $\hat x$ twice as large as it can
 # ever be. Mean and variance are outside the graph.
 #
-# **Prediction.** $a$ starts at 1. What does it do in 1,000 steps at learning rate 0.1?
-#
-# a) it grows like $b$ did, by the same amount in every step  b) faster and faster  c) slower and slower, but without
-# end  d) it settles
+# **Prediction.** $a$ starts at 1. In 1,000 steps at learning rate 0.1 it grows (a) as $b$ did, by the same amount in
+# every step; (b) faster and faster; (c) slower and slower, but without end; (d) up to some number, where it settles.
 
 # %%
 u_hat = (u - u.mean()) / u.std()
@@ -132,12 +127,12 @@ def train_factor(inside):
 outside, inside = train_factor(inside=False), train_factor(inside=True)
 theory = np.sqrt(1 + 2 * lr * at)
 figure, (ax,) = plot.panels(1, size=(7, 3.8))
-title = f"a goes to {outside[0, -1]:.3g} (the root says {theory[-1]:.3g}), the loss changes by {np.ptp(outside[1]):.0e}"
-curves = {"outside the graph": (at, outside[0]), "inside": (at, inside[0]), "√(1 + 2·lr·step)": (at, theory)}
+title = f"a goes to {outside[0, -1]:.3g} outside the graph, and the loss from {outside[1, 0]:.4f} to {outside[1, -1]:.4f}"
+curves = {"outside the graph": (at, outside[0]), "inside": (at, inside[0]), "formula: √(1 + 2·lr·step)": (at, theory)}
 plot.lines(ax, curves, title, "training step", "a", inks=[0, 1, 5]);
 
 # %% [markdown]
-# c). Again the loss cannot react and $a$ never stops. But it brakes itself: the larger $a$, the larger the standard
+# (c). Again the loss cannot react and $a$ never stops. But it brakes itself: the larger $a$, the larger the standard
 # deviation by which the gradient is divided, so a step is $\mathrm{lr}/a$, and a quantity that grows by $c/a$ grows
 # like $\sqrt{2c\cdot\text{steps}}$. Remember both laws: **the centre runs away at a steady pace, the scale ever more
 # slowly.**
@@ -146,7 +141,8 @@ plot.lines(ax, curves, title, "training step", "a", inks=[0, 1, 5]);
 #
 # Is that a curiosity of two toys, or does it ruin a network? We take the paper's network (three hidden layers of 100
 # sigmoids) with a bias in each layer, and before each sigmoid a normalisation (without the trainable $\gamma$ and
-# $\beta$ of the next lesson). The forward is the same in all of them, except for the last:
+# $\beta$ of the next lesson). From $x$ to $\hat x$ lead three paths: the direct one, one through the mean and one through
+# the variance. The forward is the same in all of the networks, except for the last:
 #
 # - **both paths**: the gradient knows of the mean and of the variance. That is batch normalization.
 # - **no mean path**, **no variance path**: one of the two is a constant for the gradient.
@@ -174,39 +170,47 @@ runs = {
 
 
 def ends(lr, what):
-    """Name → what is measured at the end, mean over the seeds."""
-    return {name: np.mean([run[what][-1] for run in runs[lr, name]]) for name in norms}
+    """Name → what is measured at the end, a number for each seed."""
+    return {name: np.array([run[what][-1] for run in runs[lr, name]]) for name in norms}
 
 
 for lr in rates:
-    print(f"learning rate {lr:g}: at the end    " + "  ".join(f"{what:>8}" for what in ("loss", "bias", "weight")))
-    for name in norms:
-        print(f"  {name:27}  " + "  ".join(f"{ends(lr, what)[name]:8.2g}" for what in ("loss", "bias", "weight")))
+    print(f"learning rate {lr:g}: at the end     loss  (more than with both)     bias   weight")
+    for name, loss in ends(lr, "loss").items():
+        more = loss - ends(lr, "loss")["both paths"]  # seed by seed: the same first weights, the same batches
+        bias, weight = (ends(lr, what)[name].mean() for what in ("bias", "weight"))
+        print(f"  {name:25}  {loss.mean():5.2f}  ({more.min():+.2f} to {more.max():+.2f})    {bias:7.1g}  {weight:7.2g}")
 
 # %%
-figure, axes = plot.panels(3, 2, size=(4.4, 3.4), note=f"seeds: {len(seeds)}; upper row: learning rate 0.1, lower row: 1")
-units = {"bias": "size of the biases", "weight": "size of the weights", "loss": f"loss, means of {every} steps"}
+figure, axes = plot.panels(2, 2, size=(5.2, 3.4), note=f"seeds: {len(seeds)}; upper row: learning rate 0.1, lower row: 1")
+units = {"bias": "biases, root mean square", "loss": f"loss, means of {every} steps"}
+through_mean = ("both paths", "no variance path")
 for row, lr in enumerate(rates):
     for column, (what, unit) in enumerate(units.items()):
         curves = {name: (runs[lr, name][0]["step"], [run[what] for run in runs[lr, name]]) for name in norms}
-        end = ends(lr, what)
-        title = f"Rate {lr:g}: {what} {end['both paths']:.2g} with both paths,\n{end['no mean path']:.2g} with no mean path"
-        plot.lines(axes[3 * row + column], curves, title, "training step", unit, key=row == column == 0)
+        end = {name: values.mean() for name, values in ends(lr, what).items()}
+        most = max(end[name] for name in through_mean)
+        least = min(end[name] for name in norms if name not in through_mean)
+        title = f"Rate {lr:g}, {what}: at most {most:.2g} with the path\nthrough the mean, at least {least:.2g} without it"
+        plot.lines(axes[2 * row + column], curves, title, "training step", unit, key=row == column == 0)
 
 # %% [markdown]
 # What this shows, in our run (3 seeds):
 #
 # - **The biases move exactly where the path through the mean is missing** (and with the moving average), and stand
-#   still to rounding where it is there. The path through the variance has nothing to do with it. The weights grow least
-#   with both paths.
-# - **The bias does not keep a steady pace here**, as it did alone. Its layer's weights grow too, so the standard
-#   deviation grows by which its gradient is divided: the brake of part 2.
+#   still to rounding where it is there. The path through the variance has nothing to do with it.
+# - **The bias does not keep a steady pace here**, as it did alone: what it is added to spreads wider as the network
+#   trains (at rate 1 the weights grow fivefold), and its gradient is divided by that standard deviation. It is the brake
+#   of part 2.
 # - **At learning rate 0.1 nobody is ruined.** The paper says that $b$ grows "while the loss remains fixed"; here the
-#   biases grow *and* the loss falls, as the other parameters go on learning. It ends at 0.46 with both paths and at
-#   0.49 to 0.55 in the other four, with bands that overlap. Had we tried this rate only, we should have said: a detail.
+#   biases grow *and* the loss falls, as the other parameters go on learning. Each missing path costs a little, in every
+#   seed; that of the variance more than that of the mean.
 # - **At learning rate 1 the two paths part.** Without the variance's path the network learns nearly as with both (0.38
 #   and 0.36). Without the mean's it ends at about 5, far *above* the loss of guessing (2.30). So does the moving
-#   average, whose gradient is right for constants that are no longer true when the step has been taken.
+#   average. Its gradient is right for constants; but they follow each step, a few batches later, and take it back.
+# - The paper reports the like: its model "blows up when the normalization parameters are computed outside the gradient
+#   descent step". It also says that this "can get worse" if one scales as well as centres. Here that was so at rate 0.1,
+#   and not at rate 1, where neither path did no worse than no mean path.
 #
 # ## 4. What has happened to them?
 #
@@ -224,30 +228,72 @@ for row, lr in enumerate(rates):
 # that the 100 units do (their variance, each unit scaled to 1) which they do together, from 1/100 for unrelated units
 # to 1 if all of them compute the same number.
 #
-# **Prediction.** At learning rate 1, after 600 steps: how much of what the last 100 units do is the same, with both
+# **Prediction.** After 600 steps at learning rate 1: how much of what the last 100 units do is the same, with both
 # paths, and without that of the mean?
 
 # %%
-figure, axes = plot.panels(2, size=(5.2, 3.9))
-for ax, lr in zip(axes, rates, strict=True):
-    curves = {name: (runs[lr, name][0]["step"], [100 * run["one direction"] for run in runs[lr, name]]) for name in norms}
-    end = {name: 100 * share for name, share in ends(lr, "one direction").items()}
-    title = f"Rate {lr:g}: {end['both paths']:.0f} % in one direction with both paths,\n"
-    title += f"{end['no mean path']:.0f} % with no mean path"
-    plot.lines(ax, curves, title, "training step", "share that the units do together (%)", key=lr == rates[0])
+def directions(ax, runs, title, **options):
+    """What the units do together over training, in percent, for name → runs."""
+    curves = {name: (found[0]["step"], [100 * run["one direction"] for run in found]) for name, found in runs.items()}
+    plot.lines(ax, curves, title, "training step", "share that the units do together (%)", **options)
     ax.set_ylim(0, 102)
 
+
+figure, axes = plot.panels(2, size=(5.2, 3.9))
+for ax, lr in zip(axes, rates, strict=True):
+    end = {name: 100 * shares.mean() for name, shares in ends(lr, "one direction").items()}
+    title = f"Rate {lr:g}: {end['both paths']:.0f} % in one direction with both paths,\n"
+    title += f"{end['no mean path']:.0f} % with no mean path, {end['no variance path']:.0f} % with no variance path"
+    directions(ax, {name: runs[lr, name] for name in norms}, title, key=lr == rates[0])
+
 # %% [markdown]
-# At learning rate 1, within the first 30 steps, a layer of 100 units has become one unit, a hundred times. What 100
-# different units could say of a digit is gone. So the missing path costs more than a bias that runs away: with it, the
-# part of the gradient that is the same for all examples is taken out before it gets into the weights, and the units
-# stay different.
+# At learning rate 1, within the first 30 steps (60 with the moving average), a layer of 100 units has become one unit, a
+# hundred times. What 100 different units could say of a digit is gone. At 0.1 the missing path through the mean shows
+# nothing of the kind; there it is the one through the variance that moves the units together, a little.
 #
-# It takes a large step to get there: at learning rate 0.1 the missing path through the mean alone shows nothing of the
-# kind (20 %, and 21 % with both paths).
+# The collapse and the bad loss go together. But is the way to it the one that we described, along $\bar u$? And where
+# does so large a common part $\bar g$ come from? Two interventions, on the network without mean path at rate 1:
 #
-# That the collapse and the bad loss go together in every one of these networks is what we saw; that the one causes the
-# other is our explanation, supported by the argument above, not proven by it.
+# - **ū = 0**: before each hidden layer, subtract the mean of its inputs over the batch. Then the common part of the
+#   gradient has no direction to move the weights in. (The biases may run as before.)
+# - **Small steps**: a learning rate of 0.1 instead of 1, for only some of the layers: either for the output layer, or
+#   for the three hidden ones, which are those that collapse.
+#
+# **Prediction.** In which of the three does the collapse not happen: ū = 0; small steps of the output layer; small steps
+# of the hidden layers?
+
+# %%
+changes = {
+    "ū = 0": {"lr": 1.0, "less_mean": True},
+    "output layer at 0.1": {"lr": 1.0, "last_lr": 0.1},
+    "hidden layers at 0.1": {"lr": 0.1, "last_lr": 1.0},
+}
+train = partial(watch, norms["no mean path"], x, labels, steps=steps, every=every)
+arms = {name: runs[1.0, name] for name in ("both paths", "no mean path")}
+arms |= {name: [train(seed=seed, **change) for seed in seeds] for name, change in changes.items()}
+print("                      in one direction    loss    bias    common part of the gradient at first")
+for name, found in arms.items():
+    one, loss, bias = (np.mean([run[what][-1] for run in found]) for what in ("one direction", "loss", "bias"))
+    common = np.mean([run["common"][0] for run in found])
+    print(f"{name:22}{100 * one:14.0f} %  {loss:8.2f}  {bias:6.1g}  {100 * common:25.0f} %")
+
+# %%
+figure, (ax,) = plot.panels(1, size=(8, 4))
+together = {name: 100 * np.mean([run["one direction"][-1] for run in found]) for name, found in arms.items()}
+changed = ", ".join(f"{together[name]:.0f} % ({name})" for name in changes)
+directions(ax, arms, f"No mean path, rate 1: {together['no mean path']:.0f} % in one direction; with a change\n{changed}")
+
+# %% [markdown]
+# In our run $\bar u = 0$ cures it altogether: the units stay as different as with both paths and the loss ends at the
+# same 0.36, *while the biases still run away*. So a bias that runs away is a symptom, and the missing path does its
+# harm in the weights.
+#
+# And the steps that do it are those of the *output* layer. With its rate at 0.1 there is no collapse, only short
+# excursions, though the hidden layers keep their rate of 1. With its rate at 1 they collapse even at 0.1. The last
+# column fits: where the output layer takes large steps, a fifth to a third of the gradient that reaches the hidden
+# layers in the first 30 steps is the same for all examples, and three percent elsewhere. (Our reading: it overshoots,
+# for the whole batch together.) **With both paths that common part arrives as well, but batch normalization takes it
+# out** before it gets into the weights, and the network recovers.
 #
 # ## 5. The detective
 #
@@ -320,20 +366,21 @@ check("suspects", verdicts);
 
 # %% [markdown]
 # If you have convicted three and acquitted one, read the code of the innocent. It takes a mean as a constant, too, and
-# gets away with it. Why? (In the paper's Algorithm 1, $\partial\ell/\partial\mu_B$ has two terms; the second contains
-# $\sum_i (x_i - \mu_B)$.)
+# gets away with it. Why? (By how much does $\sum_i (x_i - \mu)^2$ change if $\mu$ alone moves a little? Its slope is
+# $-2\sum_i (x_i - \mu)$.)
 #
 # A fifth kind of defect we left out: an output with no gradient function at all. It confesses by itself, as
 # `backward()` stops with an error. The dangerous ones are silent.
 #
 # ## What we did not show
 #
-# - "Without bound". $b$ alone grows as long as one runs it; float32 would end that one day: at $b = 10^8$ the $u_i$ no
-#   longer survive the addition. In the networks we saw 600 steps.
+# - "Without bound". $b$ alone grows as long as one runs it. In float32 it would stop at about two million, where a step
+#   of 0.1 no longer changes it. In the networks we saw 600 steps.
 # - $\gamma$ and $\beta$. A $\beta$ after the normalisation can do what the gradient asks of the bias, and then the bias
 #   is driven less.
-# - Two learning rates are no curve, and the losses are on training batches. That a missing variance path costs little
-#   holds here, for this network; at other rates it may be otherwise.
+# - Two learning rates are no curve, and the losses are on training batches.
+# - Why a collapsed network is *worse* than guessing. With a hundred equal units each step of the output layer counts a
+#   hundredfold, which would explain it; we did not test that.
 # - Whitening, the paper's first idea in §2: making the units uncorrelated as well. It would keep units from becoming
 #   alike, and it has a price: study `whitening` of `minidl reproduce`.
 #
@@ -342,8 +389,9 @@ check("suspects", verdicts);
 # - If a statistic is computed from the batch, it depends on the parameters, and the gradient has to know. Otherwise
 #   each step is undone by the next forward, and repeated by the next gradient.
 # - The bias then grows by the same amount each step, the scale as a root; the loss sees neither.
-# - In a network the missing path through the mean also pushes all units into one direction. At a small learning rate it
-#   is hardly noticed, at a large one it ruins the layer.
+# - In a network the runaway bias is harmless. The harm is done by the common part of the gradient, which batch
+#   normalization removes: it pushes all units into one direction. At a small learning rate that is hardly noticed, at a
+#   large one (of the output layer) it ruins the layers below.
 # - $\sum_i \partial x_i = 0$ and $\sum_i \partial x_i \hat x_i = 0$ are the marks of a true gradient. Send back
 #   something random.
 #

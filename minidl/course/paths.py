@@ -69,34 +69,58 @@ def one_direction(x: np.ndarray) -> float:
 
 
 def watch(
-    norm: Callable[[int], nn.Module], x: np.ndarray, labels: np.ndarray, lr: float, steps: int, every: int, seed: int = 0
+    norm: Callable[[int], nn.Module], x: np.ndarray, labels: np.ndarray, lr: float, steps: int, every: int, seed: int = 0,
+    last_lr: float | None = None, less_mean: bool = False,
 ) -> dict[str, np.ndarray]:  # fmt: skip
     """Train the paper's network with biases and a normalisation before each sigmoid; batches of 60, plain SGD.
 
+    last_lr    the learning rate of the output layer; by default that of all others
+    less_mean  take their mean over the batch off the inputs of each hidden layer; the gradient does not know of it
     Returns rows of one number every so many steps: "step"; "loss", the mean since the last one; "bias" and "weight", the
     root mean square of those before a normalisation; "one direction", that of the inputs of the last normalisation, for
-    500 images. A run that is no longer finite ends early; its rows go on as nan.
+    500 images; "common", the share of the gradient that reaches the last hidden layer which is the same for all examples
+    of the batch (the square of its mean over the mean of its squares), the mean since the last one. A run that is no
+    longer finite ends early; its rows go on as nan.
     """
     model = add_biases(paper_mlp(norm, generator=np.random.default_rng(seed)))
-    hidden = [layer for layer in model if isinstance(layer, nn.Linear)][:-1]
-    optimizer, rng = optim.SGD(model.parameters(), lr), np.random.default_rng([seed, 1])
-    names = ("step", "loss", "bias", "weight", "one direction")
-    rows, losses = np.full((steps // every, len(names)), np.nan), []
+    if less_mean:
+        *below, above = model
+        parts = [(_LessMean(), layer) if isinstance(layer, nn.Linear) else (layer,) for layer in below]
+        model = nn.Sequential(*[layer for part in parts for layer in part], above)
+    *hidden, last = [layer for layer in model if isinstance(layer, nn.Linear)]
+    ours = {"params": [p for layer in model if layer is not last for p in layer.parameters()]}
+    of_the_last = {"params": last.parameters(), "lr": lr if last_lr is None else last_lr}
+    optimizer, rng = optim.SGD([ours, of_the_last], lr), np.random.default_rng([seed, 1])
+    names = ("step", "loss", "bias", "weight", "one direction", "common")
+    rows, losses, shares = np.full((steps // every, len(names)), np.nan), [], []
     rows[:, 0] = every * np.arange(1, len(rows) + 1)
     with np.errstate(all="ignore"):  # a network that diverges overflows first
         for step in count(1):
             chosen = rng.integers(0, len(x), 60)
-            loss = F.cross_entropy(model(Tensor(x[chosen])), labels[chosen])
+            logits = model(Tensor(x[chosen]))
+            logits.retain_grad()
+            loss = F.cross_entropy(logits, labels[chosen])
             losses.append(loss.item())
             if step > steps or not np.isfinite(losses[-1]):
                 break
             optimizer.zero_grad()
             loss.backward()
+            shares.append(_common(logits.grad @ last.weight.data.T))
             optimizer.step()
             if step % every == 0:
                 sizes = [_rms([getattr(layer, kind).data for layer in hidden]) for kind in ("bias", "weight")]
-                rows[step // every - 1, 1:] = np.mean(losses[-every:]), *sizes, _together(model, hidden[-1], x[:500])
+                together = _together(model, hidden[-1], x[:500])
+                rows[step // every - 1, 1:] = np.mean(losses[-every:]), *sizes, together, np.mean(shares[-every:])
     return dict(zip(names, rows.T, strict=True))
+
+
+class _LessMean(nn.Module):
+    def forward(self, x):
+        return x - x.data.mean(0)
+
+
+def _common(grad):
+    return np.square(grad.mean(0)).sum() / np.square(grad).sum(1).mean()
 
 
 def _rms(arrays):

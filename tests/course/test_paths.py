@@ -75,6 +75,30 @@ def test_watch_records_what_training_does():
     assert ((true["one direction"] > 1 / 100) & (true["one direction"] <= 1)).all()
 
 
+def test_watch_changes_only_what_it_is_told_to():
+    def run(**options):
+        return watch(lambda n: PathNorm(n, mean=False), DIGITS, LABELS, 0.5, 10, 5, **options)
+
+    plain, same, slow, centred = run(), run(last_lr=0.5), run(last_lr=0.01), run(less_mean=True)
+    for name, row in plain.items():
+        np.testing.assert_array_equal(row, same[name])
+    assert slow["loss"][0] != plain["loss"][0]
+    assert slow["common"][-1] < plain["common"][-1]
+    assert ((plain["common"] > 0) & (plain["common"] <= 1)).all()
+    assert centred["one direction"][-1] < plain["one direction"][-1]
+
+
+def test_without_the_inputs_mean_the_missing_path_hardly_reaches_the_weights():
+    def difference(less_mean):
+        true, missing = (
+            watch(lambda n, mean=mean: PathNorm(n, mean), DIGITS, LABELS, 1.0, 5, 5, less_mean=less_mean)["weight"][0]
+            for mean in (True, False)
+        )
+        return abs(true - missing)
+
+    assert difference(less_mean=True) < difference(less_mean=False) / 20
+
+
 def test_watch_ends_a_run_that_diverges():
     record = watch(PathNorm, DIGITS, LABELS, 1e38, 20, 5)
     assert np.isnan(record["loss"]).all()

@@ -22,6 +22,7 @@ def runaway(predict):
             "b",
             ask(predict, u, t, lr, steps),
             right,
+            tol=1e-6,
             instead={
                 "it goes the wrong way: a step goes against the gradient, b ← b − lr·∂loss/∂b": -right,
                 "it is m times too far: the loss is a mean over the m examples": m * right,
@@ -32,6 +33,11 @@ def runaway(predict):
                 * steps
                 * pull,
                 "this is one step; the question is where b is after all of them": lr * t.mean(),
+                "it takes t to be 1, as it was above; here t is any array": lr * steps,
+                "it is twice too far: the loss has a factor of ½": 2 * right,
+                "it is half as far as it should be: the square brings a factor of 2, which cancels the ½": right / 2,
+                "this is one step too many; before the first step b is 0": right + lr * t.mean(),
+                "it is the mean of t that pulls, not that of u, which is subtracted": lr * steps * u.mean(),
             },
         )
 
@@ -41,9 +47,9 @@ def detective(missing_paths):
     """A detective that needs no right gradient to compare with: two sums tell which path is missing."""
     rng = np.random.default_rng()
     for missing in (set(), {"mean"}, {"variance"}, {"mean", "variance"}):
-        for affine in (False, True):
-            gamma, beta = rng.uniform(0.5, 2, 300), rng.normal(0, 2, 300)
-            spy = _Spy("mean" not in missing, "variance" not in missing, (gamma, beta) if affine else None)
+        for sign in (0, 1, -1):  # of γ, which turns those of the sums; at 0 there is no γ
+            gamma, beta = sign * rng.uniform(0.5, 2, 300), rng.normal(0, 2, 300)
+            spy = _Spy("mean" not in missing, "variance" not in missing, (gamma, beta) if sign else None)
             _compare_paths(ask(missing_paths, spy), missing, spy)
     got = ask(missing_paths, lambda x: F.batch_norm(x, None, None, training=True))
     if _as_set(got):
@@ -88,14 +94,22 @@ def _compare_paths(got, missing, spy):
             "Your gradient at the output sums up to 0 over the examples, so nothing is to be seen on the path through the "
             "mean (a loss of squares does this): take a random one."
         )
+    if len(grad) == 2:
+        raise Wrong(
+            "You feed it two examples. Then x̂ is ±1 whatever they are, and the true ∂x is nearly 0, so that its sums are "
+            "not small beside it: take five or more."
+        )
     accused, spared = found - missing, missing - found
     if spared == {"variance"}:
         raise Wrong(
             "It does not see that the path through the variance is missing. Σ ∂x is 0 there all the same; the other sum, "
-            "Σ ∂x·x̂, is not."
+            "Σ ∂x·x̂, is not. (A sum below 0 is as bad as one above: compare its size.)"
         )
     if spared:
-        raise Wrong(f"It does not see that the path through {_named(spared)} is missing.")
+        raise Wrong(
+            f"It does not see that the path through {_named(spared)} is missing. (A sum below 0 is as bad as one above: "
+            "compare its size.)"
+        )
     if accused == {"variance"} and missing == {"mean"}:
         raise Wrong(
             "Where only the path through the mean is missing, it accuses the variance too. Take x̂ itself, with mean 0, "

@@ -27,12 +27,17 @@ def with_ones(bn):
     return judge(*sums(bn, g=lambda y: np.ones(y.shape)))
 
 
-def with_squares(bn):
-    return judge(*sums(bn, g=lambda y: 2 * y.data))
+def two_examples(bn):
+    return judge(*sums(bn, m=2))
 
 
-def only_the_first_sum(bn):
-    return judge(sums(bn)[0], 0)
+def without_sizes(bn):
+    data, g = RNG.normal(1, 2, (30, 1)), RNG.standard_normal((30, 1))
+    x = Tensor(data, requires_grad=True)
+    bn(x).backward(g)
+    x_hat = (data - data.mean(0)) / data.std(0)
+    size = np.abs(x.grad).sum()
+    return judge(x.grad.sum() / size, (x.grad * x_hat).sum() / size)
 
 
 def y_for_x_hat(bn):
@@ -63,12 +68,12 @@ WRONG = {
         ((lambda u, t, lr, steps: 0.0,), "this is what the true gradient does"),
         ((lambda u, t, lr, steps: t.mean() * (1 - (1 - lr) ** steps),), "this settles where the loss would have"),
         ((lambda u, t, lr, steps: lr * steps * (t - u).mean(),), "this pulls u + b to t"),
-        ((lambda u, t, lr, steps: lr * t.mean(),), "this is one step"),
+        ((lambda u, t, lr, steps: lr * steps,), "it takes t to be 1"),
     ],
     "detective": [
         ((with_ones,), "the same for all examples"),
-        ((with_squares,), "sums up to 0 over the examples"),
-        ((only_the_first_sum,), "It does not see that the path through the variance is missing"),
+        ((two_examples,), "You feed it two examples"),
+        ((without_sizes,), "A sum below 0 is as bad"),
         ((y_for_x_hat,), "Take x̂ itself"),
         ((exactly_zero,), "not with exactly 0"),
         ((compares_with_the_right_one,), "does not say where"),
