@@ -23,12 +23,18 @@ def slope_at_zero(f, x, n):
     return 2e-6 / (np.sqrt(n) * (f(np.array(1e-6)) - f(np.array(-1e-6))))
 
 
-def one_over_root_n(f, x, n):
-    return 1 / np.sqrt(n)
-
-
 def flat(y):
     return y * (1 - y) < 0.025
+
+
+def tenth_of_the_steepest_here(y):
+    steep = y * (1 - y)
+    saturated = steep < steep.max() / 10
+    return saturated.mean(), saturated.all(0).mean()
+
+
+def always_at_one_end(y):
+    return flat(y).mean(), ((flat(y) & (y > 0.5)).all(0) | (flat(y) & (y < 0.5)).all(0)).mean()
 
 
 WRONG = {
@@ -38,13 +44,13 @@ WRONG = {
         ((counts_the_mean,), "it takes the mean of f(x)² where the variance belongs"),
         ((forgets_the_root,), "this is the variance of the weights"),
         ((slope_at_zero,), "it takes the slope of f at 0"),
-        ((one_over_root_n,), "right for a layer without f"),
+        ((lambda f, x, n: np.sqrt(2 / n),), "which is for ReLU"),
     ],
     "saturation": [
         ((lambda y: ((y * (1 - y) < 0.1).mean(), 0.0),), "it compares the slope with 0.1"),
-        ((lambda y: (((y < 0.1) | (y > 0.9)).mean(), 0.0),), "it counts outputs below 0.1 and above 0.9"),
-        ((lambda y: (flat(y)[y > 0.5].sum() / y.size, 0.0),), "it counts those near 1 only"),
         ((lambda y: (flat(y).mean(), flat(y).any(0).mean()),), "flat for at least one image"),
+        ((tenth_of_the_steepest_here,), "the steepest slope that occurs"),
+        ((always_at_one_end,), "at 0 for some of them and at 1 for others"),
         ((lambda y: (flat(y).mean(), flat(y).all(1).mean()),), "it goes along the wrong axis"),
         ((lambda y: flat(y).mean(),), "Return two numbers"),
     ],
