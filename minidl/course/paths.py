@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from itertools import count
+from typing import Any
 
 import numpy as np
 
@@ -88,8 +89,8 @@ def watch(
         parts = [(_LessMean(), layer) if isinstance(layer, nn.Linear) else (layer,) for layer in below]
         model = nn.Sequential(*[layer for part in parts for layer in part], above)
     *hidden, last = [layer for layer in model if isinstance(layer, nn.Linear)]
-    ours = {"params": [p for layer in model if layer is not last for p in layer.parameters()]}
-    of_the_last = {"params": last.parameters(), "lr": lr if last_lr is None else last_lr}
+    ours: dict[str, Any] = {"params": [p for layer in model if layer is not last for p in layer.parameters()]}
+    of_the_last: dict[str, Any] = {"params": last.parameters(), "lr": lr if last_lr is None else last_lr}
     optimizer, rng = optim.SGD([ours, of_the_last], lr), np.random.default_rng([seed, 1])
     names = ("step", "loss", "bias", "weight", "one direction", "common")
     rows, losses, shares = np.full((steps // every, len(names)), np.nan), [], []
