@@ -11,6 +11,7 @@ A check is a function of the learner's answers that raises `Wrong` when one of t
 Checks use shapes and numbers drawn at random, so that an answer passes by its maths and not by its looks.
 """
 
+import textwrap
 import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -94,7 +95,8 @@ def ask(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
     except Exception as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
         line = f", in the line `{place.line}`" if place.line else ""
-        raise Wrong(f"Your function stopped with {type(error).__name__}: {error}{line}.") from None
+        said = textwrap.shorten(str(error), 200, placeholder=" …")
+        raise Wrong(f"Your function stopped with {type(error).__name__}: {said}{line}.") from None
     for i, (before, after) in enumerate(zip(arguments, given, strict=True), 1):
         if isinstance(before, np.ndarray) and not np.array_equal(before, after, equal_nan=True):
             raise Wrong(

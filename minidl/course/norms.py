@@ -6,13 +6,14 @@ import numpy as np
 
 from minidl import functional as F
 from minidl import nn
+from minidl.course.paths import PathNorm
 from minidl.tensor import Tensor
 
 __all__ = ["at_batch_norms", "removed"]
 
 
 def at_batch_norms(model: nn.Module, inputs: Any, labels: Any) -> list[tuple[np.ndarray, np.ndarray]]:
-    """x̂ and ∂loss/∂y at each batch norm of a model, from the input up, for one batch; float64, (m, C) each.
+    """x̂ and ∂loss/∂y at each batch norm or PathNorm of a model, from the input up, for one batch; float64, (m, C) each.
 
     The model must be in training mode; its parameters' gradients are left as they were, its running statistics are not.
     """
@@ -24,8 +25,9 @@ def at_batch_norms(model: nn.Module, inputs: Any, labels: Any) -> list[tuple[np.
         seen.append(record)
         y.register_hook(lambda grad: record.update(grad_y=grad.astype(np.float64).reshape(x.shape)))
 
+    kinds = (nn.BatchNorm, PathNorm)
     before = [(p, p.grad) for p in model.parameters()]
-    hooks = [module.register_forward_hook(look) for module in model.modules() if isinstance(module, nn.BatchNorm)]
+    hooks = [module.register_forward_hook(look) for module in model.modules() if isinstance(module, kinds)]
     try:
         F.cross_entropy(model(Tensor(inputs)), labels).backward()
     finally:

@@ -31,12 +31,14 @@ def normalise(x: Tensor, mean: bool = True, variance: bool = True, eps: float = 
 class PathNorm(nn.Module):
     """`normalise` as a layer, in the place of a batch norm; without γ and β."""
 
+    eps = 1e-5
+
     def __init__(self, features: int, mean: bool = True, variance: bool = True):
         self.features, self.mean, self.variance = features, mean, variance
 
     def forward(self, x: Tensor) -> Tensor:
         """x (m, C) → the same shape."""
-        return normalise(x, self.mean, self.variance)
+        return normalise(x, self.mean, self.variance, self.eps)
 
 
 class MovingNorm(nn.Module):

@@ -5,6 +5,7 @@ import numpy as np
 from minidl import Tensor, nn
 from minidl import functional as F
 from minidl.course.norms import at_batch_norms, removed
+from minidl.course.paths import PathNorm
 
 GENERATOR = np.random.default_rng(0)
 
@@ -45,3 +46,13 @@ def test_removed_shares():
     np.testing.assert_allclose(removed(x_hat, 3 * x_hat), (0, 1))
     np.testing.assert_allclose(removed(x_hat, across), (0, 0))
     np.testing.assert_allclose(removed(x_hat, one + x_hat + 2**0.5 * across), (0.25, 0.25))
+
+
+def test_a_norm_of_constant_statistics_is_seen_too():
+    generator = np.random.default_rng(1)
+    x, labels = generator.standard_normal((12, 5)), generator.integers(0, 4, 12)
+    model = nn.Sequential(nn.Linear(5, 4, generator=generator), PathNorm(4, mean=False, variance=False)).to(np.float64)
+    other = nn.Sequential(model[0], nn.BatchNorm(4).to(np.float64))
+    ((x_hat, grad),), ((true_x_hat, true_grad),) = (at_batch_norms(m, x, labels) for m in (model, other))
+    np.testing.assert_allclose(x_hat, true_x_hat, atol=1e-12)
+    np.testing.assert_allclose(grad, true_grad, atol=1e-12)  # what arrives; only what it hands on is another

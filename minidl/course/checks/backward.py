@@ -17,16 +17,17 @@ class _Batch:
         self.gamma = generator.uniform(0.5, 2, features) * np.where(np.arange(features) % 2, 1, -1)
         self.grad_y = generator.standard_normal((self.m, features)) + 0.5
         self.eps = float(generator.uniform(0.1, 0.5))
-        self.inv_std = 1 / np.sqrt(self.x.var(0) + self.eps)
+        self.mean, self.inv_std = self.x.mean(0), 1 / np.sqrt(self.x.var(0) + self.eps)
         self.x_hat = (self.x - self.x.mean(0)) * self.inv_std
 
-    def grad_x(self, mean=1.0, stretch=1.0, gamma=None, inv_std=None):
-        """The closed form, with its parts taken more or less often."""
+    def grad_x(self, mean=1.0, stretch=1.0, gamma=None, inv_std=None, one_for_mean=False):
+        """The closed form, with its parts taken more or less often; or with g/m where the mean of g should be."""
         x_hat = self.x_hat if inv_std is None else (self.x - self.x.mean(0)) * inv_std
         inv_std = self.inv_std if inv_std is None else inv_std
         gamma = self.gamma if gamma is None else gamma
         g = self.grad_y
-        return gamma * inv_std * (g - mean * g.mean(0) - stretch * x_hat * (g * x_hat).mean(0))
+        mean_of_g = g / self.m if one_for_mean else g.mean(0)
+        return gamma * inv_std * (g - mean * mean_of_g - stretch * x_hat * (g * x_hat).mean(0))
 
     def wrong(self):
         """Misconception → ∂L/∂x."""
@@ -39,6 +40,13 @@ class _Batch:
             "the sums over the batch lack their 1/m: take means": self.grad_x(self.m, self.m),
             "the path through the mean lacks its 1/m": self.grad_x(mean=self.m),
             "the path through the variance lacks its 1/m": self.grad_x(stretch=self.m),
+            "∂L/∂μ lacks the sum over the batch: an arrow leads from μ to every example": self.grad_x(
+                one_for_mean=True
+            ),
+            "the slope of (σ² + ε)^(−1/2) has the exponent −3/2": self.grad_x(stretch=self.inv_std**-2),
+            "σ²'s slope toward xᵢ is 2(xᵢ − μ)/m: this has xᵢ itself": self.grad_x(
+                stretch=self.x / (self.x - self.mean)
+            ),
             "the path through the mean has the wrong sign": self.grad_x(mean=-1),
             "the path through the variance has the wrong sign": self.grad_x(stretch=-1),
             "the path through the variance is half as strong as it should be: the square's slope has a 2": self.grad_x(
@@ -67,6 +75,7 @@ def staged(answer):
             "γ multiplies x̂, and the distance from the mean is not yet divided": (g * (batch.x - batch.x.mean(0))).sum(
                 0
             ),
+            "γ is in it, but y = γx̂ + β has the slope x̂ toward γ": (g * batch.gamma * x_hat).sum(0),
             "the sum over the batch is missing": g * x_hat,
             "this is ∂L/∂β; return ∂L/∂γ before it": g.sum(0),
         },
@@ -92,6 +101,9 @@ def closed(answer):
         "the factor 1/s before the bracket is missing": batch.grad_x() / batch.inv_std,
         "the mean of g·x̂ must be multiplied by x̂ again: each example gets its own part": scale
         * (g - g.mean(0) - (g * batch.x_hat).mean(0)),
+        "these are means over the whole table; each feature has its own (axis 0)": scale
+        * (g - g.mean() - batch.x_hat * (g * batch.x_hat).mean()),
+        "inv_std is 1/s already: multiply by it": batch.grad_x() / batch.inv_std**2,
         "the means go over the batch (axis 0), each feature alone": scale
         * (g - g.mean(1, keepdims=True) - batch.x_hat * (g * batch.x_hat).mean(1, keepdims=True)),
     }
@@ -133,6 +145,12 @@ def is_projection(answer):
     true = basis[:, :rank] @ basis[:, :rank].T
     column, row = generator.standard_normal((2, m))
     cases = [
+        (0.5 * true, False, "half a projection, a symmetric matrix with PP ≠ P"),
+        (
+            basis @ np.diag([0.5, 1.5, 1, 1, 0, 0, 0, 0]) @ basis.T,
+            False,
+            "a symmetric matrix with PP ≠ P, that stretches one direction by 1.5 and another by 0.5",
+        ),
         (true + 0.1 * np.diag(row), False, "a symmetric matrix with PP ≠ P"),
         (np.ones((m, m)), False, "a matrix of ones: its entries equal their squares, but PP means the matrix product"),
         (true, True, "an orthogonal projection; rounding makes PP differ from P by 1e-16, so compare with a tolerance"),

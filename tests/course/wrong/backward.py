@@ -17,9 +17,10 @@ def in_stages(through_mean=1.0, through_var=1.0, gamma_matters=True, eps_matters
     return answer
 
 
-def mean_of_parameters(grad_y, x, gamma, eps):
-    grad_x, grad_gamma, grad_beta = in_stages()(grad_y, x, gamma, eps)
-    return grad_x, grad_gamma / len(x), grad_beta / len(x)
+def one_mean_each(grad_y, x, gamma, eps):
+    """∂L/∂μ without its sum over the batch."""
+    grad_x, *rest = in_stages(through_mean=0)(grad_y, x, gamma, eps)
+    return grad_x - grad_y * gamma / np.sqrt(x.var(0) + eps) / len(x), *rest
 
 
 def sums(grad_y, x_hat, inv_std, gamma):
@@ -33,6 +34,10 @@ def no_x_hat(grad_y, x_hat, inv_std, gamma):
 def over_features(grad_y, x_hat, inv_std, gamma):
     along = (grad_y * x_hat).mean(1, keepdims=True)
     return gamma * inv_std * (grad_y - grad_y.mean(1, keepdims=True) - x_hat * along)
+
+
+def over_the_table(grad_y, x_hat, inv_std, gamma):
+    return gamma * inv_std * (grad_y - grad_y.mean() - x_hat * (grad_y * x_hat).mean())
 
 
 def constants(grad_y, x_hat, inv_std, gamma):
@@ -66,13 +71,14 @@ WRONG = {
         ((in_stages(through_var=0),), "path through the variance is missing"),
         ((in_stages(gamma_matters=False),), "γ is missing"),
         ((in_stages(eps_matters=False),), "ε is missing"),
-        ((mean_of_parameters,), "∂L/∂γ: this is a mean"),
+        ((one_mean_each,), "lacks the sum over the batch"),
     ],
     "closed": [
         ((constants,), "stop-gradient BN"),
         ((sums,), "lack their 1/m"),
         ((no_x_hat,), "multiplied by x̂ again"),
         ((over_features,), "over the batch (axis 0)"),
+        ((over_the_table,), "over the whole table"),
         ((half,), "half as strong"),
     ],
     "projector": [
@@ -85,7 +91,11 @@ WRONG = {
         ((lambda p: np.allclose(p * p, p) and np.allclose(p.T, p),), "the matrix product"),
         ((lambda p: np.allclose(p @ p, p),), "not symmetric"),
         ((lambda p: bool((p @ p == p).all() and (p == p.T).all()),), "compare with a tolerance"),
-        ((lambda p: np.allclose(p.T, p),), "a symmetric matrix with PP ≠ P"),
+        ((lambda p: np.allclose(p.T, p),), "half a projection"),
+        (
+            (lambda p: np.allclose(p.T, p) and np.isclose(p.trace(), np.linalg.matrix_rank(p)),),
+            "stretches one direction",
+        ),
         ((lambda p: np.allclose(p @ p, p, atol=0.01) and np.allclose(p.T, p),), "tolerance is too wide"),
     ],
     "freedom": [

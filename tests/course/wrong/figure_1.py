@@ -13,6 +13,10 @@ def last_batch(batches):
     return np.percentile(batches[-1], PERCENT, axis=0).T
 
 
+def without_last(batches):
+    return np.percentile(np.concatenate(batches[:-1]), PERCENT, axis=0).T
+
+
 def fractions(batches):
     return np.percentile(np.concatenate(batches), [0.15, 0.5, 0.85], axis=0).T
 
@@ -57,6 +61,10 @@ def each_seed_its_own(validation, test):
     return test[validation.argmax(0), np.arange(validation.shape[1])]
 
 
+def both_kinds(validation, test):
+    return test[(validation + test).mean(1).argmax()]
+
+
 def reports_validation(validation, test):
     return validation[validation.mean(1).argmax()]
 
@@ -72,6 +80,7 @@ WRONG = {
         ((fractions,), "np.percentile counts to 100"),
         ((over_units,), "percentiles over the units"),
         ((all_together,), "all units are thrown together"),
+        ((without_last,), "which is smaller, is left out"),
     ],
     "bands": [
         ((without_abs,), "a width is |γ|"),
@@ -84,6 +93,7 @@ WRONG = {
         ((by_test_images,), "no longer tested by them"),
         ((luckiest_run,), "the luckiest seed wins"),
         ((each_seed_its_own,), "the luck of every seed"),
+        ((both_kinds,), "have a say in the choice"),
         ((reports_validation,), "report test accuracies"),
         ((number_of_the_setting,), "the number of the setting"),
     ],
