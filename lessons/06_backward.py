@@ -1,15 +1,16 @@
 # %% [markdown]
 # # 06 Backward: where does the gradient come from?
 #
-# In training, every output of batch normalization depends on every input of the batch. So a gradient that arrives at one
-# example goes back to all of them. Followed step by step that takes six equations; put together it becomes one line; and
-# that line is a picture: a shadow, from which two directions are missing. After this lesson you can derive the gradient in
-# all three forms, check each, and say what it never lets through. In a batch of two that is everything, and what a network
-# then does is not what you would expect.
+# In training, every output of batch normalization depends on its feature's inputs in the whole batch. So a gradient that
+# arrives at one example goes back to all of them. Followed step by step that takes six equations; put together it becomes
+# one line; and that line is a picture: a shadow, from which two directions are missing. After this lesson you can derive
+# the gradient in all three forms, check each, and say what it never lets through. In a batch of two that is everything,
+# and what a network then does is not what you would expect.
 #
 # **Time**: about 40 s on two cores; the first run compiles some kernels, which takes some seconds more.
 #
-# **You need** lessons 01 (`backward`, the gradient check) and 05 (the forward, and its words).
+# **You need** lessons [01](01_autograd.ipynb) (`backward`, the gradient check) and [05](05_algorithm_1.ipynb) (the forward,
+# and its words). [04](04_wrong_ways.ipynb) shows what happens to a network whose gradient is wrong.
 
 # %%
 import numpy as np
@@ -18,6 +19,7 @@ from minidl import Tensor, course, models, nn, optim, plot
 from minidl import functional as F
 from minidl.course import check
 from minidl.course.norms import at_batch_norms, removed
+from minidl.course.paths import PathNorm
 from minidl.gradcheck import gradcheck, jacobian
 
 generator = np.random.default_rng(6)
@@ -64,26 +66,29 @@ picture
 # ## Does the gradient flow through μ and σ?
 #
 # They are "only statistics", and much code has been written in which they are constants on the way back (with
-# `detach()`, or under `no_grad`).
+# `detach()`, which hands on the numbers of a tensor without their history).
 #
 # **Prediction 1.** With random numbers in batches of 60, treating both as constants makes $\partial L/\partial x$ wrong by
 # (a) nothing but rounding, (b) about 1 %, (c) about 20 %, (d) more than its own size. And with batches of 4?
 #
-# The judge is a finite difference: `gradcheck` moves the inputs by $10^{-6}$ and looks at what happens to $L$.
+# First, who is right? The judge is a finite difference: `gradcheck` moves $x$, γ and β by $10^{-6}$ in random directions,
+# and compares what happens to $L$ with what the gradient says. (It finds *that* a gradient is wrong. How wrong it is, the
+# figure measures.)
 
 # %%
 routes = {"both know": (True, True), "μ constant": (False, True), "σ² constant": (True, False)}
 routes["both constant"] = (False, False)
 for name, knows in routes.items():
-    off = gradcheck(lambda *tensors, k=knows: four_lines(*tensors, *k), x, gamma, beta, tol=np.inf, generator=generator)
-    print(f"{name:15} disagrees with finite differences by {off:.0e}")
+    draws = np.random.default_rng(1)  # the same directions for each
+    off = gradcheck(lambda *tensors, k=knows: four_lines(*tensors, *k), x, gamma, beta, tol=np.inf, generator=draws)
+    print(f"{name:15} {'right' if off < 1e-7 else 'wrong'}: off by {off:.0e} in the worst of 9 random directions")
 
 
 def gradient(table, arriving, knows):
-    """∂L/∂x with γ = 1."""
-    table = Tensor(table, requires_grad=True)
-    four_lines(table, 1.0, 0.0, *knows).backward(arriving)
-    return table.grad
+    """σ ∂L/∂x with γ = 1; times σ, so that each feature counts the same."""
+    tensor = Tensor(table, requires_grad=True)
+    four_lines(tensor, 1.0, 0.0, *knows).backward(arriving)
+    return tensor.grad * table.std(0)
 
 
 sizes, errors = [4, 8, 15, 30, 60, 120, 240], {name: [] for name in list(routes)[1:]}
@@ -98,17 +103,22 @@ figure, (ax,) = plot.panels(1, size=(6.5, 3.8))
 wrong = 100 * errors["both constant"][sizes.index(60)]
 title = f"With constant statistics: {wrong:.0f} % wrong at m = 60, {100 * errors['both constant'][0]:.0f} % at m = 4"
 runs = {name: (sizes, 100 * np.array(row)) for name, row in errors.items()}
-plot.lines(ax, runs, title, "m, examples in the batch", "error of ∂L/∂x, in % of its length", log="xy");
+plot.lines(ax, runs, title, "m, examples in the batch", "error of ∂L/∂x, in % of its length", log="xy")
+ax.minorticks_off()
+_ = ax.set_yticks([5, 10, 20, 50, 100], ["5 %", "10 %", "20 %", "50 %", "100 %"])
 
 # %% [markdown]
-# **Yes: the gradient flows through both**, and here both routes carry about equally much. It is (c) at 60; at 4 the error
-# is as long as the gradient itself. It falls as $1/\sqrt m$, so large batches hide the mistake from a check that is
-# content with 10 %. Lesson 04 shows what happens to a network that is trained so.
+# **Yes: the gradient flows through both**, and for random numbers both routes carry about equally much. It is (c) at 60; at
+# 4 the error is as long as the gradient itself. It falls about as $1/\sqrt m$: a large batch makes the mistake small, and
+# easy to overlook. (Where this curve comes from, and what a real network makes of it, you will see below.)
 #
 # ## First rung: the chain rule, in stages
 #
-# The six equations of the paper, in the order in which they can be computed. Each is the sum, over all arrows that leave
-# a quantity, of "gradient at the arrow's end × slope of the arrow":
+# One rule is enough: the gradient of a quantity is the sum, over all arrows that leave it, of "gradient at the arrow's
+# end × slope of the arrow". Try it with a pencil for μ before you read on: which arrows leave it? (One to each
+# $x_i - \mu$ in the numerators, and one to σ².)
+#
+# The six equations of the paper, in the order in which they can be computed:
 #
 # $$\frac{\partial L}{\partial \hat x_i} = \frac{\partial L}{\partial y_i}\,\gamma \qquad\qquad
 # \frac{\partial L}{\partial \sigma^2} = \sum_i \frac{\partial L}{\partial \hat x_i}\,(x_i - \mu)\cdot
@@ -167,7 +177,7 @@ check("closed", closed);
 #
 # with bars for means over the batch. It is what the library computes, in one pass over the table
 # ([`input_gradient`](../minidl/ops/norm.py)); and the two means are, but for the $1/m$, the gradients of β and γ, which are
-# needed anyway. Staged and closed forms are equal on paper; a thousandth of a difference would be a bug:
+# needed anyway. On paper it equals what autograd finds on its way through the graph above. In numbers:
 
 # %%
 def library(grad_y, x, gamma, beta, eps=eps):
@@ -185,16 +195,11 @@ print(f"and the term that is 0: Σ(x − μ) = {np.abs(distances.sum(0)).max():.
 # %% [markdown]
 # ## Third rung: a projection
 #
-# Look at the line again. From $g$ it takes away its mean, and then the part that is proportional to $\hat x$. Think of
-# the column $g = (g_1, …, g_m)$ as one arrow in a space of $m$ dimensions. There are two special arrows in it:
-# $\mathbf 1 = (1, …, 1)$ and $\hat x$; they stand at right angles, as $\sum_i \hat x_i = 0$. What the line does is drop
-# the shadow of $g$ on the plane at right angles to both: an **orthogonal projection**.
+# Forget the algebra for a moment, and ask the forward.
 #
-# Why just these two? Because nothing can be gained there. Adding the same to all $x_i$ (a step along $\mathbf 1$) or
-# stretching the batch (a step along $\hat x$) is undone by the forward:
-#
-# **Prediction 3.** We move the batch by a small step of length 0.001, along $\mathbf 1$, along $\hat x$, and in a random
-# direction. How far does $\hat x$ move?
+# **Prediction 3.** We move the numbers of a batch by a small step of length 0.001. First the same for all of them (a step
+# along $\mathbf 1 = (1, …, 1)$); then each in proportion to its own $\hat x_i$ (a step along $\hat x$); then in a random
+# direction. How far does $\hat x$ move, each time?
 
 # %%
 def normalise(column, eps=0.0):
@@ -209,21 +214,49 @@ for name, direction in directions.items():
     step = 0.001 * direction / np.linalg.norm(direction)
     print(f"a step of 0.001 {name}: x̂ moves by {np.linalg.norm(normalise(column + step) - x_hat):.1e}")
 
+# %% [markdown]
+# The first two, a shift and a stretch of the batch, are undone by the forward. So no loss above it can feel them, and the
+# gradient has no part along them. That is what the line says: from $g$ it takes its mean, which is its part along
+# $\mathbf 1$, and the part that is proportional to $\hat x$.
+#
+# Think of the column $g = (g_1, …, g_m)$ as one arrow in a space of $m$ dimensions. $\mathbf 1$ and $\hat x$ are two
+# arrows in it, at right angles, as $\sum_i \hat x_i = 0$. Taking away the parts along both leaves the shadow that $g$ casts
+# on the space at right angles to both: an **orthogonal projection**.
+#
+# With $m = 3$ one can see it. Three numbers are a point in space, and we look at it along $\mathbf 1$: whoever adds the
+# same to all three moves the point straight towards us, and we see nothing. Now let the library normalise 300 batches of
+# three, and send gradients back through some of them.
+
 # %%
-g = np.array([2.0, 1.5, 1.0, 0.2, 0.4, -0.5, 0.6, -1.2])
-parts = {"what arrives, g": g, "its part along 1": np.full(m, g.mean()), "its part along x̂": x_hat * (g * x_hat).mean()}
-parts["what passes"] = g - parts["its part along 1"] - parts["its part along x̂"]
-figure, axes = plot.panels(4, size=(2.6, 2.8))
-for ax, (name, part) in zip(axes, parts.items(), strict=True):
-    ax.bar(np.arange(1, m + 1), part, color=plot.INKS[0])
-    ax.set_ylim(-1.5, 2.3)
-    share = 100 * (part**2).sum() / (g**2).sum()
-    plot.label(ax, f"{name}: {share:.0f} %", "example, sorted by x", "∂L/∂y (share: of Σ g²)" if ax is axes[0] else "")
+eyes = np.array([[1, -1, 0], [1, 1, -2]]) / np.sqrt([[2], [6]])  # two directions at right angles to 1: what we see
+draws = np.random.default_rng(3)
+threes = Tensor(draws.standard_normal((3, 300)), requires_grad=True)  # a column is a batch of three
+hats, arriving = F.batch_norm(threes, None, None, training=True, eps=0), draws.standard_normal((3, 300))
+hats.backward(arriving)
+passing = threes.grad * threes.data.std(0)
+before, after = eyes @ threes.data, eyes @ hats.data
+
+figure, (left, right) = plot.panels(2, size=(4.7, 4.7))
+left.plot(*np.stack([before, after])[:, :, :40].swapaxes(0, 1), color="0.8", linewidth=1, zorder=1)
+left.plot(*before, ".", color="0.55", markersize=4, label="x")
+left.plot(*after, ".", color=plot.INKS[0], markersize=5, label="x̂")
+around = np.linspace(0, 2 * np.pi, 200)
+right.plot(3**0.5 * np.cos(around), 3**0.5 * np.sin(around), color=plot.INKS[0], linewidth=1)
+for arrows, color, name in ((arriving, "0.7", "∂L/∂y arrives"), (passing, plot.INKS[1], "σ · ∂L/∂x passes")):
+    right.quiver(*after[:, :10], *(eyes @ arrows)[:, :10], angles="xy", scale_units="xy", scale=1, color=color, label=name)
+distance, off = np.linalg.norm(after, axis=0), np.abs((passing * hats.data).sum(0)).max()
+titles = [f"Forward: 300 batches of three, all {distance.mean():.3f} from the centre (but for {np.ptp(distance):.0e})",
+          f"Backward: what passes runs along the circle (outwards: at most {off:.0e})"]  # fmt: skip
+for ax, title in zip((left, right), titles, strict=True):
+    ax.set(aspect="equal", xlim=(-3.3, 3.3), ylim=(-3.3, 3.3))
+    ax.legend(frameon=False, fontsize=8.5, loc="upper right")
+    plot.label(ax, title, "(x₁ − x₂) / √2", "(x₁ + x₂ − 2x₃) / √6")
 
 # %% [markdown]
-# The forward does not notice the first two steps, so no loss above it can. The picture shows what follows for a gradient.
-# A training step goes *against* $g$, so this one asks to make the small ones smaller and the large ones larger. More than
-# three quarters of that is a shift and a stretch, which the forward would undo; only the rest passes.
+# There is the picture. All batches of three lie on one circle after the forward (of radius $\sqrt 3$, as the mean square
+# is 1), and only one freedom is left: *where* on the circle. A gradient can push along it, not off it. For any $m$ the
+# circle becomes a sphere: one of the $m$ directions is the one we look along, one points outwards, and $m - 2$ run along
+# the surface.
 #
 # ### Exercise: the matrix of it
 #
@@ -273,8 +306,9 @@ terms = {"identity": np.eye(m), "minus the mean": -np.ones((m, m)) / m, "minus t
 figure, axes = plot.panels(4, size=(3.1, 3.0))
 for ax, (name, matrix) in zip(axes, {**terms, "= the Jacobian × σ": P}.items(), strict=True):
     plot.heat_map(ax, matrix, name, "x of example j, sorted", "x̂ of example i" if ax is axes[0] else "", limit=1, bar=False)
-off = np.abs(sum(terms.values()) - P).max()
-figure.suptitle(f"Who moves whom: the three terms add up to the Jacobian to {off:.0e}", x=0.01, ha="left", fontsize=11);
+print(f"the three terms add up to the Jacobian to {np.abs(sum(terms.values()) - P).max():.0e}")
+title = f"Who moves whom: the ends move themselves by {P[0, 0]:.2f} and {P[-1, -1]:.2f}, the middle by up to {P.max():.2f}"
+figure.suptitle(title, x=0.01, ha="left", fontsize=11);
 
 # %% [markdown]
 # Read the last one. On the diagonal: how much an example moves itself. It is less than 1 everywhere, and less at the two
@@ -283,7 +317,8 @@ figure.suptitle(f"Who moves whom: the three terms add up to the Jacobian to {off
 # and because it stretches the ruler. On the far side the two effects work against each other, and between the two ends the
 # second wins (purple): as the top one goes up, the bottom one goes up too, towards the mean.
 #
-# And the whole layer? Features do not mix: for three features the Jacobian is three blocks, and zeros.
+# And the whole layer? Features do not mix: for three features the Jacobian is three blocks, and zeros. (This time it is not
+# multiplied by σ: a block is paler where its feature's σ is larger.)
 
 # %%
 whole = jacobian(lambda t: F.batch_norm(t, None, None, training=True, eps=0), x)  # (m, C, m, C)
@@ -318,8 +353,8 @@ def freedom(m, features):
 check("freedom", freedom);
 
 # %% [markdown]
-# With ipywidgets installed, sliders: the size of the batch, ε (as a power of ten, against a variance near 1), and how far
-# one example stands out. Watch the row and column of the outlier fade.
+# With ipywidgets installed, the next cell has sliders: the size of the batch, ε (as a power of ten, against a variance near
+# 1), and how far one example stands out. Watch the row and column of the outlier fade.
 
 # %% tags=["widget"]
 def draw(m=8, log10_eps=-5.0, outlier=0.0):
@@ -339,8 +374,10 @@ course.explore(draw, m=(2, 12), log10_eps=(-8.0, 1.0), outlier=(0.0, 20.0))
 # %% [markdown]
 # ## How much of a real gradient is taken away?
 #
-# A random arrow in $m$ dimensions has the share $1/m$ of its squared length along any given direction: at $m = 60$ some
-# 1.7 % along $\mathbf 1$, and 1.7 % along $\hat x$. But real gradients are not random arrows.
+# A random arrow in $m$ dimensions has, on average, the share $1/m$ of its squared length along any given direction: at
+# $m = 60$ some 1.7 % along $\mathbf 1$, and 1.7 % along $\hat x$. (That is the curve of the first figure: whoever takes the
+# statistics for constants keeps 2 parts of $m$ that should go, beside the $m - 2$ that should stay, and is wrong by
+# $\sqrt{2/(m-2)}$ of the true length: 19 % at 60, 100 % at 4.) But real gradients are not random arrows.
 #
 # **Prediction 4.** In the paper's network (three BN layers) while it learns MNIST, the share along $\mathbf 1$ is (a) near
 # 1.7 % in all three layers, (b) much larger in all, as whole batches are pushed one way, (c) different from layer to
@@ -374,102 +411,44 @@ measured = 100 * np.array([shares(seed) for seed in range(course.pick(5, 2))])  
 
 # %%
 figure, axes = plot.panels(2, size=(4.9, 3.8))
-for k, (ax, name) in enumerate(zip(axes, ("1 (the mean)", "x̂ (the stretch)"), strict=True)):
-    runs = {f"layer {i + 1}": (np.array(marks) + 1, measured[:, :, i, k]) for i in range(3)}
-    last = ", ".join(f"{measured[:, -1, i, k].mean():.2g}" for i in range(3))
-    title = f"Along {name}: {last} % in layers 1, 2, 3 at the end"
-    plot.lines(ax, runs, title, "step + 1", "share of Σ g² (%)", log="xy", key=k == 0)
+places, (mean, stretch) = np.arange(len(marks)), measured.mean(0).transpose(2, 0, 1)  # (marks, layers) each
+titles = [f"The mean, along 1: {mean[:, :2].mean():.2g} % in layers 1 and 2, {mean[:, 2].mean():.2g} % in layer 3",
+          f"The stretch, along x̂: {stretch[0].mean():.2g} % before training, {stretch[-1].mean():.2g} % at the end"]
+for k, (ax, title) in enumerate(zip(axes, titles, strict=True)):
+    runs = {f"layer {i + 1}": (places, measured[:, :, i, k]) for i in range(3)}
+    plot.lines(ax, runs, title, "training step (not to scale)", "share of Σ g² (%)", log="y", key=k == 0)
     ax.axhline(100 / 60, color="0.4", linestyle=":", linewidth=1)  # a random arrow
+    ax.minorticks_off()
+    ax.set_yticks([0.1, 0.2, 0.5, 1, 2, 5, 10], ["0.1", "0.2", "0.5", "1", "2", "5", "10"])
+    ax.set_xticks(places, [f"{mark:,}" for mark in marks])
+axes[1].set_ylim(axes[0].get_ylim());
 
 # %% [markdown]
 # (c). In our run the two lower layers carry about 0.1 % along $\mathbf 1$, far *less* than a random arrow (dotted), and
-# the top layer 3 to 6 %, more than one. A reason: what comes down to layers 1 and 2 has just passed the BN above them, and
-# that has taken the mean away. A linear layer keeps a mean of 0, so only the sigmoid in between can bring some back. The
-# top layer has no BN above it. Along $\hat x$ all three start at chance; the top layer's share rises to 6 % in the first
-# thirty steps, and after a thousand steps all three are at 0.6 %, a third of chance.
-#
-# So at $m = 60$ the projection takes away little: in the lower layers never more than 2 % of the squared length, in the top
-# one some 12 % at first and 3 % at the end. If it matters, then not by how *much* it takes, but by what: just the part that
-# would push the mean and the scale of the inputs (lesson 04: the runaway bias).
-#
-# ## A batch of two
-#
-# At $m = 2$ the rank is 0: $\hat x$ is $(-1, +1)$ or $(+1, -1)$, whichever is the larger, and moving either a little
-# changes nothing. No gradient passes.
-#
-# **Prediction 5.** We train with batches of two (ε = $10^{-5}$, as always). The weights below the BN layers (a) do not
-# move at all, (b) move a little, because of ε, (c) move as with any other batch, (d) move more than with any other.
+# the top layer 3 to 6 %, more than one. A reason offers itself: what comes down to layers 1 and 2 has just passed the BN
+# above them, and that has taken the mean away. A linear layer keeps a mean of 0, so only the sigmoid in between can bring
+# some back. The top layer has no BN above it. If that is the reason, the share must rise when the BNs above take nothing
+# away. That can be tried: the same weights, with statistics that are constants on the way back.
 
 # %%
-weights = generator.normal(0, 0.1, (784, 100)).astype(np.float32)
-gains = {}
-for batch in (2, 3, 4, 8, 60):
-    found = []
-    for _ in range(course.pick(400, 100)):
-        rows = generator.integers(0, len(images), batch)
-        u = Tensor(images[rows] @ weights, requires_grad=True)
-        arriving = generator.standard_normal(u.shape).astype(np.float32)
-        F.batch_norm(u, None, None, training=True).backward(arriving)
-        found.append(np.linalg.norm(u.grad, axis=0) / np.linalg.norm(arriving, axis=0))  # a number for each unit
-    gains[batch] = np.concatenate(found)
-    print(f"m = {batch:2}: |∂L/∂x| / |∂L/∂y|: median {np.median(gains[batch]):.2g}, mean {gains[batch].mean():.2f}, "
-          f"largest {gains[batch].max():.0f}")  # fmt: skip
-
-# %%
-def movement(batch, seed):
-    """By how much of its own length the first weight matrix moves."""
-    rng = np.random.default_rng(seed)
-    model = models.paper_mlp("batch", generator=rng)
-    first, optimizer = model[0].weight.data.copy(), optim.SGD(model.parameters(), lr=0.1)
-    for _ in range(course.pick(300, 60)):
-        rows = rng.integers(0, len(images), batch)
-        optimizer.zero_grad()
-        F.cross_entropy(model(Tensor(images[rows])), labels[rows]).backward()
-        optimizer.step()
-    return np.linalg.norm(model[0].weight.data - first) / np.linalg.norm(first)
-
-
-few = [2, 3, 4, 8, 16, 60]
-moved = np.array([[movement(batch, seed) for batch in few] for seed in range(5)])
-figure, (left, right) = plot.panels(2, size=(4.9, 3.8))
-edges = np.geomspace(1e-6, 1e3, 60)
-for ink, batch in ((1, 2), (2, 4), (0, 60)):
-    values, color = np.maximum(gains[batch], edges[0]), plot.INKS[ink]
-    left.hist(values, edges, histtype="step", linewidth=1.8, color=color, label=f"m = {batch}")
-left.set_xscale("log")
-left.legend(frameon=False)
-share, peak = 100 * (gains[2] < 0.01).mean(), gains[2].max()
-title = f"m = 2: {share:.0f} % pass less than 1/100; one passes {peak:.0f}-fold"
-plot.label(left, title, "|∂L/∂x| / |∂L/∂y| (below 10⁻⁶ in the first bin)", "units × batches")
-typical = np.exp(np.log(moved).mean(0))  # the mean on a logarithmic scale, as drawn
-title = f"The first weights move by {typical[0]:.2g} lengths at m = 2, by {typical[-1]:.2g} at m = 60"
-plot.lines(right, {"5 seeds": (few, moved)}, title, "m", "‖change of W‖ / ‖W‖", log="xy", key=False);
+rng = np.random.default_rng(0)
+batches = [rng.integers(0, len(images), 60) for _ in range(20)]
+for name, norm in {"BN": "batch", "constant statistics": lambda n: PathNorm(n, mean=False, variance=False)}.items():
+    model = models.paper_mlp(norm, generator=np.random.default_rng(0))
+    seen = [at_batch_norms(model, images[batch], labels[batch]) for batch in batches]
+    percent = 100 * np.mean([[removed(*one)[0] for one in norms] for norms in seen], axis=0)
+    print(f"{name}, before training: {', '.join(f'{p:.2g}' for p in percent)} % along 1 in layers 1, 2, 3")
 
 # %% [markdown]
-# (d)! In our run they move by 35 times their own length at $m = 2$, and by 0.09 at $m = 60$, in as many steps. The
-# algebra is right, and the conclusion that one draws from it is wrong. The rank is 0 *at ε = 0*. With ε the
-# gain of a batch of two is at most $\varepsilon/(\sigma^2+\varepsilon)^{3/2}$: next to nothing for most pairs, but
-# $1/\sqrt\varepsilon \approx 316$ for a pair that this unit finds equal. The picture behind it: with $m = 2$,
-# $\hat x_1$ is a *step* in $x_1 - x_2$, from −1 to +1, whose edge ε rounds off. The slope of a step is 0 everywhere but at
-# the edge, and there it is enormous; a smaller ε makes the edge narrower and steeper, but the step keeps its height of
-# 2, and so the mean slope stays. That is why the *mean* gain in the table is about 1, as for $m = 60$, while the median
-# is almost 0: a unit hears nothing, and now and then it gets a blow. (The gain of 316 is twice the steepest slope
-# below, as both examples move.)
-
-# %%
-distance = np.linspace(-2, 2, 20_001)
-figure, (ax,) = plot.panels(1, size=(6.5, 3.4))
-for ink, value in enumerate((1e-1, 1e-3, 1e-5)):
-    pairs = Tensor(np.array([distance, np.zeros_like(distance)]))  # a column is a batch of two
-    step = F.batch_norm(pairs, None, None, training=True, eps=value).data[0]
-    steepest = np.diff(step).max() / (distance[1] - distance[0])
-    name = f"ε = {value:g}: slope up to {steepest:.3g}"
-    ax.plot(distance, step, color=plot.INKS[ink], linewidth=2.5 - 0.6 * ink, label=name)
-ax.legend(frameon=False)
-title = f"In a batch of two, x̂ is a step; at ε = {value:g} its slope reaches {steepest:.0f}"
-plot.label(ax, title, "x₁ − x₂", "x̂ of the first");
-
-# %% [markdown]
+# It is the reason: with constant statistics the lower layers are about where the top one is.
+#
+# Along $\hat x$ all three begin where a random arrow would be. The top layer's share rises to about 6 % within ten steps;
+# after a thousand steps all three are near 0.6 %, below the random arrow. We do not know why.
+#
+# So at $m = 60$ the projection takes away little: in the lower layers about 2 % of the squared length, then less; in the top
+# one 5 % before training, about 12 % after ten steps, 3 % at the end. If it matters, then not by how *much* it takes, but by
+# what: just the part that would push the mean and the scale of the inputs (lesson 04: the runaway bias).
+#
 # ## ε leaves the door ajar
 #
 # For any $m$, ε > 0 makes $\sum_i \hat x_i^2$ a little less than $m$, so the part along $\hat x$ is not removed
@@ -486,6 +465,98 @@ for value in (0, 1e-5, 1e-3, 0.1):
           f"   (ε/(σ² + ε) = {value / (column.var() + value):.1e})")  # fmt: skip
 
 # %% [markdown]
+# ## A batch of two
+#
+# At $m = 2$ the rank is 0: $\hat x$ is $(-1, +1)$ or $(+1, -1)$, whichever is the larger, and moving either a little
+# changes nothing. (Of the circle above only two points are left, and no way between them.) No gradient passes.
+#
+# **Prediction 5.** We train with batches of two (ε = $10^{-5}$, as always). The weights below the BN layers (a) do not
+# move at all, (b) move a little, because of ε, (c) move as with any other batch, (d) move more than with any other.
+#
+# First one BN layer, the sums of 100 units with random weights, and random gradients from above. The **gain** of a unit,
+# $|\partial L/\partial x| \,/\, |\partial L/\partial y|$, is how many times as long its gradient leaves as it arrived.
+# Then the paper's network, and how far each training step moves its first weights.
+
+# %%
+weights = generator.normal(0, 0.1, (784, 100)).astype(np.float32)
+print("gain:      median      mean   root mean square   largest")
+for batch in (2, 3, 4, 8, 60):
+    found = []
+    for _ in range(course.pick(400, 100)):
+        rows = generator.integers(0, len(images), batch)
+        u = Tensor(images[rows] @ weights, requires_grad=True)
+        arriving = generator.standard_normal(u.shape).astype(np.float32)
+        F.batch_norm(u, None, None, training=True).backward(arriving)
+        found.append(np.linalg.norm(u.grad, axis=0) / np.linalg.norm(arriving, axis=0))  # a number for each unit
+    gain = np.concatenate(found)
+    print(f"m = {batch:2}   {np.median(gain):8.2g}  {gain.mean():8.1f}  {(gain**2).mean() ** 0.5:17.1f}  {gain.max():8.0f}")
+
+
+# %%
+def movement(batch, seed):
+    """How far the first weight matrix moves, over all and in each step; in its own first length."""
+    rng = np.random.default_rng(seed)
+    model = models.paper_mlp("batch", generator=rng)
+    weight, optimizer, steps = model[0].weight, optim.SGD(model.parameters(), lr=0.1), []
+    first = weight.data.copy()
+    for _ in range(course.pick(300, 60)):
+        rows, before = rng.integers(0, len(images), batch), weight.data.copy()
+        optimizer.zero_grad()
+        F.cross_entropy(model(Tensor(images[rows])), labels[rows]).backward()
+        optimizer.step()
+        steps.append(np.linalg.norm(weight.data - before) / np.linalg.norm(first))
+    return np.linalg.norm(weight.data - first) / np.linalg.norm(first), np.array(steps)
+
+
+few = [2, 3, 4, 8, 16, 60]
+moved = np.array([[movement(batch, seed)[0] for batch in few] for seed in range(5)])
+for batch, values in zip(few, moved.T, strict=True):
+    print(f"m = {batch:2}: in five runs the first weights moved by {values.min():.3g} to {values.max():.3g} lengths")
+
+# %%
+figure, (left, right) = plot.panels(2, size=(4.9, 3.8))
+single = {batch: movement(batch, seed=0)[1] for batch in (2, 60)}
+for ink, (batch, steps) in zip((1, 0), single.items(), strict=True):
+    left.semilogy(np.arange(1, len(steps) + 1), steps, color=plot.INKS[ink], linewidth=1.1, label=f"m = {batch}")
+left.legend(frameon=False)
+title = f"m = 2: half of the steps are below {np.median(single[2]):.1g} lengths, one is {single[2].max():.3g}"
+plot.label(left, title, "training step (seed 0)", "‖step of W‖ / ‖W at first‖")
+times = np.exp(np.log(moved[:, 0] / moved[:, -1]).mean())  # the mean on a logarithmic scale, as drawn
+title = f"In all, the first weights move {times:.0f} times as far at m = 2 as at m = 60"
+plot.lines(right, {"five seeds": (few, moved)}, title, "m", "‖change of W‖ / ‖W at first‖", log="xy");
+
+# %% [markdown]
+# (d)! In our run the weights moved by less than a tenth of their length at $m = 60$, and by ten lengths to more than a
+# hundred at $m = 2$. And look at how: a typical step at $m = 2$ is as small as at $m = 60$. A few blows do it all; on the
+# left, nearly all is one step of the 300.
+#
+# The algebra is right, and the conclusion that one draws from it is wrong. The rank is 0 *at ε = 0*. With ε the share
+# $\varepsilon/(\sigma^2+\varepsilon)$ of the part along $\hat x$ passes, times $1/\sqrt{\sigma^2+\varepsilon}$; so the
+# gain of a batch of two is at most $\varepsilon/(\sigma^2+\varepsilon)^{3/2}$: next to nothing for most pairs, but
+# $1/\sqrt\varepsilon \approx 316$ for a pair that this unit finds equal.
+#
+# The picture behind it: with $m = 2$, $\hat x_1$ is a *step* in $x_1 - x_2$, from −1 to +1, whose edge ε rounds off.
+
+# %%
+distance = np.linspace(-2, 2, 200_001)
+figure, (ax,) = plot.panels(1, size=(6.5, 3.4))
+for ink, (name, value) in enumerate({"10⁻¹": 1e-1, "10⁻³": 1e-3, "10⁻⁵": 1e-5}.items()):
+    pairs = Tensor(np.array([distance, np.zeros_like(distance)]))  # a column is a batch of two
+    step = F.batch_norm(pairs, None, None, training=True, eps=value).data[0]
+    slope = np.diff(step) / np.diff(distance)
+    text = f"ε = {name}: slope {slope.mean():.2f} on average, {np.sqrt((slope**2).mean()):.1f} in root mean square"
+    ax.plot(distance, step, color=plot.INKS[ink], linewidth=2.5 - 0.6 * ink, label=text)
+ax.legend(frameon=False, fontsize=8.5, loc="upper left")
+ax.set_ylim(-1.1, 1.9)
+title = f"In a batch of two, x̂ is a step; at ε = {name} its slope reaches {slope.max():.0f}"
+plot.label(ax, title, "x₁ − x₂", "x̂ of the first");
+
+# %% [markdown]
+# A smaller ε makes the edge narrower and steeper. The step keeps its height of 2, so the *mean* slope hardly changes; in
+# the table, too, the mean gain is about 1 for every $m$. But the mean *square* grows: what the flat parts lack is put into
+# a few blows, and one of those outweighs hundreds of small steps. (The gain of 316 is twice the steepest slope, as both
+# examples move.)
+#
 # ## Train with your own
 #
 # A network of two layers, BN between them, without autograd: every gradient below is written by hand. With `MINE = True`
@@ -540,20 +611,22 @@ print(f"the largest difference between the two losses, at any step: {np.abs(loss
 #   $\partial L/\partial x = \gamma\,g/\sqrt{\sigma^2+\varepsilon}$ (lesson 08).
 # - That the projection is what makes BN useful. It makes the gradient *right*; whether BN helps is asked in lessons 07
 #   and 10.
-# - Why the share along $\hat x$ falls below chance while the network learns. We measured it on one network, at one learning
-#   rate, with five seeds.
+# - Why the share along $\hat x$ falls below that of a random arrow while the network learns. We measured it on one network,
+#   at one learning rate, with five seeds.
 # - That a network cannot be trained with batches of two: we only looked at how its gradients are spread, and how far its
 #   first weights moved.
 #
 # ## In short
 #
 # - Six equations, one line, one picture: $\partial L/\partial x = \frac{\gamma}{s}\,(g - \overline g -
-#   \hat x\,\overline{g\hat x})$ removes what is along $\mathbf 1$ and along $\hat x$.
-# - The rank is $m - 2$ for each feature: the forward undoes shift and stretch, so the backward does not ask for them.
+#   \hat x\,\overline{g\hat x})$ removes what is along $\mathbf 1$ and (but for ε) along $\hat x$.
+# - At ε = 0 the rank is $m - 2$ for each feature: the forward undoes shift and stretch, so the backward does not ask for
+#   them. What is left runs along a sphere.
 #
-# **Confusions settled.** The gradient flows through μ and through σ; as constants they make it wrong by $\sqrt{2/m}$ or
-# so. The bias before BN has no gradient because $\sum_i \partial L/\partial x_i = 0$. A batch of two has no gradient at
-# ε = 0, and with ε a rare and huge one; a batch of one has none at all.
+# **Confusions settled.** The gradient flows through μ and through σ; whoever takes them for constants is wrong by
+# $\sqrt{2/(m-2)}$ of its length if a random gradient arrives, and by more or less in a network. The bias before BN has no
+# gradient because $\sum_i \partial L/\partial x_i = 0$. A batch of two has no gradient at ε = 0, and with ε a rare and
+# huge one; a batch of one has none at all.
 #
 # `python -m minidl reproduce --claim alg1` tests these identities as a claim of the paper.
 #
