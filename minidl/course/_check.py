@@ -14,12 +14,14 @@ Checks use shapes and numbers drawn at random, so that an answer passes by its m
 import textwrap
 import traceback
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 __all__ = ["Wrong", "ask", "check", "compare", "exercise", "names"]
 
+_PACKAGE = str(Path(__file__).parents[1])
 _CHECKS: dict[str, Callable[..., None]] = {}
 PASS, FAIL, OPEN = "pass", "fail", "not attempted"
 
@@ -93,7 +95,7 @@ def ask(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
     except Wrong:
         raise
     except Exception as error:
-        place = traceback.extract_tb(error.__traceback__)[-1]
+        place = _learners(traceback.extract_tb(error.__traceback__))
         line = f", in the line `{place.line}`" if place.line else ""
         said = textwrap.shorten(str(error), 200, placeholder=" …")
         raise Wrong(f"Your function stopped with {type(error).__name__}: {said}{line}.") from None
@@ -103,6 +105,12 @@ def ask(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
                 f"Your function changes its argument number {i} in place; others still need it: work on a copy."
             )
     return result
+
+
+def _learners(frames):
+    """The last place in code of the learner's: not in minidl, nor in what is installed."""
+    own = [f for f in frames if not f.filename.startswith(_PACKAGE) and "site-packages" not in f.filename]
+    return (own or frames)[-1]
 
 
 def compare(

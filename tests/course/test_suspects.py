@@ -22,13 +22,13 @@ def gradient(operation, u):
 
 @pytest.mark.parametrize("name", [*SOUND, *WRONG_FUNCTION])
 def test_right_gradients(name):
-    gradcheck((SOUND | WRONG_FUNCTION)[name], x(), tol=1e-6)
+    gradcheck((SOUND | WRONG_FUNCTION)[name], x(), tol=1e-6, generator=np.random.default_rng(1))
 
 
 @pytest.mark.parametrize("name", DEFECTS)
 def test_wrong_gradients(name):
     with pytest.raises(GradientError):
-        gradcheck(DEFECTS[name], x(), tol=1e-3)
+        gradcheck(DEFECTS[name], x(), tol=1e-3, generator=np.random.default_rng(1))  # one in 500 sees nothing
 
 
 def test_a_defect_is_in_the_gradient_alone():

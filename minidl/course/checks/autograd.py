@@ -84,6 +84,8 @@ def _compare_walk(nodes):
 
 
 def _misconceptions(nodes):
+    once = {node: 0.0 for node in nodes}
+    once[nodes[-1]] = 1.0
     overwritten = {node: 0.0 for node in nodes}
     overwritten[nodes[-1]] = 1.0
     slopes_only = {node: 0.0 for node in nodes}
@@ -92,7 +94,10 @@ def _misconceptions(nodes):
         for parent, slope in node._parents:
             overwritten[parent] = overwritten[node] * slope
             slopes_only[parent] += slope
+        for parent, slope in dict(node._parents).items():
+            once[parent] += once[node] * slope
     return {
+        "a parent that occurs twice, as in x + x, gets one gradient; it should get both": list(once.values()),
         "where a node has several users, the last one's gradient overwrites the others; add them up": list(
             overwritten.values()
         ),
@@ -114,6 +119,8 @@ def affine(answer):
         raise Wrong("Return three arrays: grad_x, grad_gamma, grad_beta.")
     grad_x, grad_gamma, grad_beta = result
     want = (grad_y * x).sum(0)
+    if np.array_equal(grad_gamma, grad_y.sum(0)) and np.shape(grad_beta) == (c,) and np.allclose(grad_beta, want):
+        raise Wrong("The gradients of γ and β have changed places: grad_x, grad_gamma, grad_beta.")
     compare("grad_x", grad_x, grad_y * gamma, instead={"γ scales y, so it scales the way back too": grad_y})
     compare(
         "grad_gamma", grad_gamma, want,
@@ -138,7 +145,7 @@ class _Spy:
     """Calls an operation, and notes where, and what gradient its result was given."""
 
     def __init__(self, operation):
-        self.operation, self.points, self.cotangents = operation, [], []
+        self.operation, self.points, self.cotangents, self.results = operation, [], [], []
 
     def __call__(self, x):
         if not isinstance(x, Tensor):
@@ -147,6 +154,7 @@ class _Spy:
             raise Wrong("f was given float32: a step of 10⁻⁶ drowns in its rounding; stay in float64.")
         self.points.append(x.data.copy())
         y = self.operation(x)
+        self.results.append(y.data.copy())
         if y.requires_grad:
             y.register_hook(self._note)
         return y
@@ -176,13 +184,27 @@ def hunt(answer):
             why = _why_missed(spy, x)
     if missed:
         raise Wrong(f"It misses {len(missed)} of {len(DEFECTS)}: {'; '.join(missed)}. {why}")
+    if not max(_number(ask(answer, _turned, rng.normal(size=(6, 3)), rng)) for _ in range(4)) > _ACCUSED:
+        raise Wrong("It does not mind a gradient whose sign is turned: compare the two slopes, not their sizes.")
+
+
+def _turned(x):
+    """Twice x, with minus its gradient."""
+    return Tensor._from_op(2 * x.data, (x,), lambda grad: (-2 * grad,))
 
 
 def _number(error):
     try:
-        return float(error)
+        number = float(error)
     except (TypeError, ValueError):
         raise Wrong(f"The answer is a {type(error).__name__}; it should be one number, the disagreement.") from None
+    if number < 0:
+        raise Wrong(f"It says {number:.2g}; a disagreement is a size: take the absolute value of the difference.")
+    return number
+
+
+def _parallel(a, b):
+    return a.shape == b.shape and abs((a * b).sum()) > 0.999 * np.linalg.norm(a) * np.linalg.norm(b)
 
 
 def _steps(spy, x):
@@ -193,6 +215,8 @@ def _why_accused(spy, x):
     steps = _steps(spy, x)
     if not steps:
         return "It never steps away from x, so there is no slope to compare with."
+    if max(np.abs(step).max() for step in steps) < 1e-8:
+        return "Its step h is so small that the difference is mostly rounding; take about 10⁻⁶."
     if max(np.abs(step).max() for step in steps) > 1e-3:
         return "Its step h is large, and the operation bends on the way; take about 10⁻⁶."
     if len(steps) < 2 or np.abs(steps[0] + steps[1]).max() > 1e-9:
@@ -201,9 +225,15 @@ def _why_accused(spy, x):
 
 
 def _why_missed(spy, x):
-    if spy.cotangents and np.ptp(spy.cotangents[0]) == 0:
-        return "Its cotangent u is the same everywhere, as of a plain sum: sums of a normalised batch never move."
     steps = _steps(spy, x)
+    if spy.cotangents and not np.ptp(spy.cotangents[0], 0).any():
+        return "Its cotangent u is the same in every row, as of a plain sum: sums of a normalised batch never move."
+    if spy.cotangents and _parallel(spy.cotangents[0], spy.results[0]):
+        return "Its cotangent u is the result itself, as of a sum of squares, which a normalised batch never changes."
     if steps and (steps[0] == 0).mean() > 0.3:
         return "It moves only some elements of x; a defect may sit in the others: draw a direction v over all of them."
+    if steps and np.ptp(steps[0], 0).max() < 1e-3 * np.abs(steps[0]).max():
+        return "Its direction v is the same in every row: a batch that moves as a whole is normalised to what it was."
+    if steps and _parallel(steps[0], x):
+        return "Its direction v is x itself: a batch that grows as a whole is normalised to what it was."
     return "Do the two slopes come from the same u and v, and keep their signs when they are compared?"

@@ -39,6 +39,13 @@ def slope_alone(last):
             parent.grad += slope
 
 
+def each_parent_once(last):
+    last.grad = 1.0
+    for node in reversed(order_of(last)):
+        for parent, slope in dict(node.parents).items():
+            parent.grad += node.grad * slope
+
+
 def no_start(last):
     for node in reversed(order_of(last)):
         for parent, slope in node.parents:
@@ -77,6 +84,11 @@ def first_element(f, x, rng):
     return relative(*slopes(f, x, rng.normal(size=f(Tensor(x)).shape), v))
 
 
+def all_together(f, x, rng):
+    """The direction is a plain sum's."""
+    return relative(*slopes(f, x, rng.normal(size=f(Tensor(x)).shape), np.ones(x.shape)))
+
+
 def one_side(f, x, rng):
     t, h = Tensor(x, requires_grad=True), 1e-4
     y = f(t)
@@ -98,6 +110,7 @@ WRONG = {
         ((by_paths,), "goes down every path on its own"),
         ((overwrites,), "overwrites the others; add them up"),
         ((slope_alone,), "hands on its slope alone"),
+        ((each_parent_once,), "gets one gradient; it should get both"),
         ((no_start,), "The last node has no gradient"),
         ((impatient,), "wait until all its users have spoken"),
     ],
@@ -111,6 +124,7 @@ WRONG = {
     "hunt": [
         ((plain_sum,), "as of a plain sum"),
         ((first_element,), "moves only some elements"),
+        ((all_together,), "direction v is the same in every row"),
         ((one_side,), "one side only"),
         ((in_float32,), "stay in float64"),
         ((half_the_way,), "are 2h apart"),
