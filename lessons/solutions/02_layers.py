@@ -28,3 +28,21 @@ def loss_backward(logits, labels):
     grad = np.exp(log_softmax(logits))
     grad[np.arange(len(labels)), labels] -= 1
     return grad / len(labels)
+
+
+# %% tags=["exercise:loop"]
+from minidl import Tensor
+from minidl import functional as F
+
+
+def descend(model, images, labels, steps, lr):
+    losses = []
+    for _ in range(steps):
+        for p in model.parameters():
+            p.grad = None
+        loss = F.cross_entropy(model(Tensor(images)), labels)
+        loss.backward()
+        for p in model.parameters():
+            p.data -= lr * p.grad
+        losses.append(loss.item())
+    return losses

@@ -22,7 +22,7 @@ def predictions(plain, batch, speedup, shift):
             )
     if speedup <= 0:
         raise Wrong(f"speedup is {speedup}: it divides two numbers of steps; 1 means no difference, below 1 slower.")
-    if shift not in _SHIFT:
+    if str(shift).lower() not in _SHIFT:
         raise Wrong(f"shift is {shift!r}; it should be one of {', '.join(map(repr, _SHIFT))}, which a test can decide.")
 
 
@@ -31,23 +31,28 @@ def reach(answer):
     """The first step at which a curve reaches its target, and None for a curve that never does."""
     rng = np.random.default_rng()
     curve = np.array([0.1, 0.3, 0.5, 0.7, 0.9, 0.6, 0.2])  # first, next, highest and last above 0.5 are all different
+    silent = 0
     for draw in range(20):
         accuracies = curve if draw == 0 else rng.permutation(curve)
         steps = np.cumsum(rng.integers(20, 400, curve.size))
         target = 0.5 if draw == 0 else float(accuracies[rng.integers(1, curve.size)])
-        _judge(ask(answer, steps, accuracies, target), steps, accuracies, target)
+        got = ask(answer, steps, accuracies, target)
+        silent += got is None
+        if got is not None:
+            _judge(got, steps, accuracies, target)
+    if silent == 20:
+        raise Wrong("Your function returns None each time, also for curves that get there: is there a `return`?")
+    if silent:
+        raise Wrong("Where the curve reaches its target exactly, you say never: reaching means ≥, not >.")
     got = ask(answer, steps, accuracies, 0.95)
     if got is not None:
-        raise Wrong(
-            f"This curve never reaches its target, and the answer is {got}, not None; NumPy's argmax of all False is 0."
-        )
+        why = "; NumPy's argmax of all False is 0" if got == steps[0] else ""
+        raise Wrong(f"This curve never reaches its target, and the answer is {got}, not None{why}.")
 
 
 def _judge(got, steps, accuracies, target):
     there = np.flatnonzero(accuracies >= target)
     first, want = there[0], steps[there[0]]
-    if got is None:
-        raise Wrong(f"The curve reaches {target} exactly, and you say never: reaching means ≥, not >.")
     if got == want:
         return
     if got == first:

@@ -2,6 +2,9 @@
 
 import numpy as np
 
+from minidl import Tensor
+from minidl import functional as F
+
 
 def forward(x, w, b):
     return x @ w + b
@@ -35,6 +38,37 @@ def clips(logits, labels):
     return -np.log(softmax(logits)[np.arange(len(labels)), labels] + 1e-9).mean()
 
 
+def one_constant(logits, labels):
+    """Takes the largest of all logits off, not each row's."""
+    shifted = logits - logits.max()
+    log_p = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+    return -log_p[np.arange(len(labels)), labels].mean()
+
+
+def descend(model, images, labels, steps, lr, forget=True, sign=-1, late=False, only=None):
+    losses = []
+    for step in range(steps):
+        for p in model.parameters():
+            p.grad = None if forget else p.grad
+        loss = F.cross_entropy(model(Tensor(images)), labels)
+        loss.backward()
+        for p in model.parameters():
+            p.data += sign * (lr * p.grad if only is None or step < only else 0 * p.grad)
+        losses.append((F.cross_entropy(model(Tensor(images)), labels) if late else loss).item())
+    return losses
+
+
+def rebinds(model, images, labels, steps, lr):
+    losses = []
+    for _ in range(steps):
+        loss = F.cross_entropy(model(Tensor(images)), labels)
+        loss.backward()
+        for p in model.parameters():
+            p = p.data - lr * p.grad
+        losses.append(loss.item())
+    return losses
+
+
 WRONG = {
     "linear": [
         ((lambda x, w, b: x @ w, backward), "the bias is missing"),
@@ -46,9 +80,16 @@ WRONG = {
     "cross-entropy": [
         ((overflows, gradient), "exp overflows, or log meets 0"),
         ((clips, gradient), "added inside the logarithm"),
+        ((one_constant, gradient), "row's own largest"),
         ((loss, lambda z, t: gradient(z, t) * len(t)), "the 1/N of the mean is missing"),
         ((loss, lambda z, t: softmax(z) / len(t)), "is not taken off"),
         ((lambda z, t: loss(z, t) * len(t), gradient), "take the mean"),
-        ((loss, lambda z, t: -gradient(z, t)), "the sign is turned"),
+    ],
+    "loop": [
+        ((lambda *a: descend(*a, forget=False),), "set it to None before each backward()"),
+        ((lambda *a: descend(*a, sign=1),), "they move uphill"),
+        ((lambda *a: descend(*a, only=1),), "in the first step only"),
+        ((lambda *a: descend(*a, late=True),), "computed after its step"),
+        ((rebinds,), "No parameter has moved"),
     ],
 }

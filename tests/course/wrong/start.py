@@ -26,6 +26,11 @@ def best(steps, accuracies, target):
     return steps[accuracies.argmax()] if accuracies.max() >= target else None
 
 
+def says_nothing(steps, accuracies, target):
+    there = np.flatnonzero(accuracies >= target)
+    steps[there[0]] if there.size else None
+
+
 WRONG = {
     "predictions": [
         ((0.6, 90, 3, "yes"), "looks like a fraction"),
@@ -36,6 +41,7 @@ WRONG = {
     ],
     "reach": [
         ((place,), "is the place in the array"),
+        ((says_nothing,), "is there a `return`?"),
         ((last,), "is the last step at or above"),
         ((never_is_first,), "argmax of all False is 0"),
         ((above,), "≥, not >"),
