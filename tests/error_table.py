@@ -441,6 +441,11 @@ TABLE = {
         (lambda: data.DataLoader(ones(2), batch_size=3, drop_last=True), "DataLoader: no batch of 3 fits into 2"),
         (lambda: data.DataLoader(ones(2), generator=3), "generator is 3, a int; it must be"),
     ],
+    "data.draws": [
+        (lambda: data.draws(ones(2), ones(3), batch_size=1), r"DataLoader: the arrays have lengths \[2, 3\]; they must be"),
+        (lambda: data.draws(ones(2), batch_size=0), "DataLoader: batch_size is 0; it must be a whole number"),
+        (lambda: data.draws(ones(2), batch_size=1, generator=3), "generator is 3, a int; it must be"),
+    ],
     "data.mnist": [(lambda: data.mnist("/no such folder"), "mnist: cannot list the folder /no such folder .*; name")],
     "data.read_idx": [(lambda: data.read_idx("/no such file"), "read_idx: there is no file /no such file; check the")],
     "data.strokes": [

@@ -1,4 +1,4 @@
-"""DataLoader: arrays, cut into batches, in a new random order each epoch."""
+"""Batches: DataLoader cuts arrays into them, in a new random order each epoch; draws has no epochs."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 
 from minidl.random import as_generator
 
-__all__ = ["DataLoader"]
+__all__ = ["DataLoader", "draws"]
 
 
 class DataLoader:
@@ -54,3 +54,23 @@ class DataLoader:
             chosen = part if order is None else order[part]
             batch = tuple(a[chosen] for a in self.arrays)
             yield batch if len(batch) > 1 else batch[0]
+
+
+def draws(*arrays: Any, batch_size: int, generator: np.random.Generator | None = None) -> Iterator[Any]:
+    """Batches without end, each drawn at random from all examples: `for images, labels in islice(draws(…), steps)`.
+
+    arrays      arrays of equal length; a batch holds the same examples of each, some perhaps twice
+    batch_size  examples in a batch
+    generator   equal generators give equal batches
+    Yields      a tuple of arrays, or with one array just the array
+    Errors      those of DataLoader
+    """
+    arrays = DataLoader(*arrays, batch_size=batch_size).arrays
+    return _endless(arrays, batch_size, as_generator(generator))
+
+
+def _endless(arrays, batch_size, generator):
+    while True:
+        chosen = generator.integers(0, len(arrays[0]), batch_size)
+        batch = tuple(a[chosen] for a in arrays)
+        yield batch if len(batch) > 1 else batch[0]

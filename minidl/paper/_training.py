@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minidl import functional as F
-from minidl.data.loader import DataLoader
+from minidl.data import loader
 from minidl.optim import SGD
 from minidl.paper.fig1 import prepare
 from minidl.study.claim import Result, cautious
@@ -61,10 +61,7 @@ def subset(data, n, seed):
 
 def draws(data, batch_size, seed):
     """Batches without end, each drawn independently of the others; equal seeds give equal batches."""
-    generator = np.random.default_rng([seed, 1])
-    while True:
-        chosen = generator.integers(0, len(data.y), batch_size)
-        yield data.x[chosen], data.y[chosen]
+    return loader.draws(data.x, data.y, batch_size=batch_size, generator=np.random.default_rng([seed, 1]))
 
 
 def loss_of(model, x, y):
@@ -102,7 +99,7 @@ def settle(model, data):
     """Give batch norms the population statistics of the weights as they are, for evaluation (Algorithm 2)."""
     x = data.x[:POPULATION]
     # only full batches: a small last one would count as much as the others
-    update_bn(DataLoader(x, batch_size=min(1000, len(x)), drop_last=True), model)
+    update_bn(loader.DataLoader(x, batch_size=min(1000, len(x)), drop_last=True), model)
 
 
 def score(model, data, diverged=None):

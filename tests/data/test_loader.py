@@ -1,11 +1,13 @@
 """DataLoader: every example, in a random order that the generator decides."""
 
+from itertools import islice
+
 import numpy as np
 import pytest
 
 import minidl
 from minidl import Tensor
-from minidl.data import DataLoader
+from minidl.data import DataLoader, draws
 
 
 def numbered(n):
@@ -140,3 +142,21 @@ def test_batch_size_may_be_a_numpy_integer():
 def test_impossible_settings(arrays, settings, words):
     with pytest.raises(ValueError, match=f"DataLoader: .*{words}"):
         DataLoader(*arrays, **settings)
+
+
+def test_draws_go_on_past_the_last_example_with_each_its_label():
+    images, labels = numbered(10)
+    batches = list(islice(draws(images, labels, batch_size=60, generator=generator()), 5))
+    assert [len(y) for _, y in batches] == [60] * 5
+    for x, y in batches:
+        np.testing.assert_array_equal(x[:, 0, 0], y)
+        assert set(y) == set(range(10))
+
+
+def test_draws_are_those_of_the_generator():
+    one, other = (islice(draws(np.arange(50), batch_size=7, generator=generator(3)), 4) for _ in range(2))
+    np.testing.assert_array_equal(list(one), list(other))
+    fresh = generator(3)
+    drawn = draws(np.arange(50), batch_size=7, generator=generator(3))
+    np.testing.assert_array_equal(next(drawn), fresh.integers(0, 50, 7))
+    np.testing.assert_array_equal(next(drawn), fresh.integers(0, 50, 7))
