@@ -6,6 +6,7 @@ import pytest
 from minidl import nn
 from minidl.course import shift
 from minidl.models import paper_mlp
+from minidl.paper._networks import NoisyNorm
 from minidl.paper._training import split
 from minidl.probe import unit_percentiles
 from minidl.tensor import Tensor
@@ -42,9 +43,27 @@ def test_without_batch_norm_both_places_are_one(digits):
     np.testing.assert_array_equal(seen["drift"], seen["drift before"])
 
 
-def test_noise_makes_drift(digits):
-    batch, noisy = (shift.watch(norm, 0.5, 0, digits, steps=20, looks=4) for norm in ("batch", "noisy"))
-    assert np.nanmean(noisy["drift"]) > 3 * np.nanmean(batch["drift"])
+@pytest.mark.parametrize(("quiet", "noisy"), [("batch", "noisy"), ("none", "noise")])
+def test_noise_makes_drift(digits, quiet, noisy):
+    quiet, noisy = (shift.watch(norm, 0.1, 0, digits, steps=20, looks=4) for norm in (quiet, noisy))
+    assert np.nanmean(noisy["drift"]) > 3 * np.nanmean(quiet["drift"])
+
+
+@pytest.mark.parametrize("norm", ["noise", "noise in σ"])
+def test_noise_alone_is_the_plain_network_but_for_the_noise(digits, monkeypatch, norm):
+    monkeypatch.setattr(shift._Noise, "forward", lambda layer, x: x)
+    plain, silenced = (shift.watch(kind, 0.5, 0, digits, steps=20, looks=4) for kind in ("none", norm))
+    assert plain["test"] == silenced["test"]
+    np.testing.assert_array_equal(plain["losses"], silenced["losses"])
+
+
+def test_noise_in_sigma_is_that_of_a_normalised_batch_in_the_units_own_measure():
+    x = np.random.default_rng(1).normal(3, 0.2, (50, 4)).astype(np.float32)
+    own, after = shift._Noise(4, np.random.default_rng(0), in_sigma=True), NoisyNorm(4, np.random.default_rng(0))
+    mean, sigma = x.mean(0), x.std(0)
+    np.testing.assert_allclose((own(Tensor(x)).data - mean) / sigma, after(Tensor(x)).data, rtol=1e-2, atol=1e-3)
+    own.eval()
+    np.testing.assert_array_equal(own(Tensor(x)).data, x)
 
 
 def test_percentiles_are_those_of_training_and_leave_the_statistics_alone(digits):

@@ -25,6 +25,11 @@ def gradient_change(answer):
             "Your function moves the weights themselves; the training still needs them: make new arrays, w − lr·g."
         )
 
+    fresh, at = [], list(weights)
+    for i in range(1, count):
+        at[i - 1] = at[i - 1] - lr * gradients(at)[i - 1]
+        fresh.append(np.linalg.norm(old[i] - gradients(at)[i]) / np.linalg.norm(old[i]))
+
     def measured(moves, sign=1.0, size=lambda i, new: np.linalg.norm(old[i]), first=1):
         """The changes of all layers, where `moves(i)` are the layers that take their step for layer i."""
         changes = []
@@ -41,6 +46,9 @@ def gradient_change(answer):
         "only the layer directly before it moves; all layers before it take their step": measured(lambda i: [i - 1]),
         "the layers *after* it move; its input is made by those before": measured(lambda i: range(i + 1, count)),
         "the step goes up the gradient: w − lr·g goes down": measured(range, sign=-1.0),
+        "the layers move one after the other, each by a new gradient; all steps use the gradients at the original weights": np.array(
+            fresh
+        ),
         "the change is not divided by ‖G‖, so that networks with large gradients look shifty": measured(
             range, size=lambda i, new: 1.0
         ),
@@ -89,6 +97,11 @@ def _unpaired(a, b):
     )  # fmt: skip
 
 
+def _overlap(a, b):
+    (one, by_one), (two, by_two) = ((x.mean(), 2.776 * x.std(ddof=1) / np.sqrt(len(x))) for x in (a, b))
+    return "larger" if one - by_one > two + by_two else "smaller" if one + by_one < two - by_two else "no difference"
+
+
 RULES = {
     "the two are compared without regard to their seeds: each pair shares its weights and batches, so take differences "
     "first, and then their spread": _unpaired,
@@ -96,6 +109,7 @@ RULES = {
         _rule(t=0.0)
     ),
     "this uses 1.96 standard errors; with five seeds the spread itself is uncertain, and it takes 2.78": _rule(t=1.96),
+    "this asks whether the two intervals overlap; it is the interval of the differences that must not hold 0": _overlap,
     "this compares with the standard deviation of one seed; the mean of five is surer, by √5": _rule(root=False),
     "this divides the squares by n; the spread of a sample needs n − 1 (ddof=1)": _rule(ddof=0),
     "larger and smaller are the wrong way round: it is a that is compared with b": _rule(sign=-1),
@@ -130,7 +144,7 @@ ROWS = {  # row → (measure, arm, the arm it is compared with, what the story w
     "drift, noise against none": (
         "drift", "noise after BN", "without BN", "The noise moves every band in every step: that is what it is for."),
     "accuracy, noise against none": (
-        "test", "noise after BN", "without BN", "If shift were what slows training, more of it had to cost accuracy."),
+        "test", "noise after BN", "without BN", "If drift were what slows this network, more of it had to cost accuracy."),
     "accuracy, BN against noise": (
         "test", "with BN", "noise after BN", "A difference counts only if its interval excludes zero."),
 }  # fmt: skip
@@ -146,6 +160,8 @@ def table(answer):
     for row, (measure, arm, other, hint) in ROWS.items():
         interval = paired(*(_over_training(result, measure, one, lr) for one in (arm, other)))
         word = "larger" if interval.above_zero else "smaller" if interval.below_zero else "no difference"
+        if not isinstance(answer[row], str) or answer[row] not in WORDS:
+            raise Wrong(f"{row}: you say {answer[row]!r}; it should be one of {', '.join(map(repr, WORDS))}.")
         if answer[row] != word:
             raise Wrong(
                 f"{row}: you say {answer[row]!r}, and the paired interval is {interval.text(4, sign=True)}. {hint}"
