@@ -40,6 +40,8 @@ print(f"{all_digits.source}: {len(x):,} digits to train on, {len(x_test):,} to t
 # | per activation: each position of each channel is a feature of its own | N | $m$ | $p·q·C$ |
 # | per channel (the paper, §3.2): each channel is a feature | N, H, W | $m' = m·p·q$ | $C$ |
 #
+# The paper's reason is that a convolution treats all places of an image alike, and that the normalisation should, too.
+#
 # minidl keeps features on the last axis, so that BN of (N, H, W, C) is BN of the tall matrix (N·H·W, C): every position
 # of every image is an example. [`BatchNorm`](../minidl/nn/norm.py) does this for 2 axes and for 4. Per activation is BN
 # of the wide matrix (N, H·W·C); we build it on top:
@@ -50,7 +52,7 @@ class PerActivation(nn.Module):
     """Batch norm with a mean and a variance for each position of each channel."""
 
     def __init__(self, size, channels):
-        self.channels, self.norm = channels, nn.BatchNorm(size * size * channels)
+        self.maps, self.norm = (size, size, channels), nn.BatchNorm(size * size * channels)
 
     def forward(self, x):
         return self.norm(x.reshape(x.shape[0], -1)).reshape(*x.shape)
@@ -79,8 +81,9 @@ for name, norm in ARMS.items():
 # first weights for the same seed, and see the same batches. (The bias of a convolution before BN is redundant; it is
 # kept so that all arms draw the same random numbers.)
 #
-# **Prediction 1.** All arms take 600 steps with batches of 60, at the same learning rate (the optimizer's `momentum` is
-# another thing than that of BN's running statistics). Which reads the test digits best: none, per channel, or per
+# **Prediction 1.** All arms take 600 steps with batches of 60, at the same learning rate. (The optimizer's `momentum`
+# keeps 0.9 of the last step's direction and adds the new gradient; it has nothing to do with that of BN's running
+# statistics.) Which reads the test digits best: none, per channel, or per
 # activation?
 #
 # **Prediction 2.** Then we move the *test* digits to the right by 0 to 6 pixels. The networks have never seen that.
@@ -90,10 +93,7 @@ for name, norm in ARMS.items():
 # %%
 def draws(m, seed):
     """Batches of m training digits without end."""
-    generator = np.random.default_rng(seed)
-    while True:
-        chosen = generator.integers(0, len(x), m)
-        yield x[chosen], y[chosen]
+    return data.draws(x, y, batch_size=m, generator=np.random.default_rng(seed))
 
 
 def moved(images, by):
@@ -118,9 +118,9 @@ lost = x_test[:, :, -4:].sum() / x_test.sum()
 print(f"moving by 4 takes {100 * lost:.2f} % of the ink round the edge")
 
 # %%
-figure, (left, right) = plot.panels(2, size=(5.2, 4.0))
+figure, (left, right) = plot.panels(2, size=(6, 4.0))
 at_4 = {name: np.mean(values, 0)[4] for name, values in accuracies.items()}
-title = "At 4 pixels, in %: " + ", ".join(f"{name} {value:.0f}" for name, value in at_4.items())
+title = "At 4 pixels: " + ", ".join(f"{name} {value:.0f} %" for name, value in at_4.items())
 plot.lines(left, {n: (shifts, v) for n, v in accuracies.items()}, title, "pixels to the right", "test accuracy (%)")
 right.imshow(np.hstack([moved(x_test[:1], by)[0, ..., 0] for by in (0, 4)]), cmap="gray_r")
 right.axvline(27.5, color="0.6", linewidth=1)
@@ -128,11 +128,11 @@ right.set(xticks=[], yticks=[])
 _ = plot.label(right, "A test digit, and the same moved by 4 pixels", "", "", grid=False)
 
 # %% [markdown]
-# On digits where they belong, three seeds do not tell the three arms apart in our run: all nine lie between 91.5 and 95
-# %. One might take the axes for a matter of taste. Moved by four pixels, which no reader would notice, per activation
-# has lost about half of its accuracy, and the other two next to nothing. No accuracy on MNIST's own test digits would
-# have shown that. (One learning rate, 0.05, not tuned for each arm: what counts here is how each arm *changes* with the
-# shift, not which one is best on MNIST.)
+# On digits where they belong, three seeds do not tell the three arms apart in our run: all nine networks lie between 91
+# and 95 %. One might take the axes for a matter of taste. Moved by four pixels, which no reader would notice, per
+# activation has lost about half of its accuracy, and the other two about a point. No accuracy on MNIST's own test
+# digits would have shown that. (One learning rate, 0.05, not tuned for each arm: what counts here is how each arm
+# *changes* with the shift, not which one is best on MNIST.)
 #
 # ## Why: a convolution moves along with its input
 #
@@ -148,49 +148,72 @@ gains = 1 / np.sqrt(norm.running_var + norm.eps).reshape(28, 28, 8)
 common = 1 / np.sqrt(channel_net[1].running_var + channel_net[1].eps)
 channel = int(np.median(gains, (0, 1)).argmin())
 
-figure, (left, right) = plot.panels(2, size=(4.8, 3.9))
+figure, (left, right) = plot.panels(2, size=(5.4, 3.9))
 image = left.imshow(gains[..., channel], cmap="cividis", norm="log")
 figure.colorbar(image, ax=left, label="1/√(σ² + ε)", shrink=0.85)
-title = f"Per activation: factors from {gains[..., channel].min():.1f} to {gains[..., channel].max():.0f}"
+title = f"Per activation: {gains[..., channel].min():.1f} to {gains[..., channel].max():.0f}"
 plot.label(left, title, "column", "row", grid=False)
-ink = np.concatenate([x[:2000], moved(x[:2000], 4)]).reshape(2, -1, 28, 28).mean((1, 2))
-right.plot(ink[0], color=plot.INKS[0], label="training digits")
-right.plot(ink[1], color=plot.INKS[1], linestyle="--", label="moved by 4")
-factor = right.twinx()
-factor.semilogy(gains[14, :, channel], color=plot.INKS[2], linestyle=":", label="factor in row 14 (right axis)")
-factor.set_ylabel("1/√(σ² + ε)", fontsize=9)
-right.legend(handles=[*right.lines, *factor.lines], frameon=False, fontsize=8, loc="upper center")
-right.set_ylim(0, 1.6 * ink.max())
-_ = plot.label(right, f"Per channel: one factor, {common[channel]:.1f}", "column", "mean ink")
+ink = x[:2000].mean((0, 1, 3))
+reach = int(np.flatnonzero(ink > 0.01).max())  # the last column with more than a trace of ink
+right.axvspan(reach + 0.5, min(reach + 4, 27) + 0.5, color="0.85", label="only moved digits have ink here")
+right.semilogy(gains[14, :, channel], color=plot.INKS[1], marker=".", label="per activation, row 14")
+right.axhline(common[channel], color=plot.INKS[0], linestyle="--", label="per channel")
+right.legend(frameon=False, fontsize=8.5, loc="upper center")
+most = gains[14, reach + 1 : reach + 5, channel].max()
+_ = plot.label(right, f"Where only moved digits have ink: up to {most:.0f}", "column", "1/√(σ² + ε)")
 
 # %% [markdown]
-# MNIST's digits lie in the middle of the image. Near the edge nothing ever happens, the variance there is 0, and the
-# factor is $1/\sqrt{10^{-5}} = 316$. In training this is harmless: 316 times nothing is nothing. A digit that reaches
-# into these columns is multiplied by 316.
+# (The channel shown is the one whose factors are smallest in the median.) MNIST's digits lie in the middle of the
+# image. Near the edge nothing ever happens, the variance there is 0, and the factor is $1/\sqrt{10^{-5}} = 316$. In
+# training this is harmless: 316 times nothing is nothing. A digit that reaches into these columns is multiplied by tens
+# or hundreds.
 #
-# A good story; but is it *the* cause? We can test it without training: raise each variance to at least half of its
-# channel's mean variance, so that no factor is large. **Prediction**: which part of the loss at 4 pixels does that
-# repair: nearly all, half, or little?
+# A good story; but is it *the* cause? Besides its variance, each position has its own mean, its own γ and its own β. We
+# can test all of it without training: move them by 4 pixels too, along with the digit (by 2 behind the first pooling,
+# which halves all distances, and by 1 behind the second; 4 is chosen so that this comes out even). If nothing is wrong
+# but that everything stands at its place, the accuracy must come back.
+#
+# **Prediction**: which of them have to move along: (a) the variances; (b) the means; (c) γ and β; (d) all four?
+
 
 # %%
-capped = copy.deepcopy(activation_net)
-for layer in capped.modules():
-    if isinstance(layer, PerActivation):
-        var = layer.norm.running_var.reshape(-1, layer.channels)  # a view: what is written into it is kept
-        var[:] = np.maximum(var, 0.5 * var.mean(0))
-for name, net in (("as trained", activation_net), ("no large factors", capped)):
-    values = [100 * train.evaluate(net, moved(x_test, by), y_test).accuracy for by in (0, 2, 4)]
-    print(f"per activation, seed 0, {name:17}", ", ".join(f"{value:.1f} %" for value in values), "at 0, 2, 4 pixels")
+def moved_along(net, by, names):
+    """A copy in which some of what each position has of its own has moved `by` pixels to the right."""
+    other = copy.deepcopy(net)
+    layers = [layer for layer in other.modules() if isinstance(layer, PerActivation)]
+    for layer, pixels in zip(layers, (by, by // 2, by // 4), strict=True):
+        norm = layer.norm
+        own = {"μ": norm.running_mean, "σ²": norm.running_var, "γ": norm.weight.data, "β": norm.bias.data}
+        for name in names:
+            maps = own[name].reshape(layer.maps)  # a view: what is written into it is kept
+            maps[:] = np.roll(maps, pixels, axis=1)
+    return other
+
+
+rows = {}
+for names in ((), ("σ²",), ("μ",), ("μ", "σ²"), ("γ", "β"), ("μ", "σ²", "γ", "β")):
+    nets = [moved_along(models["per activation", seed], 4, names) for seed in seeds]
+    rows[", ".join(names) or "nothing"] = [100 * train.evaluate(n, moved(x_test, 4), y_test).accuracy for n in nets]
+rows["(digits not moved)"] = [values[0] for values in accuracies["per activation"]]
+for name, values in rows.items():
+    print(f"{name:20}", ", ".join(f"{value:.1f} %" for value in values))
+
+# %%
+figure, (ax,) = plot.panels(1, size=(8, 3.6))
+nothing, everything = (np.mean(rows[name]) for name in ("nothing", "μ, σ², γ, β"))
+title = f"Digits moved by 4: {nothing:.0f} % right; {everything:.0f} % if the statistics, γ and β move along"
+_ = plot.intervals(ax, rows, title, "test accuracy (%), digits moved by 4; per activation, and moved along: …")
 
 # %% [markdown]
-# In our run, it repairs about a fifth of the loss at 4 pixels, and costs nothing on digits that are not moved. So the
-# large factors at the edge are spectacular, but only part of the cause. The rest must be in what this change leaves
-# alone: each position also has its own mean, its own γ and its own β, and it has them for what used to come by there.
-# The network has not learned what a digit looks like, but what it looks like *there*.
+# (d). In our run, with all four moved along, the three networks read 88 to 90 % of the moved digits, nearly as many as
+# of those that were not moved. So that was the whole matter: the network has not learned what a digit looks like, but
+# what it looks like *there*. And no single part is to blame: the statistics alone bring back about half, γ and β alone
+# little. The variances alone, the spectacular factors at the edge,
+# make it worse than nothing at all, and so do the means alone: a position's mean, variance, γ and β belong together.
 #
 # **Exercise.** Measure it. `layer` is a function from images (N, H, W, C) to images of the same height and width.
-# Compare `layer(moved x)` with `moved layer(x)`, where "moved" is `np.roll(…, by, axis=2)`. Return the largest absolute
-# difference, leaving out `edge` columns on both sides, where images go round the edge.
+# Compare `layer(moved x)` with `moved layer(x)`, where "moved" is `np.roll(…, by, axis=2)`, to the right. Return the
+# largest absolute difference, leaving out `edge` columns on both sides, where images go round the edge.
 
 
 # %% tags=["exercise:shift"]
@@ -203,22 +226,20 @@ def shift_gap(layer, x, by, edge):
 check("shift", shift_gap);
 
 # %% [markdown]
-# Solution: [solutions/09_conv.py](solutions/09_conv.py). The same comparison as a picture, for the first convolution
-# and its BN of both networks, in evaluation mode:
+# The solutions are in [solutions/09_conv.py](solutions/09_conv.py). The same comparison as a picture, for the first
+# convolution and its BN of both networks, in evaluation mode:
 
 # %%
 pictures, by = x_test[:1], 4
-figure, axes = plot.panels(3, 2, size=(3.6, 2.5))
-for row, (name, model) in enumerate((("per channel", channel_net), ("per activation", activation_net))):
+figure, axes = plot.panels(3, 2, size=(3.6, 2.6))
+for row, (name, model) in enumerate((("Per channel", channel_net), ("Per activation", activation_net))):
     first, second = (train.predict_logits(model[:2], p) for p in (moved(pictures, by), pictures))
-    second = moved(second, by)
-    gap, most = (np.abs(part[..., channel]).max() for part in (first - second, second))
-    titles = (f"{name}: BN of the moved", "BN's output, moved", f"difference: up to {gap:.2g}")
-    for ax, part, title in zip(axes[3 * row :], (first, second, first - second), titles, strict=False):
-        image = ax.imshow(part[0, ..., channel], cmap="RdBu_r", vmin=-most, vmax=most)
+    parts = [part[0, ..., channel] for part in (first, moved(second, by), first - moved(second, by))]
+    titles = (f"{name}: of the moved", "moved afterwards", f"difference: up to {np.abs(parts[2]).max():.2g}")
+    for ax, part, title in zip(axes[3 * row : 3 * row + 3], parts, titles, strict=True):
+        plot.heat_map(ax, part, title, "", "", limit=max(np.abs(part).max() for part in parts))
         ax.set(xticks=[], yticks=[])
-        plot.label(ax, title, "", "", grid=False)
-    figure.colorbar(image, ax=axes[3 * row : 3 * row + 3], label="activation", shrink=0.8)
+        ax.spines[:].set_visible(False)
 
 # %% [markdown]
 # Now write the right one yourself.
@@ -258,8 +279,8 @@ print(
 #
 # $$ \frac{\text{variance of all activations of the channel}}{\text{variance of the mean over one image}} $$
 #
-# independent numbers. **Prediction**: what are the 784 positions of an MNIST digit worth at the first BN? (a) nearly 784;
-# (b) about 100; (c) about 10; (d) 1.
+# independent numbers. **Prediction**: what are the 784 positions of an MNIST digit worth at the first BN? (a) nearly
+# 784; (b) about 100; (c) about 10; (d) 1.
 
 # %%
 worth = {}
@@ -283,11 +304,12 @@ title = f"At BN 1 the {worth['BN 1'][0]} positions are worth {least:.0f} to {mos
 _ = plot.label(ax, title, "numbers for each image", "")
 
 # %% [markdown]
-# So $m' = m·p·q$ is what one divides by, not what one knows. In our run 784 pixels are worth 55 numbers, and a
-# channel's 784 positions anything from some dozens to more than 784. How can they be worth *more* than they are? When
-# they do not repeat each other but cancel. Summed over the image, a filter gives (sum of its nine weights) × (sum of
-# the ink), so a filter whose weights sum to almost nothing, one that looks for edges, has nearly the same mean on every
-# image. If that is the whole explanation, the worth of a channel of BN 1 can be computed from its nine weights:
+# At BN 1 it is (b), in the median. So $m' = m·p·q$ is what one divides by, not what one knows. In our run 784 pixels
+# are worth 55 numbers, and a channel's 784 positions anything from some dozens to more than 784. How can they be worth
+# *more* than they are? When they do not repeat each other but cancel. Summed over the image, a filter gives (sum of its
+# nine weights) × (sum of the ink), so a filter whose weights sum to almost nothing, one that looks for edges, has
+# nearly the same mean on every image. If that is the whole explanation, the worth of a channel of BN 1 can be computed
+# from its nine weights:
 
 # %%
 sums = channel_net[0].weight.data.sum((0, 1, 2))
@@ -297,20 +319,28 @@ for name, values in (("sum of the filter", sums), ("worth, by formula", formula)
     print(f"{name:18}", "".join(f"{value:9.2f}" for value in values))
 
 # %% [markdown]
-# What one knows of a channel's mean depends on the channel, and so does the right correction in the place of $m'/(m'-1)$.
+# (Only the variance above the line is measured there.) What one knows of a channel's mean depends on the channel, and
+# so does the right correction in the place of $m'/(m'-1)$; with some thousand numbers, all of these are nearly 1.
 #
 # ## Folding into a convolution
 #
 # In evaluation mode, conv → BN is one convolution: BN multiplies each output channel by
-# $s = \gamma/\sqrt{\text{var}+\varepsilon}$.
+# $s = \gamma/\sqrt{\text{var}+\varepsilon}$. Your function of [lesson 08](08_inference.ipynb) does it without a change,
+# because features are the last axis of the weight (kh, kw, C, O), too; in the library both share
+# [`_fold_into`](../minidl/nn/fold.py). (Per-activation BN cannot be folded: its factor differs from position to
+# position, and a filter is the same everywhere.)
 #
-# **Exercise.** `weight` is (kh, kw, C, O), with O output channels; the others but `eps` are (O,). Return the weight and
-# the bias of the one convolution that does both.
+# The other order, BN → conv, looks as easy: BN is a factor and a shift for each *input* channel.
+#
+# **Exercise.** `weight` is (kh, kw, C, O) and `bias` (O,), of the convolution; `gamma`, `beta`, `mean` and `var` are
+# (C,), of the BN *before* it. Return the weight and the bias of the one convolution that does both, wherever the filter
+# lies wholly inside the image. (Write the output as a sum over the filter's positions and the input channels, put
+# $y = s·x + (\beta - \text{mean}·s)$ in, and sort: what multiplies $x$, and what does not?)
 
 
 # %% tags=["exercise:fold-conv"]
 def fold_conv(weight, bias, gamma, beta, mean, var, eps):
-    """Weight (kh, kw, C, O) and bias (O,) of the convolution that does what this one and its batch norm do."""
+    """Weight (kh, kw, C, O) and bias (O,) of the convolution that does what batch norm and then this one do."""
     raise NotImplementedError
 
 
@@ -318,13 +348,7 @@ def fold_conv(weight, bias, gamma, beta, mean, var, eps):
 check("fold-conv", fold_conv);
 
 # %% [markdown]
-# Solution: [solutions/09_conv.py](solutions/09_conv.py). If it looks like the one for the linear layer: it is the same,
-# because features are the last axis. In the library both share [`_fold_into`](../minidl/nn/fold.py). (Per-activation BN
-# cannot be folded: its factor differs from position to position, and a filter is the same everywhere.)
-#
-# The other order, BN → conv, looks as easy: put $s$ on the *input* channels, and let the bias take the shift,
-# $W' = s·W$, $b' = b + \sum W·(\beta - \text{mean}·s)$. **Prediction**: is this exact for a 3 × 3 convolution with zero
-# padding?
+# **Prediction**: is this exact for a 3 × 3 convolution with zero padding, too?
 
 # %%
 rng = np.random.default_rng(0)
@@ -344,7 +368,7 @@ figure, axes = plot.panels(2, size=(4.8, 3.9))
 for ax, (name, (two, single)) in zip(axes, pairs.items(), strict=True):
     apart = np.abs(two(maps).data - single(maps).data).max((0, 3))
     image = ax.imshow(apart + 1e-9, cmap="cividis", norm="log", vmin=1e-8, vmax=10)
-    title = f"{name}: off by {apart[1:-1, 1:-1].max():.0e} inside, {apart.max():.1g} at most"
+    title = f"{name}: off by up to {apart[1:-1, 1:-1].max():.0e} inside, {apart.max():.0e} at the edge"
     plot.label(ax, title, "column", "row", grid=False)
 _ = figure.colorbar(image, ax=axes, label="largest difference", shrink=0.85)
 
@@ -361,7 +385,8 @@ shipped = nn.fold_batch_norm(channel_net)
 logits, folded = (train.predict_logits(net, x_test) for net in (channel_net, shipped))
 print(f"largest difference, in units of the largest output: {np.abs(logits - folded).max() / np.abs(logits).max():.1e}")
 print(f"digits whose class differs: {np.count_nonzero(logits.argmax(-1) != folded.argmax(-1))} of {len(y_test):,}")
-print(f"numbers to ship: {sum(p.data.size for p in shipped.parameters()):,}")
+trained = sum(p.data.size for p in channel_net.parameters()) + sum(b.size for b in channel_net.buffers() if b.ndim)
+print(f"numbers to ship: {sum(p.data.size for p in shipped.parameters()):,} instead of {trained:,}")
 
 # %% [markdown]
 # ## What we did not show
@@ -370,13 +395,13 @@ print(f"numbers to ship: {sum(p.data.size for p in shipped.parameters()):,}")
 #   another learning rate the order of those two may be the other way round.
 # - Pictures in which position does carry meaning (a photograph's sky is above). There, too, one hardly meets
 #   per-activation BN, but our experiment does not speak about them.
-# - Other choices of axes: the mean over one image's positions, or over groups of channels. They come in a later lesson.
+# - Other choices of axes: the mean over one image's positions, or over groups of channels.
 #
 # ## In short
 #
 # - BN of (N, H, W, C) is BN of (N·H·W, C): one mean, one variance, one γ and one β for each channel.
-# - This keeps what a convolution has: it moves along with its input. Statistics, γ and β for each position break that,
-#   with a factor of up to 316 where the training set was blank.
+# - This keeps what a convolution has: it moves along with its input. Statistics, γ and β for each position break that;
+#   move them along, and what was lost comes back.
 # - $m·p·q$ numbers go into each mean; what they are worth depends on the channel.
 #
 # **Confusions settled.** *Which axes?* All but the channels. *Does a batch of one image work?* In a convolution yes,

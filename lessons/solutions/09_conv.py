@@ -22,6 +22,8 @@ def shift_gap(layer, x, by, edge):
 
 # %% tags=["exercise:fold-conv"]
 def fold_conv(weight, bias, gamma, beta, mean, var, eps):
-    """Weight (kh, kw, C, O) and bias (O,) of the convolution that does what this one and its batch norm do."""
-    scale = gamma * (var + eps) ** -0.5  # one number for each output channel: the last axis
-    return weight * scale, (bias - mean) * scale + beta
+    """Weight (kh, kw, C, O) and bias (O,) of the convolution that does what batch norm and then this one do."""
+    scale = gamma * (var + eps) ** -0.5  # one number for each input channel: the last axis but one
+    shift = beta - mean * scale
+    # what is the same at every position goes into the bias, through all weights
+    return weight * scale[:, None], bias + (weight * shift[:, None]).sum(axis=(0, 1, 2))

@@ -9,7 +9,8 @@ __all__ = ["eval_backward", "fold", "parts", "running"]
 
 def parts(result, names):
     """What an answer returns, as that many parts; Wrong, with their names, if it is something else."""
-    if not isinstance(result, tuple | list) or len(result) != len(names):
+    several = isinstance(result, tuple | list) or (isinstance(result, np.ndarray) and result.ndim > 0)
+    if not several or len(result) != len(names):
         raise Wrong(f"Your function should return {len(names)} things: {', '.join(names)}.")
     return result
 
@@ -36,6 +37,8 @@ def _compare_running(got_mean, got_var, x, mean, var, momentum):
         instead={
             swapped: mixed(mean, x.mean(0), 1 - momentum),
             "only the new batch is left: what was known before must count too": x.mean(0),
+            "this is one mean for all features; each has its own": mixed(mean, x.mean()),
+            "this is the variance: return the mean first": mixed(var, x.var(0, ddof=1)),
             "the batch is added, but the old value does not shrink: the two shares must add up to one":
                 mean + momentum * x.mean(0),
         },
@@ -47,6 +50,9 @@ def _compare_running(got_mean, got_var, x, mean, var, momentum):
             "this is the biased variance, divided by m, which normalises in training; what is stored divides by m − 1":
                 mixed(var, x.var(0)),
             "this averages standard deviations; average variances": mixed(var, x.std(0, ddof=1)),
+            "m/(m − 1) is on the old value too, which is unbiased already":
+                mixed(var, x.var(0)) * len(x) / (len(x) - 1),
+            "this is one variance for all features; each has its own": mixed(var, x.var(ddof=1)),
             "the variance is taken about the running mean; it must be about the batch's own":
                 mixed(var, ((x - mean) ** 2).sum(0) / (len(x) - 1)),
             "the variance is taken about the new running mean; it must be about the batch's own":
@@ -91,6 +97,7 @@ def _compare_eval_backward(got, grad_y, x, gamma, mean, var, eps):
             "γ is missing": s * grad_y,
             "ε is missing under the root": gamma * grad_y / np.sqrt(var),
             "this multiplies by the root, and should divide": gamma * grad_y / s,
+            "this divides by the variance; it should be by its root": gamma * grad_y * s**2,
             "this divides by the batch's deviation; evaluation uses running_var": gamma * own_s * grad_y,
         },
     )  # fmt: skip
@@ -100,9 +107,18 @@ def _compare_eval_backward(got, grad_y, x, gamma, mean, var, eps):
             "x is not normalised; it is Σ ∂y·x̂": (grad_y * x).sum(0),
             "x̂ is made with the batch's statistics; evaluation uses the running ones": (grad_y * own).sum(0),
             "this is a mean over the batch; it is a sum": (grad_y * x_hat).sum(0) / m,
+            "only mean and variance are frozen; γ still learns": 0 * gamma,
+            "γ is in it; ∂y/∂γ is x̂": gamma * (grad_y * x_hat).sum(0),
+            "this is the gradient of β": grad_y.sum(0),
         },
     )  # fmt: skip
-    compare("grad_beta", got[2], grad_y.sum(0), instead={"this is a mean over the batch; it is a sum": grad_y.mean(0)})
+    compare(
+        "grad_beta", got[2], grad_y.sum(0),
+        instead={
+            "this is a mean over the batch; it is a sum": grad_y.mean(0),
+            "only mean and variance are frozen; β still learns": 0 * gamma,
+        },
+    )  # fmt: skip
 
 
 @exercise("fold")
@@ -136,5 +152,8 @@ def fold(answer):
                 "β is scaled too; batch norm adds it last": (b - mean + beta) * s,
                 "the mean is not scaled; it is taken away before the scaling": b * s - mean + beta,
                 "β is missing": (b - mean) * s,
+                "the mean is forgotten; batch norm takes it away": b * s + beta,
+                "γ is missing": (b - mean) / np.sqrt(var + eps) + beta,
+                "ε is missing under the root": (b - mean) * bare + beta,
             },
         )  # fmt: skip

@@ -46,9 +46,8 @@ def gradient_change(answer):
         "only the layer directly before it moves; all layers before it take their step": measured(lambda i: [i - 1]),
         "the layers *after* it move; its input is made by those before": measured(lambda i: range(i + 1, count)),
         "the step goes up the gradient: w − lr·g goes down": measured(range, sign=-1.0),
-        "the layers move one after the other, each by a new gradient; all steps use the gradients at the original weights": np.array(
-            fresh
-        ),
+        "the layers move one after the other, each by a new gradient; all steps are with the gradients at the original "
+        "weights": np.array(fresh),
         "the change is not divided by ‖G‖, so that networks with large gradients look shifty": measured(
             range, size=lambda i, new: 1.0
         ),

@@ -30,6 +30,12 @@ def _without_eps(x, gamma, beta, eps):
     return _over(x, (0, 1, 2), gamma, beta, 0.0)
 
 
+def _wrong_rows(x, gamma, beta, eps):
+    rows = x.reshape(x.shape[-1], -1)
+    hat = (rows - rows.mean(1, keepdims=True)) / np.sqrt(rows.var(1, keepdims=True) + eps)
+    return gamma * hat.reshape(x.shape) + beta
+
+
 def _invariance(layer, x, by, edge):
     return np.abs(layer(np.roll(x, by, 2)) - layer(x))[:, :, edge:-edge].max()
 
@@ -42,6 +48,10 @@ def _height(layer, x, by, edge):
     return np.abs(layer(np.roll(x, by, 1)) - np.roll(layer(x), by, 1))[:, :, edge:-edge].max()
 
 
+def _signed(layer, x, by, edge):
+    return (layer(np.roll(x, by, 2)) - np.roll(layer(x), by, 2))[:, :, edge:-edge].max()
+
+
 def _mean(layer, x, by, edge):
     return np.abs(layer(np.roll(x, by, 2)) - np.roll(layer(x), by, 2))[:, :, edge:-edge].mean()
 
@@ -50,26 +60,36 @@ def _back(layer, x, by, edge):
     return np.abs(layer(np.roll(x, by, 2)) - np.roll(layer(x), -by, 2))[:, :, edge:-edge].max()
 
 
-def _inputs(w, b, gamma, beta, mean, var, eps):
+def _other_order(w, b, gamma, beta, mean, var, eps):
     s = gamma / np.sqrt(var + eps)
-    return w * s[:, None], (b - mean) * s + beta
+    return w * s[: w.shape[-1]] if len(s) == w.shape[-1] else w, b
 
 
 def _middle(w, b, gamma, beta, mean, var, eps):
     s = gamma / np.sqrt(var + eps)
     w = w.copy()
-    w[1, 1] *= s
-    return w, (b - mean) * s + beta
+    w[1, 1] *= s[:, None]
+    return w, b
+
+
+def _no_shift(w, b, gamma, beta, mean, var, eps):
+    return w * (gamma / np.sqrt(var + eps))[:, None], b
 
 
 def _no_bias(w, b, gamma, beta, mean, var, eps):
     s = gamma / np.sqrt(var + eps)
-    return w * s, beta - mean * s
+    return w * s[:, None], np.einsum("ijco,c->o", w, beta - mean * s)
 
 
-def _mean_nine_times(w, b, gamma, beta, mean, var, eps):
+def _scaled_twice(w, b, gamma, beta, mean, var, eps):
     s = gamma / np.sqrt(var + eps)
-    return w * s, (b - mean * w.shape[0] * w.shape[1]) * s + beta
+    w = w * s[:, None]
+    return w, b + np.einsum("ijco,c->o", w, beta - mean * s)
+
+
+def _shift_of_the_middle(w, b, gamma, beta, mean, var, eps):
+    s = gamma / np.sqrt(var + eps)
+    return w * s[:, None], b + (beta - mean * s) @ w[1, 1]
 
 
 WRONG = {
@@ -79,6 +99,7 @@ WRONG = {
         ((_everything,), "one mean for all channels"),
         ((_channels_first,), "taken for (N, C, H, W)"),
         ((_without_eps,), "ε is missing"),
+        ((_wrong_rows,), "without moving the axes"),
     ],
     "shift": [
         ((_invariance,), "invariance"),
@@ -86,11 +107,14 @@ WRONG = {
         ((_height,), "moves along the height"),
         ((_mean,), "this is a mean"),
         ((_back,), "moved back"),
+        ((_signed,), "differences below 0 count too"),
     ],
     "fold-conv": [
-        ((_inputs,), "on the input channels"),
-        ((_middle,), "only the middle"),
+        ((_other_order,), "on the output channels"),
+        ((_middle,), "only the middle of each filter is scaled"),
+        ((_no_shift,), "the shift that batch norm makes is forgotten"),
         ((_no_bias,), "old bias is forgotten"),
-        ((_mean_nine_times,), "once for each position"),
+        ((_scaled_twice,), "scaled already"),
+        ((_shift_of_the_middle,), "lets the shift through"),
     ],
 }
