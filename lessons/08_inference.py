@@ -146,8 +146,8 @@ for batch_mean, batch_var in itertools.product((True, False), repeat=2):
 #
 # What should stand in the place of $\mu_B$ and $\sigma^2_B$? The paper's answer: once the weights are final, the mean
 # and the variance of the **population**, that is of all training examples. These are constants, so the answer for a
-# picture depends on the picture alone. (The words: **evaluation mode**, `model.eval()`.) The paper averages over many
-# batches of size $m$:
+# picture depends on the picture alone. Using them is **evaluation mode**, which `model.eval()` sets. The paper averages
+# over many batches of size $m$:
 #
 # $$ \mathrm E[x] = \mathrm E_B[\mu_B], \qquad \mathrm{Var}[x] = \frac{m}{m-1}\,\mathrm E_B[\sigma^2_B]. $$
 #
@@ -340,10 +340,10 @@ _ = plot.lines(right, curves, title, "training step", "test accuracy (%)", log="
 #
 # And there is one more difference between the modes. Algorithm 2 sees to it that the mean of the *variance* is right.
 # But what BN multiplies by is $1/\sigma_B$, and its mean is not $1/\sigma$: a batch of four that happen to lie close
-# together is blown up a lot. For normal numbers, the mean of $\sigma/\sigma_B$ is 1.60 at $m = 4$ and 1.01 at $m = 60$
-# (the next cell computes it). So what the layers behind a BN see in training is 1.6 times as large as what evaluation
-# gives them. If that matters, all variances times a factor $c < 1$ should be *better* than the right ones, best near
-# $c = 1/1.6^2 = 0.39$, and nothing of the kind should happen at $m = 60$. **Prediction**: will it?
+# together is blown up a lot. For normal numbers, the mean of $\sigma/\sigma_B$ is 1.60 at $m = 4$ and 1.02 at $m = 60$
+# (the next cell estimates both). So what the layers behind a BN see in training is 1.6 times as large as what
+# evaluation gives them. If that matters, all variances times a factor $c < 1$ should be *better* than the right ones,
+# best near $c = 1/1.6^2 = 0.39$, and nothing of the kind should happen at $m = 60$. **Prediction**: will it?
 #
 # Five **seeds** (five sets of first weights and batches) for each $m$; the learning rate is 0.5 at $m = 60$ and 0.1 at
 # $m = 4$, neither tuned.
@@ -382,7 +382,7 @@ title = f"m = 4: α = 0.9 reads {usual - swapped:.1f} points less than α = 0.1"
 plot.intervals(left, table[4], title, "test accuracy (%)")
 gains = {m: np.array(rows) - np.array(rows)[:, [FACTORS.index(1.0)]] for m, rows in scaled.items()}
 at_04 = {m: t_interval(values[:, FACTORS.index(0.4)]) for m, values in gains.items()}
-title = "c = 0.4 gains " + ", ".join(f"{gain.text(1, sign=True)} points at m = {m}" for m, gain in at_04.items())
+title = "c = 0.4: " + ", ".join(f"{gain.text(1, sign=True)} points at m = {m}" for m, gain in at_04.items())
 curves = {f"m = {m}": (FACTORS, values) for m, values in gains.items()}
 plot.lines(right, curves, title, "factor c on all variances of the pass", "gain over c = 1 (points)", log="x")
 for m, values in gains.items():
@@ -426,9 +426,10 @@ counter.train()(Tensor(np.random.default_rng(0).standard_normal((60, 100)).astyp
 print(f"one forward in training mode later: {int(counter.num_batches_tracked):,}")
 
 # %% [markdown]
-# (b), but 12 points, by nothing but looking. With α = 0.1 the loop's last batches count most, and those were nines, and
-# before them eights: just the digits that are misread now. The running mean has become the mean of nines, and taking it
-# off takes off what makes a nine. Had we sorted otherwise, it would be other digits, and perhaps more or fewer points.
+# (b), but 12 points in our run, by nothing but looking. With α = 0.1 the loop's last batches count most, and those were
+# nines, and before them eights: just the digits that are misread now. The running mean has become the mean of nines,
+# and taking it off takes off what makes a nine. Had we sorted otherwise, it would be other digits, and perhaps more or
+# fewer points.
 #
 # `no_grad()` stops gradients; `eval()` stops statistics. They are different things, and evaluation needs the second.
 # The counter `num_batches_tracked` is the witness: if it is not the number of training steps, something else has run

@@ -200,16 +200,18 @@ for name, values in rows.items():
 
 # %%
 figure, (ax,) = plot.panels(1, size=(8, 3.6))
-nothing, everything = (np.mean(rows[name]) for name in ("nothing", "μ, σ², γ, β"))
-title = f"Digits moved by 4: {nothing:.0f} % right; {everything:.0f} % if the statistics, γ and β move along"
+ends = [np.mean(rows[name]) for name in ("nothing", "μ, σ²", "μ, σ², γ, β")]
+title = "Moved along: nothing {:.0f} %, the statistics {:.0f} %, and γ and β too {:.0f} %".format(*ends)
 _ = plot.intervals(ax, rows, title, "test accuracy (%), digits moved by 4; per activation, and moved along: …")
 
 # %% [markdown]
 # (d). In our run, with all four moved along, the three networks read 88 to 90 % of the moved digits, nearly as many as
-# of those that were not moved. So that was the whole matter: the network has not learned what a digit looks like, but
-# what it looks like *there*. And no single part is to blame: the statistics alone bring back about half, γ and β alone
-# little. The variances alone, the spectacular factors at the edge,
-# make it worse than nothing at all, and so do the means alone: a position's mean, variance, γ and β belong together.
+# of those that were not moved. That much had to come out, if nothing else in the network knows about places (only the
+# edge does). It says what the network has learned: not what a digit looks like, but what it looks like *there*.
+#
+# What could have come out otherwise is the rest. The variances alone, the spectacular factors at the edge, make it
+# worse than nothing, and so do the means alone. Both together bring back not quite half of what was lost, γ and β alone
+# little. There is no single culprit: what a position has of its own belongs together.
 #
 # **Exercise.** Measure it. `layer` is a function from images (N, H, W, C) to images of the same height and width.
 # Compare `layer(moved x)` with `moved layer(x)`, where "moved" is `np.roll(…, by, axis=2)`, to the right. Return the
