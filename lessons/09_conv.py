@@ -128,9 +128,9 @@ right.set(xticks=[], yticks=[])
 _ = plot.label(right, "A test digit, and the same moved by 4 pixels", "", "", grid=False)
 
 # %% [markdown]
-# On digits where they belong, three seeds do not tell the three arms apart in our run: all nine networks lie between 91
-# and 95 %. One might take the axes for a matter of taste. Moved by four pixels, which no reader would notice, per
-# activation has lost about half of its accuracy, and the other two about a point. No accuracy on MNIST's own test
+# On digits where they belong, three seeds do not tell the three arms apart in our run: all nine networks lie within
+# about four points. One might take the axes for a matter of taste. Moved by four pixels, which no reader would notice,
+# per activation has lost about half of its accuracy, and the other two a point or less. No accuracy on MNIST's own test
 # digits would have shown that. (One learning rate, 0.05, not tuned for each arm: what counts here is how each arm
 # *changes* with the shift, not which one is best on MNIST.)
 #
@@ -210,7 +210,7 @@ _ = plot.intervals(ax, rows, title, "test accuracy (%), digits moved by 4; per a
 # edge does). It says what the network has learned: not what a digit looks like, but what it looks like *there*.
 #
 # What could have come out otherwise is the rest. The variances alone, the spectacular factors at the edge, make it
-# worse than nothing, and so do the means alone. Both together bring back not quite half of what was lost, γ and β alone
+# worse than nothing, and so do the means alone. Both together bring back less than half of what was lost, γ and β alone
 # little. There is no single culprit: what a position has of its own belongs together.
 #
 # **Exercise.** Measure it. `layer` is a function from images (N, H, W, C) to images of the same height and width.
@@ -306,12 +306,12 @@ title = f"At BN 1 the {worth['BN 1'][0]} positions are worth {least:.0f} to {mos
 _ = plot.label(ax, title, "numbers for each image", "")
 
 # %% [markdown]
-# At BN 1 it is (b), in the median. So $m' = m·p·q$ is what one divides by, not what one knows. In our run 784 pixels
-# are worth 55 numbers, and a channel's 784 positions anything from some dozens to more than 784. How can they be worth
-# *more* than they are? When they do not repeat each other but cancel. Summed over the image, a filter gives (sum of its
-# nine weights) × (sum of the ink), so a filter whose weights sum to almost nothing, one that looks for edges, has
-# nearly the same mean on every image. If that is the whole explanation, the worth of a channel of BN 1 can be computed
-# from its nine weights:
+# There is no one answer: it depends on the channel. So $m' = m·p·q$ is what one divides by, not what one knows. In our
+# run 784 pixels are worth 55 numbers, and a channel's 784 positions anything from some dozens to more than 784. How can
+# they be worth *more* than they are? When they do not repeat each other but cancel. Summed over the image, a filter
+# gives (sum of its nine weights) × (sum of the ink), so a filter whose weights sum to almost nothing, one that looks
+# for edges, has nearly the same mean on every image. If that is the whole explanation, the worth of a channel of BN 1
+# can be computed from its nine weights:
 
 # %%
 sums = channel_net[0].weight.data.sum((0, 1, 2))
