@@ -450,7 +450,8 @@ for ax, std in zip(axes, starts, strict=True):
     at = series["layer 1"][0]
     plot.update_ratios(at, {name: row for name, (_, row) in series.items()}, ax)
     gap = series["output layer"][1] - series["layer 1"][1]
-    title = f"std {std:g}: layer 1 lags by {gap[0]:.1f} powers of ten\nat first, by {gap[-10:].mean():.1f} at the end"
+    start, end = (round(float(lag), 1) + 0.0 for lag in (gap[0], gap[-10:].mean()))  # + 0.0, as −0.0 reads oddly
+    title = f"std {std:g}: layer 1 lags {start:.1f} powers\nof ten at first, {end:.1f} at the end"
     plot.label(ax, title, "training step", "log10(update std / weight std)")
     ax.set_ylim(-6, 0.5)
 

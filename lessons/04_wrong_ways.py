@@ -299,7 +299,8 @@ directions(ax, arms, f"No mean path, rate 1: {together['no mean path']:.0f} % in
 #
 # In real code a missing path does not announce itself. The outputs are right, the network learns, a little worse. Three
 # examples of what has been found in published teaching code: statistics computed by NumPy from `x.data`; statistics
-# computed under `no_grad()`; a gradient check that used a loss of `y.sum()`, and passed whatever the backward did.
+# computed under `no_grad()`; a gradient check that used a loss of `y.sum()`, which a batch norm that sends nothing back
+# passes (lesson 01).
 #
 # So let us find out from the gradient alone. Write $\partial x_i$ for $\partial\text{loss}/\partial x_i$, of one
 # feature. If the gradient is true, then
