@@ -8,7 +8,7 @@ from minidl.study.claim import Claim, Result, Verdict
 from minidl.study.statistics import paired, t_interval
 from minidl.train import evaluate
 
-__all__ = ["CLAIM"]
+__all__ = ["CLAIM", "chosen"]
 
 STDS = (0.1, 0.01)
 RATES = GRID[:-1]  # at 32 both networks are far from their best: see ics
@@ -56,7 +56,7 @@ def _best(result, name):
     return best_arm(result, [_name(name, std) for std in STDS])
 
 
-def _chosen(result, std=None):
+def chosen(result, std=None):
     """With BN and without: the runs of the results at the best setting; with `std`, the best among those of that scale."""
     names = {name: _best(result, name) if std is None else _name(name, std) for name in NORMS}
     return {name: result.where(arm=arm, lr=rate(result, arm), **FINAL) for name, arm in names.items()}
@@ -77,7 +77,7 @@ def _compare(batch, none):
 
 def verdict(result):
     """Both networks at their best; and both from small initial weights."""
-    tuned, small = _chosen(result), _chosen(result, min(STDS))
+    tuned, small = chosen(result), chosen(result, min(STDS))
     at_best, from_small = (_compare(*arms.values()) for arms in (tuned, small))
     none = tuned["without BN"]
     setting = {name: none.settings(name)[0] for name in ("init_std", "lr")}
@@ -133,7 +133,7 @@ def figure(result):
     )
     lines, ends = {}, {}
     for std, where in ((None, "best setting"), (min(STDS), f"std {min(STDS):g}")):
-        for name, runs in _chosen(result, std).items():
+        for name, runs in chosen(result, std).items():
             whole = Result(tuple(run for run in runs.runs if run.record["curve"]))
             lines[f"{name}, {where}"] = whole.values("steps")[0], 100 * whole.values("curve")
             ends[name, std] = 100 * runs.values("test").mean()
