@@ -203,7 +203,7 @@ title = f"Normal numbers: at m = 4 the mean of σ²_B is {samples[:, :4].var(1).
 plot.label(left, title, "σ²_B, the biased variance of a batch", "batches, of 20,000")
 arrivals = {f"BN {i + 1}": (sizes, [shares[m][i] for m in sizes]) for i in range(3)}
 arrivals["(m − 1)/m"] = (sizes, [(m - 1) / m for m in sizes])
-title = "At m = 4: {:.2f} at BN 1, behind another BN {:.2f} and {:.2f}".format(*shares[4])
+title = "At m = 4: {:.2f} at BN 1, then {:.2f} and {:.2f}".format(*shares[4])
 _ = plot.lines(right, arrivals, title, "m, digits in a batch", "E[σ²_B] / σ²", log="x")
 
 # %% [markdown]
@@ -382,7 +382,7 @@ title = f"m = 4: α = 0.9 reads {usual - swapped:.1f} points less than α = 0.1"
 plot.intervals(left, table[4], title, "test accuracy (%)")
 gains = {m: np.array(rows) - np.array(rows)[:, [FACTORS.index(1.0)]] for m, rows in scaled.items()}
 at_04 = {m: t_interval(values[:, FACTORS.index(0.4)]) for m, values in gains.items()}
-title = "c = 0.4 gains " + ", ".join(f"{gain.text(1, sign=True)} points at m = {m}" for m, gain in at_04.items())
+title = "c = 0.4: " + ", ".join(f"{gain.text(1, sign=True)} points at m = {m}" for m, gain in at_04.items())
 curves = {f"m = {m}": (FACTORS, values) for m, values in gains.items()}
 plot.lines(right, curves, title, "factor c on all variances of the pass", "gain over c = 1 (points)", log="x")
 for m, values in gains.items():

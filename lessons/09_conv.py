@@ -120,7 +120,7 @@ print(f"moving by 4 takes {100 * lost:.2f} % of the ink round the edge")
 # %%
 figure, (left, right) = plot.panels(2, size=(6, 4.0))
 at_4 = {name: np.mean(values, 0)[4] for name, values in accuracies.items()}
-title = "At 4 pixels: " + ", ".join(f"{name} {value:.0f} %" for name, value in at_4.items())
+title = "% at 4 pixels: " + ", ".join(f"{name} {value:.0f}" for name, value in at_4.items())
 plot.lines(left, {n: (shifts, v) for n, v in accuracies.items()}, title, "pixels to the right", "test accuracy (%)")
 right.imshow(np.hstack([moved(x_test[:1], by)[0, ..., 0] for by in (0, 4)]), cmap="gray_r")
 right.axvline(27.5, color="0.6", linewidth=1)
@@ -370,7 +370,7 @@ figure, axes = plot.panels(2, size=(4.8, 3.9))
 for ax, (name, (two, single)) in zip(axes, pairs.items(), strict=True):
     apart = np.abs(two(maps).data - single(maps).data).max((0, 3))
     image = ax.imshow(apart + 1e-9, cmap="cividis", norm="log", vmin=1e-8, vmax=10)
-    title = f"{name}: off by up to {apart[1:-1, 1:-1].max():.0e} inside, {apart.max():.0e} at the edge"
+    title = f"{name}: off by {apart[1:-1, 1:-1].max():.0e} inside, {apart.max():.0e} at the edge"
     plot.label(ax, title, "column", "row", grid=False)
 _ = figure.colorbar(image, ax=axes, label="largest difference", shrink=0.85)
 

@@ -193,24 +193,24 @@ NOISY = {"noise after BN": "with BN", "noise, no BN": "without BN", "noise in σ
 
 
 def cost(lr, noisy, measure="accuracy"):
-    """What the noise does: the factor in drift, and the paired difference in accuracy."""
+    """What the noise does: the factor in drift, and the paired difference in accuracy, in points."""
     drifts, seen = ([over_training(m, arm, lr) for arm in (noisy, NOISY[noisy])] for m in ("drift", measure))
-    return f"{drifts[0].mean() / drifts[1].mean():.2g} × the drift, {paired(*seen).text(1, 100, sign=True)} points"
+    return f"drift × {drifts[0].mean() / drifts[1].mean():.2g}, accuracy {paired(*seen).text(1, 100, sign=True)}"
 
 
 note = f"one dot a network: {len(SEEDS)} seeds, {STEPS:,} steps, {found.source}"
-figure, axes = plot.panels(2, size=(5.8, 4.2), note=note)
+figure, axes = plot.panels(2, size=(6.2, 4.2), note=note)
 for ax, lr in zip(axes, RATES, strict=True):
     for arm, ink, mark in zip(shift.ARMS, INKS, "s^oDv", strict=True):
         accuracy = 100 * over_training("accuracy", arm, lr)
         ax.semilogx(over_training("drift", arm, lr), accuracy, mark, color=plot.INKS[ink], label=arm, alpha=0.8)
-    title = f"Rate {lr:g}. Noise with BN: {cost(lr, 'noise after BN')};\nwithout: {cost(lr, 'noise, no BN')}"
+    title = f"Rate {lr:g}. Noise after BN: {cost(lr, 'noise after BN')}\nNoise, no BN: {cost(lr, 'noise, no BN')}"
     plot.label(ax, title, f"drift: {shift.MEASURES['drift']}", "test accuracy, mean over training (%)")
 axes[0].legend(frameon=False, fontsize=8.5)
 for lr in RATES:
     for arm, quiet in NOISY.items():
         end = cost(lr, arm, "test").split(", ")[1]
-        print(f"rate {lr:<4g}{arm:18} against {quiet:11} {cost(lr, arm)}; at the end {end}")
+        print(f"rate {lr:<4g}{arm:18} against {quiet:11} {cost(lr, arm)}; at the end {end} points")
 
 # %% [markdown]
 # Here is the answer to claim 2, on this network. At learning rate 0.1 BN was 47 points ahead of the plain network on
