@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -236,8 +237,7 @@ def test_damaged_ones_in_a_folder_that_may_only_be_read(tmp_path, capsys, monkey
     def refuse(*_):
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(os, "rename", refuse)
-    monkeypatch.setattr(os, "replace", refuse)
+    monkeypatch.setattr(Path, "replace", refuse)
     assert Checkpoints(tmp_path).latest() == (1, {})
     assert "step-000000002.npz is damaged" in (told := capsys.readouterr().err)
     assert "it stays where it is" in told
