@@ -94,13 +94,13 @@ def run_arm(settings, norm, digits, quiet=False, checkpoints=None, every=None, s
             if step % measure_every == 0 or last:
                 accuracy = training.measure()
                 bar.set_postfix_str(f"test accuracy {100 * accuracy:.2f} %", refresh=False)
-                bar.update(step - bar.n)
             last = last or stop()
             if checkpoints and (last or step % every == 0):
                 _save(checkpoints, training)
             if last:
                 return training.arm()
             training.do_step()
+            bar.update()
 
 
 class Training:
