@@ -6,7 +6,7 @@
 # with it and without, from a poor start and from a good one. Afterwards you can run everything in this course, and you
 # have written down four predictions that its lessons will put to the test.
 #
-# **Time**: about 2 minutes on two cores (the first run compiles kernels, which takes some seconds more).
+# **Time**: about 100 s on two cores (the first run compiles kernels, which takes some seconds more).
 #
 # **You need**: Python, arrays, the chain rule. Nothing about neural networks: this lesson shows, the next ones
 # explain. Words are in the [glossary](README.md#glossary), symbols in the [notation](README.md#notation).
@@ -254,7 +254,7 @@ ax.legend(title="mean of the seeds (dots)", frameon=False, fontsize=9, loc="cent
 
 # %% [markdown]
 # (Printed: the mean over the seeds, and from the lowest to the highest.) In our run the plain network never moved. The
-# careful start came to 90 % at 0.1 and to 91 % at 0.5, within two points of BN; at 2.0 all its seeds were guessing.
+# careful start came to 90 % at 0.1 and to about 91 % at 0.5, within two points of BN; at 2.0 all its seeds were guessing.
 # With BN every mean was 90 % or more, from either start, over learning rates that are twenty times apart. So BN is not
 # the only way to start such a network. It is the one that took no thought, and the only one of ours that bore the large
 # learning rate.

@@ -6,7 +6,7 @@
 # may train a little worse, and nobody knows why. Here you build the idea in twenty lines, see where it can go wrong,
 # and write the test that finds out. Afterwards you can trust a gradient, because you can check it.
 #
-# **Time**: about 15 s on two cores.
+# **Time**: about 10 s on two cores.
 #
 # **You need**: [00](00_start.ipynb) to have run; the chain rule. Words are in the [glossary](README.md#glossary).
 

@@ -6,7 +6,7 @@
 # the loop in four ways, to see which mistake one can notice, and from what. Afterwards you can build a training loop,
 # and debug one.
 #
-# **Time**: about 30 s on two cores.
+# **Time**: about 10 s on two cores.
 #
 # **You need**: [01](01_autograd.ipynb): gradients, and that those of a node used several times add up. Words are in
 # the [glossary](README.md#glossary).

@@ -7,7 +7,7 @@
 # measure three numbers in each layer (its signal, its saturation, the size of its updates), and say what is wrong with
 # it.
 #
-# **Time**: about 2 minutes on two cores (the first run ever compiles kernels, some seconds more).
+# **Time**: about 1 minute on two cores (the first run ever compiles kernels, some seconds more).
 #
 # **You need** [01](01_autograd.ipynb) (the gradient flows backward through the graph) and [02](02_layers.ipynb)
 # (layers, the training loop, cross-entropy).
@@ -262,7 +262,7 @@ print(f"and with a third of the learning rate: {accuracy(depths[-1], gains[-2], 
 # what learns may move by several. In our run:
 #
 # - Plain: the deeper the network, the narrower the range of gains. At 16 layers only gain 8 reads about 80 % (75 to 85,
-#   depending on the seed; 89 with a third of the learning rate). Gain 4, near the derived 4.80, stays at 10.
+#   depending on the seed; nearly 90 with a third of the learning rate). Gain 4, near the derived 4.80, stays at 10.
 # - Centred: gain 4 reads more than 80 % at 16 layers, where the plain network with the same weights stays at 10. Gains
 #   of 2 and less still lose the signal.
 # - Batch normalization makes a table in which little happens: something is learned at every scale and every depth (more

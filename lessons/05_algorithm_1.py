@@ -6,7 +6,7 @@
 # other company, and with a textbook formula for the variance features become `nan`. After this lesson you can write the
 # transform, do it without losing digits, and say what each of its parameters is for.
 #
-# **Time**: about 15 s on two cores; the first run compiles some kernels, which takes some seconds more.
+# **Time**: about 10 s on two cores; the first run compiles some kernels, which takes some seconds more.
 #
 # **You need** lessons [00](00_start.ipynb) to [02](02_layers.ipynb) (a batch, a layer, a training step). Why all this
 # happens inside the network, and in every step, is the subject of [04](04_wrong_ways.ipynb).

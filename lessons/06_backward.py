@@ -7,7 +7,7 @@
 # the gradient in all three forms, check each, and say what it never lets through. In a batch of two that is everything,
 # and what a network then does is not what you would expect.
 #
-# **Time**: about 40 s on two cores; the first run compiles some kernels, which takes some seconds more.
+# **Time**: about 20 s on two cores; the first run compiles some kernels, which takes some seconds more.
 #
 # **You need** lessons [01](01_autograd.ipynb) (`backward`, the gradient check) and [05](05_algorithm_1.ipynb) (the forward,
 # and its words). [04](04_wrong_ways.ipynb) shows what happens to a network whose gradient is wrong.
@@ -526,8 +526,8 @@ title = f"In all, the first weights move {times:.0f} times as far at m = 2 as at
 plot.lines(right, {"five seeds": (few, moved)}, title, "m", "‖change of W‖ / ‖W at first‖", log="xy");
 
 # %% [markdown]
-# (d)! In our run the weights moved by less than a tenth of their length at $m = 60$, and by ten lengths to more than a
-# hundred at $m = 2$. And look at how: a typical step at $m = 2$ is as small as at $m = 60$. A few blows do it all; on the
+# (d)! In our run the weights moved by less than a tenth of their length at $m = 60$, and by ten lengths and more
+# at $m = 2$. And look at how: a typical step at $m = 2$ is as small as at $m = 60$. A few blows do it all; on the
 # left, nearly all is one step of the 300.
 #
 # The algebra is right, and the conclusion that one draws from it is wrong. The rank is 0 *at ε = 0*. With ε the share

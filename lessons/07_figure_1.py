@@ -6,7 +6,7 @@
 # At the end you can replicate a paper, name what it leaves out, and tell a result from a result that could not have
 # come out otherwise.
 #
-# **Time**: about 100 s on two cores; nearly all of it is the 2 × 50,000 training steps.
+# **Time**: about 70 s on two cores; nearly all of it is the 2 × 50,000 training steps.
 #
 # **You need**: [02](02_layers.ipynb) (training a network), [03](03_saturation.ipynb) (sigmoids and initial weights) and
 # [05](05_algorithm_1.ipynb) (what batch norm, BN, computes: γ, β, x̂).

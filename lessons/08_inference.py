@@ -7,7 +7,7 @@
 # second mode needs, say how good they are, find out why a network is "worse in evaluation", and ship a model in which
 # no batch normalization is left.
 #
-# **Time**: about 60 s on two cores; the first run compiles some kernels, which takes some seconds more.
+# **Time**: about 30 s on two cores; the first run compiles some kernels, which takes some seconds more.
 #
 # **You need** [05](05_algorithm_1.ipynb) (the forward pass of BN: $\mu_B$, $\sigma^2_B$, $\hat x$, γ, β, ε) and
 # [06](06_backward.ipynb) (its backward pass).

@@ -6,7 +6,7 @@
 # shows. After this lesson you can say which axes, and why; use BN in a convolutional network; and fold it into the
 # convolution, or say why that is not possible.
 #
-# **Time**: about 90 s on two cores; the first run compiles some kernels, which takes some seconds more.
+# **Time**: about 40 s on two cores; the first run compiles some kernels, which takes some seconds more.
 #
 # **You need** [05](05_algorithm_1.ipynb) (BN's forward pass) and [08](08_inference.ipynb) (evaluation mode, folding).
 

@@ -5,7 +5,7 @@
 # works. In this lesson you test the reason: you measure it by two definitions, you make it worse on purpose, and you
 # see which of the paper's three steps survives. At the end you can test a mechanism, not only a result.
 #
-# **Time**: about 2 minutes on two cores.
+# **Time**: about 1 minute on two cores.
 #
 # **You need**: [05](05_algorithm_1.ipynb) (what batch norm computes) and [07](07_figure_1.ipynb) (percentile bands,
 # paired seeds). The experiments here are ours, after Santurkar, Tsipras, Ilyas and Madry, *How Does Batch Normalization
