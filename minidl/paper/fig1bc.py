@@ -46,9 +46,17 @@ def run(config, digits):
     return record
 
 
-def _drifts(result, lr):
-    """Place → mean drift between measurements, one a seed."""
-    return {place: result.values(entry, norm=norm, lr=lr).mean(1) for place, (norm, entry) in PLACES.items()}
+def _drifts(result, lr, first=0):
+    """Place → mean drift between measurements, one a seed; from the interval number `first` on."""
+    return {place: result.values(entry, norm=norm, lr=lr)[:, first:].mean(1) for place, (norm, entry) in PLACES.items()}
+
+
+def _beginning(result, lr):
+    """What the very first interval does: its share of the drift without batch norm, and the comparison without it."""
+    drifts = result.values("inputs", norm="none", lr=lr)
+    later = _drifts(result, lr, 1)
+    share = 100 * drifts[:, 0].mean() / drifts.sum(1).mean()
+    return f"{share:.0f} % and {paired(later[NONE], later[BEFORE]).text(4, sign=True)} at learning rate {lr:g}"
 
 
 def verdict(result):
@@ -73,7 +81,10 @@ def verdict(result):
         f"drift in band widths per {every} steps, {number}",
         f"Mean drift of the 100 inputs in widths of their own band, per {every:,} steps: {number}. What comes in "
         "before the normalisation is the layer's real input distribution; after it γ and β alone can move the "
-        "bands.",
+        f"bands. Drift without batch norm less with it before normalising, paired: "
+        f"{', '.join(f'{i.text(4, sign=True)} at learning rate {lr:g}' for lr, i in before.items())}. Much of it is the "
+        f"very beginning; the first interval's share of the drift without batch norm, and that difference without it: "
+        f"{'; '.join(_beginning(result, lr) for lr in drifts)}.",
         {f"{name}, learning rate {lr:g}": interval for name, group in (("without less with", after),
          ("without less before normalising", before)) for lr, interval in group.items()},
     )  # fmt: skip
@@ -96,8 +107,8 @@ def figure(result):
         x = steps[::2][: len(percentiles)]
         one, all_ = axes[i], axes[4 + i]
         plot.percentile_bands(x, percentiles[:, unit], one, name=f"input of unit {unit}")
-        moves = one.get_title(loc="left")
-        one.set_title(f"{place}:\n{moves[0].lower()}{moves[1:]}", loc="left", fontsize=10)
+        spans = one.get_title(loc="left").replace("The median moves", "the median spans")
+        one.set_title(f"{place}:\n{spans}", loc="left", fontsize=10)
         path = np.abs(np.diff(percentiles[:, :, 1], axis=0)).sum(0).mean()
         title = f"All units: a median travels {path:.2g} in all"
         plot.strands(all_, x, percentiles[:, :, 1], title, "training step", "median of the input", ink=i)

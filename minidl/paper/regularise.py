@@ -74,6 +74,17 @@ def _tests(result, arm):
     return result.values("test", arm=arm, **FINAL)
 
 
+def _without_stuck(result):
+    """The comparisons with batch norm at other batch sizes, over the seeds of which no run was stuck, where some was."""
+    found = []
+    for m in OTHERS:
+        both = np.array([_tests(result, f"{name}, batches of {m}") for name in ("BN", "no BN")])
+        fine = (both >= STUCK).all(0)
+        if not fine.all() and fine.any():
+            found.append(f"{m}: {paired(*both[:, fine]).text(2, 100, sign=True)}")
+    return f"; without their seeds, batch norm less none, batches of {', '.join(found)}" if found else ""
+
+
 def _dropped(result, name):
     """The dropout of an arm that is best on the validation images, at its own learning rate."""
     return best_arm(result, [f"{name}, dropout {p}" for p in DROPS])
@@ -100,6 +111,8 @@ def verdict(result):
         word = "contradicted" if noise.below_zero and gain["BN"].above_zero else "not at this scale"
     gaps = {arm: t_interval(result.values("gap", arm=arm, **FINAL)) for arm in ARMS}
     sizes = {m: paired(_tests(result, f"BN, batches of {m}"), _tests(result, f"no BN, batches of {m}")) for m in OTHERS}
+    narrower = paired(*(result.values("gap", arm=arm, **FINAL) for arm in ("BN, statistics of all images", "BN")))
+    replaced = gain["BN"].above_zero and instead.below_zero
     stuck = "; ".join(f"{n} of “{arm}”" for arm, n in _stuck(result).items())
     points = partial(_points, 2)
     return Verdict(
@@ -111,10 +124,11 @@ def verdict(result):
         f"by {points(gain['BN'])} with; batch norm without dropout is {points(instead)} points from dropout "
         f"without batch norm. The gap between training and test accuracy is {_points(2, gaps['no BN'])} points "
         f"without batch norm, {_points(2, gaps['BN'])} with, {_points(2, gaps['BN, statistics of all images'])} "
-        "with the statistics of all images. Batch norm is "
+        "with the statistics of all images, so that the noise narrows it by "
+        f"{narrower.text(2, 100)}. {'Batch norm did not replace dropout here. ' if replaced else ''}Batch norm is "
         f"{' and '.join(f'{points(i)} points with batches of {m}' for m, i in sizes.items())} from a network without "
         f"it, {points(paired(_tests(result, 'BN'), _tests(result, 'no BN')))} with 60. "
-        f"Runs that stayed near chance, and count with the others: {stuck or 'none'}.",
+        f"Runs that stayed near chance, and count with the others: {stuck or 'none'}{_without_stuck(result)}.",
         {
             "noise": noise,
             "dropout without BN": gain["no BN"],

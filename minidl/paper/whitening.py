@@ -124,7 +124,8 @@ CLAIM = Claim(
     rule="""Costly: at the largest size whitening takes at least 10 times as long (lower end of the 95 % interval).
         Fails: in every batch of m ≤ 64 the rank is at most m − 1 and the whitened covariance is off by ½ or more.
         Reproduced if both, partly if one, contradicted if neither.""",
-    limits="""A time is that of this implementation on this machine; later work makes whitening cheaper by groups of
-        features and by iterations (Huang et al. 2018). Whether whitening would train better is not tested.""",
+    limits="""A time is that of this implementation on this machine, and against batch norm alone, not against the
+        layer that it stands in; later work makes whitening cheaper by groups of features and by iterations (Huang et
+        al. 2018). Whether whitening would train better is not tested.""",
     plan=plan, run=run, verdict=verdict, figure=figure, uses_digits=False,
 )  # fmt: skip

@@ -7,7 +7,7 @@ from minidl.paper import fig1a
 from minidl.paper._training import raw
 from minidl.paper.fig1 import Settings, run_arm
 from minidl.study.claim import Scale
-from tests.paper.synthetic import bars, drawn, result
+from tests.paper.synthetic import bars, drawn, joined, result
 from tests.paper.test_training import follow
 
 STEPS = 1000
@@ -87,6 +87,21 @@ def test_the_plan_tunes_each_arm_and_runs_batch_norm_at_the_rate_of_the_other_to
     assert {(c["arm"], c["lr"]) for c in stages[-1]} == {*best.items(), ("with BN, std 0.1", 2.0)}
     assert len(stages[-1]) == 10
     assert all(c["stage"] == "final" and c["seed"] < 1000 for c in stages[-1])
+
+
+def test_settings_that_tuning_cannot_tell_apart_are_run_too_and_told():
+    def accuracy(arm, lr, seed):
+        noise = (seed % 2 - 0.5) / 100
+        return {0.5: 0.95, 2.0: 0.951 + noise}.get(lr, 0.9) - (0.03 if arm.endswith("0.01") else 0)
+
+    stages, _ = follow(fig1a.plan(Scale(2)), accuracy)
+    cells = {(c["arm"], c["lr"]) for c in stages[-1]}
+    assert {("with BN, std 0.1", 0.5), ("with BN, std 0.1", 2.0), ("without BN, std 0.1", 2.0)} <= cells
+    assert ("with BN, std 0.01", 2.0) not in cells
+    runs = four(AHEAD, SAME, SAME, SAME)
+    tie = study({("batch", 0.1, 8.0): (0.98, 0.975, 100)})
+    verdict = fig1a.CLAIM.verdict(joined(runs, tie))
+    assert "+0.50 ± 0.00 to +1.00 ± 0.00 points" in verdict.because
 
 
 def test_a_run_builds_on_the_demo():
