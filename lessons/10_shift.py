@@ -321,9 +321,10 @@ for measure in ("drift", "gradient change"):
 
 # %% [markdown]
 # If drift cost accuracy, the third panel would be the first one mirrored: the arm with the most drift would be the
-# least accurate. It is not. Note also what the ledger's "reproduced" means: at *this* rate both kinds of shift are
-# smaller with BN, which is claim 1 and no more. With section 5, the answer to your question of [lesson
-# 00](00_start.ipynb) is "depends": on the definition, and on the learning rate.
+# least accurate. It is not. Note also what the ledger's verdict is about: whether the shift is smaller with BN, by both
+# definitions and at three learning rates, which is claim 1 and no more. At *this* rate it is; at all of them, and by both
+# definitions, it is not. With section 5, the answer to your question of [lesson 00](00_start.ipynb) is "depends": on the
+# definition, and on the learning rate.
 #
 # ## 10. If not less shift, what then? Three measures of the landscape
 #
@@ -416,7 +417,7 @@ explore(move, step=(0, STEPS), lr=list(RATES))
 # | 3. BN works *because of* 1 | no: it works as well with more drift | not tested |
 #
 # The paper's title names a mechanism. Batch normalization works here; its mechanism is not the one in the title, as far
-# as these two measures can tell. The ledger's "reproduced" is about claim 1 alone, at one learning rate.
+# as these two measures can tell. The ledger's verdict is about claim 1 alone.
 #
 # **Confusions settled**: "BN reduces covariate shift" is three claims, not one; a name in a title is not evidence; and
 # a mechanism is tested by an intervention, not by two curves that move together.
