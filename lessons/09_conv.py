@@ -205,7 +205,7 @@ title = "Moved along: nothing {:.0f} %, the statistics {:.0f} %, and γ and β t
 _ = plot.intervals(ax, rows, title, "test accuracy (%), digits moved by 4; per activation, and moved along: …")
 
 # %% [markdown]
-# (d). In our run, with all four moved along, the three networks read 88 to 90 % of the moved digits, nearly as many as
+# (d). In our run, with all four moved along, the three networks read some 90 % of the moved digits, nearly as many as
 # of those that were not moved. That much had to come out, if nothing else in the network knows about places (only the
 # edge does). It says what the network has learned: not what a digit looks like, but what it looks like *there*.
 #
