@@ -68,10 +68,11 @@ def test_runs_in_quick_mode(source, tmp_path):
 def test_runs_with_the_solutions(source):
     notebook = notebooks.inject(notebooks.read(source), solutions(source))
     notebooks.execute(notebook, source.parent)
-    printed = "\n".join(texts(notebook))
-    assert "stderr" not in printed
+    printed = list(texts(notebook))
+    warned = [text for text in printed if text.startswith(("error", "stderr"))]
+    assert not [text for text in warned if "could not download MNIST" not in text]  # without a network, that is said
     for name in notebooks.exercises(notebook):
-        assert f"{name}: pass" in printed
+        assert any(f"{name}: pass" in text for text in printed), f"{name} does not pass"
 
 
 @lesson
