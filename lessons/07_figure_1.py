@@ -231,7 +231,8 @@ print(f"|γ| goes from {sizes[0].mean():.1f} to between {sizes[-1].min():.1f} an
 # One run with one learning rate and one initial scale is one point. So the same two networks were trained over a grid of
 # learning rates and initial scales, with several seeds each. That takes much longer than a lesson; it is made once, by
 # `python -m minidl reproduce --claim fig1a`, and kept in the **ledger**, the folder [results](../results/README.md). The
-# ledger has an entry for each claim of the paper, with a rule for its verdict that was written down before the runs.
+# ledger has an entry for each claim of the paper, with a rule for its verdict; its page says which rules were
+# changed after a result had been seen.
 #
 # (For the grid 5,000 training images were kept out for choosing settings, so its runs differ a little from ours.)
 #

@@ -255,7 +255,8 @@ check("verdict", verdict);
 # ## 8. The ledger: longer, and tuned
 #
 # The first three networks for 5,000 steps and five seeds, all at the learning rate that suits the one *without* BN
-# best; made by `minidl reproduce --claim ics`, with the rule for its verdict written beforehand. `recorded` gives one
+# best; made by `minidl reproduce --claim ics`. (Its rule was made stricter after a first result, as its page says.)
+# `recorded` gives one
 # number a seed, the mean over training or the accuracy at the end.
 
 # %%

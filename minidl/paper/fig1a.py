@@ -4,7 +4,7 @@ import numpy as np
 
 from minidl.paper._training import CHANCE, FINAL, GRID, best_arm, finals, rate, raw, tune
 from minidl.paper.fig1 import Settings, prepare, run_arm
-from minidl.study.claim import Claim, Result, Verdict
+from minidl.study.claim import Claim, Result, Verdict, within_error
 from minidl.study.statistics import paired, t_interval
 from minidl.train import evaluate
 
@@ -75,8 +75,7 @@ def _ties(result, name):
     n = max(map(len, values.values()))
     values = {cell: v for cell, v in values.items() if len(v) == n}
     best = max(values, key=lambda cell: values[cell].mean())
-    less = {cell: values[best] - v for cell, v in values.items()}
-    return [cell for cell, d in less.items() if cell == best or (n > 2 and d.mean() <= d.std(ddof=1) / n**0.5)]
+    return [cell for cell, v in values.items() if cell == best or within_error(values[best] - v)]
 
 
 def _ranges(result):
@@ -124,7 +123,7 @@ def verdict(result):
         f"not reach {100 * TARGET:g} % counts as if it did at the end. Intervals (above zero: batch norm is ahead): "
         f"{_sides(gains)}. With batch norm at the tuned baseline's own setting: {_number(same)}. Settings that tuning "
         f"cannot tell from the best, by a standard error: {ties}; over all pairs of them batch norm is "
-        f"{_ranges(result)}. Speed follows the learning rate more than the network.",
+        f"{_ranges(result)}.",
         {"tuned": {k: list(v) for k, v in at_best.items()}, "small": {k: list(v) for k, v in from_small.items()}},
     )
 

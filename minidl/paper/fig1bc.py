@@ -82,8 +82,8 @@ def verdict(result):
         f"Mean drift of the 100 inputs in widths of their own band, per {every:,} steps: {number}. What comes in "
         "before the normalisation is the layer's real input distribution; after it γ and β alone can move the "
         f"bands. Drift without batch norm less with it before normalising, paired: "
-        f"{', '.join(f'{i.text(4, sign=True)} at learning rate {lr:g}' for lr, i in before.items())}. Much of it is the "
-        f"very beginning; the first interval's share of the drift without batch norm, and that difference without it: "
+        f"{', '.join(f'{i.text(4, sign=True)} at learning rate {lr:g}' for lr, i in before.items())}. The first "
+        f"interval's share of the drift without batch norm, and that difference without it: "
         f"{'; '.join(_beginning(result, lr) for lr in drifts)}.",
         {f"{name}, learning rate {lr:g}": interval for name, group in (("without less with", after),
          ("without less before normalising", before)) for lr, interval in group.items()},

@@ -175,12 +175,13 @@ CLAIM = Claim(
         and at four times of it, and also each at its own.""",
     rule="""At equal learning rates, means over training after step 0. Nine comparisons: drift after normalising,
         drift before, and gradient change, at three rates. Reproduced if all are smaller with batch norm than without;
-        partly if one is; contradicted if none is and one is larger; else not at this scale. Loss range and the noisy
+        partly if any is; contradicted if none is and one is larger; else not at this scale. Loss range and the noisy
         arm are reported: if noise makes the shift larger and training no worse, the shift is not what matters.""",
     limits="""Whether less shift is the *cause* of faster training. The noisy arm shows that a network with batch norm
-        bears such a drift without loss, not that one without it would. A small drift after the normalisation is close
-        to a tautology; one before it is not (see fig1bc). Only 5,000 steps: what happens later, fig1bc has for the
-        last layer. The second definition, the loss range and the idea of noise are from Santurkar et al. 2018,
-        measured here relative to the gradient, on another network and with other noise.""",
+        bears such a drift without a loss of accuracy that five seeds could tell, not that one without it would. A
+        small drift after the normalisation is close to a tautology; one before it is not (see fig1bc). Only 5,000
+        steps: what happens later, fig1bc has for the last layer. The second definition, the loss range and the idea
+        of noise are from Santurkar et al. 2018, measured here relative to the gradient, on another network and with
+        other noise.""",
     plan=plan, run=run, verdict=verdict, figure=figure,
 )  # fmt: skip

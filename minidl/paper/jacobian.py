@@ -146,7 +146,6 @@ CLAIM = Claim(
         is smaller only; contradicted if it is larger; else not at this scale.""",
     limits="""Sigmoid layers of 100 units. The paper argues for Gaussian, uncorrelated inputs and a linear layer;
         neither holds here, and batch norm does not make features uncorrelated. The network without batch norm starts
-        from weights of std 0.1 alone, whose singular values are all small; from larger ones it would start nearer to
-        1.""",
+        from weights of std 0.1 alone, whose singular values are all small; from larger ones it may start nearer to 1.""",
     plan=plan, run=run, verdict=verdict, figure=figure,
 )  # fmt: skip

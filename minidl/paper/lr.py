@@ -54,9 +54,9 @@ def _accuracies(result, activation, norm):
     return np.transpose([result.values("validation", activation=activation, norm=norm, lr=lr) for lr in RATES])
 
 
-def _usable(accuracies, near=NEAR):
-    """For each seed log10 of the smallest and the largest rate within `near` of its best: (seeds,), (seeds,)."""
-    near = accuracies >= accuracies.max(1, keepdims=True) - near
+def _usable(accuracies, tolerance=NEAR):
+    """For each seed log10 of the smallest and the largest rate within the tolerance of its best: (seeds,), (seeds,)."""
+    near = accuracies >= accuracies.max(1, keepdims=True) - tolerance
     logs = np.log10(RATES)
     return logs[near.argmax(1)], logs[len(RATES) - 1 - near[:, ::-1].argmax(1)]
 

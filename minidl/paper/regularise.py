@@ -155,7 +155,7 @@ def figure(result):
     medians = [np.median(values) for values in rows.values()]
     tests.set_xlim(min(medians) - 2, max(medians) + 2)
     if stuck := sum(_stuck(result).values()):
-        figure.supxlabel(f"{stuck} of the runs stayed near chance, and lie to the left of the left panel", fontsize=8)
+        figure.supxlabel(f"runs that stayed near chance, to the left of the left panel: {stuck}", fontsize=8)
     rows = {arm: 100 * result.values("gap", arm=arm, **FINAL) for arm in ARMS}
     least, most = (choose(rows, key=lambda arm: np.median(rows[arm])) for choose in (min, max))
     title = f"The gap is smallest for “{least}”,\nlargest for “{most}”"

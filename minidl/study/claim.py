@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["WORDS", "Claim", "Result", "Run", "Scale", "Verdict", "best", "cautious", "plain"]
+__all__ = ["WORDS", "Claim", "Result", "Run", "Scale", "Verdict", "best", "cautious", "plain", "within_error"]
 
 WORDS = ("reproduced", "partly", "not at this scale", "contradicted")
 
@@ -130,11 +130,14 @@ def cautious(result, name, by="lr"):
     highest = result.values(name, **{by: chosen})
     for choice in sorted(choice for choice in result.settings(by) if choice < chosen):
         values = np.nan_to_num(result.values(name, **{by: choice}))
-        if len(values) == len(highest) > 2:
-            less = highest - values
-            if less.mean() <= less.std(ddof=1) / len(less) ** 0.5:
-                return choice
+        if len(values) == len(highest) and within_error(highest - values):
+            return choice
     return chosen
+
+
+def within_error(less):
+    """Whether a mean difference, of three seeds or more, is at most one standard error."""
+    return len(less) > 2 and less.mean() <= less.std(ddof=1) / len(less) ** 0.5
 
 
 def plain(value):

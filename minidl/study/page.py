@@ -98,7 +98,7 @@ def _head(found):
     return f"""# The paper, claim by claim
 
 Ioffe and Szegedy, *Batch Normalization: Accelerating Deep Network Training by Reducing Internal Covariate Shift* (2015),
-arXiv 1502.03167. Each claim has a study, a rule for its verdict that was written before the study was run, and the result,
+arXiv 1502.03167. Each claim has a study, a rule for its verdict that was written before the runs shown here, and the result,
 whichever way it fell. This page is written by `minidl reproduce` from the JSON files beside it.
 
 To check a verdict: `python -m minidl reproduce --claim ID` (results go to `runs/reproduce/`). The runs behind this page
