@@ -1,6 +1,7 @@
 """Predictions, kept in a file from before a result was seen until after."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,10 @@ from minidl._files import write_atomically
 
 __all__ = ["predict", "predictions", "recall"]
 
-_FILE = "predictions.json"  # in the folder that the notebook runs in
+
+def _file():
+    """In the folder that the notebook runs in; elsewhere where a notebook is run for all readers, not for one."""
+    return Path(os.environ.get("MINIDL_PREDICTIONS") or "predictions.json")
 
 
 def predict(**answers: Any) -> dict[str, Any]:
@@ -25,13 +29,13 @@ def predict(**answers: Any) -> dict[str, Any]:
     except TypeError as error:
         raise TypeError(f"predict: {error}; a prediction must be a number, a text or a list of them") from None
     if new:
-        write_atomically(Path(_FILE), text.encode())
+        write_atomically(_file(), text.encode())
     return kept | new
 
 
 def predictions() -> dict[str, Any]:
     """All predictions kept here; an empty dict if there are none."""
-    path = Path(_FILE)
+    path = _file()
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 

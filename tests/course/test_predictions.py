@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from minidl.course import predict, predictions, recall
+from minidl.course import notebooks, predict, predictions, recall
 
 
 @pytest.fixture(autouse=True)
@@ -17,6 +17,16 @@ def test_the_first_answer_stays(folder):
     assert predict(speed=3, shift="no") == {"speed": 3, "shift": "no"}
     assert predict(speed=9, start="c") == {"speed": 3, "shift": "no", "start": "c"}
     assert predictions() == json.loads((folder / "predictions.json").read_text()) == predict()
+
+
+def test_a_notebook_that_is_built_leaves_the_predictions_of_its_folder_alone(folder):
+    nbformat = pytest.importorskip("nbformat")
+    predict(speed=5)
+    code = "from minidl.course import predict, recall\npredict(shift=1)\nrecall('speed', 2)"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+    notebooks.execute(notebook, folder)
+    assert "you kept no prediction" in notebook.cells[0].outputs[0].text
+    assert predictions() == {"speed": 5}
 
 
 def test_dots_are_no_answer(folder):
