@@ -22,7 +22,6 @@ import numpy as np
 from numba import prange, types
 from numba.core import event
 from numba.extending import overload
-from threadpoolctl import ThreadpoolController
 
 from minidl._memory import keep_freed_memory
 
@@ -173,21 +172,9 @@ def _if_there_is_room(build):
 
 
 def _start():
-    """Before the first kernel: start Numba's threads, keep the BLAS inside them to one each, and keep freed memory.
-
-    Numba's `np.dot` calls the BLAS that SciPy ships, from as many Numba threads as there are; were it to start threads
-    of its own, the two pools would fight (4–9 ms lost at each change between them). NumPy's BLAS is another library,
-    and stays as the user has set it.
-    """
+    """Before the first kernel: start Numba's threads, and keep freed memory."""
     global _parallel_from
-    import scipy.linalg.cython_blas  # noqa: F401  loads the library that is to be limited
-
     keep_freed_memory()
-
-    blas = ThreadpoolController().select(user_api="blas").lib_controllers
-    of_scipy = [b for b in blas if {"scipy", "scipy.libs"} & set(Path(b.filepath).parts)]
-    for library in of_scipy or blas:  # or there is only one, which NumPy uses too
-        library.set_num_threads(1)
     numba.get_num_threads()  # starts the threads, so that the layer is known
     _parallel_from = _PARALLEL_FROM[numba.threading_layer()]
 

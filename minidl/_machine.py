@@ -28,8 +28,7 @@ def available_cores():
 
 
 def instructions():
-    """Library → the processor for which it computes: the BLAS of NumPy, that of SciPy, and Numba."""
-    import scipy.linalg.cython_blas  # noqa: F401  the BLAS that the kernels call
+    """Library → the processor for which it computes: the BLAS of NumPy, and Numba."""
     from llvmlite.binding import get_host_cpu_name
     from threadpoolctl import threadpool_info
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from threadpoolctl import ThreadpoolController
 
 from minidl import _jit, get_num_threads, set_num_threads
 from minidl._jit import CHUNK, kernel, n_chunks, on_compile, prange
@@ -103,19 +102,12 @@ def test_the_choice_does_not_depend_on_the_number_of_threads(chooser):
     assert calls == ["serial", "parallel"] * 2
 
 
-def test_the_first_call_finds_out_from_where_threads_pay_and_limits_scipys_blas(chooser, monkeypatch):
-    import scipy.linalg.cython_blas  # noqa: F401  so that there is something to limit
-
+def test_the_first_call_finds_out_from_where_threads_pay(chooser, monkeypatch):
     work, calls = chooser
-    libraries = [b for b in ThreadpoolController().lib_controllers if b.user_api == "blas"]
-    for library in libraries:
-        library.set_num_threads(2)
     monkeypatch.setattr(_jit, "_parallel_from", None)
     work(np.empty(1), None)
     assert calls == ["serial"]
     assert _jit._parallel_from in _jit._PARALLEL_FROM.values()
-    scipys = [b for b in libraries if {"scipy", "scipy.libs"} & set(Path(b.filepath).parts)]
-    assert [b.num_threads for b in scipys or libraries] == [1] * len(scipys or libraries)
 
 
 def test_a_kernel_is_documented_as_its_function_and_computes_as_it(load):
@@ -349,20 +341,15 @@ def in_a_process(code, **environment):
 
 
 @compiled_only
-def test_only_the_blas_that_numba_calls_is_limited_to_one_thread():
+def test_no_blas_has_other_threads_afterwards():
     code = """
-import numpy, scipy.linalg.cython_blas, minidl
-from pathlib import Path
-from threadpoolctl import ThreadpoolController
-def threads():
-    blas = ThreadpoolController().select(user_api="blas").lib_controllers
-    return {Path(b.filepath).parts[-2]: b.num_threads for b in blas}
-before = threads()
+import numpy, scipy.linalg, minidl
+from threadpoolctl import threadpool_info
+before = threadpool_info()
 minidl.Tensor([[1.0]]) @ [[1.0]]
-after = threads()
-print(len(before) < 2 or (after["numpy.libs"] == before["numpy.libs"] and after["scipy.libs"] == 1))
+print([library for library in before if library not in threadpool_info()])
 """
-    assert in_a_process(code) == "True"
+    assert in_a_process(code) == "[]"
 
 
 @compiled_only

@@ -62,7 +62,7 @@ def test_nan_and_infinity_pass(name):
 @pytest.mark.parametrize("name", PRODUCTS)
 def test_the_same_bits_from_both_builds_and_any_number_of_threads(name, size, dtype):
     arguments = PRODUCTS[name](*factors(*size, dtype))
-    _product(*arguments, np.empty((size[0], size[2]), dtype))  # starts the threads, with one BLAS thread in each
+    _product(*arguments, np.empty((size[0], size[2]), dtype))  # starts the threads
     threads, results = get_num_threads(), []
     try:
         for build, n in [

@@ -19,7 +19,6 @@ def start(variant, threads):
     """Use that many threads, and tell what the kernels are compiled for."""
     minidl.set_num_threads(threads)
     numba = sys.modules["numba"]
-    import scipy.linalg.cython_blas  # noqa: F401  the BLAS that the kernels call
     from llvmlite.binding import get_host_cpu_name
     from threadpoolctl import threadpool_info
 

@@ -8,8 +8,8 @@ block that fits the second-level cache, multiplies, and goes on.
 
 import numpy as np
 
-from minidl._blas import add_product
 from minidl._jit import device, kernel, n_chunks, prange
+from minidl._product import add_product
 from minidl.ops import winograd
 from minidl.ops._check import check_tensors, pair
 from minidl.ops._flat import add, copy

@@ -1,4 +1,4 @@
-"""3×3 convolution with less than half of the multiplications: Winograd's minimal filtering, F(4×4, 3×3).
+"""3×3 convolution with less than half of the multiplications: Winograd's minimal filtering, F(4×4, 3×3) and F(3×3, 3×3).
 
 **One line.** Four neighbouring outputs of a filter with three taps, y_i = x_i·w_0 + x_{i+1}·w_1 + x_{i+2}·w_2, take
 4·3 = 12 multiplications. But correlation is, up to the order of things, the product of two polynomials turned around
@@ -11,18 +11,23 @@ six pairs of numbers, interpolate. Evaluating and interpolating are multiplicati
 **One tile.** Applied to columns and then to rows, a tile of 6 × 6 pixels gives 4 × 4 outputs, with 36 multiplications in
 place of 144:      Y = Aᵀ·((G·W·Gᵀ) ⊙ (Bᵀ·X·B))·A
 
+**A smaller tile.** Three outputs need the product's values at five points. Leave out ∞, and the last row and column of each
+matrix, and the same G·w serves both. A line of n outputs is cut into fours and threes: 7 = 4 + 3, 14 = 4 + 4 + 3 + 3. With
+fours alone, 7 × 7 outputs would take 144 multiplications; so it is 11² = 121, of 441 done directly.
+
 **All channels.** The transforms are linear, so the sum over input channels may be taken before the last one. What was ⊙
 becomes, for each of the 36 positions k, a sum over channels for all tiles at once, that is, a matrix product:
 
     V = Bᵀ·X·B  (36, tiles, C)      U = G·W·Gᵀ  (36, C, O)      M_k = V_k·U_k  (36, tiles, O)      Y = Aᵀ·M·A
 
-**Backward.** Three linear maps around products: their transposes, in reverse.
+**Backward.** ∂x is a convolution again, of ∂y with the filters turned by half a turn, C and O exchanged. ∂W goes back
+through the three maps around the products by their transposes:
 
-    ∂M = A·∂Y·Aᵀ    ∂V_k = ∂M_k·U_kᵀ    ∂U_k = V_kᵀ·∂M_k    ∂X = B·∂V·Bᵀ (added up where tiles overlap)    ∂W = Gᵀ·∂U·G
+    ∂M = A·∂Y·Aᵀ    ∂U_k = V_kᵀ·∂M_k    ∂W = Gᵀ·∂U·G
 
-**In the cache.** A block of about 64 tiles goes through all steps before the next one starts, so that V and M stay in the
-second-level cache. Two things make the transforms fast: every number of a pixel's channel list takes the same path, so the
-inner loop runs over neighbours in memory; and offsets into flat arrays take the place of slices (see `_flat.py`).
+**In the cache.** A block of tiles goes through all steps before the next one starts, so that V and the part of M at work, 64
+channels wide, stay in the second-level cache. For ∂W it is a part of ∂U that must stay there, of some input and some output
+channels, until all tiles have been added to it; V and ∂M are made anew for each part, being cheap next to the products.
 
 A NaN or infinity in a pixel spoils the tiles that it is in: up to 8 × 8 outputs, not only the 3 × 3 that see it.
 
@@ -31,15 +36,54 @@ Source: Winograd 1980; Lavin and Gray 2016 for convolutional networks, and for t
 
 import numpy as np
 
-from minidl._blas import add_product
 from minidl._jit import device, kernel, n_chunks, prange
-from minidl._matmul import matmul
-from minidl.ops._flat import add, copy, offset
+from minidl._product import TILE_BYTES, add_tiles
+from minidl._vector import VECTOR_BYTES, sandwich
+from minidl.ops._flat import add, copy
 
 __all__ = ["backward", "forward"]
 
+# Rows: the points 0, 1, −1, 2, −2, ∞.
+_B = np.array([[4, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0], [0, -2, -1, 2, 1, 0], [0, 2, -1, -2, 1, 0],
+               [0, 4, 0, -5, 0, 1]])  # fmt: skip  # Bᵀ
+_A = np.array([[1, 0, 0, 0], [1, 1, 1, 1], [1, -1, 1, -1], [1, 2, 4, 8], [1, -2, 4, -8], [0, 0, 0, 1]])
 _G = np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]) / 24
-_TILES = 64  # in a block. Measured: 32 and 128 are no faster
+_B3, _A3 = _B[:5, :5], _A[:5, :3]
+
+_PAD = (
+    VECTOR_BYTES // 4
+)  # numbers between two tiles of a block: multiples of 1,024 would meet in the same lines of the cache
+_TILES = (
+    32  # in a block, about: V and 64 channels of M stay in the second-level cache. Measured: 16 and 64 are no faster
+)
+_PART = 64  # channels of x in a part of ∂U, and twice a tile's width of y
+_TASKS = 8  # at least, for ∂W
+
+
+def _each_tile(by_size):
+    """A function for kernels: a transform for each tile of a strip, by its size; from x[x_at[t]] to y[y_at[t]]."""
+    wide4, narrow4, wide3, narrow3 = by_size
+
+    @device
+    def transform(tall, fours, x, x_at, x_row, x_column, y, y_at, y_row, y_column, n):
+        for t in range(x_at.size):
+            at, to = x_at[t], y_at[t]
+            if tall and t < fours:
+                wide4(x, at, x_row, x_column, y, to, y_row, y_column, n)
+            elif tall:
+                narrow4(x, at, x_row, x_column, y, to, y_row, y_column, n)
+            elif t < fours:
+                wide3(x, at, x_row, x_column, y, to, y_row, y_column, n)
+            else:
+                narrow3(x, at, x_row, x_column, y, to, y_row, y_column, n)
+
+    return transform
+
+
+_transform_inputs = _each_tile([sandwich(left, right) for left in (_B, _B3) for right in (_B, _B3)])
+_transform_outputs = _each_tile([sandwich(left, right) for left in (_A.T, _A3.T) for right in (_A.T, _A3.T)])
+_transform_output_gradients = _each_tile([sandwich(left, right) for left in (_A, _A3) for right in (_A, _A3)])
+_transform_filters, _transform_filters_back = sandwich(_G, _G), sandwich(_G.T, _G.T)
 
 
 def forward(x, weight, padding):
@@ -47,260 +91,278 @@ def forward(x, weight, padding):
 
     Shape     x (N, H, W, C), weight (3, 3, C, O), padding (p, q), each 0 … 2, y (N, H + 2p − 2, W + 2q − 2, O)
     """
-    n, height, width, _ = x.shape
-    y = np.empty((n, height + 2 * padding[0] - 2, width + 2 * padding[1] - 2, weight.shape[3]), x.dtype)
-    _forward(x, _transform_weight(weight), padding, _strips(y), y)
-    return y
+    lanes, o = VECTOR_BYTES // x.itemsize, weight.shape[3]
+    x, weight = _fill_up(x, 3, lanes), _fill_up(weight, 2, lanes)  # fewer channels than a vector has: zeros behind them
+    high, wide = x.shape[1] + 2 * padding[0] - 2, x.shape[2] + 2 * padding[1] - 2
+    (*rows, covered_rows), (*columns, covered_columns) = _tiling(high), _tiling(wide)
+    y = np.empty((len(x), covered_rows, covered_columns, max(o, lanes)), x.dtype)
+    _convolve(y, x, _transformed(_fill_up(weight, 3, n_chunks(o, lanes) * lanes)), padding, tuple(rows), tuple(columns))
+    return np.ascontiguousarray(y[:, :high, :wide, :o])
 
 
 def backward(grad_y, x, weight, padding, needs_grad_x):
-    """∂x (None unless needed) and ∂W for ∂y."""
-    grad_x, turned = np.empty((0, *x.shape[1:]), x.dtype), np.empty((36, 0, 0), x.dtype)
+    """∂x (None unless needed) and ∂W for ∂y, shapes as in `forward`."""
+    grad_x = None
     if needs_grad_x:
-        grad_x = np.zeros_like(x)
-        turned = _transform_weight(weight.transpose(0, 1, 3, 2))  # Uᵀ: products with a matrix by columns are slower
-    # Of partial sums. Each holds 36 numbers in place of a filter's 9; all together, if there are more than two, at most 2²²
-    groups = max(2, min(16, (1 << 22) // (4 * weight.size)))
-    grad_u = np.zeros((groups, 36, *weight.shape[2:]), x.dtype)
-    _backward(grad_y, x, turned, padding, _strips(grad_y), grad_x, grad_u)
-    grad_weight = matmul(_weight_matrix(x.dtype).T, grad_u.sum(0).reshape(36, -1)).reshape(weight.shape)
-    return (grad_x if needs_grad_x else None), grad_weight
+        turned = np.ascontiguousarray(weight[::-1, ::-1].swapaxes(2, 3))
+        grad_x = forward(grad_y, turned, (2 - padding[0], 2 - padding[1]))
+    return grad_x, _backward_weight(grad_y, x, padding)
 
 
-def _weight_matrix(dtype):
-    """G ⊗ G: applies G to the rows and the columns of a 3×3 filter, (36, 9)."""
-    return np.kron(_G, _G).astype(dtype)
+def _backward_weight(grad_y, x, padding):
+    lanes, c_given, o_given = VECTOR_BYTES // x.itemsize, x.shape[3], grad_y.shape[3]
+    x, grad_y = _fill_up(x, 3, lanes), _fill_up(grad_y, 3, lanes)
+    (*rows, covered_rows), (*columns, covered_columns) = _tiling(grad_y.shape[1]), _tiling(grad_y.shape[2])
+    grad_y = _fill_up(_fill_up(grad_y, 1, covered_rows), 2, covered_columns)
+    c, o = x.shape[3], grad_y.shape[3]
+    in_parts, across = n_chunks(c, _PART), min(2, n_chunks(o, TILE_BYTES // x.itemsize)) * TILE_BYTES // x.itemsize
+    out_parts = n_chunks(o, across)
+    groups = n_chunks(_TASKS, in_parts * out_parts)
+    grad_u = np.empty((groups, out_parts, 36, c, across), x.dtype)
+    _multiply_back(grad_y, x, padding, tuple(rows), tuple(columns), in_parts, grad_u)
+    grad_weight = np.empty((3, 3, c, o), x.dtype)
+    _transform_weights_back(grad_u, grad_weight)
+    return np.ascontiguousarray(grad_weight[:, :, :c_given, :o_given])
 
 
-def _transform_weight(weight):
-    """U = G·W·Gᵀ, (36, C, O)."""
-    return matmul(_weight_matrix(weight.dtype), weight.reshape(9, -1)).reshape(36, *weight.shape[2:])
+def _fill_up(array, axis, least):
+    """The same with zeros at the end of an axis, if that is shorter than `least`."""
+    missing = least - array.shape[axis]
+    return array if missing <= 0 else np.pad(array, [(0, missing if i == axis else 0) for i in range(array.ndim)])
 
 
-def _strips(y):
-    """A strip is one row of tiles of one image; how many make a block."""
-    return max(1, _TILES // n_chunks(y.shape[2], 4))
+def _tiling(size):
+    """A line cut into tiles of 4 and then of 3 outputs: how many of each, and their length (more than 1, 2 or 5 itself)."""
+    tiles = n_chunks(size, 4)
+    threes = min(tiles, 4 * tiles - size)
+    return tiles - threes, threes, 4 * tiles - threes
 
 
-# ---- the four transforms of a line -------------------------------------------------------------------------------------
-# n numbers of each input, from `at`, `at + step`, … on; n of each output, from `to`, `to + stride`, … on
-
-
-@device
-def _six(at, step):
-    at, step = offset(at), offset(step)
-    a1 = at + step
-    a2 = a1 + step
-    a3 = a2 + step
-    a4 = a3 + step
-    return at, a1, a2, a3, a4, a4 + step
-
-
-@device
-def _input_line(x, at, step, v, to, stride, n):
-    """v = Bᵀ·x."""
-    a0, a1, a2, a3, a4, a5 = _six(at, step)
-    b0, b1, b2, b3, b4, b5 = _six(to, stride)
-    two, four, five = x.dtype.type(2), x.dtype.type(4), x.dtype.type(5)
-    for i in range(offset(n)):
-        # each number is loaded once: loads between the stores would have to be checked for overlap with them
-        x0, x1, x2, x3, x4, x5 = x[a0 + i], x[a1 + i], x[a2 + i], x[a3 + i], x[a4 + i], x[a5 + i]
-        even, odd = x4 - four * x2, x3 - four * x1
-        even2, odd2 = x4 - x2, two * (x3 - x1)
-        v[b0 + i] = four * x0 - five * x2 + x4
-        v[b1 + i] = even + odd
-        v[b2 + i] = even - odd
-        v[b3 + i] = even2 + odd2
-        v[b4 + i] = even2 - odd2
-        v[b5 + i] = four * x1 - five * x3 + x5
+# ---- weights: panels of output channels, as wide as a tile of a product, in pairs; the last may be alone -----------------
 
 
 @device
-def _input_gradient_line(v, at, step, x, to, stride, n):
-    """x = B·v."""
-    a0, a1, a2, a3, a4, a5 = _six(at, step)
-    b0, b1, b2, b3, b4, b5 = _six(to, stride)
-    two, four, five = x.dtype.type(2), x.dtype.type(4), x.dtype.type(5)
-    for i in range(offset(n)):
-        v0, v1, v2, v3, v4, v5 = v[a0 + i], v[a1 + i], v[a2 + i], v[a3 + i], v[a4 + i], v[a5 + i]
-        sum1, difference1 = v1 + v2, v1 - v2
-        sum2, difference2 = v3 + v4, two * (v3 - v4)
-        x[b0 + i] = four * v0
-        x[b1 + i] = four * (v5 - difference1) - difference2
-        x[b2 + i] = -five * v0 - four * sum1 - sum2
-        x[b3 + i] = difference1 + difference2 - five * v5
-        x[b4 + i] = v0 + sum1 + sum2
-        x[b5 + i] = v5
+def _pair(g, o, width):
+    """The first output channel of a pair of panels, and how many panels it is. The last pair may overlap the one before."""
+    panels = 2 if o - 2 * g * width > width else 1
+    return max(0, min(2 * g * width, o - panels * width)), panels
+
+
+def _transformed(weight):
+    """U = G·W·Gᵀ, in the order in which `_convolve` multiplies by it: pair, position, panel of the pair, C, width."""
+    c, o = weight.shape[2:]
+    width = TILE_BYTES // weight.itemsize
+    u = np.zeros if o % width else np.empty  # channels past the last are 0
+    u = u(n_chunks(o, width) * 36 * c * width, weight.dtype)
+    _transform_weights(weight, width, u)
+    return u
+
+
+@kernel(cost=8)
+def _transform_weights(weight, width, u):
+    c, o = weight.shape[2:]
+    size, flat = c * width, weight.reshape(-1)
+    for i in prange(c):
+        for p in range(n_chunks(o, width)):
+            start, panels = _pair(p // 2, o, width)
+            start += p % 2 * width
+            to = (p // 2 * 72 + p % 2) * size + np.int64(i) * width
+            at, k = np.int64(i) * o + start, panels * size
+            _transform_filters(flat, at, 3 * c * o, c * o, u, to, 6 * k, k, min(width, o - start))
+
+
+@kernel(cost=8)
+def _transform_weights_back(grad_u, grad_weight):
+    """∂W = Gᵀ·∂U·G; groups of ∂U are added up before, in their order."""
+    groups, parts, _, c, across = grad_u.shape
+    o, flat, out = grad_weight.shape[3], grad_u.reshape(-1), grad_weight.reshape(-1)
+    for i in prange(c):
+        for p in range(parts):
+            at, k = (p * 36 * c + np.int64(i)) * across, c * across
+            for g in range(1, groups):
+                for position in range(36):
+                    add(flat, at + (g * parts * 36 + position) * k, flat, at + position * k, across)
+            to = np.int64(i) * o + max(0, min(p * across, o - across))
+            _transform_filters_back(flat, at, 6 * k, k, out, to, 3 * c * o, c * o, min(across, o))
+
+
+# ---- tiles: a strip is a line of them across an image, a block some strips -----------------------------------------------
 
 
 @device
-def _output_line(m, at, step, y, to, stride, n):
-    """y = Aᵀ·m."""
-    a0, a1, a2, a3, a4, a5 = _six(at, step)
-    b0, b1, b2, b3, _, _ = _six(to, stride)
-    two, four, eight = m.dtype.type(2), m.dtype.type(4), m.dtype.type(8)
-    for i in range(offset(n)):
-        m0, m1, m2, m3, m4, m5 = m[a0 + i], m[a1 + i], m[a2 + i], m[a3 + i], m[a4 + i], m[a5 + i]
-        sum1, difference1 = m1 + m2, m1 - m2
-        sum2, difference2 = m3 + m4, m3 - m4
-        y[b0 + i] = m0 + sum1 + sum2
-        y[b1 + i] = difference1 + two * difference2
-        y[b2 + i] = sum1 + four * sum2
-        y[b3 + i] = difference1 + eight * difference2 + m5
+def _first(index, fours):
+    """Where a strip or tile begins, when those of 4 come before those of 3."""
+    return 4 * min(index, fours) + 3 * max(0, index - fours)
 
 
 @device
-def _output_gradient_line(y, at, step, m, to, stride, n):
-    """m = A·y."""
-    a0, a1, a2, a3, _, _ = _six(at, step)
-    b0, b1, b2, b3, b4, b5 = _six(to, stride)
-    two, four = m.dtype.type(2), m.dtype.type(4)
-    for i in range(offset(n)):
-        y0, y1, y2, y3 = y[a0 + i], y[a1 + i], y[a2 + i], y[a3 + i]
-        even, odd = y0 + y2, y1 + y3
-        even2, odd2 = y0 + four * y2, two * (y1 + four * y3)
-        m[b0 + i] = y0
-        m[b1 + i] = even + odd
-        m[b2 + i] = even - odd
-        m[b3 + i] = even2 + odd2
-        m[b4 + i] = even2 - odd2
-        m[b5 + i] = y3
-
-
-# ---- a strip: tiles side by side, first all lines down, then all lines across ------------------------------------------
+def _talls(first, here, rows):
+    """How many of the strips first, first + 1, … are of height 4."""
+    high = rows[0] + rows[1]
+    before, after = divmod(first, high), divmod(first + here, high)
+    return (after[0] - before[0]) * rows[0] + min(after[1], rows[0]) - min(before[1], rows[0])
 
 
 @device
-def _load(x, first, left, lines):
-    """Rows first, first + 1, … of an image (H, W·C), each into a line from its element `left` on; 0 outside.
+def _places(s, first, here, rows, columns, stride, corner, column, in_block, in_image):
+    """Where the tiles of strip s stand in the block of strips first, first + 1, …, and in an image; is the strip tall?
+
+    A block's tiles lie in the order tall narrow, tall wide, flat wide, flat narrow: see `_range`.
+    """
+    fours, threes = columns
+    tall, before = _talls(first, here, rows), _talls(first, s - first, rows)
+    is_tall = s % (rows[0] + rows[1]) < rows[0]
+    wide, narrow = tall * threes + before * fours, before * threes
+    if not is_tall:
+        before = s - first - before
+        wide = tall * (fours + threes) + before * fours
+        narrow = tall * (fours + threes) + (here - tall) * fours + before * threes
+    for t in range(fours + threes):
+        in_block[t] = (wide + t if t < fours else narrow + t - fours) * stride
+        in_image[t] = corner + _first(t, fours) * column
+    return is_tall
+
+
+@device
+def _range(k, first, here, rows, columns):
+    """Which of a block's tiles have position k: from and to. Flat tiles lack the last row, narrow ones the last column."""
+    (i, j), (fours, threes), tall = divmod(k, 6), columns, _talls(first, here, rows)
+    from_ = tall * threes if j == 5 else 0
+    to = tall * (fours + threes) + (0 if i == 5 else (here - tall) * (fours if j == 5 else fours + threes))
+    return from_, to
+
+
+@device
+def _load(x, n, first, left, begin, lines):
+    """Rows first, first + 1, … of image n, some channels from `begin` on, each into a line from pixel `left` on; 0 outside.
 
     What stands in a line before and after the row is not written: it must be 0, so lines are made by `np.zeros`, once.
+    Shape     x (N, H, W, C), lines (6, pixels, channels)
     """
-    rows, width = lines.shape[0], x.shape[1]
+    _, height, width, c = x.shape
+    rows, pixels, count = lines.shape
     flat, out = x.reshape(-1), lines.reshape(-1)
     for i in range(rows):
-        if 0 <= first + i < x.shape[0]:
-            copy(flat, (first + i) * width, out, i * lines.shape[1] + left, width)
-        else:
+        to = (i * pixels + left) * count
+        if not 0 <= first + i < height:
             lines[i] = 0
+        elif count == c:
+            copy(flat, (n * height + first + i) * width * c, out, to, width * c)
+        else:
+            for j in range(width):
+                copy(flat, ((n * height + first + i) * width + j) * c + begin, out, to + j * count, count)
 
 
 @device
-def _transform_input(x, first, left, lines, down, v, tile):
-    """V of a strip's tiles, which come at `tile` in the block, from rows first … first + 5 of an image (H, W·C)."""
-    _load(x, first, left, lines)
-    width, tiles, c = lines.shape[1], v.shape[1], v.shape[2]
-    source, middle, out = lines.reshape(-1), down.reshape(-1), v.reshape(-1)
-    _input_line(source, 0, width, middle, 0, width, width)
-    for t in range((width // c - 2) // 4):
-        for i in range(6):
-            _input_line(middle, i * width + 4 * t * c, c, out, (6 * i * tiles + tile + t) * c, tiles * c, c)
+def _aligned(size, like):
+    """A new array that begins with a line of the cache: a vector across two of them takes twice as long to store."""
+    lanes = VECTOR_BYTES // like.itemsize
+    array = np.empty(size + lanes, like.dtype)
+    skip = -(array.ctypes.data // like.itemsize) % lanes
+    return array[skip : skip + size]
 
 
-@device
-def _add_input_gradient(v, tile, down, patch, lines, first, left, grad_x):
-    """The transpose of `_transform_input`: adds to rows first … first + 5 of a gradient (H, W·C)."""
-    width, tiles, c = lines.shape[1], v.shape[1], v.shape[2]
-    source, middle, out = v.reshape(-1), down.reshape(-1), lines.reshape(-1)
-    strip = down.shape[1]
-    for j in range(6):
-        _input_gradient_line(source, (j * tiles + tile) * c, 6 * tiles * c, middle, j * strip, 6 * strip, strip)
-    out[:] = 0
-    for t in range(strip // c):
-        for i in range(6):
-            _input_gradient_line(middle, 6 * i * strip + t * c, strip, patch, 0, c, c)
-            add(patch, 0, out, i * width + 4 * t * c, 6 * c)  # the last two columns belong to the next tile too
-    for i in range(6):
-        if 0 <= first + i < grad_x.shape[0]:
-            add(out, i * width + left, grad_x.reshape(-1), (first + i) * grad_x.shape[1], grad_x.shape[1])
-
-
-@device
-def _transform_output(m, tile, down, lines, first, y):
-    """Rows first … first + 3 of an output (H′, W′·O), as far as there are, from M of a strip's tiles."""
-    tiles, o = m.shape[1], m.shape[2]
-    width = lines.shape[1]
-    source, middle, out = m.reshape(-1), down.reshape(-1), lines.reshape(-1)
-    strip = width // 4  # numbers in a line of tiles: each tile has o of them at each of its 4 columns
-    for j in range(6):
-        _output_line(source, (j * tiles + tile) * o, 6 * tiles * o, middle, j * strip, 6 * strip, strip)
-    for t in range(strip // o):
-        for i in range(4):
-            _output_line(middle, 6 * i * strip + t * o, strip, out, i * width + 4 * t * o, o, o)
-    for i in range(min(4, y.shape[0] - first)):
-        copy(out, i * width, y.reshape(-1), (first + i) * y.shape[1], y.shape[1])
-
-
-@device
-def _transform_output_gradient(grad_y, first, lines, down, m, tile):
-    """The transpose of `_transform_output`: ∂M of a strip's tiles from rows first … first + 3 of ∂y (H′, W′·O)."""
-    _load(grad_y, first, 0, lines)
-    tiles, o = m.shape[1], m.shape[2]
-    width = lines.shape[1]
-    source, middle, out = lines.reshape(-1), down.reshape(-1), m.reshape(-1)
-    strip = width // 4
-    for t in range(strip // o):
-        for i in range(4):
-            _output_gradient_line(source, i * width + 4 * t * o, o, middle, 6 * i * strip + t * o, strip, o)
-    for j in range(6):
-        _output_gradient_line(middle, j * strip, 6 * strip, out, (j * tiles + tile) * o, 6 * tiles * o, strip)
-
-
-# ---- blocks of strips --------------------------------------------------------------------------------------------------
+# ---- the two loops over blocks -------------------------------------------------------------------------------------------
 
 
 @kernel(cost=64)
-def _forward(x, u, padding, strips, y):
-    images, height, width, c = x.shape
-    o = y.shape[3]
-    high, wide = n_chunks(y.shape[1], 4), n_chunks(y.shape[2], 4)
-    x, y = x.reshape(images, height, width * c), y.reshape(images, y.shape[1], -1)
-    for block in prange(n_chunks(images * high, strips)):
-        lines, down = np.zeros((6, (4 * wide + 2) * c), x.dtype), np.empty((6, (4 * wide + 2) * c), x.dtype)
-        out_lines, out_down = np.empty((4, 4 * wide * o), x.dtype), np.empty((24, wide * o), x.dtype)
+def _convolve(y, x, u, padding, rows, columns):
+    (images, high, wide, o), c = y.shape, x.shape[3]
+    width, lanes = TILE_BYTES // x.itemsize, VECTOR_BYTES // x.itemsize
+    o_all, per_image, out = n_chunks(o, lanes) * lanes, rows[0] + rows[1], y.reshape(-1)
+    tiles_across = columns[0] + columns[1]
+    in_tile = 36 * c + _PAD
+    strips = max(1, _TILES // tiles_across)
+    for block in prange(n_chunks(images * per_image, strips)):
         first = np.int64(block) * strips  # prange counts unsigned, which does not divide by signed
-        here = min(strips, images * high - first)
-        v, m = np.empty((36, here * wide, c), x.dtype), np.empty((36, here * wide, o), x.dtype)
-        for s in range(here):
-            n, strip = divmod(first + s, high)
-            _transform_input(x[n], 4 * strip - padding[0], padding[1] * c, lines, down, v, s * wide)
-        for k in range(36):
-            add_product(v[k], u[k], m[k], 0)
-        for s in range(here):
-            n, strip = divmod(first + s, high)
-            _transform_output(m, s * wide, out_down, out_lines, 4 * strip, y[n])
+        here = min(strips, images * per_image - first)
+        tiles = here * tiles_across
+        lines = np.zeros((6, 4 * tiles_across + 2, c), x.dtype)
+        in_block, in_image = np.empty(tiles_across, np.int64), np.empty(tiles_across, np.int64)
+        v, m = _aligned(tiles * in_tile, x), _aligned(tiles * (72 * width + _PAD), x)
+        for s in range(first, first + here):
+            n, strip = divmod(s, per_image)
+            _load(x, n, _first(strip, rows[0]) - padding[0], padding[1], 0, lines)
+            tall = _places(s, first, here, rows, columns, in_tile, 0, c, in_block, in_image)
+            line = lines.shape[1] * c
+            _transform_inputs(tall, columns[0], lines.reshape(-1), in_image, line, c, v, in_block, 6 * c, c, c)
+        at = 0
+        for g in range(n_chunks(o_all, 2 * width)):
+            start, panels = _pair(g, o_all, width)
+            across = panels * width
+            out_tile = 36 * across + _PAD
+            for k in range(36):
+                from_, to = _range(k, first, here, rows, columns)
+                for p in range(panels):
+                    add_tiles(
+                        v, from_ * in_tile + k * c, in_tile, 1, to - from_, u, at, width,
+                        m, from_ * out_tile + k * across + p * width, out_tile, c, 0, at + c * width,
+                    )  # fmt: skip
+                    at += c * width
+            for s in range(first, first + here):
+                n, strip = divmod(s, per_image)
+                corner = (n * high + _first(strip, rows[0])) * wide * o + start
+                tall = _places(s, first, here, rows, columns, out_tile, corner, o, in_block, in_image)
+                _transform_outputs(
+                    tall,
+                    columns[0],
+                    m,
+                    in_block,
+                    6 * across,
+                    across,
+                    out,
+                    in_image,
+                    wide * o,
+                    o,
+                    min(across, o - start),
+                )
 
 
 @kernel(cost=64)
-def _backward(grad_y, x, turned, padding, strips, grad_x, grad_u):
-    images, height, width, c = x.shape
-    o = grad_y.shape[3]
-    high, wide = n_chunks(grad_y.shape[1], 4), n_chunks(grad_y.shape[2], 4)
-    needs_grad_x = grad_x.size > 0
-    x, grad_x = x.reshape(images, height, width * c), grad_x.reshape(len(grad_x), grad_x.shape[1], grad_x.shape[2] * c)
-    grad_y = grad_y.reshape(images, grad_y.shape[1], -1)
-    share = n_chunks(images, grad_u.shape[0])
-    for group in prange(grad_u.shape[0]):  # whole images, as tiles overlap in ∂x
-        lines, down = np.zeros((6, (4 * wide + 2) * c), x.dtype), np.empty((6, (4 * wide + 2) * c), x.dtype)
-        grad_lines, grad_down = np.empty((6, (4 * wide + 2) * c), x.dtype), np.empty((36, wide * c), x.dtype)
-        patch = np.empty(6 * c, x.dtype)
-        out_lines, out_down = np.zeros((4, 4 * wide * o), x.dtype), np.empty((24, wide * o), x.dtype)
-        v, m = np.empty((36, strips * wide, c), x.dtype), np.empty((36, strips * wide, o), x.dtype)
-        end = min(np.int64(group + 1) * share, images) * high
-        for first in range(np.int64(group) * share * high, end, strips):
+def _multiply_back(grad_y, x, padding, rows, columns, in_parts, grad_u):
+    """∂U_k = V_kᵀ·∂M_k: a task takes some input channels, some output channels, and a group of strips."""
+    (images, high, wide, o), c = grad_y.shape, x.shape[3]
+    groups, out_parts, _, _, across = grad_u.shape
+    width, per_image, tiles_across = TILE_BYTES // x.itemsize, rows[0] + rows[1], columns[0] + columns[1]
+    grads, sums = grad_y.reshape(-1), grad_u.reshape(-1)
+    for task in prange(groups * in_parts * out_parts):
+        group, part = divmod(
+            np.int64(task), in_parts * out_parts
+        )  # prange counts unsigned, which does not divide by signed
+        out_part, in_part = divmod(part, in_parts)
+        begin, count = in_part * c // in_parts, (in_part + 1) * c // in_parts - in_part * c // in_parts
+        start, n_out = max(0, min(out_part * across, o - across)), min(across, o)  # the last part may overlap
+        in_tile, out_tile = 36 * count + _PAD, 36 * across + _PAD
+        strips = max(1, _TILES // tiles_across)
+        lines = np.zeros((6, 4 * tiles_across + 2, count), x.dtype)
+        in_block, in_image = np.empty(tiles_across, np.int64), np.empty(tiles_across, np.int64)
+        v, m = _aligned(strips * tiles_across * in_tile, x), _aligned(strips * tiles_across * out_tile, x)
+        m[:] = 0
+        grad_u[group, out_part, :, begin : begin + count] = 0
+        to = ((group * out_parts + out_part) * 36 * c + begin) * across
+        end = (group + 1) * images * per_image // groups
+        for first in range(group * images * per_image // groups, end, strips):
             here = min(strips, end - first)
-            tiles = here * wide
-            for s in range(here):
-                n, strip = divmod(first + s, high)
-                _transform_input(x[n], 4 * strip - padding[0], padding[1] * c, lines, down, v, s * wide)
-                _transform_output_gradient(grad_y[n], 4 * strip, out_lines, out_down, m, s * wide)
+            for s in range(first, first + here):
+                n, strip = divmod(s, per_image)
+                top = _first(strip, rows[0])
+                _load(x, n, top - padding[0], padding[1], begin, lines)
+                tall = _places(s, first, here, rows, columns, in_tile, 0, count, in_block, in_image)
+                line = lines.shape[1] * count
+                _transform_inputs(
+                    tall, columns[0], lines.reshape(-1), in_image, line, count, v, in_block, 6 * count, count, count
+                )
+                _places(
+                    s, first, here, rows, columns, out_tile, (n * high + top) * wide * o + start, o, in_block, in_image
+                )
+                _transform_output_gradients(
+                    tall, columns[0], grads, in_image, wide * o, o, m, in_block, 6 * across, across, n_out
+                )
             for k in range(36):
-                add_product(v[k, :tiles].T, m[k, :tiles], grad_u[group, k], 1)
-                if needs_grad_x:
-                    add_product(m[k, :tiles], turned[k], v[k, :tiles], 0)  # V has done its work: ∂V takes its place
-            if needs_grad_x:
-                for s in range(here):
-                    n, strip = divmod(first + s, high)
-                    _add_input_gradient(
-                        v, s * wide, grad_down, patch, grad_lines, 4 * strip - padding[0], padding[1] * c, grad_x[n]
-                    )
+                tile, stop = _range(k, first, here, rows, columns)
+                for p in range(0, across if tile < stop else 0, width):
+                    at = tile * out_tile + k * across + p
+                    add_tiles(
+                        v, tile * in_tile + k * count, 1, in_tile, count, m, at, out_tile,
+                        sums, to + k * c * across + p, across, stop - tile, 1, at,
+                    )  # fmt: skip

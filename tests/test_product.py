@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
-from minidl._blas import _UNPACKED, add_product
 from minidl._jit import kernel
+from minidl._product import _DEPTH, _PACK_FROM, add_product
 from tests.helpers import DTYPES, assert_close
+
+SIZES = [(3, 5, 4), (1, 1, 1), (1, 9, 1), (7, 1, 1), (1, 1, 6), (60, 300, 100), (26, 17, 64), (130, 600, 40)]
 
 
 @kernel
@@ -23,7 +25,7 @@ def matrix(rng, rows, columns, layout, dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("keep", [0, 1])
 @pytest.mark.parametrize("layouts", [("rows", "rows"), ("columns", "rows"), ("part", "columns"), ("part.T", "part")])
-@pytest.mark.parametrize("size", [(3, 5, 4), (1, 1, 1), (1, 9, 1), (7, 1, 1), (1, 1, 6), (60, 300, 100), (50, 60, 500)])
+@pytest.mark.parametrize("size", SIZES)
 def test_agrees_with_numpy(size, layouts, keep, dtype):
     rng = np.random.default_rng(sum(size))
     m, k, n = size
@@ -34,8 +36,9 @@ def test_agrees_with_numpy(size, layouts, keep, dtype):
     assert_close(out, expected, dtype)
 
 
-def test_the_sizes_cover_one_piece_and_several():
-    assert 60 * 300 * 100 > _UNPACKED > 50 * 60 * 4
+def test_the_sizes_cover_every_way():
+    assert 26 < _PACK_FROM < 130  # without packing and with it
+    assert 2 * _DEPTH < 600  # one part of the sums, and several
 
 
 @pytest.mark.parametrize("keep", [0, 1])
