@@ -140,12 +140,11 @@ class Kernel:
         self.serial = _compile(function, "serial", parallel=False)
         self.parallel = _compile(function, "parallel", parallel=True)
 
-    def __call__(self, work, *args):
+    def __call__(self, *args):  # with the first argument by name, Python would pack the others twice: 80 of 520 ns
         if _parallel_from is None:
             _start()
-        if work.size * self.cost < _parallel_from:
-            return self.serial(work, *args)
-        return self.parallel(work, *args)
+        build = self.serial if args[0].size * self.cost < _parallel_from else self.parallel
+        build(*args)
 
 
 def _compile(function, build, parallel):

@@ -62,8 +62,8 @@ class Normalisation:
         self.rows = rows = np.ascontiguousarray(x.data).reshape(-1, features)
         self.gamma = np.ones(features, rows.dtype) if weight is None else np.ascontiguousarray(weight.data)
         self.beta = np.zeros(features, rows.dtype) if bias is None else np.ascontiguousarray(bias.data)
-        self.parents = tuple(p for p in (x, weight, bias) if p is not None)
-        self._given = (True, weight is not None, bias is not None)
+        self._given = (x, weight, bias)
+        self.parents = self.for_parents(x, weight, bias)
         self.share = rows.dtype.type(1 / len(rows) if training else 0)  # constant statistics have no share in ∂x
         self.mean, self.inv_std = np.empty(features, rows.dtype), np.empty(features, rows.dtype)
         if training:
@@ -75,8 +75,10 @@ class Normalisation:
             self.inv_std[:] = 1 / np.sqrt(running_var.astype(np.float64) + eps)
 
     def for_parents(self, *grads):
-        """The gradients of those of x, γ and β that are there."""
-        return [grad for grad, given in zip(grads, self._given, strict=True) if given]
+        """Those of three (gradients, say) whose x, γ or β is there."""
+        if None not in self._given:
+            return grads
+        return tuple(grad for grad, given in zip(grads, self._given, strict=True) if given is not None)
 
 
 @kernel
@@ -207,14 +209,14 @@ def _check_batch_norm(x, running_mean, running_var, weight, bias, training, mome
     if x.ndim < 2:
         raise ValueError(f"batch_norm: x is {x.shape}; it must be (N, C) or (N, H, W, C), features last")
     features = x.shape[-1:]
-    given = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
-    for name in ("running_mean", "running_var"):  # anything else could not be updated in place
-        if given[name] is not None and not (isinstance(given[name], np.ndarray) and given[name].dtype.kind == "f"):
-            kind = getattr(given[name], "dtype", type(given[name]).__name__)
+    running = ("running_mean", running_mean), ("running_var", running_var)
+    for name, array in running:  # anything else could not be updated in place
+        if array is not None and not (isinstance(array, np.ndarray) and array.dtype.kind == "f"):
+            kind = getattr(array, "dtype", type(array).__name__)
             raise TypeError(
                 f"batch_norm: {name} is a {kind}; it must be a plain array of floats, which training updates"
             )
-    for name, array in given.items():
+    for name, array in (*running, ("weight", weight), ("bias", bias)):
         if array is not None and array.shape != features:
             raise ValueError(f"batch_norm: x is {x.shape} but {name} is {array.shape}; it must be {features}")
     if (running_mean is None) != (running_var is None):
