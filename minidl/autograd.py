@@ -138,7 +138,7 @@ class Node:
                     f"backward: the tensor has shape {self.data.shape}, not one element; reduce it first, "
                     "say with .mean(), or pass grad, the gradient of the loss with respect to it"
                 )
-            return np.ones_like(self.data)
+            return np.array(1, self.data.dtype, ndmin=self.data.ndim)
         return self._as_gradient(grad, "backward: grad")
 
     def _as_gradient(self, grad, what):

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from minidl._jit import device, kernel, n_chunks, prange
-from minidl.ops._check import check_between, check_tensors
+from minidl.ops._check import check_between, check_tensors, matrix
 from minidl.ops._elementary import exp
 from minidl.ops._reduce import chunk_rows
 from minidl.tensor import Tensor
@@ -53,7 +53,7 @@ def cross_entropy(logits: Tensor, labels: ArrayLike | Tensor, label_smoothing: f
     Shape     logits (…, C), labels (…): whole numbers from 0 to C − 1, an array; loss: one number
     """
     target = _check_cross_entropy(logits, labels, label_smoothing)
-    rows = np.ascontiguousarray(logits.data).reshape(-1, logits.shape[-1])
+    rows = matrix(logits.data)
     classes, dtype = rows.shape[1], rows.dtype
     true_share, share = float(1 - label_smoothing), float(label_smoothing / classes)
     probabilities, loss, outside = np.empty(rows.shape, dtype), np.empty((), dtype), np.empty((), np.int64)
@@ -65,10 +65,10 @@ def cross_entropy(logits: Tensor, labels: ArrayLike | Tensor, label_smoothing: f
         )
 
     def backward(grad):
-        grad_logits = np.empty(probabilities.shape, dtype)
+        grad_logits = np.empty(logits.shape, dtype)
         scale = float(grad) / len(target)
-        _cross_entropy_backward(probabilities, target, true_share, share, scale, grad_logits)
-        return (grad_logits.reshape(logits.shape),)
+        _cross_entropy_backward(probabilities, target, true_share, share, scale, matrix(grad_logits))
+        return (grad_logits,)
 
     return Tensor._from_op(loss, (logits,), backward)
 
@@ -169,7 +169,7 @@ def _probabilities(op, x):
     """softmax of the rows x (M, C); and of each row m = max(x) and log Σ exp(x − m), both (M,)."""
     check_tensors(op, x=x)
     _check_classes(op, "x", x)
-    rows = np.ascontiguousarray(x.data.reshape(-1, x.shape[-1]))
+    rows = matrix(x.data)
     probabilities = np.empty_like(rows)
     largest, log_total = np.empty(len(rows), rows.dtype), np.empty(len(rows), rows.dtype)
     _softmax(rows, probabilities, largest, log_total)

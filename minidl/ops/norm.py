@@ -9,7 +9,7 @@ batch is removed from ∂y, because the forward would undo it.
 import numpy as np
 
 from minidl._jit import device, kernel, n_chunks, prange
-from minidl.ops._check import check_between, check_tensors
+from minidl.ops._check import check_between, check_tensors, matrix
 from minidl.ops._flat import offset
 from minidl.ops._reduce import chunk_rows
 from minidl.tensor import Tensor
@@ -35,18 +35,19 @@ def batch_norm(
     Source    Ioffe and Szegedy 2015, Algorithms 1 and 2, §3.2
     """
     stats = Normalisation(x, running_mean, running_var, weight, bias, training, momentum, eps)
-    y = np.empty_like(stats.rows)
-    _normalise(stats.rows, stats.mean, stats.inv_std, stats.gamma, stats.beta, y)
+    y = np.empty(x.data.shape, x.data.dtype)
+    _normalise(stats.rows, stats.mean, stats.inv_std, stats.gamma, stats.beta, matrix(y))
 
     def backward(grad_y):
-        grad_y = np.ascontiguousarray(grad_y.reshape(stats.rows.shape))
-        grad_gamma, grad_beta, grad_x = np.empty_like(stats.mean), np.empty_like(stats.mean), np.empty_like(stats.rows)
+        grad_gamma, grad_beta = np.empty_like(stats.mean), np.empty_like(stats.mean)
+        grad_x = np.empty(grad_y.shape, grad_y.dtype)
         _batch_norm_backward(
-            grad_y, stats.rows, stats.mean, stats.inv_std, stats.gamma, stats.share, grad_gamma, grad_beta, grad_x
-        )
-        return stats.for_parents(grad_x.reshape(x.shape), grad_gamma, grad_beta)
+            matrix(grad_y), stats.rows, stats.mean, stats.inv_std, stats.gamma, stats.share, grad_gamma, grad_beta,
+            matrix(grad_x),
+        )  # fmt: skip
+        return stats.for_parents(grad_x, grad_gamma, grad_beta)
 
-    return Tensor._from_op(y.reshape(x.shape), stats.parents, backward)
+    return Tensor._from_op(y, stats.parents, backward)
 
 
 class Normalisation:
@@ -58,18 +59,18 @@ class Normalisation:
     def __init__(self, x, running_mean, running_var, weight, bias, training, momentum, eps):
         check_tensors("batch_norm", optional=("weight", "bias"), x=x, weight=weight, bias=bias)
         _check_batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps)
-        features = x.shape[-1]
-        self.rows = rows = np.ascontiguousarray(x.data).reshape(-1, features)
-        self.gamma = np.ones(features, rows.dtype) if weight is None else np.ascontiguousarray(weight.data)
-        self.beta = np.zeros(features, rows.dtype) if bias is None else np.ascontiguousarray(bias.data)
+        self.rows = matrix(x.data)
+        (count, features), dtype = self.rows.shape, self.rows.dtype
+        self.gamma = np.ones(features, dtype) if weight is None else np.ascontiguousarray(weight.data)
+        self.beta = np.zeros(features, dtype) if bias is None else np.ascontiguousarray(bias.data)
         self._given = (x, weight, bias)
         self.parents = self.for_parents(x, weight, bias)
-        self.share = rows.dtype.type(1 / len(rows) if training else 0)  # constant statistics have no share in ∂x
-        self.mean, self.inv_std = np.empty(features, rows.dtype), np.empty(features, rows.dtype)
+        self.share = dtype.type(1 / count if training else 0)  # constant statistics have no share in ∂x
+        self.mean, self.inv_std = np.empty(features, dtype), np.empty(features, dtype)
         if training:
             if running_mean is None:
-                running_mean = running_var = np.empty(0, rows.dtype)
-            _batch_statistics(rows, running_mean, running_var, momentum, eps, self.mean, self.inv_std)
+                running_mean = running_var = np.empty(0, dtype)
+            _batch_statistics(self.rows, running_mean, running_var, momentum, eps, self.mean, self.inv_std)
         else:
             self.mean[:] = running_mean
             self.inv_std[:] = 1 / np.sqrt(running_var.astype(np.float64) + eps)
@@ -206,9 +207,10 @@ def _batch_norm_backward(grad_y, x, mean, inv_std, gamma, share, grad_gamma, gra
 
 
 def _check_batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps):
-    if x.ndim < 2:
-        raise ValueError(f"batch_norm: x is {x.shape}; it must be (N, C) or (N, H, W, C), features last")
-    features = x.shape[-1:]
+    shape = x.data.shape
+    if len(shape) < 2:
+        raise ValueError(f"batch_norm: x is {shape}; it must be (N, C) or (N, H, W, C), features last")
+    features = shape[-1:]
     running = ("running_mean", running_mean), ("running_var", running_var)
     for name, array in running:  # anything else could not be updated in place
         if array is not None and not (isinstance(array, np.ndarray) and array.dtype.kind == "f"):
@@ -218,7 +220,7 @@ def _check_batch_norm(x, running_mean, running_var, weight, bias, training, mome
             )
     for name, array in (*running, ("weight", weight), ("bias", bias)):
         if array is not None and array.shape != features:
-            raise ValueError(f"batch_norm: x is {x.shape} but {name} is {array.shape}; it must be {features}")
+            raise ValueError(f"batch_norm: x is {shape} but {name} is {array.shape}; it must be {features}")
     if (running_mean is None) != (running_var is None):
         raise ValueError("batch_norm: got one of running_mean and running_var; pass both, or None for both")
     if training and x.data.size <= features[0]:
@@ -247,13 +249,13 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float = 1e-5) -> Te
             f"layer_norm: x is {x.shape}, weight {weight.shape}, bias {bias.shape}; the last two must be x's last size"
         )
     check_between("layer_norm", "eps", eps, 0)
-    rows = np.ascontiguousarray(x.data.reshape(-1, features))
+    rows = matrix(x.data)
     x_hat, inv_std = np.empty_like(rows), np.empty(len(rows), rows.dtype)
     y = np.empty_like(rows)
     _layer_norm_forward(rows, weight.data, bias.data, rows.dtype.type(eps), x_hat, inv_std, y)
 
     def backward(grad_y):
-        grad_y = np.ascontiguousarray(grad_y.reshape(-1, features))
+        grad_y = matrix(grad_y)
         grad_x = np.empty_like(rows)
         partial = np.empty((n_chunks(len(rows), chunk_rows(features)), 2, features), rows.dtype)
         _layer_norm_backward(grad_y, x_hat, inv_std, weight.data, grad_x, partial)
