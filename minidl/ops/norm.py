@@ -6,6 +6,8 @@ the batch, so ∂x has a part through each of them. Those parts make it a projec
 batch is removed from ∂y, because the forward would undo it.
 """
 
+from itertools import compress
+
 import numpy as np
 
 from minidl._jit import device, kernel, n_chunks, prange
@@ -63,7 +65,7 @@ class Normalisation:
         (count, features), dtype = self.rows.shape, self.rows.dtype
         self.gamma = np.ones(features, dtype) if weight is None else np.ascontiguousarray(weight.data)
         self.beta = np.zeros(features, dtype) if bias is None else np.ascontiguousarray(bias.data)
-        self._given = (x, weight, bias)
+        self._given = weight is not None, bias is not None
         self.parents = self.for_parents(x, weight, bias)
         self.share = dtype.type(1 / count if training else 0)  # constant statistics have no share in ∂x
         self.mean, self.inv_std = np.empty(features, dtype), np.empty(features, dtype)
@@ -75,11 +77,9 @@ class Normalisation:
             self.mean[:] = running_mean
             self.inv_std[:] = 1 / np.sqrt(running_var.astype(np.float64) + eps)
 
-    def for_parents(self, *grads):
-        """Those of three (gradients, say) whose x, γ or β is there."""
-        if None not in self._given:
-            return grads
-        return tuple(grad for grad, given in zip(grads, self._given, strict=True) if given is not None)
+    def for_parents(self, grad_x, grad_gamma, grad_beta):
+        """The gradients of x, and of those of γ and β that are there."""
+        return grad_x, *compress((grad_gamma, grad_beta), self._given)
 
 
 @kernel
