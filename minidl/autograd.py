@@ -11,6 +11,12 @@ Until `backward()` has walked it, a graph needs the arrays that it was computed 
 itself makes in place (an optimizer's step, `load_state_dict`, `nn.init`, `Module.to`) are noticed, and refused by
 `backward()`. Your own (`w.data -= …`, a buffer that the next batch is written into) are noticed under `detect_anomaly()`
 only, as NumPy keeps no record of them.
+
+What this costs matters where arrays are small. An operation on some 6,000 numbers takes 1.5 to 4 µs in its kernel; besides
+that, measured on the paper's network with kernels that do nothing, 2 to 5 µs forward: batch norm's 4.5 are 1.6 for checking
+its arguments, 0.9 for two ways into a kernel (see `Kernel` in `_jit.py`), 0.5 for its layer, 0.4 for its node here, the rest
+for arrays and their shapes. Backward are 0.6 to 1.6 µs in the operation, and 0.7 for each tensor that the walk meets. In a
+training step all of it takes half as long again, since matrix products have just emptied the processor's nearest caches.
 """
 
 import threading

@@ -108,7 +108,7 @@ class SGD:
             _check_settings(settings)
         for group, settings in zip(self.param_groups, groups, strict=True):
             group.update(settings)
-        self._buffers = {id(flat[i]): np.array(b, flat[i].data.dtype) for i, b in buffers.items()}
+        self._buffers = {id(flat[i]): np.array(b, flat[i].data.dtype, order="C") for i, b in buffers.items()}
 
     def _check(self):
         flat = [p for group in self.param_groups for p in group["params"]]
