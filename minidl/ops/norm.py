@@ -97,22 +97,31 @@ def _batch_statistics(x, running_mean, running_var, momentum, eps, mean, inv_std
     for k in prange(len(sums)):
         first = np.int64(k) * size
         _shifted_sums(flat, first * columns, min(size, rows - first), sums[k, 0], sums[k, 1])
+    center, square = _merge_statistics(x, size, sums)
     for c in range(columns):
-        center, square = 0.0, 0.0
-        for k in range(len(sums)):
-            before, now = float(k * size), float(min(size, rows - k * size))
-            total = np.float64(sums[k, 0, c])  # float() would leave it float32
-            distance = x[k * size, c] + total / now - center
-            square += sums[k, 1, c] - total * total / now + distance * distance * (before * now / (before + now))
-            center += distance * (now / (before + now))
-        square = 0.0 if square < 0.0 else square  # unlike max, leaves a NaN one
-        if square == np.inf:
-            square = np.nan  # too large for x's type: better no number than 1/∞ = 0, which would look like one
-        mean[c] = center
-        inv_std[c] = 1 / np.sqrt(square / rows + eps)
+        squares = 0.0 if square[c] < 0.0 else square[c]  # unlike max, leaves a NaN one
+        if squares == np.inf:
+            squares = np.nan  # too large for x's type: better no number than 1/∞ = 0, which would look like one
+        mean[c] = center[c]
+        inv_std[c] = 1 / np.sqrt(squares / rows + eps)
         if running_mean.size:
-            running_mean[c] += momentum * (center - running_mean[c])
-            running_var[c] += momentum * (square / (rows - 1) - running_var[c])
+            running_mean[c] += momentum * (center[c] - running_mean[c])
+            running_var[c] += momentum * (squares / (rows - 1) - running_var[c])
+
+
+@device
+def _merge_statistics(x, size, sums):
+    """Mean and Σ(x − mean)² of each column, from the sums over chunks; columns in the inner loop fill vector registers."""
+    rows, columns = x.shape
+    center, square = np.zeros(columns, np.float64), np.zeros(columns, np.float64)
+    for k in range(len(sums)):
+        before, now = float(k * size), float(min(size, rows - k * size))
+        first, total, squares = x[k * size], sums[k, 0].astype(np.float64), sums[k, 1]
+        for c in range(columns):
+            distance = first[c] + total[c] / now - center[c]
+            square[c] += squares[c] - total[c] * total[c] / now + distance * distance * (before * now / (before + now))
+            center[c] += distance * (now / (before + now))
+    return center, square
 
 
 @device
