@@ -11,6 +11,12 @@ Until `backward()` has walked it, a graph needs the arrays that it was computed 
 itself makes in place (an optimizer's step, `load_state_dict`, `nn.init`, `Module.to`) are noticed, and refused by
 `backward()`. Your own (`w.data -= …`, a buffer that the next batch is written into) are noticed under `detect_anomaly()`
 only, as NumPy keeps no record of them.
+
+What this costs matters where arrays are small. An operation on some 6,000 numbers takes 1.5 to 4 µs in its kernel; besides
+that, measured on the paper's network with kernels that do nothing, 2 to 5 µs forward: batch norm's 4.5 are 1.6 for checking
+its arguments, 0.9 for two ways into a kernel (see `Kernel` in `_jit.py`), 0.5 for its layer, 0.4 for its node here, the rest
+for arrays and their shapes. Backward are 0.6 to 1.6 µs in the operation, and 0.7 for each tensor that the walk meets. In a
+training step all of it takes half as long again, since matrix products have just emptied the processor's nearest caches.
 """
 
 import threading
@@ -82,27 +88,24 @@ class Node:
         _check_whole(order)  # before any gradient has moved
         observer = _observer
         grads = {self: grad}
-        own = set()  # tensors whose entry in `grads` is an array that nobody else holds: safe to add to, or to keep
+        # tensors whose entry in `grads` is an array that nobody else holds: safe to add to, or to keep
+        own: set[Node] = set()
         while order:
             node = order.pop()
             grad = grads.pop(node, None)
             if grad is None:
                 continue  # all its users answered None
-            for hook in node._hooks:
-                replacement = hook(grad)
-                if replacement is not None:
-                    grad = node._as_gradient(replacement, "hook: the replacement")
-                    own.discard(node)
-            if node._backward is None:
-                node._accumulate(grad, node in own)
-                continue
+            if node._hooks:
+                grad = node._through_hooks(grad, own)
             if observer is not None:
                 observer.backward_begins(node)
             parent_grads = node._backward(grad)
             if observer is not None:
                 observer.backward_done(node, grad, parent_grads)
+            if len(parent_grads) != len(node._parents):  # a third of the time that zip(strict=True) takes
+                raise ValueError(f"backward: {node.op} gave a list of gradients shorter or longer than its parents'")
             apart = len(parent_grads) == 1 or _lie_apart(parent_grads)
-            for parent, parent_grad in zip(node._parents, parent_grads, strict=True):
+            for parent, parent_grad in zip(node._parents, parent_grads):  # noqa: B905
                 if parent_grad is None or not parent.requires_grad:
                     continue
                 total = grads.get(parent)
@@ -116,6 +119,18 @@ class Node:
                     grads[parent] = total + parent_grad
                     own.add(parent)
             node._parents, node._backward = (), _freed
+        for leaf, grad in grads.items():
+            if leaf._hooks:
+                grad = leaf._through_hooks(grad, own)
+            leaf._accumulate(grad, leaf in own)
+
+    def _through_hooks(self, grad, own):
+        for hook in self._hooks:
+            replacement = hook(grad)
+            if replacement is not None:
+                grad = self._as_gradient(replacement, "hook: the replacement")
+                own.discard(self)
+        return grad
 
     def _check_first_gradient(self, grad):
         if not self.requires_grad:
@@ -129,7 +144,7 @@ class Node:
                     f"backward: the tensor has shape {self.data.shape}, not one element; reduce it first, "
                     "say with .mean(), or pass grad, the gradient of the loss with respect to it"
                 )
-            return np.ones_like(self.data)
+            return np.array(1, self.data.dtype, ndmin=self.data.ndim)
         return self._as_gradient(grad, "backward: grad")
 
     def _as_gradient(self, grad, what):
@@ -199,8 +214,8 @@ def is_grad_enabled() -> bool:
 
 
 def _topological_order(root):
-    """All nodes under root, parents first. A loop, not a recursion: graphs may be deeper than Python's stack."""
-    order, seen, stack = [], set(), [root]
+    """The results of operations under root, parents first. No recursion: graphs may be deeper than Python's stack."""
+    order, seen, stack = [], set(), [root] if root._backward else []
     while stack:
         node = stack.pop()
         if node is None:  # a mark: all parents of the node under it are in order
@@ -209,14 +224,17 @@ def _topological_order(root):
             seen.add(node)
             stack += (node, None)
             for parent in node._parents:
-                if parent.requires_grad and parent not in seen:
+                if parent._backward and parent.requires_grad and parent not in seen:
                     stack.append(parent)
     return order
 
 
 def _lie_apart(grads):
     """Whether no two of the gradients are one array, or a view of it: adding to one would then change the other."""
-    return len({id(g if g is None or g.base is None else g.base) for g in grads}) == len(grads)
+    owners = set()
+    for grad in grads:
+        owners.add(id(grad if grad is None or grad.base is None else grad.base))
+    return len(owners) == len(grads)
 
 
 def _check_whole(order):
@@ -226,6 +244,8 @@ def _check_whole(order):
         if node._backward is _freed:
             _freed(None)
         moment = node._moment
+        if moment == _moment:  # nothing at all has changed since it was computed
+            continue
         for parent in node._parents:
             when = changed.get(parent, parent._moment)
             if when <= moment:

@@ -101,6 +101,16 @@ def test_an_operation_that_forgets_a_parent_is_an_error():
     x, y = leaf(1.0), leaf(2.0)
     with pytest.raises(ValueError, match="shorter"):
         Tensor._from_op(x.data + y.data, (x, y), lambda grad: (grad,)).backward()
+    with pytest.raises(ValueError, match="longer"):
+        Tensor._from_op(x.data, (x,), lambda grad: (grad, grad)).backward()
+
+
+def test_a_walk_that_fails_on_its_way_moves_no_gradient():
+    x, y = leaf(1.0), leaf(2.0)
+    broken = Tensor._from_op(x.data, (x,), lambda grad: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        (y + broken).backward()
+    assert x.grad is y.grad is None
 
 
 # --- what backward() takes and what it refuses ------------------------------------------------------------------------

@@ -59,6 +59,16 @@ def test_buffers_take_the_type_of_their_parameters():
     assert other.state_dict()["buffers"][0].dtype == np.float32
 
 
+def test_buffers_may_be_stored_by_columns():
+    parameters, grads = [Parameter(np.ones((2, 3))) for _ in range(2)], gradients((2, 3), 3)
+    through, other = (optim.SGD([p], lr=0.1, momentum=0.9) for p in parameters)
+    walk(through, parameters[0], grads[:1])
+    state = through.state_dict()
+    other.load_state_dict(state | {"buffers": {0: np.asfortranarray(state["buffers"][0])}})
+    parameters[1].data[:] = parameters[0].data
+    np.testing.assert_array_equal(walk(other, parameters[1], grads[1:]), walk(through, parameters[0], grads[1:]))
+
+
 GOOD = {"lr": 0.2, "momentum": 0.5, "dampening": 0, "weight_decay": 0, "nesterov": False}
 
 

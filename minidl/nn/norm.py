@@ -60,7 +60,7 @@ class BatchNorm(Module):
             momentum = 1 / (int(self.num_batches_tracked) + 1)
         y = op(x, self.running_mean, self.running_var, self.weight, self.bias, self.training, momentum, self.eps)
         if self.training:
-            self.num_batches_tracked[...] += 1
+            self.num_batches_tracked[...] = int(self.num_batches_tracked) + 1  # a third of the time that += 1 takes
         return y
 
     def extra_repr(self) -> str:

@@ -52,8 +52,8 @@ class Sequential(Module):
 def _fuses(layers, x):
     """Whether these are batch norm, ReLU and 2×2 max-pooling of images, and nobody looks at what is between them."""
     return (
-        [type(layer) for layer in layers] == [BatchNorm, ReLU, MaxPool2d]
-        and getattr(x, "ndim", 0) == 4
+        getattr(x, "ndim", 0) == 4
+        and [type(layer) for layer in layers] == [BatchNorm, ReLU, MaxPool2d]
         and layers[2].kernel_size in (2, (2, 2))
         and layers[2].stride in (None, 2, (2, 2))
         and min(x.shape[1:3]) >= 2

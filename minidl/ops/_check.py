@@ -7,7 +7,7 @@ import numpy as np
 
 from minidl.tensor import Tensor
 
-__all__ = ["check_between", "check_tensors", "flatten", "pair", "row"]
+__all__ = ["check_between", "check_tensors", "flatten", "matrix", "pair", "row"]
 
 
 def check_tensors(op, optional=("bias",), **tensors):
@@ -48,6 +48,12 @@ def flatten(op, x):
 def row(array):
     """An array's numbers as one contiguous row; a strided view would make Numba compile the kernel once more."""
     return np.ascontiguousarray(array).reshape(-1)
+
+
+def matrix(array):
+    """An array's vectors along the last axis as the rows of one contiguous matrix: the array itself if it is one."""
+    array = np.ascontiguousarray(array)
+    return array if array.ndim == 2 else array.reshape(-1, array.shape[-1])
 
 
 def pair(op, name, value, least):

@@ -6,10 +6,12 @@ the batch, so ∂x has a part through each of them. Those parts make it a projec
 batch is removed from ∂y, because the forward would undo it.
 """
 
+from itertools import compress
+
 import numpy as np
 
 from minidl._jit import device, kernel, n_chunks, prange
-from minidl.ops._check import check_between, check_tensors
+from minidl.ops._check import check_between, check_tensors, matrix
 from minidl.ops._flat import offset
 from minidl.ops._reduce import chunk_rows
 from minidl.tensor import Tensor
@@ -35,18 +37,19 @@ def batch_norm(
     Source    Ioffe and Szegedy 2015, Algorithms 1 and 2, §3.2
     """
     stats = Normalisation(x, running_mean, running_var, weight, bias, training, momentum, eps)
-    y = np.empty_like(stats.rows)
-    _normalise(stats.rows, stats.mean, stats.inv_std, stats.gamma, stats.beta, y)
+    y = np.empty(x.data.shape, x.data.dtype)
+    _normalise(stats.rows, stats.mean, stats.inv_std, stats.gamma, stats.beta, matrix(y))
 
     def backward(grad_y):
-        grad_y = np.ascontiguousarray(grad_y.reshape(stats.rows.shape))
-        grad_gamma, grad_beta, grad_x = np.empty_like(stats.mean), np.empty_like(stats.mean), np.empty_like(stats.rows)
+        grad_gamma, grad_beta = np.empty_like(stats.mean), np.empty_like(stats.mean)
+        grad_x = np.empty(grad_y.shape, grad_y.dtype)
         _batch_norm_backward(
-            grad_y, stats.rows, stats.mean, stats.inv_std, stats.gamma, stats.share, grad_gamma, grad_beta, grad_x
-        )
-        return stats.for_parents(grad_x.reshape(x.shape), grad_gamma, grad_beta)
+            matrix(grad_y), stats.rows, stats.mean, stats.inv_std, stats.gamma, stats.share, grad_gamma, grad_beta,
+            matrix(grad_x),
+        )  # fmt: skip
+        return stats.for_parents(grad_x, grad_gamma, grad_beta)
 
-    return Tensor._from_op(y.reshape(x.shape), stats.parents, backward)
+    return Tensor._from_op(y, stats.parents, backward)
 
 
 class Normalisation:
@@ -58,25 +61,25 @@ class Normalisation:
     def __init__(self, x, running_mean, running_var, weight, bias, training, momentum, eps):
         check_tensors("batch_norm", optional=("weight", "bias"), x=x, weight=weight, bias=bias)
         _check_batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps)
-        features = x.shape[-1]
-        self.rows = rows = np.ascontiguousarray(x.data).reshape(-1, features)
-        self.gamma = np.ones(features, rows.dtype) if weight is None else np.ascontiguousarray(weight.data)
-        self.beta = np.zeros(features, rows.dtype) if bias is None else np.ascontiguousarray(bias.data)
-        self.parents = tuple(p for p in (x, weight, bias) if p is not None)
-        self._given = (True, weight is not None, bias is not None)
-        self.share = rows.dtype.type(1 / len(rows) if training else 0)  # constant statistics have no share in ∂x
-        self.mean, self.inv_std = np.empty(features, rows.dtype), np.empty(features, rows.dtype)
+        self.rows = matrix(x.data)
+        (count, features), dtype = self.rows.shape, self.rows.dtype
+        self.gamma = np.ones(features, dtype) if weight is None else np.ascontiguousarray(weight.data)
+        self.beta = np.zeros(features, dtype) if bias is None else np.ascontiguousarray(bias.data)
+        self._given = weight is not None, bias is not None
+        self.parents = self.for_parents(x, weight, bias)
+        self.share = dtype.type(1 / count if training else 0)  # constant statistics have no share in ∂x
+        self.mean, self.inv_std = np.empty(features, dtype), np.empty(features, dtype)
         if training:
             if running_mean is None:
-                running_mean = running_var = np.empty(0, rows.dtype)
-            _batch_statistics(rows, running_mean, running_var, momentum, eps, self.mean, self.inv_std)
+                running_mean = running_var = np.empty(0, dtype)
+            _batch_statistics(self.rows, running_mean, running_var, momentum, eps, self.mean, self.inv_std)
         else:
             self.mean[:] = running_mean
             self.inv_std[:] = 1 / np.sqrt(running_var.astype(np.float64) + eps)
 
-    def for_parents(self, *grads):
-        """The gradients of those of x, γ and β that are there."""
-        return [grad for grad, given in zip(grads, self._given, strict=True) if given]
+    def for_parents(self, grad_x, grad_gamma, grad_beta):
+        """The gradients of x, and of those of γ and β that are there."""
+        return grad_x, *compress((grad_gamma, grad_beta), self._given)
 
 
 @kernel
@@ -94,22 +97,31 @@ def _batch_statistics(x, running_mean, running_var, momentum, eps, mean, inv_std
     for k in prange(len(sums)):
         first = np.int64(k) * size
         _shifted_sums(flat, first * columns, min(size, rows - first), sums[k, 0], sums[k, 1])
+    center, square = _merge_statistics(x, size, sums)
     for c in range(columns):
-        center, square = 0.0, 0.0
-        for k in range(len(sums)):
-            before, now = float(k * size), float(min(size, rows - k * size))
-            total = np.float64(sums[k, 0, c])  # float() would leave it float32
-            distance = x[k * size, c] + total / now - center
-            square += sums[k, 1, c] - total * total / now + distance * distance * (before * now / (before + now))
-            center += distance * (now / (before + now))
-        square = 0.0 if square < 0.0 else square  # unlike max, leaves a NaN one
-        if square == np.inf:
-            square = np.nan  # too large for x's type: better no number than 1/∞ = 0, which would look like one
-        mean[c] = center
-        inv_std[c] = 1 / np.sqrt(square / rows + eps)
+        squares = 0.0 if square[c] < 0.0 else square[c]  # unlike max, leaves a NaN one
+        if squares == np.inf:
+            squares = np.nan  # too large for x's type: better no number than 1/∞ = 0, which would look like one
+        mean[c] = center[c]
+        inv_std[c] = 1 / np.sqrt(squares / rows + eps)
         if running_mean.size:
-            running_mean[c] += momentum * (center - running_mean[c])
-            running_var[c] += momentum * (square / (rows - 1) - running_var[c])
+            running_mean[c] += momentum * (center[c] - running_mean[c])
+            running_var[c] += momentum * (squares / (rows - 1) - running_var[c])
+
+
+@device
+def _merge_statistics(x, size, sums):
+    """Mean and Σ(x − mean)² of each column, from the sums over chunks; columns in the inner loop fill vector registers."""
+    rows, columns = x.shape
+    center, square = np.zeros(columns, np.float64), np.zeros(columns, np.float64)
+    for k in range(len(sums)):
+        before, now = float(k * size), float(min(size, rows - k * size))
+        first, total, squares = x[k * size], sums[k, 0].astype(np.float64), sums[k, 1]
+        for c in range(columns):
+            distance = first[c] + total[c] / now - center[c]
+            square[c] += squares[c] - total[c] * total[c] / now + distance * distance * (before * now / (before + now))
+            center[c] += distance * (now / (before + now))
+    return center, square
 
 
 @device
@@ -204,19 +216,20 @@ def _batch_norm_backward(grad_y, x, mean, inv_std, gamma, share, grad_gamma, gra
 
 
 def _check_batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps):
-    if x.ndim < 2:
-        raise ValueError(f"batch_norm: x is {x.shape}; it must be (N, C) or (N, H, W, C), features last")
-    features = x.shape[-1:]
-    given = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
-    for name in ("running_mean", "running_var"):  # anything else could not be updated in place
-        if given[name] is not None and not (isinstance(given[name], np.ndarray) and given[name].dtype.kind == "f"):
-            kind = getattr(given[name], "dtype", type(given[name]).__name__)
+    shape = x.data.shape
+    if len(shape) < 2:
+        raise ValueError(f"batch_norm: x is {shape}; it must be (N, C) or (N, H, W, C), features last")
+    features = shape[-1:]
+    running = ("running_mean", running_mean), ("running_var", running_var)
+    for name, array in running:  # anything else could not be updated in place
+        if array is not None and not (isinstance(array, np.ndarray) and array.dtype.kind == "f"):
+            kind = getattr(array, "dtype", type(array).__name__)
             raise TypeError(
                 f"batch_norm: {name} is a {kind}; it must be a plain array of floats, which training updates"
             )
-    for name, array in given.items():
+    for name, array in (*running, ("weight", weight), ("bias", bias)):
         if array is not None and array.shape != features:
-            raise ValueError(f"batch_norm: x is {x.shape} but {name} is {array.shape}; it must be {features}")
+            raise ValueError(f"batch_norm: x is {shape} but {name} is {array.shape}; it must be {features}")
     if (running_mean is None) != (running_var is None):
         raise ValueError("batch_norm: got one of running_mean and running_var; pass both, or None for both")
     if training and x.data.size <= features[0]:
@@ -245,13 +258,13 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float = 1e-5) -> Te
             f"layer_norm: x is {x.shape}, weight {weight.shape}, bias {bias.shape}; the last two must be x's last size"
         )
     check_between("layer_norm", "eps", eps, 0)
-    rows = np.ascontiguousarray(x.data.reshape(-1, features))
+    rows = matrix(x.data)
     x_hat, inv_std = np.empty_like(rows), np.empty(len(rows), rows.dtype)
     y = np.empty_like(rows)
     _layer_norm_forward(rows, weight.data, bias.data, rows.dtype.type(eps), x_hat, inv_std, y)
 
     def backward(grad_y):
-        grad_y = np.ascontiguousarray(grad_y.reshape(-1, features))
+        grad_y = matrix(grad_y)
         grad_x = np.empty_like(rows)
         partial = np.empty((n_chunks(len(rows), chunk_rows(features)), 2, features), rows.dtype)
         _layer_norm_backward(grad_y, x_hat, inv_std, weight.data, grad_x, partial)
