@@ -4,24 +4,26 @@ import numpy as np
 
 from minidl._jit import kernel, n_chunks, prange
 from minidl._product import TILE_BYTES, add_product
-from minidl._vector import TILE_ROWS
 
 __all__ = ["matmul"]
 
-_ROWS = 20 * TILE_ROWS  # of a block: with 512 numbers each, they fit into the second-level cache
+_WORK = 2**19  # multiplications in a block, at least: a dozen microseconds, so that more of them do not cost more
+_BLOCKS = 16  # enough for some threads to share evenly; more would pack the same parts of b again
 
 
 @kernel(cost=8)  # an element of a takes part in as many products as b has columns
 def _product(a, b, out):
-    rows, wide = a.shape[0], TILE_BYTES // out.itemsize
-    high = n_chunks(rows, max(1, n_chunks(rows, _ROWS)))  # blocks of equal height,
-    high = max(1, n_chunks(high, TILE_ROWS)) * TILE_ROWS  # in whole tiles
-    across = max(1, out.shape[1] // wide)
-    for block in prange(n_chunks(rows, high) * across):
+    (rows, columns), width = out.shape, TILE_BYTES // out.itemsize
+    across = max(1, columns // width)
+    blocks = min(_BLOCKS, rows * columns * b.shape[0] // _WORK)
+    if blocks <= 1:
+        across = 1
+    high = n_chunks(n_chunks(rows, max(1, n_chunks(blocks, across))), 4) * 4  # lines of tiles are 8 or 12 rows high
+    for block in prange(n_chunks(rows, max(1, high)) * across):
         i, j = divmod(np.int64(block), across)  # prange counts unsigned, which does not divide by signed
-        lines = slice(i * high, (i + 1) * high)
-        columns = slice(j * wide, (j + 1) * wide if j + 1 < across else out.shape[1])  # the last takes the rest too
-        add_product(a[lines], b[:, columns], out[lines, columns], 0)
+        end = (j + 1) * width if j + 1 < across else columns  # the last takes the rest too
+        part = out[i * high : (i + 1) * high, j * width : end]
+        add_product(a[i * high : (i + 1) * high], b[:, j * width : end], part, 0)
 
 
 def matmul(a, b):

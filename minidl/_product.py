@@ -83,15 +83,14 @@ def _(a, b, out, keep):
         line, out_line = b.strides[0] // b.itemsize, out.strides[0] // out.itemsize
         in_place = rows < _PACK_FROM and b.strides[1] == b.itemsize
         part, edge = np.empty((min(depth, _DEPTH), width), out.dtype), np.empty((TILE_ROWS, width), out.dtype)
-        for k in range(0, depth, _DEPTH):
-            here, add = min(_DEPTH, depth - k), 1 if k else keep
-            for j in range(0, columns, width):
-                if j + width > columns >= width and depth <= _DEPTH and not keep:
-                    j = columns - width  # some of the columns before once more: the same numbers to the same place
+        for j in range(0, columns, width):
+            if j + width > columns >= width and not keep:
+                j = columns - width  # some of the columns before once more: the same numbers to the same place
+            for k in range(0, depth, _DEPTH):
+                here, add = min(_DEPTH, depth - k), 1 if k else keep
                 if in_place and j + width <= columns:
-                    add_tiles(
-                        a, k * step, row, step, rows, b, k * line + j, line, out, j, out_line, here, add, k * line + j
-                    )
+                    at = k * line + j
+                    add_tiles(a, k * step, row, step, rows, b, at, line, out, j, out_line, here, add, at)
                     continue
                 _pack(b[k : k + here, j : j + width], part)
                 if j + width <= columns:

@@ -1,9 +1,7 @@
 """The linear layer's operation: every output is a weighted sum of all inputs."""
 
-import numpy as np
-
 from minidl._matmul import matmul
-from minidl.ops._check import check_tensors
+from minidl.ops._check import check_tensors, matrix
 from minidl.ops._reduce import column_sums
 from minidl.tensor import Tensor
 
@@ -19,22 +17,21 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """
     check_tensors("linear", x=x, weight=weight, bias=bias)
     _check_shapes(x, weight, bias)
-    n_in, n_out = weight.shape
-    rows = x.data.reshape(-1, n_in)
+    shape, rows = x.data.shape, matrix(x.data)
     y = matmul(rows, weight.data)
     if bias is not None:
         y += bias.data
 
     def backward(grad_y):
-        grad_y = np.ascontiguousarray(grad_y.reshape(-1, n_out))
-        grad_x = matmul(grad_y, weight.data.T).reshape(x.shape) if x.requires_grad else None
+        grad_y = matrix(grad_y)
+        grad_x = matmul(grad_y, weight.data.T).reshape(shape) if x.requires_grad else None
         grad_weight = matmul(rows.T, grad_y) if weight.requires_grad else None
         if bias is None:
             return grad_x, grad_weight
         return grad_x, grad_weight, column_sums(grad_y)
 
     parents = (x, weight) if bias is None else (x, weight, bias)
-    return Tensor._from_op(y.reshape(*x.shape[:-1], n_out), parents, backward)
+    return Tensor._from_op(y.reshape(*shape[:-1], -1), parents, backward)
 
 
 def _check_shapes(x, weight, bias):
