@@ -5,8 +5,6 @@ vector instructions. The backward works from what is at hand: from y for sigmoid
 returns an array of its own, no reshaped view of one: a view would be copied before a leaf keeps it as its gradient.
 """
 
-import math
-
 import numpy as np
 
 from minidl._fma import fma
@@ -163,10 +161,9 @@ def _gelu_forward(x, y):
 
 @kernel(cost=8)
 def _gelu_backward(grad_y, x, grad_x):
-    density = x.dtype.type(1 / math.sqrt(2 * math.pi))
     for k in prange(n_chunks(x.size)):
         chunk = slice(k * CHUNK, (k + 1) * CHUNK)
         gs, xs, out = grad_y[chunk], x[chunk], grad_x[chunk]
         for i in range(xs.size):
-            below, bell = normal(xs[i])
-            out[i] = gs[i] * fma(xs[i] * density, bell, below)
+            below, density = normal(xs[i])
+            out[i] = gs[i] * fma(xs[i], density, below)
