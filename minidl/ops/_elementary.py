@@ -4,7 +4,8 @@ In float32 they are polynomials, which LLVM vectorises; in float64 the C library
 
 Numba calls the C library once a number, and a loop around a call cannot use vector registers: 6,000 exponentials cost
 12 µs that way, and 1.3 µs as below. Polynomials are chains of fused multiply-adds, and together with a cheaper exp(−x²/2)
-those halved GELU's time: 1.0 → 0.5 ms for 1.8 million numbers. The coefficients are fits of least relative error; tests
+those halved GELU's time: 1.0 → 0.5 ms for 1.8 million numbers. The coefficients are Chebyshev fits (mpmath.chebyfit) and,
+for _P and _N, least squares whose weights are raised where the error is largest, until it is the same all over; tests
 bound the errors against float64.
 """
 
@@ -74,8 +75,10 @@ tanh = by_precision(_tanh32, np.tanh)
 
 @device
 def _bell32(x):
-    """exp(−x²/2), as a power of two. Its argument is never positive, and may be as wrong as the rounding of x² makes it:
-    so this is cheaper than `exp`. Below 2⁻¹²⁶, from |x| = 13.2 on, it is 0."""
+    """exp(−x²/2) = 2ⁿ; where that is less than 2⁻¹²⁶, from |x| = 13.2 on, 0.
+
+    Cheaper than `exp`, as n is never positive, and as its own rounding need be no better than that of x².
+    """
     n = x * x * _f(-0.5 / math.log(2))
     n = _f(-127) if n < _f(-127) else n
     whole = np.rint(n)
