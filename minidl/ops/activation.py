@@ -1,13 +1,13 @@
 """Activations: one number in, one number out, no parameters.
 
 All kernels have the same form: chunk by chunk (on any thread), then a loop over a view of the chunk that LLVM turns into
-vector instructions. The backward works from what is at hand: from y for sigmoid and tanh, from x for the others.
+vector instructions. The backward works from what is at hand: from y for sigmoid and tanh, from x for the others. It
+returns an array of its own, no reshaped view of one: a view would be copied before a leaf keeps it as its gradient.
 """
-
-import math
 
 import numpy as np
 
+from minidl._fma import fma
 from minidl._jit import CHUNK, kernel, n_chunks, prange
 from minidl.ops._check import flatten, row
 from minidl.ops._elementary import exp, normal
@@ -29,9 +29,9 @@ def relu(x: Tensor) -> Tensor:
     _relu_forward(flat, y)
 
     def backward(grad_y):
-        grad_x = np.empty_like(flat)
-        _relu_backward(row(grad_y), flat, grad_x)
-        return (grad_x.reshape(x.shape),)
+        grad_x = np.empty(x.shape, flat.dtype)
+        _relu_backward(row(grad_y), flat, row(grad_x))
+        return (grad_x,)
 
     return Tensor._from_op(y.reshape(x.shape), (x,), backward)
 
@@ -67,9 +67,9 @@ def sigmoid(x: Tensor) -> Tensor:
     _sigmoid_forward(flat, y)
 
     def backward(grad_y):
-        grad_x = np.empty_like(y)
-        _sigmoid_backward(row(grad_y), y, grad_x)
-        return (grad_x.reshape(x.shape),)
+        grad_x = np.empty(x.shape, y.dtype)
+        _sigmoid_backward(row(grad_y), y, row(grad_x))
+        return (grad_x,)
 
     return Tensor._from_op(y.reshape(x.shape), (x,), backward)
 
@@ -105,9 +105,9 @@ def tanh(x: Tensor) -> Tensor:
     _tanh_forward(flat, y)
 
     def backward(grad_y):
-        grad_x = np.empty_like(y)
-        _tanh_backward(row(grad_y), y, grad_x)
-        return (grad_x.reshape(x.shape),)
+        grad_x = np.empty(x.shape, y.dtype)
+        _tanh_backward(row(grad_y), y, row(grad_x))
+        return (grad_x,)
 
     return Tensor._from_op(y.reshape(x.shape), (x,), backward)
 
@@ -143,9 +143,9 @@ def gelu(x: Tensor) -> Tensor:
     _gelu_forward(flat, y)
 
     def backward(grad_y):
-        grad_x = np.empty_like(flat)
-        _gelu_backward(row(grad_y), flat, grad_x)
-        return (grad_x.reshape(x.shape),)
+        grad_x = np.empty(x.shape, flat.dtype)
+        _gelu_backward(row(grad_y), flat, row(grad_x))
+        return (grad_x,)
 
     return Tensor._from_op(y.reshape(x.shape), (x,), backward)
 
@@ -161,10 +161,9 @@ def _gelu_forward(x, y):
 
 @kernel(cost=8)
 def _gelu_backward(grad_y, x, grad_x):
-    density = x.dtype.type(1 / math.sqrt(2 * math.pi))
     for k in prange(n_chunks(x.size)):
         chunk = slice(k * CHUNK, (k + 1) * CHUNK)
         gs, xs, out = grad_y[chunk], x[chunk], grad_x[chunk]
         for i in range(xs.size):
-            below, bell = normal(xs[i])
-            out[i] = gs[i] * (below + xs[i] * density * bell)
+            below, density = normal(xs[i])
+            out[i] = gs[i] * fma(xs[i], density, below)

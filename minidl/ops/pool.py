@@ -20,11 +20,12 @@ def max_pool2d(x: Tensor, kernel_size: int | tuple[int, int], stride: int | tupl
     """
     kernel_size, stride, shape = _geometry("max_pool2d", x, kernel_size, stride)
     data = np.ascontiguousarray(x.data)
-    y, place = np.empty(shape, data.dtype), np.empty(shape, np.int32)
+    small = np.prod(kernel_size) <= 128  # a byte tells the place: a quarter of the memory
+    y, place = np.empty(shape, data.dtype), np.empty(shape, np.int8 if small else np.int32)
     _max_forward(data, kernel_size, stride, y, place)
 
     def backward(grad_y):
-        grad_x = np.zeros_like(data)
+        grad_x = np.empty_like(data)
         _max_backward(np.ascontiguousarray(grad_y), place, kernel_size, stride, grad_x)
         return (grad_x,)
 
@@ -35,21 +36,25 @@ def max_pool2d(x: Tensor, kernel_size: int | tuple[int, int], stride: int | tupl
 def _max_forward(x, kernel_size, stride, y, place):
     _, height, width, features = x.shape
     pixels, out, places = x.reshape(-1), y.reshape(-1), place.reshape(-1)
+    four = kernel_size[0] == 2 and kernel_size[1] == 2
     for row in prange(y.shape[0] * y.shape[1]):
         n, i = divmod(np.int64(row), y.shape[1])  # prange counts unsigned, which does not divide by signed
         for j in range(y.shape[2]):
             at = ((n * height + i * stride[0]) * width + j * stride[1]) * features
             to = (np.int64(row) * y.shape[2] + j) * features
+            if four:
+                _largest_of_four(pixels, at, width * features, out, places, to, features)
+                continue
             copy(pixels, at, out, to, features)
             places[to : to + features] = 0
             for where in range(1, kernel_size[0] * kernel_size[1]):
                 a, b = divmod(where, kernel_size[1])
-                _keep_larger(pixels, at + (a * width + b) * features, np.int32(where), out, places, to, features)
+                _keep_larger(pixels, at + (a * width + b) * features, where, out, places, to, features)
 
 
 @device
 def _keep_larger(x, at, where, y, place, to, n):
-    at, to = offset(at), offset(to)
+    at, to, where = offset(at), offset(to), place.dtype.type(where)
     for c in range(offset(n)):
         here, best, there = x[at + c], y[to + c], place[to + c]
         better = here > best or here != here  # a NaN wins, and stays
@@ -57,24 +62,69 @@ def _keep_larger(x, at, where, y, place, to, n):
         place[to + c] = where if better else there
 
 
+@device
+def _largest_of_four(x, at, line, y, place, to, n):
+    """A 2×2 window whose second line is `line` numbers on: by far the most frequent, and in one pass twice as fast."""
+    to, features = offset(to), offset(n)
+    a0, a2 = offset(at), offset(at) + offset(line)
+    a1, a3 = a0 + features, a2 + features
+    for c in range(features):
+        best, where = x[a0 + c], np.int32(0)
+        best, where = _larger(x[a1 + c], np.int32(1), best, where)
+        best, where = _larger(x[a2 + c], np.int32(2), best, where)
+        y[to + c], place[to + c] = _larger(x[a3 + c], np.int32(3), best, where)
+
+
+@device
+def _larger(here, where, best, there):
+    return (here, where) if here > best or here != here else (best, there)
+
+
 @kernel(cost=2)
 def _max_backward(grad_y, place, kernel_size, stride, grad_x):
     _, height, width, features = grad_x.shape
+    _, high, wide, _ = grad_y.shape
     grads, places, out = grad_y.reshape(-1), place.reshape(-1), grad_x.reshape(-1)
-    for n in prange(grad_y.shape[0]):  # windows may overlap, so one task owns a whole image
-        for i in range(grad_y.shape[1]):
-            for j in range(grad_y.shape[2]):
-                from_ = ((np.int64(n) * grad_y.shape[1] + i) * grad_y.shape[2] + j) * features
-                at = ((np.int64(n) * height + i * stride[0]) * width + j * stride[1]) * features
-                for where in range(kernel_size[0] * kernel_size[1]):
-                    a, b = divmod(where, kernel_size[1])
-                    to = at + (a * width + b) * features
-                    _add_where(grads, places, from_, np.int32(where), out, to, features)
+    for line in prange(grad_x.shape[0] * height):  # each pixel collects what its windows give: nothing is written twice
+        n, h = divmod(np.int64(line), height)
+        top, bottom = max(0, (h - kernel_size[0]) // stride[0] + 1), min(high, h // stride[0] + 1)
+        left, right = 0, 0
+        for w in range(width):  # windows that hold this pixel: lines top … bottom − 1, columns left … right − 1
+            if right < wide and w == right * stride[1]:
+                right += 1
+            if left < right and w == left * stride[1] + kernel_size[1]:
+                left += 1
+            to = (np.int64(line) * width + w) * features
+            if top >= bottom or left >= right:
+                _clear(out, to, features)
+            for i in range(top, bottom):
+                for j in range(left, right):
+                    where = (h - i * stride[0]) * kernel_size[1] + w - j * stride[1]
+                    from_ = ((n * high + i) * wide + j) * features
+                    if i == top and j == left:
+                        _put_where(grads, places, from_, where, out, to, features)
+                    else:
+                        _add_where(grads, places, from_, where, out, to, features)
+
+
+@device
+def _clear(x, at, n):
+    at, zero = offset(at), x.dtype.type(0)
+    for c in range(offset(n)):
+        x[at + c] = zero
+
+
+@device
+def _put_where(grad_y, place, from_, where, grad_x, to, n):
+    from_, to, where, zero = offset(from_), offset(to), place.dtype.type(where), grad_x.dtype.type(0)
+    for c in range(offset(n)):
+        grad, there = grad_y[from_ + c], place[from_ + c]
+        grad_x[to + c] = grad if there == where else zero
 
 
 @device
 def _add_where(grad_y, place, from_, where, grad_x, to, n):
-    from_, to = offset(from_), offset(to)
+    from_, to, where = offset(from_), offset(to), place.dtype.type(where)
     for c in range(offset(n)):
         grad, there, total = grad_y[from_ + c], place[from_ + c], grad_x[to + c]
         grad_x[to + c] = total + grad if there == where else total

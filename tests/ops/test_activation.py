@@ -217,6 +217,13 @@ def test_memory_layout_does_not_matter(name):
 
 
 @pytest.mark.parametrize("name", ELEMENTWISE)
+def test_a_leaf_keeps_the_gradient_without_a_copy(name):
+    y = getattr(F, name)(Tensor(np.ones((5, 3)), requires_grad=True))
+    (grad_x,) = y._backward(np.ones((5, 3)))
+    assert grad_x.base is None  # what autograd goes by
+
+
+@pytest.mark.parametrize("name", ELEMENTWISE)
 def test_empty_and_scalar_inputs(name):
     op = getattr(F, name)
     assert op(Tensor(np.zeros((0, 3)))).shape == (0, 3)

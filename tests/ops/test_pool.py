@@ -28,6 +28,7 @@ SETTINGS = [
     ((2, 7, 7, 1), (3, 2), (1, 2)),
     ((2, 9, 8, 2), 2, 3),  # gaps between windows
     ((1, 4, 6, 2), (4, 6), None),
+    ((2, 13, 12, 2), 12, 1),  # more places than a byte tells
     ((1, 1, 1, 1), 1, None),
     ((3, 5, 4, 2), 1, 2),
 ]
