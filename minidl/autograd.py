@@ -16,7 +16,7 @@ What this costs matters where arrays are small. An operation on some 6,000 numbe
 that, measured on the paper's network with kernels that do nothing, 2 to 5 µs forward: batch norm's 4.5 are 1.6 for checking
 its arguments, 0.9 for two ways into a kernel (see `Kernel` in `_jit.py`), 0.5 for its layer, 0.4 for its node here, the rest
 for arrays and their shapes. Backward are 0.6 to 1.6 µs in the operation, and 0.7 for each tensor that the walk meets. In a
-training step all of it takes three quarters as long again, since matrix products have just emptied the processor's nearest caches.
+training step all of it takes three quarters as long again, as matrix products have just emptied the nearest caches.
 """
 
 import threading

@@ -118,10 +118,10 @@ def _backward_weight(grad_y, x, padding):
     in_parts, across = n_chunks(c, _PART), min(2, n_chunks(o, TILE_BYTES // x.itemsize)) * TILE_BYTES // x.itemsize
     out_parts = n_chunks(o, across)
     groups = n_chunks(_TASKS, in_parts * out_parts)
-    grad_u = np.empty((groups, out_parts, 36, c, across), x.dtype)
-    _multiply_back(grad_y, x, padding, tuple(rows), tuple(columns), in_parts, grad_u)
+    grad_u = np.empty((groups, out_parts, 36, c * across + _PAD), x.dtype)
+    _multiply_back(grad_y, x, padding, tuple(rows), tuple(columns), in_parts, across, grad_u)
     grad_weight = np.empty((3, 3, c, o), x.dtype)
-    _transform_weights_back(grad_u, grad_weight)
+    _transform_weights_back(grad_u, across, grad_weight)
     return np.ascontiguousarray(grad_weight[:, :, :c_given, :o_given])
 
 
@@ -149,11 +149,13 @@ def _pair(g, o, width):
 
 
 def _transformed(weight):
-    """U = G·W·Gᵀ, in the order in which `_convolve` multiplies by it: pair, position, panel of the pair, C, width."""
+    """U = G·W·Gᵀ, in the order in which `_convolve` multiplies by it: pair, position, panel of the pair; C, width."""
     c, o = weight.shape[2:]
-    width = TILE_BYTES // weight.itemsize
-    u = np.zeros if o % width else np.empty  # channels past the last are 0
-    u = u(n_chunks(o, width) * 36 * c * width, weight.dtype)
+    lanes, width = VECTOR_BYTES // weight.itemsize, TILE_BYTES // weight.itemsize
+    panels, size = 36 * n_chunks(o, width), c * width + _PAD
+    u = np.zeros(panels * size + lanes, weight.dtype) if o % width else np.empty(panels * size + lanes, weight.dtype)
+    skip = -(u.ctypes.data // u.itemsize) % lanes  # see `_aligned`
+    u = u[skip : skip + panels * size].reshape(panels, size)
     _transform_weights(weight, width, u)
     return u
 
@@ -161,24 +163,24 @@ def _transformed(weight):
 @kernel(cost=8)
 def _transform_weights(weight, width, u):
     c, o = weight.shape[2:]
-    size, flat = c * width, weight.reshape(-1)
+    size, flat, out = u.shape[1], weight.reshape(-1), u.reshape(-1)
     for i in prange(c):
         for p in range(n_chunks(o, width)):
             start, panels = _pair(p // 2, o, width)
             start += p % 2 * width
             to = (p // 2 * 72 + p % 2) * size + np.int64(i) * width
             at, k = np.int64(i) * o + start, panels * size
-            _transform_filters(flat, at, 3 * c * o, c * o, u, to, 6 * k, k, min(width, o - start))
+            _transform_filters(flat, at, 3 * c * o, c * o, out, to, 6 * k, k, min(width, o - start))
 
 
 @kernel(cost=8)
-def _transform_weights_back(grad_u, grad_weight):
+def _transform_weights_back(grad_u, across, grad_weight):
     """∂W = Gᵀ·∂U·G; groups of ∂U are added up before, in their order."""
-    groups, parts, _, c, across = grad_u.shape
-    o, flat, out = grad_weight.shape[3], grad_u.reshape(-1), grad_weight.reshape(-1)
+    (groups, parts, _, k), (c, o) = grad_u.shape, grad_weight.shape[2:]
+    flat, out = grad_u.reshape(-1), grad_weight.reshape(-1)
     for i in prange(c):
         for p in range(parts):
-            at, k = (p * 36 * c + np.int64(i)) * across, c * across
+            at = p * 36 * k + np.int64(i) * across
             for g in range(1, groups):
                 for position in range(36):
                     add(flat, at + (g * parts * 36 + position) * k, flat, at + position * k, across)
@@ -269,7 +271,9 @@ def _aligned(size, like):
 def _convolve(y, x, u, padding, rows, columns):
     (images, high, wide, o), c = y.shape, x.shape[3]
     width, lanes = TILE_BYTES // x.itemsize, VECTOR_BYTES // x.itemsize
-    o_all, per_image, out = n_chunks(o, lanes) * lanes, rows[0] + rows[1], y.reshape(-1)
+    o_all, per_image = n_chunks(o, lanes) * lanes, rows[0] + rows[1]
+    # A new name for u: under its own, Numba's parallel build would take its shape from after the change.
+    size, filters, out = u.shape[1], u.reshape(-1), y.reshape(-1)
     tiles_across = columns[0] + columns[1]
     in_tile = 36 * c + _PAD
     strips = max(1, _TILES // tiles_across)
@@ -295,10 +299,10 @@ def _convolve(y, x, u, padding, rows, columns):
                 from_, to = _range(k, first, here, rows, columns)
                 for p in range(panels):
                     add_tiles(
-                        v, from_ * in_tile + k * c, in_tile, 1, to - from_, u, at, width,
-                        m, from_ * out_tile + k * across + p * width, out_tile, c, 0, at + c * width,
+                        v, from_ * in_tile + k * c, in_tile, 1, to - from_, filters, at, width,
+                        m, from_ * out_tile + k * across + p * width, out_tile, c, 0, at + size,
                     )  # fmt: skip
-                    at += c * width
+                    at += size
             for s in range(first, first + here):
                 n, strip = divmod(s, per_image)
                 corner = (n * high + _first(strip, rows[0])) * wide * o + start
@@ -319,10 +323,10 @@ def _convolve(y, x, u, padding, rows, columns):
 
 
 @kernel(cost=64)
-def _multiply_back(grad_y, x, padding, rows, columns, in_parts, grad_u):
+def _multiply_back(grad_y, x, padding, rows, columns, in_parts, across, grad_u):
     """∂U_k = V_kᵀ·∂M_k: a task takes some input channels, some output channels, and a group of strips."""
     (images, high, wide, o), c = grad_y.shape, x.shape[3]
-    groups, out_parts, _, _, across = grad_u.shape
+    groups, out_parts, _, size = grad_u.shape
     width, per_image, tiles_across = TILE_BYTES // x.itemsize, rows[0] + rows[1], columns[0] + columns[1]
     grads, sums = grad_y.reshape(-1), grad_u.reshape(-1)
     for task in prange(groups * in_parts * out_parts):
@@ -338,8 +342,8 @@ def _multiply_back(grad_y, x, padding, rows, columns, in_parts, grad_u):
         in_block, in_image = np.empty(tiles_across, np.int64), np.empty(tiles_across, np.int64)
         v, m = _aligned(strips * tiles_across * in_tile, x), _aligned(strips * tiles_across * out_tile, x)
         m[:] = 0
-        grad_u[group, out_part, :, begin : begin + count] = 0
-        to = ((group * out_parts + out_part) * 36 * c + begin) * across
+        to = (group * out_parts + out_part) * 36 * size + begin * across
+        grad_u[group, out_part, :, begin * across : (begin + count) * across] = 0
         end = (group + 1) * images * per_image // groups
         for first in range(group * images * per_image // groups, end, strips):
             here = min(strips, end - first)
@@ -364,5 +368,5 @@ def _multiply_back(grad_y, x, padding, rows, columns, in_parts, grad_u):
                     at = tile * out_tile + k * across + p
                     add_tiles(
                         v, tile * in_tile + k * count, 1, in_tile, count, m, at, out_tile,
-                        sums, to + k * c * across + p, across, stop - tile, 1, at,
+                        sums, to + k * size + p, across, stop - tile, 1, at,
                     )  # fmt: skip

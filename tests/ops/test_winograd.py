@@ -152,3 +152,20 @@ def test_a_bad_pixel_reaches_its_neighbours_only():
     y = winograd.forward(x, np.ones((3, 3, 2, 1), np.float32), (1, 1))
     bad = np.argwhere(np.isnan(y[0, :, :, 0]))
     assert (bad.min(), bad.max(), len(bad)) == (8, 11, 16)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_nothing_is_written_beside_the_result(shape):
+    """Its size is what no other test can see: what lies behind it in memory belongs to somebody else."""
+    n, height, width, c, o = shape
+    c, o = max(16, c), max(16, o)
+    rng = np.random.default_rng(7)
+    x, weight = rng.standard_normal((n, height, width, c)), rng.standard_normal((3, 3, c, (o + 15) // 16 * 16))
+    x, weight = x.astype(np.float32), weight.astype(np.float32)
+    (*rows, high), (*columns, wide) = winograd._tiling(height), winograd._tiling(width)
+    room = np.full(n * high * wide * o + 2000, 7.0, np.float32)
+    y = room[1000:-1000].reshape(n, high, wide, o)
+    winograd._convolve(y, x, winograd._transformed(weight), (1, 1), tuple(rows), tuple(columns))
+    assert np.all(room[:1000] == 7)
+    assert np.all(room[-1000:] == 7)
+    np.testing.assert_array_equal(y[:, :height, :width], winograd.forward(x, weight[..., :o], (1, 1)))
