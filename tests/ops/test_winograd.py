@@ -194,7 +194,7 @@ def test_maps_of_all_sizes_with_random_channels_and_batches(height):
 
 @compiled_only
 @pytest.mark.parametrize("o", [16, 31, 32, 33, 48, 64, 65, 96, 97, 130])
-@pytest.mark.parametrize("c", [16, 17, 63, 64, 65, 129])
+@pytest.mark.parametrize("c", [16, 17, 63, 64, 65, 131])
 def test_channels_around_the_sizes_of_panels_and_parts(c, o):
     check_forward_and_backward((3, 6, 5, c, o), (1, 1))
 
