@@ -235,11 +235,14 @@ def _times(v, matrix, xs):
 
 
 def _twins(matrix):
-    """Pairs of rows that are equal but for signs, and neither equal nor opposite."""
+    """Pairs of rows that are equal but for signs, and neither equal nor opposite; no row is in two of them."""
+    free = set(range(len(matrix)))
     for i in range(len(matrix)):
         for k in range(i + 1, len(matrix)):
             same_size = np.array_equal(abs(matrix[i]), abs(matrix[k]))
-            if same_size and not np.array_equal(matrix[i], matrix[k]) and not np.array_equal(matrix[i], -matrix[k]):
+            equal = np.array_equal(matrix[i], matrix[k]) or np.array_equal(matrix[i], -matrix[k])
+            if same_size and not equal and free >= {i, k}:
+                free -= {i, k}
                 yield i, k
 
 

@@ -12,11 +12,11 @@ PRODUCTS = {  # name -> from the factors (M, K) and (K, N) to the same ones, as 
     "by rows, by columns": lambda a, b: (a, np.asfortranarray(b)),
     "by columns, by rows": lambda a, b: (np.asfortranarray(a), b),
 }
-# Blocks have 32 to 128 rows, or 256 where there are many columns. None of the larger sizes is a multiple of them.
+# Blocks are of at most 240 rows (120 where vectors are shorter) in whole tiles of 12 (6), and a tile's width or less than
+# two of columns; parts of sums are 256 steps long.
 SIZES = [(1, 1, 1), (1, 7, 1), (31, 5, 3), (32, 1, 4), (33, 5, 7), (60, 100, 10), (65, 2, 129)]
-SIZES += [(512, 3, 5), (513, 3, 5), (640, 4, 1), (1031, 17, 9)]
-# Sums of more than 10⁶ / (rows·columns) terms are added up in pieces; where these would be short, in one.
-SIZES += [(60, 784, 100), (33, 700, 130), (300, 40, 700)]
+SIZES += [(12, 3, 31), (13, 3, 32), (120, 4, 33), (121, 4, 63), (240, 5, 64), (241, 5, 65), (481, 3, 5), (1031, 17, 9)]
+SIZES += [(60, 784, 100), (33, 700, 130), (7, 256, 33), (7, 257, 33), (300, 40, 700)]
 
 
 def factors(m, k, n, dtype):
@@ -76,3 +76,16 @@ def test_the_same_bits_from_both_builds_and_any_number_of_threads(name, size, dt
         set_num_threads(threads)
     for result in results[1:]:
         np.testing.assert_array_equal(result, results[0])
+
+
+@pytest.mark.skipif(not JIT, reason="NumPy's product makes no such promise")
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", [(60, 784, 100), (61, 33, 7), (1031, 65, 97)], ids=str)
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_rows_and_columns_have_the_same_bits_alone(name, size, dtype):
+    a, b = factors(*size, dtype)
+    whole = matmul(*PRODUCTS[name](a, b))
+    for rows in (np.s_[:1], np.s_[3:17], np.s_[-41:]):
+        np.testing.assert_array_equal(matmul(*PRODUCTS[name](a[rows], b)), whole[rows])
+    for columns in (np.s_[:1], np.s_[2:7], np.s_[-50:]):
+        np.testing.assert_array_equal(matmul(*PRODUCTS[name](a, b[:, columns].copy())), whole[:, columns])

@@ -1,11 +1,15 @@
-"""The product inside kernels: whole and parts of matrices, by rows and by columns, new and added to what is there."""
+"""The product inside kernels: whole and parts of matrices, by rows and by columns, new and added to what is there; and its
+columns of tiles, against a naive twin in small integers, where sums are exact in any order."""
+
+import itertools
 
 import numpy as np
 import pytest
 
 from minidl._jit import kernel
-from minidl._product import _DEPTH, _PACK_FROM, add_product
-from tests.helpers import DTYPES, assert_close
+from minidl._product import _DEPTH, _FEWER, _PACK_FROM, TILE_BYTES, add_product, add_tiles
+from minidl._vector import TILE_ROWS
+from tests.helpers import DTYPES, JIT, assert_close
 
 SIZES = [(3, 5, 4), (1, 1, 1), (1, 9, 1), (7, 1, 1), (1, 1, 6), (60, 300, 100), (26, 17, 64), (130, 600, 40)]
 
@@ -53,3 +57,185 @@ def test_writes_only_what_it_is_given():
     inside(np.ones((2, 3), np.float32), np.ones((3, 4), np.float32), whole[2:4], 0)
     np.testing.assert_array_equal(whole[[0, 1, 4, 5]], 0)
     np.testing.assert_array_equal(whole[2:4], 3)
+
+
+# --- the same bits whatever the cut -------------------------------------------------------------------------------------
+
+# Edges of tiles in both directions, in one part of the sums and in several, below and above what makes packing pay.
+CUT_SIZES = [(61, 300, 100), (26, 17, 70), (130, 600, 40), (13, 40, 33), (5, 4, 3)]
+
+
+def pieces(rng, size):
+    """From and to of pieces that cover `size` in order: one of 1, others of any size."""
+    return list(itertools.pairwise(sorted({0, 1, size, *rng.integers(0, size + 1, 3).tolist()})))
+
+
+@kernel
+def a_piece(a, b, out, rows, columns, k, keep):
+    rows, columns, k = slice(rows[0], rows[1]), slice(columns[0], columns[1]), slice(k[0], k[1])
+    add_product(a[rows, k], b[k, columns], out[rows, columns], keep)
+
+
+def in_pieces(product, rng, a, b, out, keep):
+    """The same product by rows, columns and steps of the sums, each cut into pieces."""
+    for rows, columns in itertools.product(pieces(rng, len(a)), pieces(rng, b.shape[1])):
+        for n, k in enumerate(pieces(rng, len(b))):
+            product(a, b, out, rows, columns, k, 1 if n else keep)
+
+
+def check_cuts(product, size, dtype):
+    rng = np.random.default_rng(size[0])
+    (m, k, n), start = size, rng.standard_normal((size[0], size[2])).astype(dtype)
+    for layout in ("rows", "columns"):
+        a, b = matrix(rng, m, k, layout, dtype), matrix(rng, k, n, layout, dtype)
+        for keep in (0, 1):
+            whole = start.copy()
+            product(a, b, whole, (0, m), (0, n), (0, k), keep)
+            for _ in range(4):
+                cut = start.copy()
+                in_pieces(product, rng, a, b, cut, keep)
+                np.testing.assert_array_equal(cut, whole)
+
+
+@pytest.mark.skipif(not JIT, reason="NumPy's product makes no such promise")
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", CUT_SIZES, ids=str)
+def test_the_same_bits_whatever_the_cut(size, dtype):
+    check_cuts(a_piece, size, dtype)
+
+
+def on_slices(product):
+    def piece(a, b, out, rows, columns, k, keep):
+        rows, columns, k = slice(*rows), slice(*columns), slice(*k)
+        product(a[rows, k], b[k, columns], out[rows, columns], keep)
+
+    return piece
+
+
+def pairwise_sums(a, b, out, keep):
+    """Sums of pairs of steps: as good, and another order."""
+    out[...] = (out if keep else 0) + sum(a[:, k : k + 2] @ b[k : k + 2] for k in range(0, len(b), 2))
+
+
+def blocks_of_rows(a, b, out, keep):
+    """The sums' parts are longer where there are few rows."""
+    step = 64 if len(a) < 20 else 16
+    total = out.copy() if keep else np.zeros_like(out)
+    for start in range(0, len(b), step):
+        part = np.zeros_like(out)
+        for k in range(start, min(start + step, len(b))):
+            part += a[:, k : k + 1] * b[k]
+        total += part
+    out[...] = total
+
+
+@pytest.mark.parametrize("wrong", [pairwise_sums, blocks_of_rows])
+def test_the_check_of_cuts_rejects_other_orders(wrong):
+    with pytest.raises(AssertionError):
+        check_cuts(on_slices(wrong), (26, 70, 9), np.float32)
+
+
+def test_the_check_of_cuts_accepts_one_step_after_another():
+    def in_order(a, b, out, keep):
+        out[...] = out if keep else 0
+        for k in range(len(b)):
+            out += a[:, k : k + 1] * b[k]
+
+    check_cuts(on_slices(in_order), (26, 70, 9), np.float32)
+
+
+# --- columns of tiles -----------------------------------------------------------------------------------------------------
+
+
+@kernel
+def tiles(a, at, row, step, rows, b, from_, line, out, to, out_line, depth, keep, next_):
+    add_tiles(a, at, row, step, rows, b, from_, line, out, to, out_line, depth, keep, next_)
+
+
+def naive_tiles(a, at, row, step, rows, b, from_, line, out, to, out_line, depth, keep, next_):
+    width = TILE_BYTES // out.itemsize
+    for i in range(rows):
+        total = out[to + i * out_line :][:width] * out.dtype.type(keep)
+        for k in range(depth):
+            total = total + a[at + i * row + k * step] * b[from_ + k * line :][:width]
+        out[to + i * out_line :][:width] = total
+
+
+def check_tiles(compute, dtype, all_rows):
+    rng, width = np.random.default_rng(0), TILE_BYTES // np.dtype(dtype).itemsize
+
+    def integers(size):
+        return rng.integers(-8, 9, size).astype(dtype)
+
+    for rows in all_rows:
+        for depth, by_columns, gap, keep in [(1, False, 0, 0), (7, True, 3, 1), (20, False, 1, 1), (9, True, 0, 0)]:
+            row, step = (1, rows + gap) if by_columns else (depth + gap, 1)
+            line, out_line = width + gap, width + 2 * gap
+            a, b = integers(3 + rows * row + depth * step), integers(2 + depth * line)
+            out = integers(5 + (rows + 2) * out_line)
+            before, expected = (a.copy(), b.copy()), out.copy()
+            naive_tiles(a, 3, row, step, rows, b, 2, line, expected, 5, out_line, depth, keep, 0)
+            next_ = [0, len(b), -10_000_000, 10_000_000][rows % 4]  # what is fetched ahead need not be there
+            compute(a, 3, row, step, rows, b, 2, line, out, 5, out_line, depth, keep, next_)
+            np.testing.assert_array_equal(out, expected)
+            for array, copy in zip((a, b), before, strict=True):
+                np.testing.assert_array_equal(array, copy)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_tiles_of_any_number_of_rows(dtype):
+    assert 2 * TILE_ROWS + _FEWER < 40  # whole tiles, lower ones, and both
+    check_tiles(tiles, dtype, range(41))
+
+
+WRONG_TILES = {
+    "rows in whole tiles": {"rows": lambda rows: -(-rows // 4) * 4},
+    "a tile too few": {"rows": lambda rows: rows // 4 * 4},
+    "never adds": {"keep": lambda keep: 0},
+    "always adds": {"keep": lambda keep: 1},
+    "rows of a side by side": {"row": lambda row: 1},
+    "by rows only": {"step": lambda step: 1},
+    "lines of out side by side": {"out_line": lambda line: TILE_BYTES // 4},
+    "lines of b side by side": {"line": lambda line: TILE_BYTES // 4},
+    "a from its beginning": {"at": lambda at: 0},
+}
+
+
+@pytest.mark.parametrize("name", WRONG_TILES)
+def test_the_check_of_tiles_rejects_wrong_ones(name):
+    names = ["a", "at", "row", "step", "rows", "b", "from_", "line", "out", "to", "out_line", "depth", "keep", "next_"]
+
+    def wrong(*arguments):
+        changes = WRONG_TILES[name]
+        given = dict(zip(names, arguments, strict=True))
+        naive_tiles(*[changes[key](value) if key in changes else value for key, value in given.items()])
+
+    check_tiles(naive_tiles, np.float32, (1, 5, 8))
+    with pytest.raises((AssertionError, ValueError, IndexError)):
+        check_tiles(wrong, np.float32, (1, 5, 8))
+
+
+@pytest.mark.skipif(not JIT, reason="NumPy's product makes no such promise")
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_row_has_the_same_bits_in_a_tile_of_any_height(dtype):
+    rng, width, depth = np.random.default_rng(1), TILE_BYTES // np.dtype(dtype).itemsize, 33
+    a, b = rng.standard_normal((40, depth)).astype(dtype), rng.standard_normal((depth, width)).astype(dtype)
+    alone = np.empty((40, width), dtype)
+    for i in range(40):
+        tiles(a.reshape(-1), i * depth, depth, 1, 1, b.reshape(-1), 0, width, alone[i], 0, width, depth, 0, 0)
+    for rows in range(1, 41):
+        out = np.empty((rows, width), dtype)
+        tiles(a.reshape(-1), 0, depth, 1, rows, b.reshape(-1), 0, width, out.reshape(-1), 0, width, depth, 0, 0)
+        np.testing.assert_array_equal(out, alone[:rows])
+
+
+@pytest.mark.parametrize("keep", [0, 1])
+@pytest.mark.parametrize("shape", [(5, 3), (5, 40), (13, 70), (130, 70)], ids=str)
+def test_nothing_is_written_beside_a_part_of_a_matrix(shape, keep):
+    rng = np.random.default_rng(0)
+    a, b = (rng.integers(-8, 9, size).astype(np.float32) for size in ((shape[0], 21), (21, shape[1])))
+    whole = rng.integers(-8, 9, (shape[0] + 5, shape[1] + 9)).astype(np.float32)
+    expected, part = whole.copy(), np.s_[2 : 2 + shape[0], 3 : 3 + shape[1]]
+    expected[part] = a @ b + keep * whole[part]
+    inside(a, b, whole[part], keep)
+    np.testing.assert_array_equal(whole, expected)

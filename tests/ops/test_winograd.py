@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
-from minidl import Tensor
+from minidl import Tensor, get_num_threads, set_num_threads
 from minidl import functional as F
 from minidl.ops import conv, winograd
 from tests.helpers import JIT, sizes
+
+compiled_only = pytest.mark.skipif(not JIT, reason="large")
 
 # (N, H, W, C, O): maps smaller than a tile, no multiple of one, several blocks of tiles, a block that ends within an image
 SHAPES = sizes(
@@ -106,7 +108,7 @@ def test_inputs_are_left_alone():
         np.testing.assert_array_equal(array, copy)
 
 
-@pytest.mark.skipif(not JIT, reason="large")
+@compiled_only
 def test_conv2d_takes_the_fast_way_and_agrees_with_the_general_one(monkeypatch):
     rng = np.random.default_rng(5)
     x, weight, grad_y = example(rng, (4, 9, 10, 24, 32), (1, 1))
@@ -169,3 +171,139 @@ def test_nothing_is_written_beside_the_result(shape):
     assert np.all(room[:1000] == 7)
     assert np.all(room[-1000:] == 7)
     np.testing.assert_array_equal(y[:, :height, :width], winograd.forward(x, weight[..., :o], (1, 1)))
+
+
+# --- many shapes ----------------------------------------------------------------------------------------------------------
+
+
+def wrong_forward(x, weight, padding, spoil):
+    """The right result, but for one mistake."""
+    y = direct(x, weight, padding, np.empty(output_shape(x, weight, padding)))[0].astype(x.dtype)
+    spoil(y)
+    return y
+
+
+def output_shape(x, weight, padding):
+    return (len(x), x.shape[1] + 2 * padding[0] - 2, x.shape[2] + 2 * padding[1] - 2, weight.shape[3])
+
+
+def check_forward_and_backward(shape, padding, forward=winograd.forward, backward=winograd.backward, seed=0):
+    """Errors against float64 stay below 1e-4 of the largest value (as measured: 1e-6 to 2e-5)."""
+    x, weight, grad_y = example(np.random.default_rng(seed), shape, padding)
+    actual = forward(x, weight, padding), *backward(grad_y, x, weight, padding, needs_grad_x=True)
+    for result, exact in zip(actual, direct(x, weight, padding, grad_y), strict=True):
+        assert result.shape == exact.shape
+        assert result.dtype == np.float32
+        assert result.flags.c_contiguous
+        assert error(result, exact) < 1e-4
+
+
+@compiled_only
+@pytest.mark.parametrize("height", range(1, 18))
+def test_maps_of_all_sizes_with_random_channels_and_batches(height):
+    rng = np.random.default_rng(height)
+    for width in range(1, 18):
+        channels = rng.integers(16, 71, 2).tolist()
+        smallest = [max(0, 3 - size + 1) // 2 for size in (height, width)]  # an image of one pixel needs a frame
+        padding = tuple(int(rng.integers(p, 3)) for p in smallest)
+        check_forward_and_backward((int(rng.integers(1, 12)), height, width, *channels), padding)
+
+
+@compiled_only
+@pytest.mark.parametrize("o", [16, 31, 32, 33, 48, 64, 65, 96, 97, 130])
+@pytest.mark.parametrize("c", [16, 17, 63, 64, 65, 131])
+def test_channels_around_the_sizes_of_panels_and_parts(c, o):
+    check_forward_and_backward((3, 6, 5, c, o), (1, 1))
+
+
+@compiled_only
+@pytest.mark.parametrize("images", [1, 2, 7, 8, 9, 31, 32, 33, 100])
+def test_batches_around_the_sizes_of_blocks_and_groups(images):
+    check_forward_and_backward((images, 4, 3, 16, 16), (1, 1))
+    check_forward_and_backward((images, 7, 9, 16, 16), (1, 1))
+
+
+SPOILERS = {
+    "one number is off by a thousandth of the largest": lambda y: y.reshape(-1).__setitem__(
+        7, y.flat[7] + 1e-3 * y.max()
+    ),
+    "the last column": lambda y: y[:, :, -1].fill(0),
+    "the last channel": lambda y: y[..., -1].__iadd__(1),
+    "one image is another's": lambda y: y.__setitem__(1, y[0]),
+}
+
+
+@pytest.mark.parametrize("name", SPOILERS)
+def test_the_check_rejects_a_wrong_result(name):
+    def right_backward(grad_y, x, weight, padding, needs_grad_x):
+        return [grad.astype(np.float32, order="C") for grad in direct(x, weight, padding, grad_y)[1:]]
+
+    def forward(spoil):
+        return lambda *arguments: wrong_forward(*arguments, spoil)
+
+    shape = (2, 5, 6, 3, 4)
+    check_forward_and_backward(shape, (1, 1), forward(lambda y: None), right_backward)
+    with pytest.raises(AssertionError):
+        check_forward_and_backward(shape, (1, 1), forward(SPOILERS[name]), right_backward)
+
+    def wrong_backward(*arguments, **options):
+        grads = right_backward(*arguments, **options)
+        grads[1][0, 0, 0] *= np.float32(1.01)
+        return grads
+
+    with pytest.raises(AssertionError):
+        check_forward_and_backward(shape, (1, 1), forward(lambda y: None), wrong_backward)
+
+
+# --- the same bits --------------------------------------------------------------------------------------------------------
+
+
+BIT_SHAPES = [(9, 7, 7, 24, 40), (5, 14, 15, 32, 64), (40, 3, 5, 16, 17)]
+
+
+@compiled_only
+@pytest.mark.parametrize("shape", BIT_SHAPES, ids=str)
+def test_the_same_bits_from_both_builds_and_on_one_and_two_threads(shape, monkeypatch):
+    x, weight, grad_y = example(np.random.default_rng(0), shape, (1, 1))
+    threads, results = get_num_threads(), []
+
+    def compute():
+        results.append([winograd.forward(x, weight, (1, 1)), *winograd.backward(grad_y, x, weight, (1, 1), True)])
+
+    try:
+        for n in sorted({1, min(2, threads), threads}):
+            set_num_threads(n)
+            compute()
+    finally:
+        set_num_threads(threads)
+    for build in ("serial", "parallel"):
+        for name in ("_convolve", "_multiply_back", "_transform_weights", "_transform_weights_back"):
+            kernel = getattr(winograd, name)
+            monkeypatch.setattr(winograd, name, getattr(kernel, build, kernel))
+        compute()
+        monkeypatch.undo()
+    for result in results[1:]:
+        for a, b in zip(result, results[0], strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+@compiled_only
+@pytest.mark.parametrize("shape", BIT_SHAPES, ids=str)
+def test_an_image_has_the_same_bits_alone_and_in_a_batch(shape):
+    """Blocks of tiles begin and end anywhere in an image."""
+    x, weight, grad_y = example(np.random.default_rng(1), shape, (1, 1))
+    y, (grad_x, _) = winograd.forward(x, weight, (1, 1)), winograd.backward(grad_y, x, weight, (1, 1), True)
+    for i in range(len(x)):
+        alone = np.s_[i : i + 1]
+        np.testing.assert_array_equal(winograd.forward(x[alone], weight, (1, 1)), y[alone])
+        grad_alone, _ = winograd.backward(grad_y[alone], x[alone], weight, (1, 1), True)
+        np.testing.assert_array_equal(grad_alone, grad_x[alone])
+
+
+@compiled_only
+def test_an_output_channel_has_the_same_bits_whatever_the_others_are():
+    x, weight, _ = example(np.random.default_rng(2), (3, 6, 9, 20, 70), (1, 1))
+    y = winograd.forward(x, weight, (1, 1))
+    for channels in (np.s_[:16], np.s_[40:], np.s_[7:40]):
+        some = np.ascontiguousarray(weight[..., channels])
+        np.testing.assert_array_equal(winograd.forward(x, some, (1, 1)), y[..., channels])
