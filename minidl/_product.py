@@ -16,6 +16,7 @@ are cut into blocks and blocks spread over threads: so results are the same bits
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from minidl._flat import copy, offset
 from minidl._jit import compiled_as, device
 from minidl._vector import TILE_ROWS, VECTOR_BYTES, sandwich, tile
 
@@ -26,23 +27,25 @@ _DEPTH = 256  # steps of the sums for one packed part of b: 32 KiB of float32
 _PACK_FROM = 10 * TILE_ROWS  # rows that make copying pay
 _LINES = 4
 _FEWER = TILE_ROWS * 2 // 3  # rows of a lower tile, which leaves less over: 64 = 4·12 + 2·8
-_high, _low, _narrow = tile(TILE_ROWS, 2), tile(_FEWER, 2), tile(TILE_ROWS, 1)
+_high, _low = tile(TILE_ROWS, 2), tile(_FEWER, 2)
 _copy = sandwich(np.eye(_LINES), np.eye(2))  # that many lines of two vectors
+
+
+def _matrix(array, at, shape, strides):
+    """A matrix that lies in a flat array: element (i, j) is array[at + i·strides[0] + j·strides[1]]."""
+    return as_strided(array[at:], shape, [step * array.itemsize for step in strides])
 
 
 def add_tiles(a, at, row, step, rows, b, from_, line, out, to, out_line, depth, keep, next_):
     """One column of tiles: out = a·b + keep·out, for matrices (rows, depth), (depth, width) and (rows, width).
 
-    They lie in larger arrays: a's element (i, k) at a[at + i·row + k·step], counted in memory, b's row k from
-    b[from_ + k·line] on, out's row i from out[to + i·out_line] on. width is TILE_BYTES of numbers, depth at least 1.
+    They lie in flat arrays: a's element (i, k) at a[at + i·row + k·step], b's row k from b[from_ + k·line] on, out's row i
+    from out[to + i·out_line] on. width is TILE_BYTES of numbers, depth at least 1, keep 0 or 1. What stands at b[next_] is
+    fetched for the call that follows.
     """
     width = TILE_BYTES // out.itemsize
-
-    def part(array, at, shape, strides):
-        return as_strided(array.reshape(-1)[at:], shape, [step * array.itemsize for step in strides])
-
-    a, b = part(a, at, (rows, depth), (row, step)), part(b, from_, (depth, width), (line, 1))
-    out = part(out, to, (rows, width), (out_line, 1))
+    a, b = _matrix(a, at, (rows, depth), (row, step)), _matrix(b, from_, (depth, width), (line, 1))
+    out = _matrix(out, to, (rows, width), (out_line, 1))
     out[...] = a @ b + out if keep else a @ b
 
 
@@ -65,68 +68,90 @@ def _(a, at, row, step, rows, b, from_, line, out, to, out_line, depth, keep, ne
     return compiled
 
 
-def add_product(a, b, out, keep):
-    """out = a·b + keep·out, with keep 0 or 1, for matrices (M, K), (K, N) and (M, N).
+def add_product(a, at, row, step, b, from_, line, column, out, to, out_line, shape, keep):
+    """out = a·b + keep·out, with keep 0 or 1, for matrices (M, K), (K, N) and (M, N); shape is (M, K, N).
 
-    a and b may be transposed or parts of others; the rows of out are contiguous.
+    They lie in flat arrays, as for `add_tiles`; b's element (k, j) is b[from_ + k·line + j·column], so that either may be
+    transposed or a part of another. All are flat so that Numba compiles this once for all of them: it takes seconds.
     """
+    rows, depth, columns = shape
+    a, b = _matrix(a, at, (rows, depth), (row, step)), _matrix(b, from_, (depth, columns), (line, column))
+    out = _matrix(out, to, (rows, columns), (out_line, 1))
     out[...] = a @ b + out if keep else a @ b
 
 
 @compiled_as(add_product)
-def _(a, b, out, keep):
-    def compiled(a, b, out, keep):
-        (rows, columns), depth = out.shape, b.shape[0]
+def _(a, at, row, step, b, from_, line, column, out, to, out_line, shape, keep):
+    def compiled(a, at, row, step, b, from_, line, column, out, to, out_line, shape, keep):
+        rows, depth, columns = shape
         if depth == 0 and not keep:
-            out[:] = 0
-        width, row, step = TILE_BYTES // out.itemsize, a.strides[0] // a.itemsize, a.strides[1] // a.itemsize
-        line, out_line = b.strides[0] // b.itemsize, out.strides[0] // out.itemsize
-        in_place = rows < _PACK_FROM and b.strides[1] == b.itemsize
-        part, edge = np.empty((min(depth, _DEPTH), width), out.dtype), np.empty((TILE_ROWS, width), out.dtype)
+            for i in range(rows):
+                out[to + i * out_line : to + i * out_line + columns] = 0
+        width = TILE_BYTES // out.itemsize
+        in_place = rows < _PACK_FROM and column == 1
+        part, edge = np.empty(min(depth, _DEPTH) * width, out.dtype), np.empty(TILE_ROWS * width, out.dtype)
         for j in range(0, columns, width):
             if j + width > columns >= width and not keep:
                 j = columns - width  # some of the columns before once more: the same numbers to the same place
+            whole = j + width <= columns
             for k in range(0, depth, _DEPTH):
-                here, add = min(_DEPTH, depth - k), 1 if k else keep
-                if in_place and j + width <= columns:
-                    at = k * line + j
-                    add_tiles(a, k * step, row, step, rows, b, at, line, out, j, out_line, here, add, at)
-                    continue
-                _pack(b[k : k + here, j : j + width], part)
-                if j + width <= columns:
-                    add_tiles(a, k * step, row, step, rows, part, 0, width, out, j, out_line, here, add, 0)
+                here, add, source, start, source_line = min(_DEPTH, depth - k), 1 if k else keep, part, 0, width
+                if in_place and whole:
+                    source, start, source_line = b, from_ + k * line + j, line
                 else:
-                    _at_the_edge(a[:, k : k + here], part, out[:, j:], add, edge)
+                    _pack(b, from_ + k * line + j * column, line, column, here, min(width, columns - j), part)
+                for i in range(
+                    0, rows, max(1, rows) if whole else TILE_ROWS
+                ):  # what sticks out over the edge is computed beside it
+                    place, high = to + i * out_line + j, rows if whole else min(TILE_ROWS, rows - i)
+                    target, target_at, target_line = (out, place, out_line) if whole else (edge, 0, width)
+                    if not whole and add:
+                        _copy_lines(out, place, out_line, edge, 0, width, high, columns - j)
+                    first = at + i * row + k * step
+                    add_tiles(
+                        a,
+                        first,
+                        row,
+                        step,
+                        high,
+                        source,
+                        start,
+                        source_line,
+                        target,
+                        target_at,
+                        target_line,
+                        here,
+                        add,
+                        start,
+                    )
+                    if not whole:
+                        _copy_lines(edge, 0, width, out, place, out_line, high, columns - j)
 
     return compiled
 
 
 @device
-def _pack(b, part):
-    """Copy some columns of b to the first ones of `part`, and fill up with zeros."""
-    depth, columns = b.shape
-    if b.strides[1] == b.itemsize and columns == part.shape[1] and depth >= _LINES:
-        line, vector = b.strides[0] // b.itemsize, columns // 2
-        for start in range(0, depth, _LINES):
-            k = min(start, depth - _LINES)
-            _copy(b, k * line, line, vector, part, k * columns, columns, vector, vector)
-        return
-    for c in range(columns):
-        for k in range(depth):
-            part[k, c] = b[k, c]
-    part[:, columns:] = 0
+def _copy_lines(x, at, line, y, to, y_line, lines, n):
+    for i in range(lines):
+        copy(x, at + i * line, y, to + i * y_line, n)
 
 
 @device
-def _at_the_edge(a, b, out, keep, edge):
-    """`add_tiles` where out is narrower than a tile: computed beside it, and copied."""
-    row, step, (rows, columns), width = a.strides[0] // a.itemsize, a.strides[1] // a.itemsize, out.shape, b.shape[1]
-    for i in range(0, rows, TILE_ROWS):
-        last = min(TILE_ROWS, rows - i) - 1
-        if keep:
-            edge[: last + 1, :columns] = out[i : i + last + 1]
-        if columns > width // 2:
-            _high(a, i * row, row, step, last, b, 0, width, edge, 0, width, a.shape[1], keep, 0)
-        else:
-            _narrow(a, i * row, row, step, last, b, 0, width, edge, 0, width, a.shape[1], keep, 0)
-        out[i : i + last + 1] = edge[: last + 1, :columns]
+def _pack(b, from_, line, column, depth, columns, part):
+    """Copy some columns of b to the first ones of `part`, and fill up with zeros."""
+    width = TILE_BYTES // part.itemsize
+    if column == 1 and columns == width and depth >= _LINES:
+        for start in range(0, depth, _LINES):
+            k = min(start, depth - _LINES)
+            _copy(b, from_ + k * line, line, width // 2, part, k * width, width, width // 2, width // 2)
+        return
+    if columns < width:
+        part[: depth * width] = 0
+    if column == 1:
+        _copy_lines(b, from_, line, part, 0, width, depth, columns)
+        return
+    for c in range(columns):
+        at, to = offset(from_ + c * column), offset(c)
+        for _ in range(depth):
+            part[to] = b[at]
+            at, to = at + offset(line), to + offset(width)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minidl import _jit, get_num_threads, set_num_threads
-from minidl._matmul import _product, matmul
+from minidl._matmul import _flat, _product, matmul
 from tests.helpers import DTYPES, JIT, assert_close
 
 PRODUCTS = {  # name -> from the factors (M, K) and (K, N) to the same ones, as they lie in memory
@@ -38,11 +38,16 @@ def test_agrees_with_numpy(name, size, dtype):
         np.testing.assert_array_equal(argument, copy)
 
 
+def arguments(a, b, out):
+    """Of the kernel `_product`, for these matrices."""
+    return *_flat(a), *_flat(b), out.ravel(), (*a.shape, b.shape[1])
+
+
 @pytest.mark.parametrize("size", [(0, 3, 4), (3, 4, 0), (3, 0, 4), (0, 0, 0), (600, 0, 4)], ids=str)
 @pytest.mark.parametrize("name", PRODUCTS)
 def test_empty_matrices(name, size):
     out = np.full((size[0], size[2]), np.nan)  # what memory may hold
-    _product(*PRODUCTS[name](*factors(*size, np.float64)), out)
+    _product(*arguments(*PRODUCTS[name](*factors(*size, np.float64)), out))
     np.testing.assert_array_equal(out, np.zeros((size[0], size[2])))
 
 
@@ -61,8 +66,8 @@ def test_nan_and_infinity_pass(name):
 @pytest.mark.parametrize("size", [(60, 784, 100), (61, 33, 7), (1031, 65, 33)], ids=str)
 @pytest.mark.parametrize("name", PRODUCTS)
 def test_the_same_bits_from_both_builds_and_any_number_of_threads(name, size, dtype):
-    arguments = PRODUCTS[name](*factors(*size, dtype))
-    _product(*arguments, np.empty((size[0], size[2]), dtype))  # starts the threads
+    matrices = PRODUCTS[name](*factors(*size, dtype))
+    _product(*arguments(*matrices, np.empty((size[0], size[2]), dtype)))  # starts the threads
     threads, results = get_num_threads(), []
     try:
         for build, n in [
@@ -71,7 +76,7 @@ def test_the_same_bits_from_both_builds_and_any_number_of_threads(name, size, dt
         ]:
             set_num_threads(min(n, _jit.numba.config.NUMBA_NUM_THREADS))
             results.append(np.full((size[0], size[2]), np.nan, dtype))
-            build(*arguments, results[-1])
+            build(*arguments(*matrices, results[-1]))
     finally:
         set_num_threads(threads)
     for result in results[1:]:

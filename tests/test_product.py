@@ -15,8 +15,24 @@ SIZES = [(3, 5, 4), (1, 1, 1), (1, 9, 1), (7, 1, 1), (1, 1, 6), (60, 300, 100), 
 
 
 @kernel
-def inside(a, b, out, keep):
-    add_product(a, b, out, keep)
+def _inside(a, at, row, step, b, from_, line, column, out, to, out_line, shape, keep):
+    add_product(a, at, row, step, b, from_, line, column, out, to, out_line, shape, keep)
+
+
+def inside(a, b, out, keep, product=_inside):
+    """`add_product` for matrices that lie anywhere in arrays of their own."""
+    product(*laid_out(a), *laid_out(b), *laid_out(out)[:3], (*a.shape, b.shape[1]), keep)
+
+
+def laid_out(matrix):
+    """The array that a matrix is a part of, flat; where the matrix begins; its two steps."""
+    whole = matrix
+    while whole.base is not None:
+        whole = whole.base
+    flat = whole.ravel(order="K")
+    assert flat.size == 0 or np.shares_memory(flat, whole)
+    at = (matrix.ctypes.data - flat.ctypes.data) // flat.itemsize if flat.size else 0
+    return flat, at, matrix.strides[0] // flat.itemsize, matrix.strides[1] // flat.itemsize
 
 
 def matrix(rng, rows, columns, layout, dtype):
@@ -70,10 +86,9 @@ def pieces(rng, size):
     return list(itertools.pairwise(sorted({0, 1, size, *rng.integers(0, size + 1, 3).tolist()})))
 
 
-@kernel
 def a_piece(a, b, out, rows, columns, k, keep):
-    rows, columns, k = slice(rows[0], rows[1]), slice(columns[0], columns[1]), slice(k[0], k[1])
-    add_product(a[rows, k], b[k, columns], out[rows, columns], keep)
+    rows, columns, k = slice(*rows), slice(*columns), slice(*k)
+    inside(a[rows, k], b[k, columns], out[rows, columns], keep)
 
 
 def in_pieces(product, rng, a, b, out, keep):

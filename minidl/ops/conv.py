@@ -8,11 +8,11 @@ block that fits the second-level cache, multiplies, and goes on.
 
 import numpy as np
 
+from minidl._flat import add, copy, offset
 from minidl._jit import device, kernel, n_chunks, prange
 from minidl._product import add_product
 from minidl.ops import winograd
 from minidl.ops._check import check_tensors, pair
-from minidl.ops._flat import add, copy
 from minidl.ops._reduce import column_sums
 from minidl.tensor import Tensor
 
@@ -20,6 +20,7 @@ __all__ = ["conv2d"]
 
 _BLOCK = 65_536  # numbers in a block of patches: 256 KiB of float32
 _WINOGRAD_FROM = 16  # channels
+_SIDE_BY_SIDE = 4  # channels from which patches are copied whole
 _GROUPS = 16  # partial sums of the weight gradient: a fixed number, so that they do not depend on threads
 
 
@@ -77,7 +78,7 @@ def _backward(grad_y, x, weight, stride, padding, needs_grad_x):
     grad_x = None
     if needs_grad_x:
         grad_padded = np.zeros_like(padded)
-        _conv_backward_x(grad_y, np.ascontiguousarray(matrix.T), weight.shape[:2], stride, grad_padded)
+        _conv_backward_x(grad_y, matrix, weight.shape[:2], stride, grad_padded)
         grad_x = _crop(grad_padded, *padding)
     partial = np.zeros((_GROUPS, *matrix.shape), matrix.dtype)
     _conv_backward_weight(grad_y, padded, weight.shape[:2], stride, partial)
@@ -90,66 +91,94 @@ def _block_rows(columns):
 
 
 @device
-def _fill_patches(x, kernel_size, stride, width, start, patches):
-    """Copy the patches of output positions start, start + 1, … of one image x (H, W, C) into the rows of `patches`."""
-    run, line, flat, out = kernel_size[1] * x.shape[2], x.shape[1] * x.shape[2], x.reshape(-1), patches.reshape(-1)
-    for r in range(patches.shape[0]):
+def _fill_patches(x, n, kernel_size, stride, width, start, count, patches):
+    """Copy the patches of `count` output positions, from `start` on, of image n into `patches`.
+
+    Side by side, if there are channels enough to copy them in runs; else number by number of the patch, each for all
+    positions, since pixels beside each other then lie so in memory. Returns the steps from a patch to the next one, and
+    from a number of a patch to the next.
+    """
+    (_, height, line, c), flat = x.shape, x.reshape(-1)
+    image, line, run = n * height * line * c, line * c, kernel_size[1] * c
+    size, beside = kernel_size[0] * run, c >= _SIDE_BY_SIDE
+    r = 0
+    while r < count:
         i, j = divmod(start + r, width)
-        at, to = i * stride[0] * line + j * stride[1] * x.shape[2], r * patches.shape[1]
+        here = 1 if beside else min(width - j, count - r)
         for a in range(kernel_size[0]):
-            copy(flat, at + a * line, out, to + a * run, run)
+            at = image + (i * stride[0] + a) * line + j * stride[1] * c
+            if beside:
+                copy(flat, at, patches, r * size + a * run, run)
+            else:
+                for b in range(run):
+                    _gather(flat, at + b, stride[1] * c, patches, (a * run + b) * count + r, here)
+        r += here
+    return (size, 1) if beside else (1, count)
 
 
 @device
-def _add_patches(patches, kernel_size, stride, width, start, x):
-    """The transpose of `_fill_patches`: add each row to where the patch came from."""
-    run, line, flat, out = kernel_size[1] * x.shape[2], x.shape[1] * x.shape[2], patches.reshape(-1), x.reshape(-1)
-    for r in range(patches.shape[0]):
+def _gather(x, at, step, y, to, n):
+    """y[to : to + n] = x[at : : step]."""
+    at, step, to = offset(at), offset(step), offset(to)
+    for i in range(offset(n)):
+        y[to + i] = x[at + i * step]
+
+
+@device
+def _add_patches(patches, kernel_size, stride, width, start, count, x, n):
+    """Add each patch, side by side in `patches`, to where it came from in image n."""
+    (_, height, line, c), flat = x.shape, x.reshape(-1)
+    image, line, run = n * height * line * c, line * c, kernel_size[1] * c
+    for r in range(count):
         i, j = divmod(start + r, width)
-        at, to = r * patches.shape[1], i * stride[0] * line + j * stride[1] * x.shape[2]
         for a in range(kernel_size[0]):
-            add(flat, at + a * run, out, to + a * line, run)
+            at = image + (i * stride[0] + a) * line + j * stride[1] * c
+            add(patches, (r * kernel_size[0] + a) * run, flat, at, run)
 
 
 @kernel(cost=64)
 def _conv_forward(y, x, matrix, kernel_size, stride):
     # y comes first, as its size stands for the work (see `kernel`)
-    positions, o = y.shape[1] * y.shape[2], y.shape[3]
-    size = _block_rows(matrix.shape[0])
+    depth, o = matrix.shape
+    positions, out, filters = y.shape[1] * y.shape[2], y.reshape(-1), matrix.reshape(-1)
+    size = _block_rows(depth)
     blocks = n_chunks(positions, size)
     for k in prange(y.shape[0] * blocks):
         n, block = divmod(np.int64(k), blocks)  # prange counts unsigned, which does not divide by signed
-        out = y[n].reshape(positions, o)[block * size : (block + 1) * size]
-        patches = np.empty((out.shape[0], matrix.shape[0]), y.dtype)
-        _fill_patches(x[n], kernel_size, stride, y.shape[2], block * size, patches)
-        add_product(patches, matrix, out, 0)
+        start, count = block * size, min(size, positions - block * size)
+        patches = np.empty(count * depth, y.dtype)
+        row, step = _fill_patches(x, n, kernel_size, stride, y.shape[2], start, count, patches)
+        add_product(patches, 0, row, step, filters, 0, o, 1, out, (n * positions + start) * o, o, (count, depth, o), 0)
 
 
 @kernel(cost=64)
-def _conv_backward_x(grad_y, turned, kernel_size, stride, grad_x):
-    positions, o = grad_y.shape[1] * grad_y.shape[2], grad_y.shape[3]
-    size = _block_rows(turned.shape[1])
+def _conv_backward_x(grad_y, matrix, kernel_size, stride, grad_x):
+    depth, o = matrix.shape
+    positions, grads, filters = grad_y.shape[1] * grad_y.shape[2], grad_y.reshape(-1), matrix.reshape(-1)
+    size = _block_rows(depth)
     for n in prange(grad_y.shape[0]):  # patches overlap, so one task owns a whole image
+        patches = np.empty(size * depth, grad_y.dtype)
         for start in range(0, positions, size):
-            grad = grad_y[n].reshape(positions, o)[start : start + size]
-            patches = np.empty((grad.shape[0], turned.shape[1]), grad_y.dtype)
-            add_product(grad, turned, patches, 0)
-            _add_patches(patches, kernel_size, stride, grad_y.shape[2], start, grad_x[n])
+            count, at = min(size, positions - start), (np.int64(n) * positions + start) * o
+            add_product(grads, at, o, 1, filters, 0, 1, o, patches, 0, depth, (count, o, depth), 0)
+            _add_patches(patches, kernel_size, stride, grad_y.shape[2], start, count, grad_x, np.int64(n))
 
 
 @kernel(cost=64)
 def _conv_backward_weight(grad_y, x, kernel_size, stride, partial):
-    positions, o = grad_y.shape[1] * grad_y.shape[2], grad_y.shape[3]
-    size = _block_rows(partial.shape[1])
+    groups, depth, o = partial.shape
+    positions = grad_y.shape[1] * grad_y.shape[2]
+    grads, sums, size = grad_y.reshape(-1), partial.reshape(-1), _block_rows(depth)
     blocks = n_chunks(positions, size)
-    share = n_chunks(grad_y.shape[0] * blocks, partial.shape[0])
-    for g in prange(partial.shape[0]):
+    share = n_chunks(grad_y.shape[0] * blocks, groups)
+    for g in prange(groups):
+        to, patches = np.int64(g) * depth * o, np.empty(size * depth, grad_y.dtype)
         for k in range(g * share, min((g + 1) * share, grad_y.shape[0] * blocks)):
             n, block = divmod(np.int64(k), blocks)  # prange counts unsigned, which does not divide by signed
-            grad = grad_y[n].reshape(positions, o)[block * size : (block + 1) * size]
-            patches = np.empty((grad.shape[0], partial.shape[1]), grad_y.dtype)
-            _fill_patches(x[n], kernel_size, stride, grad_y.shape[2], block * size, patches)
-            add_product(patches.T, grad, partial[g], 1)
+            start, count = block * size, min(size, positions - block * size)
+            row, step = _fill_patches(x, n, kernel_size, stride, grad_y.shape[2], start, count, patches)
+            at = (n * positions + start) * o
+            add_product(patches, 0, step, row, grads, at, o, 1, sums, to, o, (depth, count, o), 1)
 
 
 def _pad(x, height, width):

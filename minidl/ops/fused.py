@@ -8,9 +8,9 @@ where the three layers follow each other; the results are the same to the bit.
 
 import numpy as np
 
+from minidl._flat import offset
 from minidl._jit import device, kernel, n_chunks, prange
 from minidl.ops._check import check_tensors
-from minidl.ops._flat import offset
 from minidl.ops._reduce import chunk_rows
 from minidl.ops.norm import Normalisation, add_gradients, input_gradient, merge_gradients
 from minidl.tensor import Tensor

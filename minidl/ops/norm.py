@@ -10,9 +10,9 @@ from itertools import compress
 
 import numpy as np
 
+from minidl._flat import offset
 from minidl._jit import device, kernel, n_chunks, prange
 from minidl.ops._check import check_between, check_tensors, matrix
-from minidl.ops._flat import offset
 from minidl.ops._reduce import chunk_rows
 from minidl.tensor import Tensor
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from minidl._flat import copy, offset
 from minidl._jit import device, kernel, prange
 from minidl.ops._check import check_tensors, pair
-from minidl.ops._flat import copy, offset
 from minidl.tensor import Tensor
 
 __all__ = ["avg_pool2d", "global_avg_pool2d", "max_pool2d"]

@@ -36,10 +36,10 @@ Source: Winograd 1980; Lavin and Gray 2016 for convolutional networks, and for t
 
 import numpy as np
 
+from minidl._flat import add, copy
 from minidl._jit import device, kernel, n_chunks, prange
 from minidl._product import TILE_BYTES, add_tiles
 from minidl._vector import VECTOR_BYTES, sandwich
-from minidl.ops._flat import add, copy
 
 __all__ = ["backward", "forward"]
 
