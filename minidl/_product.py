@@ -27,7 +27,7 @@ _DEPTH = 256  # steps of the sums for one packed part of b: 32 KiB of float32
 _PACK_FROM = 10 * TILE_ROWS  # rows that make copying pay
 _LINES = 4
 _FEWER = TILE_ROWS * 2 // 3  # rows of a lower tile, which leaves less over: 64 = 4·12 + 2·8
-_high, _low = tile(TILE_ROWS, 2), tile(_FEWER, 2)
+_high, _low, _narrow = tile(TILE_ROWS, 2), tile(_FEWER, 2), tile(TILE_ROWS, 1)
 _copy = sandwich(np.eye(_LINES), np.eye(2))  # that many lines of two vectors
 
 
@@ -36,27 +36,31 @@ def _matrix(array, at, shape, strides):
     return as_strided(array[at:], shape, [step * array.itemsize for step in strides])
 
 
-def add_tiles(a, at, row, step, rows, b, from_, line, out, to, out_line, depth, keep, next_):
+def add_tiles(a, at, row, step, rows, b, from_, line, out, to, out_line, depth, keep, next_, narrow=False):
     """One column of tiles: out = a·b + keep·out, for matrices (rows, depth), (depth, width) and (rows, width).
 
     They lie in flat arrays: a's element (i, k) at a[at + i·row + k·step], b's row k from b[from_ + k·line] on, out's row i
-    from out[to + i·out_line] on. width is TILE_BYTES of numbers, depth at least 1, keep 0 or 1. What stands at b[next_] is
-    fetched for the call that follows.
+    from out[to + i·out_line] on. width is TILE_BYTES of numbers (narrow: half of it), depth at least 1, keep 0 or 1. What
+    stands at b[next_] is fetched for the call that follows.
     """
-    width = TILE_BYTES // out.itemsize
+    width = TILE_BYTES // out.itemsize // (2 if narrow else 1)
     a, b = _matrix(a, at, (rows, depth), (row, step)), _matrix(b, from_, (depth, width), (line, 1))
     out = _matrix(out, to, (rows, width), (out_line, 1))
     out[...] = a @ b + out if keep else a @ b
 
 
 @compiled_as(add_tiles)
-def _(a, at, row, step, rows, b, from_, line, out, to, out_line, depth, keep, next_):
-    def compiled(a, at, row, step, rows, b, from_, line, out, to, out_line, depth, keep, next_):
+def _(a, at, row, step, rows, b, from_, line, out, to, out_line, depth, keep, next_, narrow=False):
+    def compiled(a, at, row, step, rows, b, from_, line, out, to, out_line, depth, keep, next_, narrow=False):
         i, half = 0, depth * TILE_BYTES // 2 // out.itemsize
         while i < rows:
             left, to_out = rows - i, to + i * out_line
             ahead = next_ + (half if i % (2 * TILE_ROWS) else 0)  # the one half of what comes next, or the other
-            if left <= _FEWER or TILE_ROWS < left <= 2 * _FEWER:
+            if narrow:
+                last = min(TILE_ROWS, left) - 1
+                _narrow(a, at + i * row, row, step, last, b, from_, line, out, to_out, out_line, depth, keep, ahead)
+                i += TILE_ROWS
+            elif left <= _FEWER or TILE_ROWS < left <= 2 * _FEWER:
                 last = min(_FEWER, left) - 1
                 _low(a, at + i * row, row, step, last, b, from_, line, out, to_out, out_line, depth, keep, ahead)
                 i += _FEWER
@@ -91,41 +95,45 @@ def _(a, at, row, step, b, from_, line, column, out, to, out_line, shape, keep):
         in_place = rows < _PACK_FROM and column == 1
         part, edge = np.empty(min(depth, _DEPTH) * width, out.dtype), np.empty(TILE_ROWS * width, out.dtype)
         for j in range(0, columns, width):
-            if j + width > columns >= width and not keep:
-                j = columns - width  # some of the columns before once more: the same numbers to the same place
-            whole = j + width <= columns
+            narrow = columns - j <= width // 2
+            wide = width // 2 if narrow else width
+            if j + wide > columns >= wide and not keep:
+                j = columns - wide  # some of the columns before once more: the same numbers to the same place
+            whole = j + wide <= columns
             for k in range(0, depth, _DEPTH):
                 here, add, source, start, source_line = min(_DEPTH, depth - k), 1 if k else keep, part, 0, width
                 if in_place and whole:
                     source, start, source_line = b, from_ + k * line + j, line
                 else:
-                    _pack(b, from_ + k * line + j * column, line, column, here, min(width, columns - j), part)
-                for i in range(
-                    0, rows, max(1, rows) if whole else TILE_ROWS
-                ):  # what sticks out over the edge is computed beside it
-                    place, high = to + i * out_line + j, rows if whole else min(TILE_ROWS, rows - i)
-                    target, target_at, target_line = (out, place, out_line) if whole else (edge, 0, width)
-                    if not whole and add:
-                        _copy_lines(out, place, out_line, edge, 0, width, high, columns - j)
-                    first = at + i * row + k * step
+                    _pack(b, from_ + k * line + j * column, line, column, here, min(wide, columns - j), part)
+                first, place = at + k * step, to + j
+                if whole:
                     add_tiles(
                         a,
                         first,
                         row,
                         step,
-                        high,
+                        rows,
                         source,
                         start,
                         source_line,
-                        target,
-                        target_at,
-                        target_line,
+                        out,
+                        place,
+                        out_line,
                         here,
                         add,
                         start,
+                        narrow,
                     )
-                    if not whole:
-                        _copy_lines(edge, 0, width, out, place, out_line, high, columns - j)
+                    continue
+                for i in range(0, rows, TILE_ROWS):  # what sticks out over the edge is computed beside it
+                    high, corner = min(TILE_ROWS, rows - i), place + i * out_line
+                    if add:
+                        _copy_lines(out, corner, out_line, edge, 0, width, high, columns - j)
+                    add_tiles(
+                        a, first + i * row, row, step, high, part, 0, width, edge, 0, width, here, add, 0, narrow
+                    )  # fmt: skip
+                    _copy_lines(edge, 0, width, out, corner, out_line, high, columns - j)
 
     return compiled
 
