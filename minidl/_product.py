@@ -109,22 +109,9 @@ def _(a, at, row, step, b, from_, line, column, out, to, out_line, shape, keep):
                 first, place = at + k * step, to + j
                 if whole:
                     add_tiles(
-                        a,
-                        first,
-                        row,
-                        step,
-                        rows,
-                        source,
-                        start,
-                        source_line,
-                        out,
-                        place,
-                        out_line,
-                        here,
-                        add,
-                        start,
-                        narrow,
-                    )
+                        a, first, row, step, rows, source, start, source_line, out, place, out_line, here, add,
+                        start, narrow,
+                    )  # fmt: skip
                     continue
                 for i in range(0, rows, TILE_ROWS):  # what sticks out over the edge is computed beside it
                     high, corner = min(TILE_ROWS, rows - i), place + i * out_line

@@ -50,12 +50,8 @@ _A = np.array([[1, 0, 0, 0], [1, 1, 1, 1], [1, -1, 1, -1], [1, 2, 4, 8], [1, -2,
 _G = np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]) / 24
 _B3, _A3 = _B[:5, :5], _A[:5, :3]
 
-_PAD = (
-    VECTOR_BYTES // 4
-)  # numbers between two tiles of a block: multiples of 1,024 would meet in the same lines of the cache
-_TILES = (
-    32  # in a block, about: V and 64 channels of M stay in the second-level cache. Measured: 16 and 64 are no faster
-)
+_PAD = VECTOR_BYTES // 4  # numbers between tiles in a block: 1,024 apart, all would meet in the same lines of the cache
+_TILES = 32  # in a block, about: V and 64 channels of M stay in the second-level cache. 16 and 64 are no faster
 _PART = 64  # channels of x in a part of ∂U, and twice a tile's width of y
 _TASKS = 8  # at least, for ∂W
 
@@ -307,18 +303,9 @@ def _convolve(y, x, u, padding, rows, columns):
                 n, strip = divmod(s, per_image)
                 corner = (n * high + _first(strip, rows[0])) * wide * o + start
                 tall = _places(s, first, here, rows, columns, out_tile, corner, o, in_block, in_image)
+                here_o = min(across, o - start)
                 _transform_outputs(
-                    tall,
-                    columns[0],
-                    m,
-                    in_block,
-                    6 * across,
-                    across,
-                    out,
-                    in_image,
-                    wide * o,
-                    o,
-                    min(across, o - start),
+                    tall, columns[0], m, in_block, 6 * across, across, out, in_image, wide * o, o, here_o
                 )
 
 
@@ -330,9 +317,8 @@ def _multiply_back(grad_y, x, padding, rows, columns, in_parts, across, grad_u):
     width, per_image, tiles_across = TILE_BYTES // x.itemsize, rows[0] + rows[1], columns[0] + columns[1]
     grads, sums = grad_y.reshape(-1), grad_u.reshape(-1)
     for task in prange(groups * in_parts * out_parts):
-        group, part = divmod(
-            np.int64(task), in_parts * out_parts
-        )  # prange counts unsigned, which does not divide by signed
+        # prange counts unsigned, which does not divide by signed
+        group, part = divmod(np.int64(task), in_parts * out_parts)
         out_part, in_part = divmod(part, in_parts)
         begin, count = in_part * c // in_parts, (in_part + 1) * c // in_parts - in_part * c // in_parts
         start, n_out = max(0, min(out_part * across, o - across)), min(across, o)  # the last part may overlap
