@@ -65,8 +65,9 @@ def device(function):
 
 
 def _files_of_helpers(function):
-    """Source files of the helpers whose names stand in a function."""
-    used = (function.__globals__.get(name) for name in function.__code__.co_names)
+    """Source files of the helpers whose names stand in a function, or that it was made around."""
+    used = [function.__globals__.get(name) for name in function.__code__.co_names]
+    used += [cell.cell_contents for cell in function.__closure__ or ()]
     return {file for helper in used if callable(helper) for file in _files.get(helper, ())}
 
 
@@ -98,7 +99,9 @@ def by_precision(single, double):
 
 
 def compiled_as(plain, *files):
-    """Let kernels call a Python function by other code: `@compiled_as(plain)` on a function of the arguments' types.
+    """In kernels, calls of `plain` run other code; without the compiler, `plain` itself does.
+
+    The decorated function gets the arguments' types, and returns a function with plain's signature.
 
     files  sources that the other code is made of, besides the one that it stands in
     """

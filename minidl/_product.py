@@ -2,12 +2,11 @@
 
 A number that is loaded should be multiplied more than once before the next one is. A tile of 12 × 32 results (with AVX-512;
 6 × 16 with AVX2) fits into a core's registers; for each step k of the sums, 12 + 32 numbers are loaded and 384 products
-added (`_vector.tile`). That is all there is to it while the matrices are small enough for the caches. For larger ones, the
-part of b that all rows meet next, 32 columns wide, is first copied together ("packed"), so that it stays in the first-level
-cache.
+added (`_vector.tile`). With few rows, b is read where it lies: it is met too few times to repay a copy. Otherwise, or if b
+is transposed, the 32 columns that all rows meet next are first copied together ("packed"), and stay in the nearest cache.
 
-Measured on one core of a processor with AVX-512 that can do 200 GFLOP/s, against OpenBLAS (which SciPy ships, and minidl
-called before): 60×64×256 171 against 129 GFLOP/s, 60×256×256 177 / 133, 60×784×128 186 / 133, 256×64×64 183 / 138.
+Measured on one core of a processor with AVX-512 that can do 200 GFLOP/s, against OpenBLAS (the one in SciPy), sizes as
+rows × depth × columns: 60×64×256 171 against 129 GFLOP/s, 60×256×256 177 / 133, 60×784×128 186 / 133, 256×64×64 183 / 138.
 
 Every element of the result is the same sum in the same order, Σ_k a_ik·b_kj with one rounding for each k, however matrices
 are cut into blocks and blocks spread over threads: so results are the same bits whatever the cut.
@@ -16,6 +15,7 @@ are cut into blocks and blocks spread over threads: so results are the same bits
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from minidl import _flat, _vector
 from minidl._flat import copy, offset
 from minidl._jit import compiled_as, device
 from minidl._vector import TILE_ROWS, VECTOR_BYTES, sandwich, tile
@@ -23,8 +23,10 @@ from minidl._vector import TILE_ROWS, VECTOR_BYTES, sandwich, tile
 __all__ = ["TILE_BYTES", "add_product", "add_tiles"]
 
 TILE_BYTES = 2 * VECTOR_BYTES  # of a tile's line
-_DEPTH = 256  # steps of the sums for one packed part of b: 32 KiB of float32
-_PACK_FROM = 10 * TILE_ROWS  # rows that make copying pay
+_DEPTH = (
+    256  # steps of the sums for one packed part of b: 32 KiB, of the 48 that the first-level cache had (16 with AVX2)
+)
+_PACK_FROM = 10 * TILE_ROWS  # rows: a copy takes as long as a tenth of the products with so many
 _LINES = 4
 _FEWER = TILE_ROWS * 2 // 3  # rows of a lower tile, which leaves less over: 64 = 4·12 + 2·8
 _high, _low, _narrow = tile(TILE_ROWS, 2), tile(_FEWER, 2), tile(TILE_ROWS, 1)
@@ -40,8 +42,8 @@ def add_tiles(a, at, row, step, rows, b, from_, line, out, to, out_line, depth, 
     """One column of tiles: out = a·b + keep·out, for matrices (rows, depth), (depth, width) and (rows, width).
 
     They lie in flat arrays: a's element (i, k) at a[at + i·row + k·step], b's row k from b[from_ + k·line] on, out's row i
-    from out[to + i·out_line] on. width is TILE_BYTES of numbers (narrow: half of it), depth at least 1, keep 0 or 1. What
-    stands at b[next_] is fetched for the call that follows.
+    from out[to + i·out_line] on. width is TILE_BYTES of numbers (narrow: half of it), depth at least 1, keep 0 (out is not
+    read) or 1. Meanwhile what stands at b[next_] is fetched for the call that follows; if none does, any place will do.
     """
     width = TILE_BYTES // out.itemsize // (2 if narrow else 1)
     a, b = _matrix(a, at, (rows, depth), (row, step)), _matrix(b, from_, (depth, width), (line, 1))
@@ -49,7 +51,7 @@ def add_tiles(a, at, row, step, rows, b, from_, line, out, to, out_line, depth, 
     out[...] = a @ b + out if keep else a @ b
 
 
-@compiled_as(add_tiles)
+@compiled_as(add_tiles, _vector.__file__)
 def _(a, at, row, step, rows, b, from_, line, out, to, out_line, depth, keep, next_, narrow=False):
     def compiled(a, at, row, step, rows, b, from_, line, out, to, out_line, depth, keep, next_, narrow=False):
         i, half = 0, depth * TILE_BYTES // 2 // out.itemsize
@@ -60,7 +62,7 @@ def _(a, at, row, step, rows, b, from_, line, out, to, out_line, depth, keep, ne
                 last = min(TILE_ROWS, left) - 1
                 _narrow(a, at + i * row, row, step, last, b, from_, line, out, to_out, out_line, depth, keep, ahead)
                 i += TILE_ROWS
-            elif left <= _FEWER or TILE_ROWS < left <= 2 * _FEWER:
+            elif left <= _FEWER or TILE_ROWS < left <= 2 * _FEWER:  # two lower tiles compute fewer rows for nothing
                 last = min(_FEWER, left) - 1
                 _low(a, at + i * row, row, step, last, b, from_, line, out, to_out, out_line, depth, keep, ahead)
                 i += _FEWER
@@ -73,7 +75,7 @@ def _(a, at, row, step, rows, b, from_, line, out, to, out_line, depth, keep, ne
 
 
 def add_product(a, at, row, step, b, from_, line, column, out, to, out_line, shape, keep):
-    """out = a·b + keep·out, with keep 0 or 1, for matrices (M, K), (K, N) and (M, N); shape is (M, K, N).
+    """out = a·b + keep·out, with keep 0 (out is not read) or 1, for matrices (M, K), (K, N), (M, N); shape is (M, K, N).
 
     They lie in flat arrays, as for `add_tiles`; b's element (k, j) is b[from_ + k·line + j·column], so that either may be
     transposed or a part of another. All are flat so that Numba compiles this once for all of them: it takes seconds.
@@ -84,7 +86,7 @@ def add_product(a, at, row, step, b, from_, line, column, out, to, out_line, sha
     out[...] = a @ b + out if keep else a @ b
 
 
-@compiled_as(add_product)
+@compiled_as(add_product, _flat.__file__, _vector.__file__)
 def _(a, at, row, step, b, from_, line, column, out, to, out_line, shape, keep):
     def compiled(a, at, row, step, b, from_, line, column, out, to, out_line, shape, keep):
         rows, depth, columns = shape

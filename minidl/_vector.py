@@ -6,7 +6,7 @@ should stay in registers while all products are added to them (`_product.py`), n
 into registers whole (`ops/winograd.py`). These two are written here instruction by instruction, by Python functions
 that run while Numba compiles: what is a loop over rows in them is straight code when it runs.
 
-    tile        rows × 2 vectors of a matrix product, added up in registers
+    tile        rows × 1 or 2 vectors of a matrix product, added up in registers
     sandwich    L·X·Rᵀ for constant matrices L and R, and a block X of vectors
 """
 
@@ -36,7 +36,7 @@ def _register():
 
 VECTOR_BYTES, _REGISTERS = _register()
 # Two vectors for each row of the tile, and some to spare for the numbers to be multiplied. Measured with AVX-512: 12 rows
-# reach 190 GFLOP/s a core, as much as the processor can; 11 and 13 the same within 3 %, 14 some 10 % less.
+# reach 185 to 200 GFLOP/s on a core that can do 200; 11 and 13 the same within 3 %, 14 some 10 % less.
 TILE_ROWS = 12 if _REGISTERS == 32 else 6
 
 
@@ -102,6 +102,7 @@ def tile(rows, vectors):
     The function's arguments: a, at, row, step, last, b, from_, line, out, to, out_line, depth, keep, next_.
     Flat arrays. a's element (i, k) is a[at + i·row + k·step]; rows past `last` are computed as row `last` once more (the
     same numbers to the same place). b's row k begins at b[from_ + k·line], out's row i at out[to + i·out_line]; depth ≥ 1.
+    With each k, one more vector of b from b[next_] on is fetched to the second-level cache; past the end does no harm.
     """
 
     @intrinsic

@@ -277,6 +277,18 @@ def test_the_fingerprint_sees_through_helpers_of_helpers_and_choices(load):
     assert len(prints) == 2
 
 
+@compiled_only
+def test_the_fingerprint_of_every_kernel_with_products_counts_the_files_that_write_them():
+    from minidl import _matmul
+    from minidl.ops import conv, winograd
+
+    for one in (
+        _matmul._product, conv._conv_forward, conv._conv_backward_x, conv._conv_backward_weight, winograd._convolve,
+        winograd._multiply_back, winograd._transform_weights, winograd._transform_weights_back,
+    ):  # fmt: skip
+        assert "_vector.py" in {Path(file).name for file in _jit._files_of_helpers(one.__wrapped__)}, one.__name__
+
+
 # --- helpers of kernels -------------------------------------------------------------------------------------------------
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minidl import _jit, get_num_threads, set_num_threads
-from minidl._matmul import _flat, _product, matmul
+from minidl._matmul import _laid_flat, _product, matmul
 from tests.helpers import DTYPES, JIT, assert_close
 
 PRODUCTS = {  # name -> from the factors (M, K) and (K, N) to the same ones, as they lie in memory
@@ -12,7 +12,7 @@ PRODUCTS = {  # name -> from the factors (M, K) and (K, N) to the same ones, as 
     "by rows, by columns": lambda a, b: (a, np.asfortranarray(b)),
     "by columns, by rows": lambda a, b: (np.asfortranarray(a), b),
 }
-# Blocks are of at most 240 rows (120 where vectors are shorter) in whole tiles of 12 (6), and a tile's width or less than
+# Blocks are some tiles of 12 rows (6 where vectors are shorter) high, and a tile's width or less than
 # two of columns; parts of sums are 256 steps long.
 SIZES = [(1, 1, 1), (1, 7, 1), (31, 5, 3), (32, 1, 4), (33, 5, 7), (60, 100, 10), (65, 2, 129)]
 SIZES += [(12, 3, 31), (13, 3, 32), (120, 4, 33), (121, 4, 63), (240, 5, 64), (241, 5, 65), (481, 3, 5), (1031, 17, 9)]
@@ -40,7 +40,7 @@ def test_agrees_with_numpy(name, size, dtype):
 
 def arguments(a, b, out):
     """Of the kernel `_product`, for these matrices."""
-    return *_flat(a), *_flat(b), out.ravel(), (*a.shape, b.shape[1])
+    return *_laid_flat(a), *_laid_flat(b), out.ravel(), (*a.shape, b.shape[1])
 
 
 @pytest.mark.parametrize("size", [(0, 3, 4), (3, 4, 0), (3, 0, 4), (0, 0, 0), (600, 0, 4)], ids=str)

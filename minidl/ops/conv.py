@@ -20,7 +20,7 @@ __all__ = ["conv2d"]
 
 _BLOCK = 65_536  # numbers in a block of patches: 256 KiB of float32
 _WINOGRAD_FROM = 16  # channels
-_SIDE_BY_SIDE = 4  # channels from which patches are copied whole
+_SIDE_BY_SIDE = 4  # channels from which patches are copied in runs; with 3 both ways take the same time
 _GROUPS = 16  # partial sums of the weight gradient: a fixed number, so that they do not depend on threads
 
 
@@ -43,7 +43,7 @@ def conv2d(
     fast = _suits_winograd(x, weight, stride, padding)
     y = winograd.forward(data, filters, padding) if fast else _forward(data, filters, stride, padding, shape)
     if bias is not None:
-        y += bias.data
+        _add_bias(y, np.ascontiguousarray(bias.data))
 
     def backward(grad_y):
         grad_y = np.ascontiguousarray(grad_y)
@@ -58,7 +58,10 @@ def conv2d(
 
 
 def _suits_winograd(x, weight, stride, padding):
-    """3×3 filters at every pixel, in float32 (Winograd's sums round more, to 1e-5), and channels enough to pay."""
+    """3×3 filters at every pixel, channels enough to pay, and float32: Winograd's sums round more, to 1e-5.
+
+    Padding is at most 2, as the backward pads by what is left to 2.
+    """
     channels, o = weight.shape[2:]
     return (
         weight.shape[:2] == (3, 3) and stride == (1, 1) and max(padding) <= 2
@@ -149,6 +152,15 @@ def _conv_forward(y, x, matrix, kernel_size, stride):
         patches = np.empty(count * depth, y.dtype)
         row, step = _fill_patches(x, n, kernel_size, stride, y.shape[2], start, count, patches)
         add_product(patches, 0, row, step, filters, 0, o, 1, out, (n * positions + start) * o, o, (count, depth, o), 0)
+
+
+@kernel
+def _add_bias(y, bias):
+    flat, o = y.reshape(-1), bias.size
+    size = y.size // y.shape[0]
+    for n in prange(y.shape[0]):
+        for at in range(np.int64(n) * size, np.int64(n + 1) * size, o):
+            add(bias, 0, flat, at, o)
 
 
 @kernel(cost=64)

@@ -159,13 +159,17 @@ def _normalise(x, mean, inv_std, gamma, beta, y):
 def add_gradients(grad_y, from_, x, at, rows, mean, grad_gamma, grad_beta):
     """The part of some rows in Σ ∂y·(x − mean) and Σ ∂y: ∂y from grad_y[from_] on, x from x[at] on."""
     from_, at, width = offset(from_), offset(at), offset(mean.size)
-    for _ in range(rows):
+    for _ in range(rows // 2):  # two rows at a time, in the same order, load and store the sums half as often
         for c in range(width):
-            grad = grad_y[from_ + c]
-            grad_gamma[c] += grad * (x[at + c] - mean[c])
-            grad_beta[c] += grad
-        from_ += width
-        at += width
+            first, second = grad_y[from_ + c], grad_y[from_ + width + c]
+            x_first, x_second = x[at + c] - mean[c], x[at + width + c] - mean[c]
+            grad_gamma[c] = (grad_gamma[c] + first * x_first) + second * x_second
+            grad_beta[c] = (grad_beta[c] + first) + second
+        from_, at = from_ + width + width, at + width + width
+    for _ in range(rows % 2):
+        for c in range(width):
+            grad_gamma[c] += grad_y[from_ + c] * (x[at + c] - mean[c])
+            grad_beta[c] += grad_y[from_ + c]
 
 
 @device
