@@ -31,7 +31,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         return grad_x, grad_weight, column_sums(grad_y)
 
     parents = (x, weight) if bias is None else (x, weight, bias)
-    return Tensor._from_op(y.reshape(*shape[:-1], -1), parents, backward)
+    return Tensor._from_op(y.reshape(*shape[:-1], y.shape[1]), parents, backward)
 
 
 def _check_shapes(x, weight, bias):
