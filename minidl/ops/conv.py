@@ -157,7 +157,7 @@ def _conv_forward(y, x, matrix, kernel_size, stride):
 @kernel
 def _add_bias(y, bias):
     flat, o = y.reshape(-1), bias.size
-    size = y.size // y.shape[0]
+    size = y.shape[1] * y.shape[2] * o
     for n in prange(y.shape[0]):
         for at in range(np.int64(n) * size, np.int64(n + 1) * size, o):
             add(bias, 0, flat, at, o)
