@@ -12,9 +12,12 @@ _BLOCKS = 16  # aimed at: enough for some threads to share evenly; more would pa
 
 
 @kernel(cost=8)  # an element of a takes part in as many products as b has columns
-def _product(a, row, step, b, line, column, out, shape):
-    rows, depth, columns = shape
-    width = TILE_BYTES // out.itemsize
+def _product(a, b, out, turned):
+    """Few arguments, as each costs time with small matrices: a and b flat, `turned` 1 if a is stored by columns, + 2 if b is."""
+    (rows, columns), width = out.shape, TILE_BYTES // out.itemsize
+    depth, flat = b.size // max(1, columns), out.reshape(-1)
+    row, step = (1, rows) if turned & 1 else (depth, 1)
+    line, column = (1, depth) if turned & 2 else (columns, 1)
     across = max(1, columns // width)
     blocks = min(_BLOCKS, rows * columns * depth // _WORK)
     if blocks <= 1:
@@ -24,18 +27,20 @@ def _product(a, row, step, b, line, column, out, shape):
         i, j = divmod(np.int64(block), across)  # prange counts unsigned, which does not divide by signed
         i, j, last = i * high, j * width, j == across - 1
         part = min(high, rows - i), depth, columns - j if last else width  # the last takes the rest too
-        add_product(a, i * row, row, step, b, j * column, line, column, out, i * columns + j, columns, part, 0)
+        add_product(a, i * row, row, step, b, j * column, line, column, flat, i * columns + j, columns, part, 0)
 
 
 def matmul(a, b):
     """a @ b for matrices (M, K) and (K, N), each of which may be a transposed one."""
     out = np.empty((a.shape[0], b.shape[1]), a.dtype)
-    _product(*_laid_flat(a), *_laid_flat(b), out.ravel(), (a.shape[0], *b.shape))
+    (a, a_turned), (b, b_turned) = _laid_flat(a), _laid_flat(b)
+    _product(a, b, out, a_turned + 2 * b_turned)
     return out
 
 
 def _laid_flat(matrix):
-    """Its numbers in one row, and how far it is there from an element to the one below, and to the one beside."""
-    if matrix.flags.f_contiguous and not matrix.flags.c_contiguous:
-        return matrix.T.ravel(), 1, matrix.shape[0]
-    return matrix.ravel(), matrix.shape[1], 1  # a copy, if no axis is contiguous
+    """Its numbers in one row, and whether they are stored by columns."""
+    flags = matrix.flags
+    if not flags.c_contiguous and flags.f_contiguous:
+        return matrix.T.ravel(), 1
+    return matrix.ravel(), 0  # a copy, if no axis is contiguous
