@@ -89,6 +89,8 @@ def by_precision(single, double):
     def choose(x):
         return single(x) if isinstance(x, np.float32) else double(x)
 
+    choose.__qualname__ = f"by_precision-{single.__name__}"  # one for each pair: see `compiled_as`
+
     @compiled_as(choose, *_files[single], *_files.get(double, ()))  # the same choice, made by Numba when it compiles
     def compiled(x):
         if x == types.float32:
@@ -108,7 +110,15 @@ def compiled_as(plain, *files):
 
     def register(choose):
         _files[plain] = {inspect.getsourcefile(choose), *files}
-        return overload(plain)(choose)
+
+        @functools.wraps(choose)
+        def named(*args, **kwargs):
+            # Numba finds compiled helpers again by this name, also in caches that other processes have written.
+            code = choose(*args, **kwargs)
+            code.__qualname__ = plain.__qualname__
+            return code
+
+        return overload(plain)(named)
 
     return register
 

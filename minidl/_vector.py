@@ -10,6 +10,8 @@ that run while Numba compiles: what is a loop over rows in them is straight code
     sandwich    L·X·Rᵀ for constant matrices L and R, and a block X of vectors
 """
 
+import zlib
+
 import llvmlite.binding as llvm
 import numba
 import numpy as np
@@ -180,6 +182,9 @@ def sandwich(left, right):
         result = np.einsum("ai,ijn,bj->abn", left, block, right)
         for i, j in np.ndindex(result.shape[:2]):
             y[to + i * y_row + j * y_column :][:n] = result[i, j]
+
+    numbers = zlib.crc32(np.asarray(left, float).tobytes() + np.asarray(right, float).tobytes())
+    plain.__qualname__ = f"sandwich-{left.shape}-{right.shape}-{numbers:08x}"  # one for each pair: see `compiled_as`
 
     @intrinsic
     def vector(typing, x, at, row, column, y, to, y_row, y_column):

@@ -64,11 +64,10 @@ _PART = 64  # channels of x in a part of ∂U, which with 64 of y takes 590 KB o
 _TASKS = 8  # for ∂W, at least, so that some threads can share them evenly
 
 
-def _each_tile(by_size):
+def _each_tile(name, by_size):
     """A function for kernels: a transform for each tile of a strip, by its size; from x[x_at[t]] to y[y_at[t]]."""
     wide4, narrow4, wide3, narrow3 = by_size
 
-    @device
     def transform(tall, fours, x, x_at, x_row, x_column, y, y_at, y_row, y_column, n):
         for t in range(x_at.size):
             at, to = x_at[t], y_at[t]
@@ -81,12 +80,15 @@ def _each_tile(by_size):
             else:
                 narrow3(x, at, x_row, x_column, y, to, y_row, y_column, n)
 
-    return transform
+    transform.__qualname__ = f"_each_tile-{name}"  # one for each: see `compiled_as`
+    return device(transform)
 
 
-_transform_inputs = _each_tile([sandwich(left, right) for left in (_B, _B3) for right in (_B, _B3)])
-_transform_outputs = _each_tile([sandwich(left, right) for left in (_A.T, _A3.T) for right in (_A.T, _A3.T)])
-_transform_output_gradients = _each_tile([sandwich(left, right) for left in (_A, _A3) for right in (_A, _A3)])
+_transform_inputs = _each_tile("inputs", [sandwich(left, right) for left in (_B, _B3) for right in (_B, _B3)])
+_transform_outputs = _each_tile("outputs", [sandwich(left, right) for left in (_A.T, _A3.T) for right in (_A.T, _A3.T)])
+_transform_output_gradients = _each_tile(
+    "gradients", [sandwich(left, right) for left in (_A, _A3) for right in (_A, _A3)]
+)
 _transform_filters, _transform_filters_back = sandwich(_G, _G), sandwich(_G.T, _G.T)
 
 
