@@ -399,3 +399,15 @@ def test_without_a_place_for_the_cache_kernels_still_run(monkeypatch):
     y = np.empty(2)
     double(np.ones(2), y)
     np.testing.assert_array_equal(y, 2)
+
+
+def test_closures_that_kernels_call_have_names_of_their_own():
+    """Kernels cached by two processes would otherwise be linked to each other's helpers."""
+    from minidl.ops import _elementary, winograd
+
+    helpers = [_elementary.exp, _elementary.tanh, _elementary.normal]
+    helpers += [winograd._transform_inputs, winograd._transform_outputs, winograd._transform_output_gradients]
+    helpers += [winograd._transform_filters, winograd._transform_filters_back]
+    names = {getattr(helper, "py_func", helper).__qualname__ for helper in helpers}
+    assert len(names) == len(helpers)
+    assert not any("<locals>" in name for name in names)
