@@ -37,13 +37,16 @@ def _line(rng):
     return nodes
 
 
-def _diamonds(rng):
-    """Every node has the two before it as parents: many paths, of different lengths."""
+def _diamonds(rng, far_first):
+    """Every node has the two before it as parents: many paths, of different lengths.
+
+    A walk level by level is caught by the last node's order alone, so that one is not left to chance.
+    """
     nodes = [_Number(0.0), _Number(0.0)]
-    for _ in range(8):
+    for turned in [*(rng.random(7) < 0.5), far_first]:
         a, b = (float(slope) for slope in rng.uniform(0.5, 1.5, 2))
         parents = [(nodes[-1], a), (nodes[-2], b)]
-        nodes.append(_Number(0.0, parents if rng.random() < 0.5 else parents[::-1]))
+        nodes.append(_Number(0.0, parents[::-1] if turned else parents))
     return nodes
 
 
@@ -60,7 +63,7 @@ def _gradients(nodes):
 def walk(answer):
     """Every node speaks once, after all its users, and what comes from several users is added up."""
     rng = np.random.default_rng()
-    for nodes in (_line(rng), *(_diamonds(rng) for _ in range(10))):
+    for nodes in (_line(rng), *(_diamonds(rng, far_first) for far_first in (False, True) * 5)):
         _Number.looks = 0
         ask(answer, nodes[-1])
         _compare_walk(nodes)

@@ -5,7 +5,7 @@ import numpy as np
 from minidl.course._check import Wrong, ask, compare, exercise
 
 PERCENT = (15, 50, 85)
-GRIDS = 30  # a rule that is wrong chooses the right setting now and then, but not in all of them
+GRIDS = 60  # a rule that is wrong chooses the right setting now and then, but not in all of them
 RIGHT = "right"
 Z = 1.0364  # a normal distribution has 35 % between its mean and this many standard deviations
 

@@ -55,6 +55,7 @@ def saturation(measure):
         x = rng.normal(rng.uniform(-6, 6, units), rng.uniform(0.5, 4, units), (60, units))
         x[:, :2] = rng.uniform(-2, 2, (60, 2)) + np.array([8, -9])
         x[:, 2] = rng.choice([-8, 8], 60) + rng.uniform(-2, 2, 60)  # at both ends by turns, and flat at both
+        x[0, -1] = 0  # so that the steepest slope that occurs is 1/4, but for the grid in which all is flat
         if flat_only:
             x = np.where(x > 0, x, -x) + 5
         y = 1 / (1 + np.exp(-x))
