@@ -94,8 +94,8 @@ def _loss(got, logits, log_p, labels, scale):
         "all classes are averaged; only the true one counts": -log_p.mean(),
     }
     hint = (
-        "A small number added inside the logarithm, a clipped probability, or taking off anything but each row's own largest "
-        "logit changes large losses."
+        "A small number added inside the logarithm, a clipped probability, or taking off anything but each row's own "
+        "largest logit changes large losses."
     ) * (scale > 1)
     compare(f"the loss for logits of about {scale:.0f}", got, losses.mean(), tol=1e-6, instead=instead, hint=hint)
 

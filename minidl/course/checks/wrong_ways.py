@@ -89,7 +89,7 @@ def _compare_paths(got, missing, spy):
             "Your gradient at the output is the same for all examples (a loss like y.sum() has ones). A loss that only "
             "moves all outputs together makes the true ∂x zero, and hides what is wrong: take a random one."
         )
-    if np.abs(grad.mean(0)).max() <= 3e-6 * np.abs(grad).max():
+    if np.abs(grad.mean(0)).max() <= 3e-7 * np.abs(grad).max():
         raise Wrong(
             "Your gradient at the output sums up to 0 over the examples, so nothing is to be seen on the path through the "
             "mean (a loss of squares does this): take a random one."
