@@ -59,9 +59,20 @@ def device(function):
 
     Nothing here runs on a GPU: the words kernel and device are borrowed from there.
     """
-    helper = numba.njit(**_OPTIONS)(function)
+    helper = numba.njit(**_OPTIONS)(_with_a_name(function))
     _files[helper] = _files_of_helpers(function) | {inspect.getsourcefile(function)}
     return helper
+
+
+def _with_a_name(function):
+    """The same function, or ValueError for one of those closures that all have the same name.
+
+    Numba links kernels to their helpers by qualified name and a number that counts up in each process. Two kernels cached
+    by two processes would call one helper for both if the names were the same.
+    """
+    if "<locals>" in function.__qualname__:
+        raise ValueError(f"{function.__qualname__}: give each of these closures a __qualname__ of its own")
+    return function
 
 
 def _files_of_helpers(function):
@@ -89,7 +100,7 @@ def by_precision(single, double):
     def choose(x):
         return single(x) if isinstance(x, np.float32) else double(x)
 
-    choose.__qualname__ = f"by_precision-{single.__name__}"  # one for each pair: see `compiled_as`
+    choose.__qualname__ = f"by_precision-{single.__name__}"
 
     @compiled_as(choose, *_files[single], *_files.get(double, ()))  # the same choice, made by Numba when it compiles
     def compiled(x):
@@ -109,11 +120,10 @@ def compiled_as(plain, *files):
     """
 
     def register(choose):
-        _files[plain] = {inspect.getsourcefile(choose), *files}
+        _files[_with_a_name(plain)] = {inspect.getsourcefile(choose), *files}
 
         @functools.wraps(choose)
         def named(*args, **kwargs):
-            # Numba finds compiled helpers again by this name, also in caches that other processes have written.
             code = choose(*args, **kwargs)
             code.__qualname__ = plain.__qualname__
             return code

@@ -184,7 +184,7 @@ def sandwich(left, right):
             y[to + i * y_row + j * y_column :][:n] = result[i, j]
 
     numbers = zlib.crc32(np.asarray(left, float).tobytes() + np.asarray(right, float).tobytes())
-    plain.__qualname__ = f"sandwich-{left.shape}-{right.shape}-{numbers:08x}"  # one for each pair: see `compiled_as`
+    plain.__qualname__ = f"sandwich-{left.shape}-{right.shape}-{numbers:08x}"
 
     @intrinsic
     def vector(typing, x, at, row, column, y, to, y_row, y_column):

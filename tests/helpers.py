@@ -1,6 +1,8 @@
 """What several tests share: sizes, tolerances, golden vectors, and forward and backward in one call."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,14 @@ modest = settings(max_examples=25 if JIT else 10, deadline=None)
 def sizes(*full, tiny=()):
     """The sizes to test: all of them with compiled kernels, only the tiny ones where each step is plain Python."""
     return [*tiny, *full] if JIT else list(tiny)
+
+
+def in_a_process(code, **environment):
+    """What a Python process prints that runs this code."""
+    command = [sys.executable, "-c", code]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=True, env=os.environ | environment
+    ).stdout.strip()
 
 
 def golden(family, prefix=""):

@@ -1,8 +1,6 @@
 """How kernels are compiled, cached, chosen and threaded; most of it on small kernels in files of the tests' own."""
 
 import importlib
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,7 +10,7 @@ import pytest
 from minidl import _jit, get_num_threads, set_num_threads
 from minidl._jit import CHUNK, kernel, n_chunks, on_compile, prange
 from minidl.ops._reduce import _partial_sums, chunk_rows
-from tests.helpers import JIT
+from tests.helpers import JIT, in_a_process
 
 compiled_only = pytest.mark.skipif(not JIT, reason="nothing is compiled")
 MOST = _jit.numba.config.NUMBA_NUM_THREADS
@@ -345,13 +343,6 @@ def test_set_num_threads():
     assert get_num_threads() == MOST
 
 
-def in_a_process(code, **environment):
-    command = [sys.executable, "-c", code]
-    return subprocess.run(
-        command, capture_output=True, text=True, check=True, env=os.environ | environment
-    ).stdout.strip()
-
-
 @compiled_only
 def test_no_blas_has_other_threads_afterwards():
     code = """
@@ -399,15 +390,3 @@ def test_without_a_place_for_the_cache_kernels_still_run(monkeypatch):
     y = np.empty(2)
     double(np.ones(2), y)
     np.testing.assert_array_equal(y, 2)
-
-
-def test_closures_that_kernels_call_have_names_of_their_own():
-    """Kernels cached by two processes would otherwise be linked to each other's helpers."""
-    from minidl.ops import _elementary, winograd
-
-    helpers = [_elementary.exp, _elementary.tanh, _elementary.normal]
-    helpers += [winograd._transform_inputs, winograd._transform_outputs, winograd._transform_output_gradients]
-    helpers += [winograd._transform_filters, winograd._transform_filters_back]
-    names = {getattr(helper, "py_func", helper).__qualname__ for helper in helpers}
-    assert len(names) == len(helpers)
-    assert not any("<locals>" in name for name in names)

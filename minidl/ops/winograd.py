@@ -80,7 +80,7 @@ def _each_tile(name, by_size):
             else:
                 narrow3(x, at, x_row, x_column, y, to, y_row, y_column, n)
 
-    transform.__qualname__ = f"_each_tile-{name}"  # one for each: see `compiled_as`
+    transform.__qualname__ = f"_each_tile-{name}"
     return device(transform)
 
 
