@@ -18,7 +18,7 @@ from numpy.lib.stride_tricks import as_strided
 from minidl import _flat, _vector
 from minidl._flat import copy, offset
 from minidl._jit import compiled_as, device
-from minidl._vector import TILE_ROWS, VECTOR_BYTES, sandwich, tile
+from minidl._vector import TILE_ROWS, VECTOR_BYTES, sandwich, tile, transpose
 
 __all__ = ["TILE_BYTES", "add_product", "add_tiles"]
 
@@ -147,7 +147,14 @@ def _pack(b, from_, line, column, depth, columns, part):
     if column == 1:
         _copy_lines(b, from_, line, part, 0, width, depth, columns)
         return
-    for c in range(columns):
+    square, done = width // 2, 0
+    if line == 1 and depth >= square:
+        while done + square <= columns:
+            for start in range(0, depth, square):
+                k = min(start, depth - square)
+                transpose(b, from_ + k + done * column, column, part, k * width + done, width)
+            done += square
+    for c in range(done, columns):
         at, to = offset(from_ + c * column), offset(c)
         for _ in range(depth):
             part[to] = b[at]

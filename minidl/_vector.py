@@ -1,13 +1,15 @@
-"""Vector instructions written down one by one, for the two loops that LLVM does not see through.
+"""Vector instructions written down one by one, for the three loops that LLVM does not see through.
 
 A processor's core multiplies and adds vectors: 16 float32 numbers at once with AVX-512, 8 with AVX2, 4 on ARM. LLVM turns
 most of minidl's loops into such instructions by itself. It does not find out that the results of a small matrix product
 should stay in registers while all products are added to them (`_product.py`), nor that a transform of 6×6 pixels fits
-into registers whole (`ops/winograd.py`). These two are written here instruction by instruction, by Python functions
-that run while Numba compiles: what is a loop over rows in them is straight code when it runs.
+into registers whole (`ops/winograd.py`), nor that a square can be transposed in them. These three are written here
+instruction by instruction, by Python functions that run while Numba compiles: what is a loop over rows in them is straight
+code when it runs.
 
     tile        rows × 1 or 2 vectors of a matrix product, added up in registers
     sandwich    L·X·Rᵀ for constant matrices L and R, and a block X of vectors
+    transpose   Xᵀ for a square X of as many numbers as a vector has
 """
 
 import zlib
@@ -22,7 +24,7 @@ from numba.extending import intrinsic
 
 from minidl._jit import compiled_as
 
-__all__ = ["TILE_ROWS", "VECTOR_BYTES", "sandwich", "tile"]
+__all__ = ["TILE_ROWS", "VECTOR_BYTES", "sandwich", "tile", "transpose"]
 
 
 def _register():
@@ -75,6 +77,13 @@ class Vectors:
         number = self.builder.load(pointer, align=self.bytes)
         same = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [first] * self.lanes)
         return self.builder.shuffle_vector(self.builder.insert_element(nothing, number, first), nothing, same)
+
+    def exchange(self, a, b, part):
+        """Of every second part of a, and the part before it in b, each in the other's place."""
+        lanes, index = range(self.lanes), ir.VectorType(ir.IntType(32), self.lanes)
+        first = ir.Constant(index, [i + self.lanes - part if i & part else i for i in lanes])
+        second = ir.Constant(index, [i + self.lanes if i & part else i + part for i in lanes])
+        return [self.builder.shuffle_vector(a, b, mask) for mask in (first, second)]
 
     def prefetch(self, pointer):
         """Ask for the line of memory around a place to be brought to the second-level cache, and go on."""
@@ -265,3 +274,41 @@ def _weighted_sum(v, weights, xs):
         else:
             total = v.multiply_add(v.constant(weight), x, total)
     return total
+
+
+# ---- a square transposed ----------------------------------------------------------------------------------------------
+
+
+def transpose(x, at, row, y, to, y_row):
+    """y[to + j·y_row + i] = x[at + i·row + j], where i and j count the numbers of a vector. Flat arrays."""
+    lanes = VECTOR_BYTES // x.itemsize
+    for i in range(lanes):
+        y[to + i :: y_row][:lanes] = x[at + i * row :][:lanes]
+
+
+@intrinsic
+def _transpose(typing, x, at, row, y, to, y_row):
+    """Quarters change places, then quarters of quarters: log₂ n times n shuffles of two vectors, not n² single numbers."""
+
+    def write(context, builder, signature, arguments):
+        x, at, row, y, to, y_row = arguments
+        v = Vectors(context, builder, signature.args[0])
+        x, y = v.pointer(signature.args[0], x, at), v.pointer(signature.args[3], y, to)
+        places = [ir.Constant(at.type, i) for i in range(v.lanes)]
+        rows = [v.load(builder.gep(x, [builder.mul(i, row)])) for i in places]
+        half = v.lanes // 2
+        while half:
+            for i in range(v.lanes):
+                if not i & half:
+                    rows[i], rows[i + half] = v.exchange(rows[i], rows[i + half], half)
+            half //= 2
+        for i, vector in zip(places, rows, strict=True):
+            v.store(vector, builder.gep(y, [builder.mul(i, y_row)]))
+        return context.get_dummy_value()
+
+    return types.void(x, *[types.intp] * 2, y, *[types.intp] * 2), write
+
+
+@compiled_as(transpose)
+def _(x, at, row, y, to, y_row):
+    return lambda x, at, row, y, to, y_row: _transpose(x, at, row, y, to, y_row)

@@ -1,4 +1,4 @@
-"""The two loops written in vector instructions, `tile` and `sandwich`, each against a naive twin.
+"""What is written in vector instructions, `tile`, `sandwich` and `transpose`, each against a naive twin.
 
 Numbers are small integers wherever that will do: sums of them are exact in any order, so results must be equal, and a
 whole array is compared, so that nothing beside the result may be written. Each check is proved by wrong twins that it
@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minidl._product import _FEWER
-from minidl._vector import TILE_ROWS, VECTOR_BYTES, _register, _times, _twins, sandwich, tile
+from minidl._vector import TILE_ROWS, VECTOR_BYTES, _register, _times, _twins, sandwich, tile, transpose
 from minidl.ops.winograd import _A, _A3, _B, _B3, _G
 from tests.helpers import DTYPES, JIT, modest
 
@@ -383,3 +383,43 @@ def test_the_check_rejects_a_wrong_sandwich(name):
 def test_registers(features, expected, monkeypatch):
     monkeypatch.setattr(numba.config, "CPU_FEATURES", features)
     assert _register() == expected
+
+
+# --- a square transposed ------------------------------------------------------------------------------------------------
+
+
+@numba.njit
+def transposed_by_vectors(x, at, row, y, to, y_row):
+    transpose(x, at, row, y, to, y_row)
+
+
+def check_transpose(compute, dtype):
+    lanes = VECTOR_BYTES // np.dtype(dtype).itemsize
+    for row, y_row in [(lanes, lanes), (lanes + 3, lanes + 1), (2 * lanes, 5 * lanes)]:
+        x = np.arange(1, 8 + lanes * row, dtype=dtype)
+        y, expected = np.zeros((2, 9 + lanes * y_row), dtype)
+        for i in range(lanes):
+            for j in range(lanes):
+                expected[5 + j * y_row + i] = x[3 + i * row + j]
+        compute(x, 3, row, y, 5, y_row)
+        np.testing.assert_array_equal(y, expected)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("compute", [transposed_by_vectors, transpose])
+def test_transpose(compute, dtype):
+    check_transpose(compute, dtype)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda x, at, row, y, to, y_row: transpose(x, at, row, y, to, y_row + 1),
+        lambda x, at, row, y, to, y_row: transpose(x, at + 1, row, y, to, y_row),
+        lambda x, at, row, y, to, y_row: transpose(x[::-1].copy(), at, row, y, to, y_row),
+        lambda x, at, row, y, to, y_row: (transpose(x, at, row, y, to, y_row), y.__setitem__(0, 1)),
+    ],
+)
+def test_the_check_rejects_a_wrong_transpose(wrong):
+    with pytest.raises((AssertionError, ValueError)):
+        check_transpose(wrong, np.float32)

@@ -45,7 +45,7 @@ import numpy as np
 from minidl._flat import add, copy
 from minidl._jit import device, kernel, n_chunks, prange
 from minidl._product import TILE_BYTES, add_tiles
-from minidl._vector import VECTOR_BYTES, sandwich
+from minidl._vector import VECTOR_BYTES, sandwich, transpose
 
 __all__ = ["backward", "forward"]
 
@@ -110,9 +110,17 @@ def backward(grad_y, x, weight, padding, needs_grad_x):
     """∂x (None unless needed) and ∂W for ∂y, shapes as in `forward`."""
     grad_x = None
     if needs_grad_x:
-        turned = np.ascontiguousarray(weight[::-1, ::-1].swapaxes(2, 3))
-        grad_x = forward(grad_y, turned, (2 - padding[0], 2 - padding[1]))
+        grad_x = forward(grad_y, _turned(weight), (2 - padding[0], 2 - padding[1]))
     return grad_x, _backward_weight(grad_y, x, padding)
+
+
+def _turned(weight):
+    """W[2 − a, 2 − b]ᵀ for each a, b: NumPy takes 0.6 ms for 256 × 256 channels, the kernel 0.09."""
+    if min(weight.shape[2:]) < VECTOR_BYTES // weight.itemsize:
+        return np.ascontiguousarray(weight[::-1, ::-1].swapaxes(2, 3))
+    turned = np.empty((3, 3, *weight.shape[:1:-1]), weight.dtype)
+    _turn(np.ascontiguousarray(weight), turned)
+    return turned
 
 
 def _backward_weight(grad_y, x, padding):
@@ -142,6 +150,18 @@ def _tiling(size):
     tiles = n_chunks(size, 4)
     threes = min(tiles, 4 * tiles - size)
     return tiles - threes, threes, 4 * tiles - threes
+
+
+@kernel
+def _turn(weight, turned):
+    (c, o), lanes = weight.shape[2:], VECTOR_BYTES // weight.itemsize
+    flat, out = weight.reshape(-1), turned.reshape(-1)
+    for position in prange(9):
+        at, to = np.int64(position) * c * o, (8 - np.int64(position)) * c * o
+        for i in range(0, c, lanes):
+            for j in range(0, o, lanes):  # the last square may overlap the one before: the same numbers again
+                start, first = min(i, c - lanes), min(j, o - lanes)
+                transpose(flat, at + start * o + first, o, out, to + first * c + start, c)
 
 
 # ---- weights: panels of output channels, as wide as a tile of a product, in pairs; the last may be alone -----------------
