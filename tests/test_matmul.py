@@ -17,6 +17,14 @@ PRODUCTS = {  # name -> from the factors (M, K) and (K, N) to the same ones, as 
 SIZES = [(1, 1, 1), (1, 7, 1), (31, 5, 3), (32, 1, 4), (33, 5, 7), (60, 100, 10), (65, 2, 129)]
 SIZES += [(12, 3, 31), (13, 3, 32), (120, 4, 33), (121, 4, 63), (240, 5, 64), (241, 5, 65), (481, 3, 5), (1031, 17, 9)]
 SIZES += [(60, 784, 100), (33, 700, 130), (7, 256, 33), (7, 257, 33), (300, 40, 700)]
+SIZES += [
+    (7, 511, 33),
+    (7, 512, 33),
+    (5, 1027, 3),
+    (5, 2100, 3),
+    (3, 9000, 2),
+    (150, 1250, 40),
+]  # sums in up to 8 parts
 
 
 def factors(m, k, n, dtype):
@@ -64,7 +72,7 @@ def test_nan_and_infinity_pass(name):
 
 @pytest.mark.skipif(not JIT, reason="there is one build, of plain Python")
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("size", [(60, 784, 100), (61, 33, 7), (1031, 65, 33)], ids=str)
+@pytest.mark.parametrize("size", [(60, 784, 100), (61, 33, 7), (1031, 65, 33), (5, 2100, 3), (150, 1250, 40)], ids=str)
 @pytest.mark.parametrize("name", PRODUCTS)
 def test_the_same_bits_from_both_builds_and_any_number_of_threads(name, size, dtype):
     matrices = PRODUCTS[name](*factors(*size, dtype))
