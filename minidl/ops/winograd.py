@@ -359,9 +359,10 @@ def _multiply_back(grad_y, x, padding, rows, columns, in_parts, across, grad_u):
         v, m = _aligned(strips * tiles_across * in_tile, x), _aligned(strips * tiles_across * out_tile, x)
         m[:] = 0
         to = (group * out_parts + out_part) * 36 * size + begin * across
-        grad_u[group, out_part, :, begin * across : (begin + count) * across] = 0
-        end = (group + 1) * images * per_image // groups
-        for first in range(group * images * per_image // groups, end, strips):
+        begin_strip, end = group * images * per_image // groups, (group + 1) * images * per_image // groups
+        if begin_strip == end:  # fewer strips than groups
+            grad_u[group, out_part, :, begin * across : (begin + count) * across] = 0
+        for first in range(begin_strip, end, strips):
             here = min(strips, end - first)
             for s in range(first, first + here):
                 n, strip = divmod(s, per_image)
@@ -380,9 +381,11 @@ def _multiply_back(grad_y, x, padding, rows, columns, in_parts, across, grad_u):
                 )
             for k in range(36):
                 tile, stop = _range(k, first, here, rows, columns)
+                if tile == stop and first == begin_strip:
+                    sums[to + k * size : to + k * size + count * across] = 0
                 for p in range(0, across if tile < stop else 0, width):
-                    at = tile * out_tile + k * across + p
+                    at, keep = tile * out_tile + k * across + p, min(1, first - begin_strip)
                     add_tiles(
                         v, tile * in_tile + k * count, 1, in_tile, count, m, at, out_tile,
-                        sums, to + k * size + p, across, stop - tile, 1, at,
+                        sums, to + k * size + p, across, stop - tile, keep, at,
                     )  # fmt: skip
