@@ -96,8 +96,9 @@ def _(a, at, row, step, b, from_, line, column, out, to, out_line, shape, keep):
         width = TILE_BYTES // out.itemsize
         in_place = rows < _PACK_FROM and column == 1
         part, edge = np.empty(min(depth, _DEPTH) * width, out.dtype), np.empty(TILE_ROWS * width, out.dtype)
-        for j in range(0, columns, width):
-            narrow = columns - j <= width // 2
+        all_narrow = columns < width  # two tiles of half the width may overlap, where a whole one would stick out
+        for j in range(0, columns, width // 2 if all_narrow else width):
+            narrow = all_narrow or columns - j <= width // 2
             wide = width // 2 if narrow else width
             if j + wide > columns >= wide and not keep:
                 j = columns - wide  # some of the columns before once more: the same numbers to the same place
