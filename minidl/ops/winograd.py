@@ -63,7 +63,7 @@ _TILES = 32  # in a block, about: V and 64 channels of M stay in the second-leve
 _PART = 64  # channels of x in a part of ∂U, which with 64 of y takes 590 KB of the second-level cache
 # Channels whose filters are transformed one after another, for the same panel: then there are 36 places to write to and not
 # 36 in each panel, more than the processor follows and finds the next lines for (a step of cifar_conv: 6.3 → 3.5 ms).
-_LINES = 32
+_LINES = 16
 _TASKS = 8  # for ∂W, at least, so that some threads can share them evenly
 
 
