@@ -7,7 +7,7 @@ import numpy as np
 
 from minidl._flat import add, copy
 from minidl._jit import kernel, n_chunks, prange
-from minidl._product import TILE_BYTES, add_product
+from minidl._product import TILE_BYTES, multiply
 from minidl._vector import TILE_ROWS
 
 __all__ = ["matmul"]
@@ -47,11 +47,11 @@ def _product(a, b, out, turned):
     tasks = n_chunks(rows, max(1, high)) * across
     sums = flat if parts == 1 else np.empty(parts * flat.size, flat.dtype)
     for task in prange(parts * tasks):
-        k, block = divmod(np.int64(task), tasks)  # prange counts unsigned, which does not divide by signed
+        k, block = divmod(np.int64(task), tasks)
         i, j = divmod(block, across)
         k, i, j, last, to = k * deep, i * high, j * width, j == across - 1, k * flat.size
         part = min(high, rows - i), min(deep, depth - k), columns - j if last else width  # the last takes the rest too
-        add_product(
+        multiply(
             a, i * row + k * step, row, step, b, k * line + j * column, line, column, sums, to + i * columns + j, columns,
             part, 0,
         )  # fmt: skip

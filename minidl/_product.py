@@ -20,7 +20,7 @@ from minidl._flat import copy, offset
 from minidl._jit import compiled_as, device
 from minidl._vector import TILE_ROWS, VECTOR_BYTES, sandwich, tile, transpose
 
-__all__ = ["TILE_BYTES", "add_product", "add_tiles"]
+__all__ = ["TILE_BYTES", "multiply", "multiply_tiles"]
 
 TILE_BYTES = 2 * VECTOR_BYTES  # of a tile's line
 _DEPTH = (
@@ -38,7 +38,7 @@ def _matrix(array, at, shape, strides):
     return as_strided(array[at:], shape, [step * array.itemsize for step in strides])
 
 
-def add_tiles(a, at, row, step, rows, b, from_, line, out, to, out_line, depth, keep, next_, narrow=False):
+def multiply_tiles(a, at, row, step, rows, b, from_, line, out, to, out_line, depth, keep, next_, narrow=False):
     """One column of tiles: out = a·b + keep·out, for matrices (rows, depth), (depth, width) and (rows, width).
 
     They lie in flat arrays: a's element (i, k) at a[at + i·row + k·step], b's row k from b[from_ + k·line] on, out's row i
@@ -51,7 +51,7 @@ def add_tiles(a, at, row, step, rows, b, from_, line, out, to, out_line, depth, 
     out[...] = a @ b + out if keep else a @ b
 
 
-@compiled_as(add_tiles, _vector.__file__)
+@compiled_as(multiply_tiles, _vector.__file__)
 def _(a, at, row, step, rows, b, from_, line, out, to, out_line, depth, keep, next_, narrow=False):
     def compiled(a, at, row, step, rows, b, from_, line, out, to, out_line, depth, keep, next_, narrow=False):
         i, half = 0, depth * TILE_BYTES // 2 // out.itemsize
@@ -74,11 +74,11 @@ def _(a, at, row, step, rows, b, from_, line, out, to, out_line, depth, keep, ne
     return compiled
 
 
-def add_product(a, at, row, step, b, from_, line, column, out, to, out_line, shape, keep):
+def multiply(a, at, row, step, b, from_, line, column, out, to, out_line, shape, keep):
     """out = a·b + keep·out, with keep 0 (out is not read) or 1, for matrices (M, K), (K, N), (M, N); shape is (M, K, N).
 
-    They lie in flat arrays, as for `add_tiles`; b's element (k, j) is b[from_ + k·line + j·column], so that either may be
-    transposed or a part of another. All are flat so that Numba compiles this once for all of them: it takes seconds.
+    They lie in flat arrays, as for `multiply_tiles`; b's element (k, j) is b[from_ + k·line + j·column], so that either may
+    be transposed or a part of another. All are flat so that Numba compiles this once for all of them: it takes seconds.
     """
     rows, depth, columns = shape
     a, b = _matrix(a, at, (rows, depth), (row, step)), _matrix(b, from_, (depth, columns), (line, column))
@@ -86,7 +86,7 @@ def add_product(a, at, row, step, b, from_, line, column, out, to, out_line, sha
     out[...] = a @ b + out if keep else a @ b
 
 
-@compiled_as(add_product, _flat.__file__, _vector.__file__)
+@compiled_as(multiply, _flat.__file__, _vector.__file__)
 def _(a, at, row, step, b, from_, line, column, out, to, out_line, shape, keep):
     def compiled(a, at, row, step, b, from_, line, column, out, to, out_line, shape, keep):
         rows, depth, columns = shape
@@ -111,7 +111,7 @@ def _(a, at, row, step, b, from_, line, column, out, to, out_line, shape, keep):
                     _pack(b, from_ + k * line + j * column, line, column, here, min(wide, columns - j), part)
                 first, place = at + k * step, to + j
                 if whole:
-                    add_tiles(
+                    multiply_tiles(
                         a, first, row, step, rows, source, start, source_line, out, place, out_line, here, add,
                         start, narrow,
                     )  # fmt: skip
@@ -120,7 +120,7 @@ def _(a, at, row, step, b, from_, line, column, out, to, out_line, shape, keep):
                     high, corner = min(TILE_ROWS, rows - i), place + i * out_line
                     if add:
                         _copy_lines(out, corner, out_line, edge, 0, width, high, columns - j)
-                    add_tiles(
+                    multiply_tiles(
                         a, first + i * row, row, step, high, part, 0, width, edge, 0, width, here, add, 0, narrow
                     )  # fmt: skip
                     _copy_lines(edge, 0, width, out, corner, out_line, high, columns - j)

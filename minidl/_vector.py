@@ -27,7 +27,7 @@ from minidl._jit import compiled_as
 __all__ = ["TILE_ROWS", "VECTOR_BYTES", "sandwich", "tile", "transpose"]
 
 
-def _register():
+def _registers():
     """Bytes in a vector register, and how many registers there are."""
     features = numba.config.CPU_FEATURES  # what the user allows Numba, as text, or None  # type: ignore[attr-defined]
     if features is None:
@@ -38,7 +38,7 @@ def _register():
     return (32, 16) if ",+avx," in features or ",+avx2," in features else (16, 32 if ",+neon," in features else 16)
 
 
-VECTOR_BYTES, _REGISTERS = _register()
+VECTOR_BYTES, _REGISTERS = _registers()
 # Two vectors for each row of the tile, and some to spare for the numbers to be multiplied. Measured with AVX-512: 12 rows
 # reach 185 to 200 GFLOP/s on a core that can do 200; 11 and 13 the same within 3 %, 14 some 10 % less.
 TILE_ROWS = 12 if _REGISTERS == 32 else 6

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from minidl._jit import kernel
-from minidl._product import _DEPTH, _FEWER, _PACK_FROM, TILE_BYTES, add_product, add_tiles
+from minidl._product import _DEPTH, _FEWER, _PACK_FROM, TILE_BYTES, multiply, multiply_tiles
 from minidl._vector import TILE_ROWS
 from tests.helpers import DTYPES, JIT, assert_close
 
@@ -16,11 +16,11 @@ SIZES = [(3, 5, 4), (1, 1, 1), (1, 9, 1), (7, 1, 1), (1, 1, 6), (60, 300, 100), 
 
 @kernel
 def _inside(a, at, row, step, b, from_, line, column, out, to, out_line, shape, keep):
-    add_product(a, at, row, step, b, from_, line, column, out, to, out_line, shape, keep)
+    multiply(a, at, row, step, b, from_, line, column, out, to, out_line, shape, keep)
 
 
 def inside(a, b, out, keep, product=_inside):
-    """`add_product` for matrices that lie anywhere in arrays of their own."""
+    """`multiply` for matrices that lie anywhere in arrays of their own."""
     product(*laid_out(a), *laid_out(b), *laid_out(out)[:3], (*a.shape, b.shape[1]), keep)
 
 
@@ -164,7 +164,7 @@ def test_the_check_of_cuts_accepts_one_step_after_another():
 
 @kernel
 def tiles(a, at, row, step, rows, b, from_, line, out, to, out_line, depth, keep, next_):
-    add_tiles(a, at, row, step, rows, b, from_, line, out, to, out_line, depth, keep, next_)
+    multiply_tiles(a, at, row, step, rows, b, from_, line, out, to, out_line, depth, keep, next_)
 
 
 def naive_tiles(a, at, row, step, rows, b, from_, line, out, to, out_line, depth, keep, next_):

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minidl._product import _FEWER
-from minidl._vector import TILE_ROWS, VECTOR_BYTES, _register, _times, _twins, sandwich, tile, transpose
+from minidl._vector import TILE_ROWS, VECTOR_BYTES, _registers, _times, _twins, sandwich, tile, transpose
 from minidl.ops.winograd import _A, _A3, _B, _B3, _G
 from tests.helpers import DTYPES, JIT, modest
 
@@ -382,7 +382,7 @@ def test_the_check_rejects_a_wrong_sandwich(name):
 )
 def test_registers(features, expected, monkeypatch):
     monkeypatch.setattr(numba.config, "CPU_FEATURES", features)
-    assert _register() == expected
+    assert _registers() == expected
 
 
 # --- a square transposed ------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import numpy as np
 
 from minidl._flat import add, copy, offset
 from minidl._jit import device, kernel, n_chunks, prange
-from minidl._product import add_product
+from minidl._product import multiply
 from minidl.ops import winograd
 from minidl.ops._check import check_tensors, pair
 from minidl.ops._reduce import column_sums
@@ -47,11 +47,18 @@ def conv2d(
 
     def backward(grad_y):
         grad_y = np.ascontiguousarray(grad_y)
-        if fast:
-            grads = winograd.backward(grad_y, data, filters, padding, x.requires_grad)
-        else:
-            grads = _backward(grad_y, data, filters, stride, padding, x.requires_grad)
-        return grads if bias is None else (*grads, column_sums(grad_y.reshape(-1, shape[-1])))
+        grad_x = grad_weight = None
+        if x.requires_grad and fast:
+            grad_x = winograd.backward_x(grad_y, filters, padding)
+        elif x.requires_grad:
+            grad_x = _backward_x(grad_y, data, filters, stride, padding)
+        if weight.requires_grad and fast:
+            grad_weight = winograd.backward_weight(grad_y, data, padding)
+        elif weight.requires_grad:
+            grad_weight = _backward_weight(grad_y, data, filters, stride, padding)
+        if bias is None:
+            return grad_x, grad_weight
+        return grad_x, grad_weight, column_sums(grad_y.reshape(-1, shape[-1]))
 
     parents = (x, weight) if bias is None else (x, weight, bias)
     return Tensor._from_op(y, parents, backward)
@@ -75,22 +82,21 @@ def _forward(x, weight, stride, padding, shape):
     return y
 
 
-def _backward(grad_y, x, weight, stride, padding, needs_grad_x):
-    """∂x (None unless needed) and ∂W for ∂y."""
-    padded, matrix = _pad(x, *padding), weight.reshape(-1, weight.shape[3])
-    grad_x = None
-    if needs_grad_x:
-        grad_padded = np.zeros_like(padded)
-        _conv_backward_x(grad_y, matrix, weight.shape[:2], stride, grad_padded)
-        grad_x = _crop(grad_padded, *padding)
-    partial = np.zeros((_GROUPS, *matrix.shape), matrix.dtype)
-    _conv_backward_weight(grad_y, padded, weight.shape[:2], stride, partial)
-    return grad_x, partial.sum(0).reshape(weight.shape)
+def _backward_x(grad_y, x, weight, stride, padding):
+    grad_padded = np.zeros((len(x), x.shape[1] + 2 * padding[0], x.shape[2] + 2 * padding[1], x.shape[3]), x.dtype)
+    _conv_backward_x(grad_y, weight.reshape(-1, weight.shape[3]), weight.shape[:2], stride, grad_padded)
+    return _crop(grad_padded, *padding)
+
+
+def _backward_weight(grad_y, x, weight, stride, padding):
+    partial = np.zeros((_GROUPS, weight[..., 0].size, weight.shape[3]), weight.dtype)
+    _conv_backward_weight(grad_y, _pad(x, *padding), weight.shape[:2], stride, partial)
+    return partial.sum(0).reshape(weight.shape)
 
 
 @device
-def _block_rows(columns):
-    return min(512, max(16, _BLOCK // columns))
+def _patches_in_a_block(size):
+    return min(512, max(16, _BLOCK // size))
 
 
 @device
@@ -144,14 +150,14 @@ def _conv_forward(y, x, matrix, kernel_size, stride):
     # y comes first, as its size stands for the work (see `kernel`)
     depth, o = matrix.shape
     positions, out, filters = y.shape[1] * y.shape[2], y.reshape(-1), matrix.reshape(-1)
-    size = _block_rows(depth)
+    size = _patches_in_a_block(depth)
     blocks = n_chunks(positions, size)
     for k in prange(y.shape[0] * blocks):
-        n, block = divmod(np.int64(k), blocks)  # prange counts unsigned, which does not divide by signed
+        n, block = divmod(np.int64(k), blocks)
         start, count = block * size, min(size, positions - block * size)
         patches = np.empty(count * depth, y.dtype)
         row, step = _fill_patches(x, n, kernel_size, stride, y.shape[2], start, count, patches)
-        add_product(patches, 0, row, step, filters, 0, o, 1, out, (n * positions + start) * o, o, (count, depth, o), 0)
+        multiply(patches, 0, row, step, filters, 0, o, 1, out, (n * positions + start) * o, o, (count, depth, o), 0)
 
 
 @kernel
@@ -167,12 +173,12 @@ def _add_bias(y, bias):
 def _conv_backward_x(grad_y, matrix, kernel_size, stride, grad_x):
     depth, o = matrix.shape
     positions, grads, filters = grad_y.shape[1] * grad_y.shape[2], grad_y.reshape(-1), matrix.reshape(-1)
-    size = _block_rows(depth)
+    size = _patches_in_a_block(depth)
     for n in prange(grad_y.shape[0]):  # patches overlap, so one task owns a whole image
         patches = np.empty(size * depth, grad_y.dtype)
         for start in range(0, positions, size):
             count, at = min(size, positions - start), (np.int64(n) * positions + start) * o
-            add_product(grads, at, o, 1, filters, 0, 1, o, patches, 0, depth, (count, o, depth), 0)
+            multiply(grads, at, o, 1, filters, 0, 1, o, patches, 0, depth, (count, o, depth), 0)
             _add_patches(patches, kernel_size, stride, grad_y.shape[2], start, count, grad_x, np.int64(n))
 
 
@@ -180,17 +186,17 @@ def _conv_backward_x(grad_y, matrix, kernel_size, stride, grad_x):
 def _conv_backward_weight(grad_y, x, kernel_size, stride, partial):
     groups, depth, o = partial.shape
     positions = grad_y.shape[1] * grad_y.shape[2]
-    grads, sums, size = grad_y.reshape(-1), partial.reshape(-1), _block_rows(depth)
+    grads, sums, size = grad_y.reshape(-1), partial.reshape(-1), _patches_in_a_block(depth)
     blocks = n_chunks(positions, size)
     share = n_chunks(grad_y.shape[0] * blocks, groups)
     for g in prange(groups):
         to, patches = np.int64(g) * depth * o, np.empty(size * depth, grad_y.dtype)
         for k in range(g * share, min((g + 1) * share, grad_y.shape[0] * blocks)):
-            n, block = divmod(np.int64(k), blocks)  # prange counts unsigned, which does not divide by signed
+            n, block = divmod(np.int64(k), blocks)
             start, count = block * size, min(size, positions - block * size)
             row, step = _fill_patches(x, n, kernel_size, stride, grad_y.shape[2], start, count, patches)
             at = (n * positions + start) * o
-            add_product(patches, 0, step, row, grads, at, o, 1, sums, to, o, (depth, count, o), 1)
+            multiply(patches, 0, step, row, grads, at, o, 1, sums, to, o, (depth, count, o), 1)
 
 
 def _pad(x, height, width):

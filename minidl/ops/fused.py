@@ -63,7 +63,7 @@ def _forward(x, mean, inv_std, gamma, beta, y, place):
     scale, line = inv_std * gamma, width * features
     pixels, out, places = x.reshape(-1), y.reshape(-1), place.reshape(-1)
     for row in prange(y.shape[0] * y.shape[1]):
-        n, i = divmod(np.int64(row), y.shape[1])  # prange counts unsigned, which does not divide by signed
+        n, i = divmod(np.int64(row), y.shape[1])
         at, to = (n * height + 2 * i) * line, np.int64(row) * y.shape[2] * features
         for j in range(y.shape[2]):
             _largest(pixels, at + 2 * j * features, line, mean, scale, beta, out, places, to + j * features)

@@ -38,7 +38,7 @@ def _max_forward(x, kernel_size, stride, y, place):
     pixels, out, places = x.reshape(-1), y.reshape(-1), place.reshape(-1)
     four = kernel_size[0] == 2 and kernel_size[1] == 2
     for row in prange(y.shape[0] * y.shape[1]):
-        n, i = divmod(np.int64(row), y.shape[1])  # prange counts unsigned, which does not divide by signed
+        n, i = divmod(np.int64(row), y.shape[1])
         for j in range(y.shape[2]):
             at = ((n * height + i * stride[0]) * width + j * stride[1]) * features
             to = (np.int64(row) * y.shape[2] + j) * features

@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from minidl import Tensor
 from minidl import functional as F
+from minidl.ops import conv as conv_module
+from minidl.ops import winograd
 from tests import reference
 from tests.helpers import (
     DTYPES,
@@ -157,6 +159,23 @@ def test_memory_layout_does_not_matter():
 def test_gradients_only_where_asked(kernel, padding):
     rng = np.random.default_rng(0)
     assert_gradients_only_where_asked(conv(1, padding), *arrays(rng, (2, 5, 4, 3), kernel), rng=rng)
+
+
+@pytest.mark.parametrize("channels", [3, 16])  # the general way, and Winograd's
+def test_no_gradient_of_frozen_weights_is_computed(channels, monkeypatch):
+    def refuse(*arguments):
+        raise AssertionError("∂W was computed for weights that need none")
+
+    monkeypatch.setattr(conv_module, "_backward_weight", refuse)
+    monkeypatch.setattr(winograd, "backward_weight", refuse)
+    x, weight, _ = arrays(np.random.default_rng(0), (2, 5, 4, channels), (3, 3, 16), np.float32)
+    x, weight = Tensor(x, requires_grad=True), Tensor(weight)
+    F.conv2d(x, weight).sum().backward()
+    assert weight.grad is None
+    assert x.grad.shape == x.shape
+    weight.requires_grad = True
+    with pytest.raises(AssertionError, match="∂W was computed"):
+        F.conv2d(x, weight).sum().backward()
 
 
 def test_without_bias():
