@@ -117,8 +117,9 @@ class Training:
         norms = [(place, arrays[f"{place}.bias"]) for kind, place in layers if kind == "batch_norm"]
         statistics = {f"{place}.running_mean": jnp.zeros_like(like) for place, like in norms}
         statistics |= {f"{place}.running_var": jnp.ones_like(like) for place, like in norms}
-        self.state = arrays, statistics, {name: jnp.zeros_like(p) for name, p in arrays.items()}
         lr, momentum = case["lr"], case["momentum"]
+        buffers = {name: jnp.zeros_like(p) for name, p in arrays.items() if momentum}  # plain SGD keeps none
+        self.state = arrays, statistics, buffers
 
         def both(params, statistics, x, labels):
             return jax.value_and_grad(_loss, has_aux=True)(params, statistics, x, labels, layers)
@@ -126,7 +127,7 @@ class Training:
         def step(state, x, labels):
             params, statistics, buffers = state
             (loss, statistics), grads = both(params, statistics, x, labels)
-            if momentum:  # plain SGD keeps no buffers
+            if momentum:
                 buffers = grads = {name: momentum * buffers[name] + grads[name] for name in params}
             params = {name: params[name] - lr * grads[name] for name in params}
             return (params, statistics, buffers), loss
@@ -134,9 +135,9 @@ class Training:
         self._both, self._step = jax.jit(both), jax.jit(step, donate_argnums=0)
 
     def step(self):
-        """One training step; JAX computes in the background, so its end is waited for."""
+        """One training step. JAX computes in the background, so its end is waited for: all its results come at once."""
         self.state, self.loss = self._step(self.state, self.x, self.labels)
-        jax.block_until_ready((self.state, self.loss))
+        self.loss.block_until_ready()
 
     def check(self):
         """The loss of the last step."""
