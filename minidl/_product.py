@@ -5,11 +5,12 @@ A number that is loaded should be multiplied more than once before the next one 
 added (`_vector.tile`). With few rows, b is read where it lies: it is met too few times to repay a copy. Otherwise, or if b
 is transposed, the 32 columns that all rows meet next are first copied together ("packed"), and stay in the nearest cache.
 
-Measured on one core of a processor with AVX-512 that can do 200 GFLOP/s, against OpenBLAS (the one in SciPy), sizes as
-rows × depth × columns: 60×64×256 171 against 129 GFLOP/s, 60×256×256 177 / 133, 60×784×128 186 / 133, 256×64×64 183 / 138.
+Measured on one core of a processor with AVX-512, sizes as rows × depth × columns: 60×64×256 171 GFLOP/s, 60×256×256 177,
+60×784×128 186, 256×64×64 183; sums of some hundred terms in the nearest cache reach 200.
 
-Every element of the result is the same sum in the same order, Σ_k a_ik·b_kj with one rounding for each k, however matrices
-are cut into blocks and blocks spread over threads: so results are the same bits whatever the cut.
+A sum of more than 512 terms is made of parts, all equal but for the last: Σ_k a_ik·b_kj over each part in its order, with
+one rounding for each k, and then the parts one after another. So an element is the same bits however matrices are cut into
+blocks of rows and columns, whatever stands beside it, and on however many threads.
 """
 
 import numpy as np
@@ -17,15 +18,13 @@ from numpy.lib.stride_tricks import as_strided
 
 from minidl import _flat, _vector
 from minidl._flat import copy, offset
-from minidl._jit import compiled_as, device
+from minidl._jit import compiled_as, device, n_chunks
 from minidl._vector import TILE_ROWS, VECTOR_BYTES, sandwich, tile, transpose
 
-__all__ = ["TILE_BYTES", "multiply", "multiply_tiles"]
+__all__ = ["TILE_BYTES", "multiply", "multiply_tiles", "part_depth"]
 
 TILE_BYTES = 2 * VECTOR_BYTES  # of a tile's line
-_DEPTH = (
-    256  # steps of the sums for one packed part of b: 32 KiB, of the 48 that the first-level cache had (16 with AVX2)
-)
+_DEPTH = 512  # terms in a part of the sums, at most: 64 KiB of packed b, which the second-level cache keeps
 _PACK_FROM = 10 * TILE_ROWS  # rows: a copy takes as long as a tenth of the products with so many
 _LINES = 4
 _FEWER = TILE_ROWS * 2 // 3  # rows of a lower tile, which leaves less over: 64 = 4·12 + 2·8
@@ -39,7 +38,7 @@ def _matrix(array, at, shape, strides):
 
 
 def multiply_tiles(a, at, row, step, rows, b, from_, line, out, to, out_line, depth, keep, next_, narrow=False):
-    """One column of tiles: out = a·b + keep·out, for matrices (rows, depth), (depth, width) and (rows, width).
+    """One column of tiles: out = a·b, or with keep out += a·b, for matrices (rows, depth), (depth, width) and (rows, width).
 
     They lie in flat arrays: a's element (i, k) at a[at + i·row + k·step], b's row k from b[from_ + k·line] on, out's row i
     from out[to + i·out_line] on. width is TILE_BYTES of numbers (narrow: half of it), depth at least 1, keep 0 (out is not
@@ -74,8 +73,14 @@ def _(a, at, row, step, rows, b, from_, line, out, to, out_line, depth, keep, ne
     return compiled
 
 
+@device
+def part_depth(depth):
+    """Terms in a part of the sums, which depends on their number alone."""
+    return max(1, n_chunks(depth, max(1, n_chunks(depth, _DEPTH))))
+
+
 def multiply(a, at, row, step, b, from_, line, column, out, to, out_line, shape, keep):
-    """out = a·b + keep·out, with keep 0 (out is not read) or 1, for matrices (M, K), (K, N), (M, N); shape is (M, K, N).
+    """out = a·b with keep 0, out += a·b with keep 1, for matrices (M, K), (K, N), (M, N); shape is (M, K, N).
 
     They lie in flat arrays, as for `multiply_tiles`; b's element (k, j) is b[from_ + k·line + j·column], so that either may
     be transposed or a part of another. All are flat so that Numba compiles this once for all of them: it takes seconds.
@@ -95,7 +100,8 @@ def _(a, at, row, step, b, from_, line, column, out, to, out_line, shape, keep):
                 out[to + i * out_line : to + i * out_line + columns] = 0
         width = TILE_BYTES // out.itemsize
         in_place = rows < _PACK_FROM and column == 1
-        part, edge = np.empty(min(depth, _DEPTH) * width, out.dtype), np.empty(TILE_ROWS * width, out.dtype)
+        deep = part_depth(depth)
+        part, edge = np.empty(deep * width, out.dtype), np.empty(TILE_ROWS * width, out.dtype)
         all_narrow = columns < width  # two tiles of half the width may overlap, where a whole one would stick out
         for j in range(0, columns, width // 2 if all_narrow else width):
             narrow = all_narrow or columns - j <= width // 2
@@ -103,8 +109,8 @@ def _(a, at, row, step, b, from_, line, column, out, to, out_line, shape, keep):
             if j + wide > columns >= wide and not keep:
                 j = columns - wide  # some of the columns before once more: the same numbers to the same place
             whole = j + wide <= columns
-            for k in range(0, depth, _DEPTH):
-                here, add, source, start, source_line = min(_DEPTH, depth - k), 1 if k else keep, part, 0, width
+            for k in range(0, depth, deep):
+                here, add, source, start, source_line = min(deep, depth - k), 1 if k else keep, part, 0, width
                 if in_place and whole:
                     source, start, source_line = b, from_ + k * line + j, line
                 else:

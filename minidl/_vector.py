@@ -108,7 +108,7 @@ class Vectors:
 
 
 def tile(rows, vectors):
-    """The function that adds up a tile of a product, `rows` × `vectors` vectors: out = a·b + keep·out.
+    """The function that adds up a tile of a product, `rows` × `vectors` vectors: out = a·b, or with keep out += a·b.
 
     The function's arguments: a, at, row, step, last, b, from_, line, out, to, out_line, depth, keep, next_.
     Flat arrays. a's element (i, k) is a[at + i·row + k·step]; rows past `last` are computed as row `last` once more (the
@@ -133,24 +133,21 @@ def tile(rows, vectors):
                 start = builder.gep(out, [builder.mul(i, out_line)])
                 places += [builder.gep(start, [ir.Constant(at.type, j * v.lanes)]) for j in range(vectors)]
 
-            before, after = builder.append_basic_block("before"), builder.append_basic_block("after")
             loop, begin = builder.append_basic_block("loop"), builder.block
-            builder.cbranch(builder.icmp_signed("!=", keep, zero), before, loop)
-            builder.position_at_end(before)
-            there = [v.load(place) for place in places]
+            after, added, stored, done = (
+                builder.append_basic_block(name) for name in ("after", "added", "stored", "done")
+            )
             builder.branch(loop)
-
             builder.position_at_end(loop)
 
-            def carried(first, first_kept):
+            def carried(first):
                 """A variable of the loop."""
                 variable = builder.phi(first.type)
                 variable.add_incoming(first, begin)
-                variable.add_incoming(first_kept, before)
                 return variable
 
-            k, in_a, in_b = (carried(zero, zero) for _ in range(3))
-            sums = [carried(v.zero, kept) for kept in there]
+            k, in_a, in_b = (carried(zero) for _ in range(3))
+            sums = [carried(v.zero) for _ in places]
             v.prefetch(builder.gep(ahead, [builder.mul(k, ir.Constant(at.type, v.lanes))]))
             row_of_b = builder.gep(b, [in_b])
             factors = [v.load(builder.gep(row_of_b, [ir.Constant(at.type, j * v.lanes)])) for j in range(vectors)]
@@ -164,8 +161,19 @@ def tile(rows, vectors):
             builder.cbranch(builder.icmp_signed("<", updates[0], depth), loop, after)
 
             builder.position_at_end(after)
+            builder.cbranch(builder.icmp_signed("!=", keep, zero), added, stored)
+            builder.position_at_end(added)
+            there = [
+                v.load(place) for place in places
+            ]  # all before the first store: the last row may come several times
+            for kept, total, place in zip(there, new, places, strict=True):
+                v.store(builder.fadd(kept, total), place)
+            builder.branch(done)
+            builder.position_at_end(stored)
             for total, place in zip(new, places, strict=True):
                 v.store(total, place)
+            builder.branch(done)
+            builder.position_at_end(done)
             return context.get_dummy_value()
 
         index = types.intp

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from minidl._jit import kernel
-from minidl._product import _DEPTH, _FEWER, _PACK_FROM, TILE_BYTES, multiply, multiply_tiles
+from minidl._product import _DEPTH, _FEWER, _PACK_FROM, TILE_BYTES, multiply, multiply_tiles, part_depth
 from minidl._vector import TILE_ROWS
 from tests.helpers import DTYPES, JIT, assert_close
 
@@ -58,7 +58,7 @@ def test_agrees_with_numpy(size, layouts, keep, dtype):
 
 def test_the_sizes_cover_every_way():
     assert 26 < _PACK_FROM < 130  # without packing and with it
-    assert 2 * _DEPTH < 600  # one part of the sums, and several
+    assert 300 < _DEPTH < 600  # one part of the sums, and several
 
 
 @pytest.mark.parametrize("keep", [0, 1])
@@ -78,7 +78,7 @@ def test_writes_only_what_it_is_given():
 # --- the same bits whatever the cut -------------------------------------------------------------------------------------
 
 # Edges of tiles in both directions, in one part of the sums and in several, below and above what makes packing pay.
-CUT_SIZES = [(61, 300, 100), (26, 17, 70), (130, 600, 40), (13, 40, 33), (5, 4, 3)]
+CUT_SIZES = [(61, 300, 100), (26, 17, 70), (130, 600, 40), (13, 1100, 33), (5, 4, 3)]
 
 
 def pieces(rng, size):
@@ -92,10 +92,11 @@ def a_piece(a, b, out, rows, columns, k, keep):
 
 
 def in_pieces(product, rng, a, b, out, keep):
-    """The same product by rows, columns and steps of the sums, each cut into pieces."""
+    """The same product by rows and columns, each cut into pieces, and by parts of the sums."""
+    deep = part_depth(len(b))
     for rows, columns in itertools.product(pieces(rng, len(a)), pieces(rng, b.shape[1])):
-        for n, k in enumerate(pieces(rng, len(b))):
-            product(a, b, out, rows, columns, k, 1 if n else keep)
+        for k in range(0, len(b), deep):
+            product(a, b, out, rows, columns, (k, min(len(b), k + deep)), 1 if k else keep)
 
 
 def check_cuts(product, size, dtype):
@@ -150,13 +151,25 @@ def test_the_check_of_cuts_rejects_other_orders(wrong):
         check_cuts(on_slices(wrong), (26, 70, 9), np.float32)
 
 
-def test_the_check_of_cuts_accepts_one_step_after_another():
+def test_the_check_of_cuts_accepts_parts_one_after_another():
     def in_order(a, b, out, keep):
-        out[...] = out if keep else 0
-        for k in range(len(b)):
-            out += a[:, k : k + 1] * b[k]
+        deep = part_depth(len(b))
+        for start in range(0, len(b), deep):
+            total = np.zeros_like(out)
+            for k in range(start, min(len(b), start + deep)):
+                total += a[:, k : k + 1] * b[k]
+            out[...] = out + total if keep or start else total
 
-    check_cuts(on_slices(in_order), (26, 70, 9), np.float32)
+    check_cuts(on_slices(in_order), (26, 1100, 9), np.float32)
+
+
+def test_parts_are_as_few_and_as_equal_as_can_be():
+    for depth in (0, 1, 511, 512, 513, 784, 1024, 1025, 3136, 10_000):
+        deep = part_depth(depth)
+        parts = range(0, depth, max(1, deep))
+        assert deep <= 512
+        assert len(parts) == -(-depth // 512)
+        assert depth - deep * len(parts) > -max(1, len(parts))
 
 
 # --- columns of tiles -----------------------------------------------------------------------------------------------------

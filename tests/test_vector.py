@@ -36,10 +36,10 @@ def naive_tile(rows, width):
         for i in range(min(rows, last + 1)):
             for j in range(width):
                 place = to + i * out_line + j
-                total = out[place] if keep else out.dtype.type(0)
+                total = out.dtype.type(0)
                 for k in range(depth):
                     total = total + a[at + i * row + k * step] * b[from_ + k * line + j]
-                out[place] = total
+                out[place] = out[place] + total if keep else total
 
     return compute
 
@@ -129,15 +129,15 @@ def test_the_check_rejects_a_wrong_tile(name):
 
 
 def sum_in_order(a, b, start, fused, order=1):
-    """start + Σ_k a_ik·b_kj in float32, step after step; fused: a product is not rounded before it is added.
+    """start + Σ_k a_ik·b_kj in float32, the sum step after step; fused: a product is not rounded before it is added.
 
     A product of two float32 numbers is exact in float64; so is, here, its sum with a third, or nearly so.
     """
-    total = start.copy()
+    total = np.zeros_like(start)
     for k in range(a.shape[1])[::order]:
         product = a[:, k : k + 1].astype(np.float64) * b[k].astype(np.float64)
         total = (total + (product if fused else product.astype(np.float32))).astype(np.float32)
-    return total
+    return start + total
 
 
 @compiled_only
