@@ -8,8 +8,7 @@ Training gives the same bits on one thread and on many. Kernels keep that promis
 fixed size (never "n / threads") and by adding up partial sums in the order of the chunks; the choice between the two
 builds depends on sizes alone, and the compiler may not change the order of operations.
 
-A prange counts in unsigned numbers, which together with signed ones would turn into floats: hence `np.int64(k)` where more
-than an index is made of k.
+A prange counts in unsigned numbers; divmod, min and max of one and a signed number would give floats: hence `np.int64(k)`.
 
 With the environment variable NUMBA_DISABLE_JIT=1 every kernel is the Python function that you read: step through it.
 """

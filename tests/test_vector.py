@@ -397,7 +397,7 @@ def check_transpose(compute, dtype):
     lanes = VECTOR_BYTES // np.dtype(dtype).itemsize
     for row, y_row in [(lanes, lanes), (lanes + 3, lanes + 1), (2 * lanes, 5 * lanes)]:
         x = np.arange(1, 8 + lanes * row, dtype=dtype)
-        y, expected = np.zeros((2, 9 + lanes * y_row), dtype)
+        y, expected = np.zeros((2, 9 + lanes * (y_row + 1)), dtype)
         for i in range(lanes):
             for j in range(lanes):
                 expected[5 + j * y_row + i] = x[3 + i * row + j]
@@ -421,5 +421,5 @@ def test_transpose(compute, dtype):
     ],
 )
 def test_the_check_rejects_a_wrong_transpose(wrong):
-    with pytest.raises((AssertionError, ValueError)):
+    with pytest.raises(AssertionError):
         check_transpose(wrong, np.float32)

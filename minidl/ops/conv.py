@@ -6,6 +6,9 @@ convolution. That matrix of patches is kh·kw times as large as the image, so it
 block that fits the second-level cache, multiplies, and goes on.
 """
 
+import math
+from functools import partial
+
 import numpy as np
 
 from minidl._flat import add, copy, offset
@@ -48,17 +51,15 @@ def conv2d(
     def backward(grad_y):
         grad_y = np.ascontiguousarray(grad_y)
         grad_x = grad_weight = None
-        if x.requires_grad and fast:
-            grad_x = winograd.backward_x(grad_y, filters, padding)
-        elif x.requires_grad:
-            grad_x = _backward_x(grad_y, data, filters, stride, padding)
-        if weight.requires_grad and fast:
-            grad_weight = winograd.backward_weight(grad_y, data, padding)
-        elif weight.requires_grad:
-            grad_weight = _backward_weight(grad_y, data, filters, stride, padding)
+        if x.requires_grad:
+            way = winograd.backward_x if fast else partial(_backward_x, data.shape, stride)
+            grad_x = way(grad_y, filters, padding)
+        if weight.requires_grad:
+            way = winograd.backward_weight if fast else partial(_backward_weight, filters.shape, stride)
+            grad_weight = way(grad_y, data, padding)
         if bias is None:
             return grad_x, grad_weight
-        return grad_x, grad_weight, column_sums(grad_y.reshape(-1, shape[-1]))
+        return grad_x, grad_weight, column_sums(grad_y.reshape(-1, shape[-1])) if bias.requires_grad else None
 
     parents = (x, weight) if bias is None else (x, weight, bias)
     return Tensor._from_op(y, parents, backward)
@@ -82,16 +83,17 @@ def _forward(x, weight, stride, padding, shape):
     return y
 
 
-def _backward_x(grad_y, x, weight, stride, padding):
-    grad_padded = np.zeros((len(x), x.shape[1] + 2 * padding[0], x.shape[2] + 2 * padding[1], x.shape[3]), x.dtype)
+def _backward_x(x_shape, stride, grad_y, weight, padding):
+    n, height, width, c = x_shape
+    grad_padded = np.zeros((n, height + 2 * padding[0], width + 2 * padding[1], c), grad_y.dtype)
     _conv_backward_x(grad_y, weight.reshape(-1, weight.shape[3]), weight.shape[:2], stride, grad_padded)
     return _crop(grad_padded, *padding)
 
 
-def _backward_weight(grad_y, x, weight, stride, padding):
-    partial = np.zeros((_GROUPS, weight[..., 0].size, weight.shape[3]), weight.dtype)
-    _conv_backward_weight(grad_y, _pad(x, *padding), weight.shape[:2], stride, partial)
-    return partial.sum(0).reshape(weight.shape)
+def _backward_weight(shape, stride, grad_y, x, padding):
+    sums = np.zeros((_GROUPS, math.prod(shape[:3]), shape[3]), x.dtype)
+    _conv_backward_weight(grad_y, _pad(x, *padding), shape[:2], stride, sums)
+    return sums.sum(0).reshape(shape)
 
 
 @device
@@ -183,16 +185,17 @@ def _conv_backward_x(grad_y, matrix, kernel_size, stride, grad_x):
 
 
 @kernel(cost=64)
-def _conv_backward_weight(grad_y, x, kernel_size, stride, partial):
-    groups, depth, o = partial.shape
+def _conv_backward_weight(grad_y, x, kernel_size, stride, by_group):
+    groups, depth, o = by_group.shape
     positions = grad_y.shape[1] * grad_y.shape[2]
-    grads, sums, size = grad_y.reshape(-1), partial.reshape(-1), _patches_in_a_block(depth)
+    grads, sums, size = grad_y.reshape(-1), by_group.reshape(-1), _patches_in_a_block(depth)
     blocks = n_chunks(positions, size)
     share = n_chunks(grad_y.shape[0] * blocks, groups)
     for g in prange(groups):
-        to, patches = np.int64(g) * depth * o, np.empty(size * depth, grad_y.dtype)
-        for k in range(g * share, min((g + 1) * share, grad_y.shape[0] * blocks)):
-            n, block = divmod(np.int64(k), blocks)
+        first, to = np.int64(g) * share, np.int64(g) * depth * o
+        patches = np.empty(size * depth, grad_y.dtype)
+        for k in range(first, min(first + share, grad_y.shape[0] * blocks)):
+            n, block = divmod(k, blocks)
             start, count = block * size, min(size, positions - block * size)
             row, step = _fill_patches(x, n, kernel_size, stride, grad_y.shape[2], start, count, patches)
             at = (n * positions + start) * o

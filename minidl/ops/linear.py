@@ -28,7 +28,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         grad_weight = matmul(rows.T, grad_y) if weight.requires_grad else None
         if bias is None:
             return grad_x, grad_weight
-        return grad_x, grad_weight, column_sums(grad_y)
+        return grad_x, grad_weight, column_sums(grad_y) if bias.requires_grad else None
 
     parents = (x, weight) if bias is None else (x, weight, bias)
     return Tensor._from_op(y.reshape(*shape[:-1], y.shape[1]), parents, backward)

@@ -66,7 +66,7 @@ _TILES = 32  # in a block, about: V and 64 channels of M stay in the second-leve
 _PART = 64  # channels of x in a part of ∂U, which with 64 of y takes 590 KB of the second-level cache
 # Channels whose filters are transformed one after another, for the same panel: then there are 36 places to write to and not
 # 36 in each panel, more than the processor follows and finds the next lines for (a step of cifar_conv: 6.3 → 3.5 ms).
-_LINES = 16
+_CHANNELS = 16
 _TASKS = 8  # for ∂W, at least, so that some threads can share them evenly
 
 
@@ -118,9 +118,9 @@ def backward_x(grad_y, weight, padding):
 
 
 def _turned(weight):
-    """W[2 − a, 2 − b]ᵀ for each a, b: NumPy takes 0.6 ms for 256 × 256 channels, the kernel 0.09."""
+    """W[2 − a, 2 − b]ᵀ for each a, b. NumPy takes 0.6 ms for 256 × 256 channels, the kernel 0.09."""
     if min(weight.shape[2:]) < VECTOR_BYTES // weight.itemsize:
-        return np.ascontiguousarray(weight[::-1, ::-1].swapaxes(2, 3))
+        return np.ascontiguousarray(weight[::-1, ::-1].swapaxes(2, 3))  # too few for the kernel's squares
     turned = np.empty((3, 3, *weight.shape[:1:-1]), weight.dtype)
     _turn(np.ascontiguousarray(weight), turned)
     return turned
@@ -194,11 +194,11 @@ def _transformed(weight):
 def _transform_weights(weight, width, u):
     c, o = weight.shape[2:]
     size, flat, out = u.shape[1], weight.reshape(-1), u.reshape(-1)
-    for task in prange(n_chunks(o, width) * n_chunks(c, _LINES)):
-        p, block = divmod(np.int64(task), n_chunks(c, _LINES))
+    for task in prange(n_chunks(o, width) * n_chunks(c, _CHANNELS)):
+        p, block = divmod(np.int64(task), n_chunks(c, _CHANNELS))
         start, panels = _pair(p // 2, o, width)
         start, to, k = start + p % 2 * width, (p // 2 * 72 + p % 2) * size, panels * size
-        for i in range(block * _LINES, min(c, (block + 1) * _LINES)):
+        for i in range(block * _CHANNELS, min(c, (block + 1) * _CHANNELS)):
             _transform_filters(
                 flat, i * o + start, 3 * c * o, c * o, out, to + i * width, 6 * k, k, min(width, o - start)
             )
@@ -209,11 +209,11 @@ def _transform_weights_back(grad_u, across, grad_weight):
     """∂W = Gᵀ·∂U·G; groups of ∂U are added up before, in their order."""
     (groups, parts, _, k), (c, o) = grad_u.shape, grad_weight.shape[2:]
     flat, out = grad_u.reshape(-1), grad_weight.reshape(-1)
-    for block in prange(n_chunks(c, _LINES)):
-        lines = range(np.int64(block) * _LINES, min(c, (np.int64(block) + 1) * _LINES))
+    for block in prange(n_chunks(c, _CHANNELS)):
+        channels = range(np.int64(block) * _CHANNELS, min(c, (np.int64(block) + 1) * _CHANNELS))
         for p in range(parts):
             start = max(0, min(p * across, o - across))
-            for i in lines:
+            for i in channels:
                 at = p * 36 * k + i * across
                 for g in range(1, groups):
                     for position in range(36):
