@@ -36,8 +36,8 @@ An image of 7 × 7 outputs is two strips of two tiles, and 16 such strips, of 8 
     wide and tall: 4 × 4 outputs    narrow and tall: 4 × 3      a strip
     wide and flat: 3 × 4            narrow and flat: 3 × 3      the next one, and the last of this image
 
-Measured on two cores with AVX-512, 128 images, forward and backward: 31×31×24→64 16 ms (PyTorch 57), 15×15×64→256 33 (74),
-7×7×256→256 30 (57), 3×3×256→256 8 (12).
+Measured on two cores with AVX-512, 128 images, forward and backward: 31×31×24→64 21 ms (PyTorch 61), 15×15×64→256 38 (78),
+7×7×256→256 31 (60), 3×3×256→256 7 (12).
 
 A NaN or infinity in a pixel spoils the tiles that it is in: up to 8 × 8 outputs, not only the 3 × 3 that see it.
 
