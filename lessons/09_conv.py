@@ -129,8 +129,8 @@ _ = plot.label(right, "A test digit, and the same moved by 4 pixels", "", "", gr
 
 # %% [markdown]
 # On digits where they belong, three seeds do not tell the three arms apart in our run: all nine networks lie within
-# about four points. One might take the axes for a matter of taste. Moved by four pixels, which no reader would notice,
-# per activation has lost about half of its accuracy, and the other two a point or less. No accuracy on MNIST's own test
+# about five points. One might take the axes for a matter of taste. Moved by four pixels, which no reader would notice,
+# per activation has lost half of its accuracy or more, and the other two about a point. No accuracy on MNIST's own test
 # digits would have shown that. (One learning rate, 0.05, not tuned for each arm: what counts here is how each arm
 # *changes* with the shift, not which one is best on MNIST.)
 #
@@ -210,8 +210,8 @@ _ = plot.intervals(ax, rows, title, "test accuracy (%), digits moved by 4; per a
 # edge does). It says what the network has learned: not what a digit looks like, but what it looks like *there*.
 #
 # What could have come out otherwise is the rest. The variances alone, the spectacular factors at the edge, make it
-# worse than nothing, and so do the means alone. Both together bring back less than half of what was lost, γ and β alone
-# little. There is no single culprit: what a position has of its own belongs together.
+# worse than nothing, and so do the means alone. Both together bring back a third to a half of what was lost, γ and β
+# alone a quarter at most. There is no single culprit: what a position has of its own belongs together.
 #
 # **Exercise.** Measure it. `layer` is a function from images (N, H, W, C) to images of the same height and width.
 # Compare `layer(moved x)` with `moved layer(x)`, where "moved" is `np.roll(…, by, axis=2)`, to the right. Return the
@@ -307,7 +307,7 @@ _ = plot.label(ax, title, "numbers for each image", "")
 
 # %% [markdown]
 # There is no one answer: it depends on the channel. So $m' = m·p·q$ is what one divides by, not what one knows. In our
-# run 784 pixels are worth 55 numbers, and a channel's 784 positions anything from some dozens to more than 784. How can
+# run 784 pixels are worth 55 numbers, and a channel's 784 positions anything from some dozens to thousands. How can
 # they be worth *more* than they are? When they do not repeat each other but cancel. Summed over the image, a filter
 # gives (sum of its nine weights) × (sum of the ink), so a filter whose weights sum to almost nothing, one that looks
 # for edges, has nearly the same mean on every image. If that is the whole explanation, the worth of a channel of BN 1
