@@ -261,12 +261,12 @@ print(f"and with a third of the learning rate: {accuracy(depths[-1], gains[-2], 
 # One run for each cell, so a difference of a point or two between two cells means nothing, and a cell at the edge of
 # what learns may move by several. In our run:
 #
-# - Plain: the deeper the network, the narrower the range of gains. At 16 layers only gain 8 reads about 80 % (75 to 90,
+# - Plain: the deeper the network, the narrower the range of gains. At 16 layers only gain 8 reads some 85 % (75 to 90,
 #   depending on the seed; about 90 with a third of the learning rate). Gain 4, near the derived 4.80, stays at 10.
 # - Centred: gain 4 reads more than 80 % at 16 layers, where the plain network with the same weights stays at 10. Gains
 #   of 2 and less still lose the signal.
 # - Batch normalization makes a table in which little happens: something is learned at every scale and every depth (more
-#   than 70 % in the worst cell). At 16 layers it is also the most accurate, by about seven points. But up to four layers
+#   than 70 % in the worst cell). At 16 layers it is also the most accurate, by about six points. But up to four layers
 #   it is not: at this learning rate the best plain cells are one to three points above it. What it buys everywhere is
 #   not accuracy but indifference to the scale.
 #
