@@ -75,6 +75,21 @@ def test_from_run_to_run_and_on_one_and_several_threads(case, threads):
         assert train(*case) == first_run(*case)
 
 
+@pytest.mark.skipif(not JIT, reason="NumPy's product, which plain Python uses, makes no such promise")
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_an_example_has_the_same_bits_alone_and_in_company(case):
+    """In evaluation mode; in training the batch is part of the function."""
+    make, shape = CASES[case]
+    rng = np.random.default_rng(0)
+    model = make(generator=rng)
+    batch = rng.standard_normal((case[1], *shape), np.float32)
+    model(Tensor(batch))  # statistics that are not 0 and 1
+    model.eval()
+    together = model(Tensor(batch)).data
+    for some in (np.s_[:1], np.s_[2:5], np.s_[-1:]):
+        np.testing.assert_array_equal(model(Tensor(batch[some])).data, together[some])
+
+
 def test_the_digest_notices_a_difference():
     case = next(iter(CASES))
     assert train(*case, seed=1) != first_run(*case)
