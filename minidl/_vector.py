@@ -163,9 +163,7 @@ def tile(rows, vectors):
             builder.position_at_end(after)
             builder.cbranch(builder.icmp_signed("!=", keep, zero), added, stored)
             builder.position_at_end(added)
-            there = [
-                v.load(place) for place in places
-            ]  # all before the first store: the last row may come several times
+            there = [v.load(place) for place in places]  # all before a store: the last row may come several times
             for kept, total, place in zip(there, new, places, strict=True):
                 v.store(builder.fadd(kept, total), place)
             builder.branch(done)
