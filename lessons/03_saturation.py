@@ -261,8 +261,8 @@ print(f"and with a third of the learning rate: {accuracy(depths[-1], gains[-2], 
 # One run for each cell, so a difference of a point or two between two cells means nothing, and a cell at the edge of
 # what learns may move by several. In our run:
 #
-# - Plain: the deeper the network, the narrower the range of gains. At 16 layers only gain 8 reads some 85 % (75 to 90,
-#   depending on the seed; about 90 with a third of the learning rate). Gain 4, near the derived 4.80, stays at 10.
+# - Plain: the deeper the network, the narrower the range of gains. At 16 layers only gain 8 reads some 85 % (81 to 87
+#   with three seeds; 90 with a third of the learning rate). Gain 4, near the derived 4.80, stays at 10.
 # - Centred: gain 4 reads more than 80 % at 16 layers, where the plain network with the same weights stays at 10. Gains
 #   of 2 and less still lose the signal.
 # - Batch normalization makes a table in which little happens: something is learned at every scale and every depth (more

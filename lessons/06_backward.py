@@ -528,7 +528,7 @@ plot.lines(right, {"five seeds": (few, moved)}, title, "m", "‖change of W‖ /
 # %% [markdown]
 # (d)! In our run the weights moved by less than a tenth of their length at $m = 60$, and by ten lengths and more
 # at $m = 2$. And look at how: a typical step at $m = 2$ is as small as at $m = 60$. A few blows do it all; on the
-# left, nearly all is three steps of the 300.
+# left, three steps of the 300 are longer than ten lengths.
 #
 # The algebra is right, and the conclusion that one draws from it is wrong. The rank is 0 *at ε = 0*. With ε the share
 # $\varepsilon/(\sigma^2+\varepsilon)$ of the part along $\hat x$ passes, times $1/\sqrt{\sigma^2+\varepsilon}$; so the

@@ -389,10 +389,10 @@ for m, values in gains.items():
     print(f"m = {m}, c = 0.4, gain of each seed:", ", ".join(f"{gain:+.2f}" for gain in values[:, FACTORS.index(0.4)]))
 
 # %% [markdown]
-# In our run, at $m = 60$ all ways are within half a point. At $m = 4$ the swapped momentum costs five points and more.
+# In our run, at $m = 60$ all ways are within half a point. At $m = 4$ the swapped momentum costs some seven points.
 # A pass in batches of 4 is more than a point behind one in batches of 1,000: the correction that overcorrects.
 #
-# And the right variances were *not* the best: with $c = 0.4$ the networks of $m = 4$ read about two points more (each of the
+# And the right variances were *not* the best: with $c = 0.4$ the networks of $m = 4$ read 1.7 points more (each of the
 # five seeds gained, half a point to three), and those of $m = 60$ neither gained nor lost. A network that was trained in
 # small batches has learned with larger signals than the population gives it. (At $m = 4$ the curve is flat from 0.2 to
 # 0.6, so this is in favour of the explanation, but does not prove it.)

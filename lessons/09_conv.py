@@ -130,7 +130,7 @@ _ = plot.label(right, "A test digit, and the same moved by 4 pixels", "", "", gr
 # %% [markdown]
 # On digits where they belong, three seeds do not tell the three arms apart in our run: all nine networks lie within
 # about five points. One might take the axes for a matter of taste. Moved by four pixels, which no reader would notice,
-# per activation has lost half of its accuracy or more, and the other two about a point. No accuracy on MNIST's own test
+# per activation has lost about half of its accuracy, and the other two about a point. No accuracy on MNIST's own test
 # digits would have shown that. (One learning rate, 0.05, not tuned for each arm: what counts here is how each arm
 # *changes* with the shift, not which one is best on MNIST.)
 #
@@ -211,7 +211,7 @@ _ = plot.intervals(ax, rows, title, "test accuracy (%), digits moved by 4; per a
 #
 # What could have come out otherwise is the rest. The variances alone, the spectacular factors at the edge, make it
 # worse than nothing, and so do the means alone. Both together bring back a third to a half of what was lost, γ and β
-# alone a quarter at most. There is no single culprit: what a position has of its own belongs together.
+# alone about a quarter at most. There is no single culprit: what a position has of its own belongs together.
 #
 # **Exercise.** Measure it. `layer` is a function from images (N, H, W, C) to images of the same height and width.
 # Compare `layer(moved x)` with `moved layer(x)`, where "moved" is `np.roll(…, by, axis=2)`, to the right. Return the

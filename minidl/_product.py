@@ -3,7 +3,7 @@
 A number that is loaded should be multiplied more than once before the next one is. A tile of 12 × 32 results (with AVX-512;
 6 × 16 with AVX2) fits into a core's registers; for each step k of the sums, 12 + 32 numbers are loaded and 384 products
 added (`_vector.tile`). With few rows, b is read where it lies: it is met too few times to repay a copy. Otherwise, or if b
-is transposed, the 32 columns that all rows meet next are first copied together ("packed"), and stay in the nearest cache.
+is transposed, the 32 columns that all rows meet next are first copied together ("packed"), and stay in the caches.
 
 Measured on one core of a processor with AVX-512, sizes as rows × depth × columns: 60×64×256 171 GFLOP/s, 60×256×256 177,
 60×784×128 186, 256×64×64 183; sums of some hundred terms in the nearest cache reach 200.

@@ -79,7 +79,7 @@ class Vectors:
         return self.builder.shuffle_vector(self.builder.insert_element(nothing, number, first), nothing, same)
 
     def exchange(self, a, b, part):
-        """Of every second part of a, and the part before it in b, each in the other's place."""
+        """In parts of `part` numbers, a's second, fourth, … change places with b's first, third, …"""
         lanes, index = range(self.lanes), ir.VectorType(ir.IntType(32), self.lanes)
         first = ir.Constant(index, [i + self.lanes - part if i & part else i for i in lanes])
         second = ir.Constant(index, [i + self.lanes if i & part else i + part for i in lanes])

@@ -166,7 +166,7 @@ def test_the_check_of_cuts_accepts_parts_one_after_another():
 def test_parts_are_as_few_and_as_equal_as_can_be():
     for depth in (0, 1, 511, 512, 513, 784, 1024, 1025, 3136, 10_000):
         deep = part_depth(depth)
-        parts = range(0, depth, max(1, deep))
+        parts = range(0, depth, deep)
         assert deep <= 512
         assert len(parts) == -(-depth // 512)
         assert depth - deep * len(parts) > -max(1, len(parts))
