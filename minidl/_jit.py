@@ -25,6 +25,7 @@ from numba import prange, types
 from numba.core import event
 from numba.extending import overload
 
+from minidl import _recording
 from minidl._memory import keep_freed_memory
 
 __all__ = [
@@ -171,6 +172,8 @@ class Kernel:
         if _parallel_from is None:
             _start()
         build = self.serial if args[0].size * self.cost < _parallel_from else self.parallel
+        if _recording.now is not None:
+            _recording.note(build, args)
         build(*args)
 
 

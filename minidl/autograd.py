@@ -17,6 +17,7 @@ that, measured on the paper's network with kernels that do nothing, 2 to 5 µs f
 its arguments, 0.9 for two ways into a kernel (see `Kernel` in `_jit.py`), 0.5 for its layer, 0.4 for its node here, the rest
 for arrays and their shapes. Backward are 0.6 to 1.6 µs in the operation, and 0.7 for each tensor that the walk meets. In a
 training step all of it takes three quarters as long again, as matrix products have just emptied the nearest caches.
+`replay.py` does without it.
 """
 
 import threading
@@ -27,7 +28,19 @@ from contextlib import contextmanager
 import numpy as np
 from numpy.typing import ArrayLike
 
-__all__ = ["Node", "changed_in_place", "held_by", "is_grad_enabled", "name_of", "needs", "no_grad", "observe"]
+from minidl._recording import refuse
+
+__all__ = [
+    "Node",
+    "changed_in_place",
+    "held_by",
+    "is_grad_enabled",
+    "is_observed",
+    "name_of",
+    "needs",
+    "no_grad",
+    "observe",
+]
 
 _moment = 0  # counts the changes that minidl makes in place
 _observer = None  # what `detect_anomaly` has put in the way of every operation
@@ -168,6 +181,7 @@ class Node:
         """Call `hook(grad)` when backward has ∂loss/∂self complete; an array it returns takes the gradient's place."""
         if not callable(hook):
             raise TypeError(f"register_hook: got a {type(hook).__name__}; it must be a function of one gradient")
+        refuse("it puts hooks on tensors")
         self._hooks = (*self._hooks, hook)
 
     def retain_grad(self) -> None:
@@ -297,6 +311,11 @@ def observe(observer):
     global _observer
     before, _observer = _observer, observer
     return before
+
+
+def is_observed():
+    """Whether `detect_anomaly` sees every operation."""
+    return _observer is not None
 
 
 def _freed(grad):

@@ -3,7 +3,7 @@
 import numpy as np
 
 import minidl
-from minidl import Tensor, checkpoint, data, gradcheck, models, nn, optim, plot, probe, train
+from minidl import Tensor, checkpoint, data, gradcheck, models, nn, optim, plot, probe, replay, train
 from minidl import functional as F
 from minidl.nn import init
 
@@ -483,6 +483,12 @@ TABLE = {
         (lambda: probe.Probe(SEQUENTIAL, ["0"], every=0), "Probe: every is 0, for 1 layers; both must be at least 1"),
         (lambda: probe.Probe(SEQUENTIAL, []), "Probe: every is 100, for 0 layers; both must be"),
         (lambda: probe.Probe(SEQUENTIAL, ["0"], edges=[1, 0]), r"Probe: edges are \[1, 0\]; there must be at least two"),
+    ],
+    "replay.Replay": [
+        (lambda: replay.Replay(F.relu), "Replay: got a function and a function; they must be a Module and a function"),
+        (lambda: replay.Replay(SEQUENTIAL, 3), "Replay: got a Sequential and a int; they must be a Module and a function"),
+        (lambda: replay.Replay(SEQUENTIAL)(ones(3, 3), labels(0, 0, 0)), r"linear: x is \(3, 3\) but weight is"),
+        (lambda: replay.Replay(SEQUENTIAL)(ones(3, 2), labels(0, 9, 0)), "cross_entropy: labels run from 0 to 9 but"),
     ],
     "probe.unit_percentiles": [(lambda: probe.unit_percentiles(ones(0, 3)), r"unit_percentiles: x is \(0, 3\); it")],
     "checkpoint.save": [

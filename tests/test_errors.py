@@ -10,7 +10,7 @@ import re
 import pytest
 
 import minidl
-from minidl import Tensor, checkpoint, data, gradcheck, models, nn, optim, plot, probe, train
+from minidl import Tensor, checkpoint, data, gradcheck, models, nn, optim, plot, probe, replay, train
 from minidl import functional as F
 from minidl.nn import init
 from tests.error_table import TABLE
@@ -30,7 +30,8 @@ HARMLESS = {
     "Tensor.retain_grad": "takes nothing",
 }  # fmt: skip
 PUBLIC = {"": minidl, "F.": F, "nn.": nn, "init.": init, "optim.": optim, "data.": data, "gradcheck.": gradcheck,
-          "models.": models, "train.": train, "probe.": probe, "checkpoint.": checkpoint, "plot.": plot}  # fmt: skip
+          "models.": models, "train.": train, "probe.": probe, "checkpoint.": checkpoint,
+          "plot.": plot, "replay.": replay}  # fmt: skip
 CASES = [(name, action, pattern) for name, cases in TABLE.items() for action, pattern in cases]
 FIX = re.compile(r"; .|must|define|missing|pass ", re.DOTALL)
 

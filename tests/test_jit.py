@@ -9,7 +9,7 @@ import pytest
 
 from minidl import _jit, get_num_threads, set_num_threads
 from minidl._jit import CHUNK, kernel, n_chunks, on_compile, prange
-from minidl.ops._reduce import _partial_sums, chunk_rows
+from minidl.ops._reduce import _column_sums, add_bias
 from tests.helpers import JIT, in_a_process
 
 compiled_only = pytest.mark.skipif(not JIT, reason="nothing is compiled")
@@ -159,15 +159,18 @@ def test_sums_have_the_same_bits_in_both_builds_and_on_any_number_of_threads(siz
 
 @compiled_only
 @pytest.mark.parametrize("shape", [(1, 1), (60, 100), (2731, 3), (1003, 37)], ids=str)
-def test_column_sums_have_the_same_bits_too(shape):
+def test_column_sums_and_biases_have_the_same_bits_too(shape):
     x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
 
     def run(build):
-        partial = np.full((n_chunks(shape[0], chunk_rows(shape[1])), shape[1]), np.nan, np.float32)
-        getattr(_partial_sums, build)(x, partial)
-        return partial
+        sums, y = np.full(shape[1], np.nan, np.float32), x.copy()
+        getattr(_column_sums, build)(x, sums)
+        getattr(add_bias, build)(y, sums)
+        return np.vstack([y, sums])
 
     first, *others = bits_of_all_ways(run)
+    np.testing.assert_allclose(first[-1], x.sum(0, np.float64), atol=1e-3)
+    np.testing.assert_array_equal(first[:-1], x + first[-1])
     for other in others:
         np.testing.assert_array_equal(other, first)
 

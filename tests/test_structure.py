@@ -16,17 +16,18 @@ FILES = sorted(ROOT.rglob("*.py"))
 # The floor of each module (DESIGN: a file imports from floors below it); a package's __init__ hands on its own rooms.
 FLOORS = [
     {"_version", "_arrays", "_files", "_flat", "_fma", "_graph", "_jit", "_machine", "_matmul", "_memory", "_product",
-     "_progress", "_shapes", "_table", "_vector", "random"},
+     "_progress", "_recording", "_shapes", "_table", "_vector", "random"},
     {"anomaly", "autograd", "tensor"},
     {"ops"},
     {"functional", "nn", "optim", "data", "gradcheck"},
-    {"models", "train", "probe", "checkpoint"},
+    {"models", "train", "probe", "checkpoint", "replay"},
     {"study"},
     {"plot", "paper", "course", "bench", "jobs", "cli", "__main__"},
 ]  # fmt: skip
 # Within a floor some things stand on others; these, in this order.
-WITHIN = [("_memory", "_jit"), ("_jit", "_flat"), ("_flat", "_product"), ("_jit", "_fma"), ("_jit", "_vector"),
-          ("_jit", "_product"), ("_vector", "_product"), ("_product", "_matmul"), ("_vector", "_matmul"),
+WITHIN = [("_memory", "_jit"), ("_recording", "_jit"), ("_recording", "random"), ("_jit", "_flat"), ("_flat", "_product"),
+          ("_jit", "_fma"), ("_jit", "_vector"), ("_jit", "_product"), ("_vector", "_product"),
+          ("_product", "_matmul"), ("_vector", "_matmul"),
           ("_flat", "_matmul"), ("_jit", "_matmul"), ("autograd", "anomaly"), ("autograd", "tensor"),
           ("functional", "nn"), ("_jit", "data"), ("plot", "jobs"), ("plot", "paper"), ("paper", "jobs"),
           ("paper", "course"), ("plot", "course"), ("course", "jobs"), ("bench", "jobs"), ("jobs", "cli"),

@@ -6,7 +6,7 @@ Lines with `type: ignore` are mistakes that mypy must find: it complains where t
 import numpy as np
 
 import minidl
-from minidl import Tensor, checkpoint, data, gradcheck, models, nn, optim, probe, train
+from minidl import Tensor, checkpoint, data, gradcheck, models, nn, optim, probe, replay, train
 from minidl import functional as F
 
 
@@ -31,6 +31,11 @@ def program(folder: str) -> tuple[float, float]:
     loader = data.DataLoader(images, labels, batch_size=8, shuffle=True, generator=rng)
     with probe.Probe(model, ["2"], every=1) as looking:
         loss = train.train_one_epoch(model, loader, optimizer, after_step=looking.step, quiet=True)
+    again = replay.Replay(model)
+    value: float = again(images, labels)
+    assert value > 0
+    reason: str | None = again.why_not
+    assert reason
     schedule.step()
     checkpoint.save(f"{folder}/state.npz", {"model": model.state_dict(), "lr": schedule.get_last_lr()})
     state, _ = checkpoint.load(f"{folder}/state.npz")

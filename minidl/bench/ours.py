@@ -10,7 +10,7 @@ from minidl import Tensor, models, optim
 from minidl import functional as F
 from minidl._jit import CHUNK, kernel, n_chunks, prange
 
-__all__ = ["Operation", "Training", "build", "start"]
+__all__ = ["Operation", "Replaying", "Training", "build", "start"]
 
 _NETWORKS = {"mlp": models.paper_mlp, "mnist_conv": models.mnist_conv, "cifar_conv": models.cifar_conv}
 
@@ -32,11 +32,13 @@ def start(variant, threads):
 
 def build(case, arrays, variant):
     """A training step or an operation."""
-    return Training(case, arrays) if case["kind"] == "network" else Operation(case, arrays)
+    if case["kind"] != "network":
+        return Operation(case, arrays)
+    return Replaying(case, arrays) if variant == "replay" else Training(case, arrays)
 
 
 class Training:
-    """The four lines of the training loop."""
+    """The lines of the training loop."""
 
     def __init__(self, case, arrays):
         self.x, self.labels = Tensor(arrays["x"]), arrays["labels"]
@@ -45,24 +47,46 @@ class Training:
             parameter.data = arrays[name]
         self.optimizer = optim.SGD(self.model.parameters(), lr=case["lr"], momentum=case["momentum"])
 
+    def backward(self):
+        """The gradients; returns the loss."""
+        loss = F.cross_entropy(self.model(self.x), self.labels)
+        loss.backward()
+        return loss
+
     def step(self):
         """One training step."""
         self.optimizer.zero_grad()
-        self.loss = F.cross_entropy(self.model(self.x), self.labels)
-        self.loss.backward()
+        self.loss = self.backward()
         self.optimizer.step()
 
     def check(self):
         """The loss of the last step."""
-        return [self.loss.item()]
+        return [float(self.loss)]
 
     def gradients(self):
         """The loss, all gradients, and the running statistics after one step with no update."""
         self.optimizer.zero_grad()
-        loss = F.cross_entropy(self.model(self.x), self.labels)
-        loss.backward()
+        loss = float(self.backward())
         found = {name: parameter.grad for name, parameter in self.model.named_parameters()}
-        return found | dict(self.model.named_buffers()) | {"loss": loss.item()}
+        return found | dict(self.model.named_buffers()) | {"loss": loss}
+
+
+class Replaying(Training):
+    """The same steps, but for the first ones replayed; an error if they cannot be."""
+
+    def __init__(self, case, arrays):
+        from minidl.replay import Replay  # another version may have none
+
+        super().__init__(case, arrays)
+        self.replay, self.calls = Replay(self.model), 0
+
+    def backward(self):
+        """The gradients; returns the loss."""
+        loss = self.replay(self.x.data, self.labels)
+        self.calls += 1
+        if self.calls > 1 and self.replay.why_not:
+            raise RuntimeError(self.replay.why_not)
+        return loss
 
 
 class Operation:

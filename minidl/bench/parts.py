@@ -8,7 +8,7 @@ from minidl._progress import progress
 from minidl.bench.cases import REFERENCE_BATCH, Case, copy, matmul, network, operations
 from minidl.bench.contest import Budget, Team
 from minidl.bench.environment import worker_environment
-from minidl.bench.remote import Contender, minidl_at, numpy_contender
+from minidl.bench.remote import Contender, minidl_at, numpy_contender, replaying
 
 __all__ = ["Measurement", "Run", "Settings", "measure_limits", "measure_networks", "measure_operations",
            "measure_scaling"]  # fmt: skip
@@ -76,7 +76,7 @@ def measure_networks(run, settings, names):
     """The training steps, each in fresh processes, so that first steps and memory are its own."""
     for name in names:
         case = network(name, 8 if settings.quick else None)
-        everyone = (*settings.ours, *settings.peers)
+        everyone = (*settings.ours, *map(replaying, settings.ours), *settings.peers)
         contenders = [c for c in everyone if not c.images or len(case.arrays["x"][0]) == 4]
         _measure(run, settings, "networks", contenders, [case], cold=settings.cold)
 

@@ -7,10 +7,10 @@ import signal
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-__all__ = ["PEERS", "Contender", "Worker", "WorkerError", "minidl_at", "numpy_contender"]
+__all__ = ["PEERS", "Contender", "Worker", "WorkerError", "minidl_at", "numpy_contender", "replaying"]
 
 _HERE = Path(__file__).parent
 _CAN_HALT = hasattr(signal, "SIGSTOP")
@@ -39,6 +39,11 @@ class Contender:
 def minidl_at(root=None, name="minidl"):
     """This minidl, or the one in another folder."""
     return Contender(name, _HERE / "ours.py", package="minidl", root=Path(root or _HERE.parents[1]))
+
+
+def replaying(ours):
+    """The same minidl, with a replay in place of forward and backward."""
+    return replace(ours, name=f"{ours.name} replay", variant="replay")
 
 
 def numpy_contender():

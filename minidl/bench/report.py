@@ -41,15 +41,15 @@ def changes(record):
     """For two versions of minidl: where the first is faster or slower than the second, beyond the spread and 5 %."""
     this, that = record["ours"][:2]
     found, same = [], 0
-    for entry in record["results"]:
-        ratio = entry["contenders"].get(this, {}).get("against", {}).get(that)
+    for entry, how in ((entry, how) for entry in record["results"] for how in ("", " replay")):
+        ratio = entry["contenders"].get(this + how, {}).get("against", {}).get(that + how)
         if ratio is None or entry["part"] == "limits":
             continue
         if ratio["low"] <= 1 <= ratio["high"] or abs(ratio["value"] - 1) < _MATTERS:
             same += 1
             continue
         word = "faster" if ratio["value"] > 1 else "SLOWER"
-        found.append(f"{word}: {_what(entry)}: {_ratio(ratio)} times the speed of {that}")
+        found.append(f"{word}: {_what(entry)}{how}: {_ratio(ratio)} times the speed of {that}")
     return "\n".join([*sorted(found), f"no difference beyond the spread and {100 * _MATTERS:g} %: {same} cases"])
 
 

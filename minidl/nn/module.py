@@ -15,7 +15,9 @@ from minidl.tensor import Tensor
 
 M = TypeVar("M", bound="Module")
 
-__all__ = ["Identity", "Module", "Parameter"]
+__all__ = ["Identity", "Module", "Parameter", "changes"]
+
+_changes = 0
 
 
 class Parameter(Tensor):
@@ -37,6 +39,10 @@ class Module:
     if TYPE_CHECKING:  # submodules and parameters are attributes of any name
 
         def __getattr__(self, name: str) -> Any: ...
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        _count_change()
 
     def __call__(self, *args: Any) -> Any:
         output = self.forward(*args)
@@ -165,6 +171,7 @@ class Module:
             self._forward_hooks = {}
         handle = HookHandle(self._forward_hooks)
         self._forward_hooks[handle] = hook
+        _count_change()
         return handle
 
     # ---- state -------------------------------------------------------------------------------------------------------
@@ -242,6 +249,7 @@ class HookHandle:
     def remove(self) -> None:
         """Take the hook away; a second time does nothing."""
         self._hooks.pop(self, None)
+        _count_change()
 
     def __enter__(self) -> "HookHandle":
         return self
@@ -256,6 +264,16 @@ class Identity(Module):
     def forward(self, x: Any) -> Any:
         """x itself."""
         return x
+
+
+def changes():
+    """A number that grows whenever an attribute of any module is set, or a hook comes or goes."""
+    return _changes
+
+
+def _count_change():
+    global _changes
+    _changes += 1
 
 
 def _as_array(value):

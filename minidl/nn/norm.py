@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from minidl import functional as F
+from minidl._recording import recorded
 from minidl.nn.layers import check_sizes
 from minidl.nn.module import Module, Parameter
 from minidl.ops._check import check_between
@@ -60,7 +61,7 @@ class BatchNorm(Module):
             momentum = 1 / (int(self.num_batches_tracked) + 1)
         y = op(x, self.running_mean, self.running_var, self.weight, self.bias, self.training, momentum, self.eps)
         if self.training:
-            self.num_batches_tracked[...] = int(self.num_batches_tracked) + 1  # a third of the time that += 1 takes
+            _count(self.num_batches_tracked)
         return y
 
     def extra_repr(self) -> str:
@@ -69,6 +70,11 @@ class BatchNorm(Module):
         return f"{self.features}, eps={self.eps:g}, momentum={self.momentum}" + (
             ("" if affine else ", affine=False") + ("" if track else ", track_running_stats=False")
         )
+
+
+@recorded
+def _count(batches):
+    batches[...] = int(batches) + 1  # a third of the time that += 1 takes
 
 
 class LayerNorm(Module):

@@ -1,10 +1,11 @@
-"""Sums over rows, for gradients of biases, scales and shifts: chunks of rows, added up in the order of the chunks."""
+"""Biases, added to every row, and sums over rows, which are their gradients: chunk by chunk, in the order of the chunks."""
 
 import numpy as np
 
+from minidl._flat import add
 from minidl._jit import CHUNK, device, kernel, n_chunks, prange
 
-__all__ = ["chunk_rows", "column_sums"]
+__all__ = ["add_bias", "chunk_rows", "column_sums"]
 
 
 @device
@@ -14,18 +15,31 @@ def chunk_rows(columns):
 
 
 @kernel
-def _partial_sums(x, partial):
+def add_bias(y, bias):
+    """y (M, C) += bias (C,), in place."""
+    size, flat = chunk_rows(y.shape[1]), y.reshape(-1)
+    for k in prange(n_chunks(y.shape[0], size)):
+        for row in range(np.int64(k) * size, min(np.int64(k + 1) * size, y.shape[0])):
+            add(bias, 0, flat, row * bias.size, bias.size)
+
+
+@kernel
+def _column_sums(x, sums):
     size = chunk_rows(x.shape[1])
-    for k in prange(partial.shape[0]):
+    partial = np.zeros((n_chunks(x.shape[0], size), x.shape[1]), x.dtype)
+    for k in prange(len(partial)):
         total = partial[k]
-        total[:] = 0
         for row in x[k * size : (k + 1) * size]:
             for c in range(total.size):
                 total[c] += row[c]
+    sums[:] = 0
+    for k in range(len(partial)):
+        for c in range(sums.size):
+            sums[c] += partial[k, c]
 
 
 def column_sums(x):
     """Σ over rows of a matrix (M, C): (C,)."""
-    partial = np.empty((n_chunks(x.shape[0], chunk_rows(x.shape[1])), x.shape[1]), x.dtype)
-    _partial_sums(x, partial)
-    return partial[0] if len(partial) == 1 else partial.sum(0)
+    sums = np.empty(x.shape[1], x.dtype)
+    _column_sums(x, sums)
+    return sums

@@ -6,7 +6,6 @@ convolution. That matrix of patches is kh·kw times as large as the image, so it
 block that fits the second-level cache, multiplies, and goes on.
 """
 
-import math
 from functools import partial
 
 import numpy as np
@@ -14,9 +13,10 @@ import numpy as np
 from minidl._flat import add, copy, offset
 from minidl._jit import device, kernel, n_chunks, prange
 from minidl._product import multiply
+from minidl._recording import assign
 from minidl.ops import winograd
 from minidl.ops._check import check_tensors, pair
-from minidl.ops._reduce import column_sums
+from minidl.ops._reduce import add_bias, column_sums
 from minidl.tensor import Tensor
 
 __all__ = ["conv2d"]
@@ -46,7 +46,7 @@ def conv2d(
     fast = _suits_winograd(x, weight, stride, padding)
     y = winograd.forward(data, filters, padding) if fast else _forward(data, filters, stride, padding, shape)
     if bias is not None:
-        _add_bias(y, np.ascontiguousarray(bias.data))
+        add_bias(y.reshape(-1, shape[-1]), np.ascontiguousarray(bias.data))
 
     def backward(grad_y):
         grad_y = np.ascontiguousarray(grad_y)
@@ -79,21 +79,25 @@ def _suits_winograd(x, weight, stride, padding):
 
 def _forward(x, weight, stride, padding, shape):
     y = np.empty(shape, x.dtype)
-    _conv_forward(y, _pad(x, *padding), weight.reshape(-1, shape[-1]), weight.shape[:2], stride)
+    _conv_forward(y, _pad(x, padding), weight.reshape(-1, shape[-1]), weight.shape[:2], stride)
     return y
 
 
 def _backward_x(x_shape, stride, grad_y, weight, padding):
     n, height, width, c = x_shape
-    grad_padded = np.zeros((n, height + 2 * padding[0], width + 2 * padding[1], c), grad_y.dtype)
+    grad_padded = np.empty((n, height + 2 * padding[0], width + 2 * padding[1], c), grad_y.dtype)
     _conv_backward_x(grad_y, weight.reshape(-1, weight.shape[3]), weight.shape[:2], stride, grad_padded)
-    return _crop(grad_padded, *padding)
+    if padding == (0, 0):
+        return grad_padded
+    grad_x = np.empty(x_shape, grad_y.dtype)
+    assign(grad_x, _inside(grad_padded, grad_x, padding))
+    return grad_x
 
 
 def _backward_weight(shape, stride, grad_y, x, padding):
-    sums = np.zeros((_GROUPS, math.prod(shape[:3]), shape[3]), x.dtype)
-    _conv_backward_weight(grad_y, _pad(x, *padding), shape[:2], stride, sums)
-    return sums.sum(0).reshape(shape)
+    grad_weight = np.empty(shape, x.dtype)
+    _conv_backward_weight(grad_y, _pad(x, padding), stride, grad_weight)
+    return grad_weight
 
 
 @device
@@ -162,15 +166,6 @@ def _conv_forward(y, x, matrix, kernel_size, stride):
         multiply(patches, 0, row, step, filters, 0, o, 1, out, (n * positions + start) * o, o, (count, depth, o), 0)
 
 
-@kernel
-def _add_bias(y, bias):
-    flat, o = y.reshape(-1), bias.size
-    size = y.shape[1] * y.shape[2] * o
-    for n in prange(y.shape[0]):
-        for at in range(np.int64(n) * size, np.int64(n + 1) * size, o):
-            add(bias, 0, flat, at, o)
-
-
 @kernel(cost=64)
 def _conv_backward_x(grad_y, matrix, kernel_size, stride, grad_x):
     depth, o = matrix.shape
@@ -178,6 +173,7 @@ def _conv_backward_x(grad_y, matrix, kernel_size, stride, grad_x):
     size = _patches_in_a_block(depth)
     for n in prange(grad_y.shape[0]):  # patches overlap, so one task owns a whole image
         patches = np.empty(size * depth, grad_y.dtype)
+        grad_x[n] = 0
         for start in range(0, positions, size):
             count, at = min(size, positions - start), (np.int64(n) * positions + start) * o
             multiply(grads, at, o, 1, filters, 0, 1, o, patches, 0, depth, (count, o, depth), 0)
@@ -185,13 +181,15 @@ def _conv_backward_x(grad_y, matrix, kernel_size, stride, grad_x):
 
 
 @kernel(cost=64)
-def _conv_backward_weight(grad_y, x, kernel_size, stride, by_group):
-    groups, depth, o = by_group.shape
-    positions = grad_y.shape[1] * grad_y.shape[2]
-    grads, sums, size = grad_y.reshape(-1), by_group.reshape(-1), _patches_in_a_block(depth)
+def _conv_backward_weight(grad_y, x, stride, grad_weight):
+    """Partial sums over a share of the blocks each, and then their sum, in their order."""
+    kernel_size, o = grad_weight.shape[:2], grad_weight.shape[3]
+    depth, positions = grad_weight.size // o, grad_y.shape[1] * grad_y.shape[2]
+    grads, grad, size = grad_y.reshape(-1), grad_weight.reshape(-1), _patches_in_a_block(depth)
+    sums = np.zeros(_GROUPS * depth * o, grad.dtype)
     blocks = n_chunks(positions, size)
-    share = n_chunks(grad_y.shape[0] * blocks, groups)
-    for g in prange(groups):
+    share = n_chunks(grad_y.shape[0] * blocks, _GROUPS)
+    for g in prange(_GROUPS):
         first, to = np.int64(g) * share, np.int64(g) * depth * o
         patches = np.empty(size * depth, grad_y.dtype)
         for k in range(first, min(first + share, grad_y.shape[0] * blocks)):
@@ -200,19 +198,24 @@ def _conv_backward_weight(grad_y, x, kernel_size, stride, by_group):
             row, step = _fill_patches(x, n, kernel_size, stride, grad_y.shape[2], start, count, patches)
             at = (n * positions + start) * o
             multiply(patches, 0, step, row, grads, at, o, 1, sums, to, o, (depth, count, o), 1)
+    copy(sums, 0, grad, 0, grad.size)
+    for g in range(1, _GROUPS):
+        add(sums, g * grad.size, grad, 0, grad.size)
 
 
-def _pad(x, height, width):
-    if height == width == 0:
-        return np.ascontiguousarray(x)
-    n, h, w, c = x.shape
-    padded = np.zeros((n, h + 2 * height, w + 2 * width, c), x.dtype)
-    padded[:, height : height + h, width : width + w] = x
+def _pad(x, padding):
+    if padding == (0, 0):
+        return x
+    n, height, width, c = x.shape
+    padded = np.zeros((n, height + 2 * padding[0], width + 2 * padding[1], c), x.dtype)
+    assign(_inside(padded, x, padding), x)
     return padded
 
 
-def _crop(x, height, width):
-    return x[:, height : x.shape[1] - height, width : x.shape[2] - width]
+def _inside(padded, x, padding):
+    """The part of a padded image that is x."""
+    (top, left), (_, height, width, _) = padding, x.shape
+    return padded[:, top : top + height, left : left + width]
 
 
 def _output_shape(x, weight, bias, stride, padding):

@@ -1,8 +1,10 @@
 """The linear layer's operation: every output is a weighted sum of all inputs."""
 
+import numpy as np
+
 from minidl._matmul import matmul
 from minidl.ops._check import check_tensors, matrix
-from minidl.ops._reduce import column_sums
+from minidl.ops._reduce import add_bias, column_sums
 from minidl.tensor import Tensor
 
 __all__ = ["linear"]
@@ -20,7 +22,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     shape, rows = x.data.shape, matrix(x.data)
     y = matmul(rows, weight.data)
     if bias is not None:
-        y += bias.data
+        add_bias(y, np.ascontiguousarray(bias.data))
 
     def backward(grad_y):
         grad_y = matrix(grad_y)

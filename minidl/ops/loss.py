@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from minidl._jit import device, kernel, n_chunks, prange
+from minidl._recording import assign, recorded
 from minidl.ops._check import check_between, check_tensors, matrix
 from minidl.ops._elementary import exp
 from minidl.ops._reduce import chunk_rows
@@ -58,11 +59,7 @@ def cross_entropy(logits: Tensor, labels: ArrayLike | Tensor, label_smoothing: f
     true_share, share = float(1 - label_smoothing), float(label_smoothing / classes)
     probabilities, loss, outside = np.empty(rows.shape, dtype), np.empty((), dtype), np.empty((), np.int64)
     _cross_entropy_forward(rows, target, true_share, share, probabilities, loss, outside)
-    if outside:
-        raise ValueError(
-            f"cross_entropy: labels run from {target.min()} to {target.max()} but there are {classes} classes; "
-            f"labels must be from 0 to {classes - 1}"
-        )
+    _refuse_outside(outside, target, classes)  # the backward would write beside the array
 
     def backward(grad):
         grad_logits = np.empty(logits.shape, dtype)
@@ -201,4 +198,15 @@ def _check_cross_entropy(logits, labels, label_smoothing):
             f"{logits.shape[:-1]}, and not empty"
         )
     check_between("cross_entropy", "label_smoothing", label_smoothing, 0, 1)
-    return np.array(labels, np.int64).reshape(-1)  # a copy: the backward needs them as they are now
+    target = np.empty(labels.size, np.int64)  # a copy: the backward needs them as they are now
+    assign(target, labels.reshape(-1))
+    return target
+
+
+@recorded
+def _refuse_outside(outside, target, classes):
+    if outside:
+        raise ValueError(
+            f"cross_entropy: labels run from {target.min()} to {target.max()} but there are {classes} classes; "
+            f"labels must be from 0 to {classes - 1}"
+        )

@@ -49,6 +49,7 @@ import numpy as np
 from minidl._flat import add, copy
 from minidl._jit import device, kernel, n_chunks, prange
 from minidl._product import TILE_BYTES, multiply_tiles
+from minidl._recording import assign
 from minidl._vector import VECTOR_BYTES, sandwich, transpose
 
 __all__ = ["backward_weight", "backward_x", "forward"]
@@ -109,7 +110,7 @@ def forward(x, weight, padding):
     (*rows, covered_rows), (*columns, covered_columns) = _tiling(high), _tiling(wide)
     y = np.empty((len(x), covered_rows, covered_columns, max(o, lanes)), x.dtype)
     _convolve(y, x, _transformed(_fill_up(weight, 3, n_chunks(o, lanes) * lanes)), padding, tuple(rows), tuple(columns))
-    return np.ascontiguousarray(y[:, :high, :wide, :o])
+    return _cut(y, (len(x), high, wide, o))
 
 
 def backward_x(grad_y, weight, padding):
@@ -119,10 +120,11 @@ def backward_x(grad_y, weight, padding):
 
 def _turned(weight):
     """W[2 − a, 2 − b]ᵀ for each a, b. NumPy takes 0.6 ms for 256 × 256 channels, the kernel 0.09."""
-    if min(weight.shape[2:]) < VECTOR_BYTES // weight.itemsize:
-        return np.ascontiguousarray(weight[::-1, ::-1].swapaxes(2, 3))  # too few for the kernel's squares
     turned = np.empty((3, 3, *weight.shape[:1:-1]), weight.dtype)
-    _turn(np.ascontiguousarray(weight), turned)
+    if min(weight.shape[2:]) < VECTOR_BYTES // weight.itemsize:
+        assign(turned, weight[::-1, ::-1].swapaxes(2, 3))  # too few for the kernel's squares
+    else:
+        _turn(np.ascontiguousarray(weight), turned)
     return turned
 
 
@@ -140,13 +142,25 @@ def backward_weight(grad_y, x, padding):
     _multiply_back(grad_y, x, padding, tuple(rows), tuple(columns), in_parts, across, grad_u)
     grad_weight = np.empty((3, 3, c, o), x.dtype)
     _transform_weights_back(grad_u, across, grad_weight)
-    return np.ascontiguousarray(grad_weight[:, :, :c_given, :o_given])
+    return _cut(grad_weight, (3, 3, c_given, o_given))
 
 
 def _fill_up(array, axis, least):
     """The same with zeros at the end of an axis, if that is shorter than `least`."""
-    missing = least - array.shape[axis]
-    return array if missing <= 0 else np.pad(array, [(0, missing if i == axis else 0) for i in range(array.ndim)])
+    if array.shape[axis] >= least:
+        return array
+    filled = np.zeros([least if i == axis else n for i, n in enumerate(array.shape)], array.dtype)
+    assign(filled[tuple(map(slice, array.shape))], array)
+    return filled
+
+
+def _cut(array, shape):
+    """The first numbers along every axis: the array itself (a view of it would be copied to become a `.grad`), or a copy."""
+    if array.shape == shape:
+        return array
+    part = np.empty(shape, array.dtype)
+    assign(part, array[tuple(map(slice, shape))])
+    return part
 
 
 def _tiling(size):

@@ -13,14 +13,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from minidl import functional as F
 from minidl import nn
 from minidl._progress import progress
 from minidl.data.loader import DataLoader
 from minidl.models import mnist_conv, paper_mlp
 from minidl.optim import SGD
 from minidl.probe import unit_percentiles
-from minidl.tensor import Tensor
+from minidl.replay import Replay
 from minidl.train import check_finite, evaluate, update_bn
 
 __all__ = ["Arm", "Settings", "Training", "build", "prepare", "run_arm", "typical_unit"]
@@ -117,6 +116,7 @@ class Training:
         size = min(1000, len(images))
         self.population = DataLoader(self.images[:POPULATION], batch_size=size, drop_last=True)
         self.model, self.batch_size = build(settings, norm), settings.batch_size
+        self.replay = Replay(self.model)
         self.optimizer = SGD(self.model.parameters(), settings.lr, settings.momentum)
         self.generator = np.random.default_rng([settings.seed, 1])
         self.step, self.started = 0, time.perf_counter()
@@ -126,9 +126,7 @@ class Training:
         """One step of training."""
         chosen = self.generator.integers(0, len(self.images), self.batch_size)
         self.optimizer.zero_grad()
-        loss = F.cross_entropy(self.model(Tensor(self.images[chosen])), self.labels[chosen])
-        check_finite(loss.item(), self.step)
-        loss.backward()
+        check_finite(self.replay(self.images[chosen], self.labels[chosen]), self.step)
         self.optimizer.step()
         self.step += 1
 

@@ -133,3 +133,12 @@ def test_changes_between_two_versions():
     assert told[2].startswith("no difference")
     assert told[2].endswith("3 cases")
     assert "speed, that = 1" in as_text(record)
+
+
+def test_changes_of_replays():
+    fast, slow = measured([1.0], [1.0]), measured([2.0], [2.0])
+    both = {"this": slow, "that": slow, "this replay": slow, "that replay": fast}
+    told = changes(a_record(training("networks", batch=8, **both), ours=("this", "that"), peers=())).splitlines()
+    assert [line.split(" (")[0] for line in told] == [
+        "SLOWER: mlp batch 8 replay: 0.50", "no difference beyond the spread and 5 %: 1 cases"
+    ]  # fmt: skip

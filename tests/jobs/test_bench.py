@@ -50,7 +50,7 @@ def test_everything(only_fakes, tmp_path, capsys):
 def test_no_peers(tmp_path):
     record = run(tmp_path, "--networks", "mlp", "--peers", "none", "--rounds", "3")
     (entry,) = [entry for entry in record["results"] if entry["part"] == "networks"]
-    assert list(entry["contenders"]) == ["minidl"]
+    assert list(entry["contenders"]) == ["minidl", "minidl replay"]
     assert len(entry["contenders"]["minidl"]["rounds_ms"]) == 3
     assert record["left_out"] == []
     assert record["arguments"] == ["--networks", "mlp", "--peers", "none", "--threads", "1", "--rounds", "3", "--quick"]
@@ -62,8 +62,9 @@ def test_against_itself(tmp_path, capsys):
     (entry,) = [entry for entry in record["results"] if entry["part"] == "networks"]
     this, that = record["ours"]
     assert that == f"minidl of {ROOT.name}"
-    assert list(entry["contenders"]) == [this, that]
-    assert entry["contenders"][this]["against"][that]["value"] > 0
+    assert list(entry["contenders"]) == [this, that, f"{this} replay", f"{that} replay"]
+    for how in ("", " replay"):
+        assert entry["contenders"][this + how]["against"][that + how]["value"] > 0
     assert record["left_out"] == []
     assert f"speed, {that} = 1" in capsys.readouterr().out
     assert str(ROOT.parent) not in (tmp_path / "bench.json").read_text()
@@ -74,7 +75,8 @@ def test_what_is_imported_is_really_the_other_version(tmp_path):
     (tmp_path / "other" / "minidl" / "__init__.py").write_text("raise ImportError('I am the other one')\n")
     record = run(tmp_path / "out", "--networks", "mlp", "--against", str(tmp_path / "other"))
     assert record["left_out"] == [
-        {"contender": "minidl of other", "case": None, "reason": "ImportError: I am the other one"}
+        {"contender": f"minidl of other{how}", "case": None, "reason": "ImportError: I am the other one"}
+        for how in ("", " replay")
     ]
 
 
@@ -108,8 +110,10 @@ def test_without_the_compiler_there_is_nothing_to_measure(tmp_path, capsys, monk
 
 
 def test_the_status_tells_that_nothing_was_measured(only_fakes, tmp_path, monkeypatch):
+    from minidl.bench import parts
     from minidl.jobs import bench
 
     monkeypatch.setattr(bench, "minidl_at", lambda: fake("minidl", "refuses"))
+    monkeypatch.setattr(parts, "replaying", lambda ours: fake("minidl replay", "refuses"))
     assert main([*QUICK, "--out", str(tmp_path), "--networks", "mlp"]) == 1
     assert json.loads((tmp_path / "bench.json").read_text())["left_out"]

@@ -1,0 +1,217 @@
+"""Replay: a training step's kernel calls, written down once and made again for every batch, with no Python between them.
+
+    step = Replay(model)
+    for inputs, targets in loader:
+        optimizer.zero_grad()
+        loss = step(inputs, targets)  # in place of forward, loss and backward
+        optimizer.step()
+
+Where arrays are small, a step spends nearly half of its time deciding what to do, and decides the same every time: which
+kernel comes next, into which array. A replay copies the batch into the arrays of the recorded step and makes its calls
+again: in a step of the paper's network 0.47 → 0.26 ms. (CUDA graphs do this for GPUs; `jax.jit` goes further, and compiles
+the calls into one.)
+
+What could go wrong is that part of a step is no kernel call, and so is not repeated: tensor arithmetic, your own NumPy code.
+Hence a recording is tried before it is used. With other weights, other statistics and another batch, the step and the
+replay must give the same bits: the loss, all gradients, all buffers. If they do not, steps go on as ever: no faster, and
+right.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from minidl import functional as F
+from minidl import nn
+from minidl._recording import recording
+from minidl.autograd import is_observed
+from minidl.nn.module import changes
+from minidl.tensor import Tensor
+
+__all__ = ["Replay"]
+
+_SHAPES = 2  # of batches for which a plan is kept: an epoch's, and its last
+
+
+class Replay:
+    """The loss and the gradients of a batch, computed as in an earlier step; the same bits as without it.
+
+    model, loss_fn  the loss is loss_fn(model(Tensor(inputs)), targets), as in `train.train_one_epoch`
+    why_not         why the last call was no replay: None if it was one
+    The first call runs the step, then twice more to try its recording, on other numbers, after which everything is as it
+    was. So does the first with a batch of another shape, and the first after a change: of an attribute of any module (and
+    so after `model.eval()`), or of a tensor's array, hooks or `requires_grad`.
+    Python's own decisions are not taken again: an `if` in a `forward` goes as it went when the step was recorded. Steps with
+    hooks, with dropout, under `detect_anomaly`, or of modules that set attributes while they compute, are never replayed.
+    The arrays of a step are kept, and `.grad` is the same arrays after every call: copy what you want to keep.
+    """
+
+    def __init__(self, model: nn.Module, loss_fn: Callable[..., Tensor] = F.cross_entropy):
+        if not isinstance(model, nn.Module) or not callable(loss_fn):
+            raise TypeError(
+                f"Replay: got a {type(model).__name__} and a {type(loss_fn).__name__}; they must be a Module and a function "
+                "of its output and the targets"
+            )
+        self.model, self.loss_fn = model, loss_fn
+        self.why_not: str | None = None
+        self._plans: dict[tuple, _Plan | str] = {}  # shapes and types of a batch → how to replay it, or why not
+        self._changes = 0
+        self._tensors: list[tuple] = []
+
+    def __call__(self, inputs: ArrayLike, targets: ArrayLike) -> float:
+        """The loss of a batch; its gradients are added to the `.grad` of the model's parameters."""
+        batch = Tensor(inputs).data, targets.data if isinstance(targets, Tensor) else np.asarray(targets)
+        if is_observed():
+            self.why_not = "detect_anomaly looks at every operation"
+            return self._run(batch).item()
+        if self._has_changed():
+            self._plans.clear()
+        key = tuple((array.shape, array.dtype) for array in batch)
+        plan = self._plans.get(key)
+        if isinstance(plan, _Plan):
+            self.why_not = None
+            return plan(batch)
+        if plan is None:
+            return self._record(key, batch)
+        self.why_not = plan
+        loss = self._run(batch).item()
+        self._changes = changes()  # those of the step itself
+        return loss
+
+    def _run(self, batch):
+        loss = self.loss_fn(self.model(Tensor(batch[0])), batch[1])
+        loss.backward()
+        return loss
+
+    def _has_changed(self):
+        return self._changes != changes() or any(
+            t.data is not data or t._hooks is not hooks or t.requires_grad is not requires_grad
+            for t, data, hooks, requires_grad in self._tensors
+        )
+
+    def _attributes(self, kind):
+        """All of the kind that modules have as attributes."""
+        return (value for module in self.model.modules() for _, value in module._attributes(kind))
+
+    def _record(self, key, batch):
+        """Run the step, write it down, and see whether that is all of it."""
+        parameters, tensors = list(self.model.parameters()), list(self._attributes(Tensor))
+        self._tensors = [(t, t.data, t._hooks, t.requires_grad) for t in tensors]
+        hooked = any(m._forward_hooks for m in self.model.modules()) or any(t._hooks for t in tensors)
+        before, gradients = changes(), [p.grad for p in parameters]
+        for p in parameters:
+            p.grad = None
+        batch = [array.copy() for array in batch]
+        try:
+            with recording() as done:
+                loss = self._run(batch)
+            why_not = done.refused
+            if changes() != before:
+                why_not = "its modules set attributes while they compute"
+            if hooked:
+                why_not = "there are hooks, which may do anything"
+            plan = _Plan(done.calls, batch, loss.data, [(p, p.grad) for p in parameters if p.grad is not None])
+            if why_not is None and not self._repeats(plan, parameters):
+                why_not = "some of it is computed outside of minidl's kernels: repeated, they gave other numbers"
+        finally:
+            for p, old in zip(parameters, gradients, strict=True):
+                if old is not None:
+                    p.grad = old if p.grad is None else old + p.grad
+        self.why_not = why_not or "it was recorded"
+        while len(self._plans) >= _SHAPES:
+            del self._plans[next(iter(self._plans))]
+        self._plans[key] = why_not or plan
+        self._changes = changes()
+        return loss.item()
+
+    def _repeats(self, plan, parameters):
+        """Whether the plan gives the same bits as the step, for other numbers everywhere; afterwards all is as before."""
+        state = [*(t.data for t in self._attributes(Tensor)), *self._attributes(np.ndarray)]
+        state = [array for array in state if array.flags.writeable]
+        arrays = [*state, *plan.batch, plan.loss, *(grad for _, grad in plan.gradients)]
+        values = [array.copy() for array in arrays]
+        try:
+            for array in state:
+                array[...] = _other_numbers(array)
+            for array in plan.batch:
+                array[...] = _other_numbers(array, count=False)
+            others = [array.copy() for array in state]
+            for p in parameters:
+                p.grad = None
+            with np.errstate(all="ignore"):
+                loss = self._run([array.copy() for array in plan.batch])
+            expected = [loss.data, *(p.grad for p, _ in plan.gradients), *(array.copy() for array in state)]
+            has_gradient = [p for p in parameters if p.grad is not None]
+            for array, numbers in zip(state, others, strict=True):
+                array[...] = numbers
+            plan.run()
+            found = [plan.loss, *(grad for _, grad in plan.gradients), *state]
+            return len(has_gradient) == len(plan.gradients) and all(map(_same_bits, expected, found))
+        except Exception:  # the model may refuse such numbers
+            return False
+        finally:
+            for array, numbers in zip(arrays, values, strict=True):
+                array[...] = numbers
+            for p in parameters:
+                p.grad = None
+            for p, grad in plan.gradients:
+                p.grad = grad
+
+
+class _Plan:
+    """A recorded step: its calls, and the arrays in which they find the batch and leave the loss and the gradients."""
+
+    def __init__(self, calls, batch, loss, gradients):
+        self.calls, self.batch, self.loss, self.gradients = calls, batch, loss, gradients
+        self._readers = [_readers(calls, array) for array in batch]
+
+    def __call__(self, batch):
+        kept = [(p, p.grad.copy()) for p, _ in self.gradients if p.grad is not None]
+        for own, readers, given in zip(self.batch, self._readers, batch, strict=True):
+            if readers is None or not given.flags.carray:
+                given = _into(own, given)
+            for call, place, shape in readers or ():
+                function, args = self.calls[call]
+                self.calls[call] = function, (*args[:place], given.reshape(shape), *args[place + 1 :])
+        self.run()
+        for p, grad in self.gradients:
+            p.grad = grad
+        for p, old in kept:
+            p.grad = old + p.grad
+        return self.loss.item()
+
+    def run(self):
+        """Make the calls."""
+        for function, args in self.calls:
+            function(*args)
+
+
+def _readers(calls, array):
+    """Where calls take all of an array's numbers: (call, which argument, its shape); None if one takes a part of them."""
+    found = []
+    for call, (_, args) in enumerate(calls):
+        for place, argument in enumerate(args):
+            if isinstance(argument, np.ndarray) and np.may_share_memory(argument, array):
+                if not (argument.flags.carray and argument.size == array.size and argument.dtype == array.dtype):
+                    return None
+                found.append((call, place, argument.shape))
+    return found
+
+
+def _into(own, given):
+    own[...] = given
+    return own
+
+
+def _other_numbers(array, count=True):
+    """Different from the array's at every place, and in another order; counts are far away, labels stay labels."""
+    if array.dtype.kind == "f":
+        return np.flip(array) * array.dtype.type(65 / 64) + array.dtype.type(1 / 64)
+    if array.dtype.kind == "b":
+        return ~array
+    return 2 * array + 5 if count else np.where(array > 0, array - 1, array + 1)
+
+
+def _same_bits(a, b):
+    return a is not None and a.shape == b.shape and a.tobytes() == b.tobytes()
