@@ -10,16 +10,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["Recording", "assign", "note", "recorded", "recording", "refuse"]
+__all__ = ["Recording", "assign", "note", "note_module", "recorded", "recording", "refuse"]
 
 now = None  # the recording that is on
 
 
 class Recording:
-    """The calls, in their order; or `refused`, the reason why repeating them would not do."""
+    """What was done.
+
+    calls       functions with their arguments, in their order
+    modules     those that were called
+    refused     the reason why repeating the calls would not do, if there is one
+    """
 
     def __init__(self) -> None:
         self.calls: list[tuple[Callable[..., Any], tuple]] = []
+        self.modules: list[Any] = []
         self.refused: str | None = None
         self.thread = threading.get_ident()
 
@@ -41,6 +47,12 @@ def note(function, args):
     """A call that a recording repeats."""
     if now is not None and now.thread == threading.get_ident():
         now.calls.append((function, args))
+
+
+def note_module(module):
+    """A module that took part."""
+    if now is not None and now.thread == threading.get_ident():
+        now.modules.append(module)
 
 
 def refuse(reason):

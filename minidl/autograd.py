@@ -30,17 +30,8 @@ from numpy.typing import ArrayLike
 
 from minidl._recording import refuse
 
-__all__ = [
-    "Node",
-    "changed_in_place",
-    "held_by",
-    "is_grad_enabled",
-    "is_observed",
-    "name_of",
-    "needs",
-    "no_grad",
-    "observe",
-]
+__all__ = ["Node", "changed_in_place", "held_by", "is_grad_enabled", "is_observed", "leaves_of", "name_of", "needs",
+           "no_grad", "observe"]  # fmt: skip
 
 _moment = 0  # counts the changes that minidl makes in place
 _observer = None  # what `detect_anomaly` has put in the way of every operation
@@ -241,6 +232,13 @@ def _topological_order(root):
                 if parent._backward and parent.requires_grad and parent not in seen:
                     stack.append(parent)
     return order
+
+
+def leaves_of(root):
+    """The tensors to whose `.grad` `root.backward()` will add, each once."""
+    order = _topological_order(root)
+    parents = [parent for node in order for parent in node._parents if parent.requires_grad and not parent._backward]
+    return list(dict.fromkeys(parents))
 
 
 def _lie_apart(grads):

@@ -7,14 +7,14 @@
         optimizer.step()
 
 Where arrays are small, a step spends nearly half of its time deciding what to do, and decides the same every time: which
-kernel comes next, into which array. A replay copies the batch into the arrays of the recorded step and makes its calls
-again: in a step of the paper's network 0.47 → 0.26 ms. (CUDA graphs do this for GPUs; `jax.jit` goes further, and compiles
+kernel comes next, into which array. A replay makes the calls of the recorded step again, in the same arrays, with another
+batch: in a step of the paper's network 0.47 → 0.27 ms. (CUDA graphs do this for GPUs; `jax.jit` goes further, and compiles
 the calls into one.)
 
 What could go wrong is that part of a step is no kernel call, and so is not repeated: tensor arithmetic, your own NumPy code.
 Hence a recording is tried before it is used. With other weights, other statistics and another batch, the step and the
-replay must give the same bits: the loss, all gradients, all buffers. If they do not, steps go on as ever: no faster, and
-right.
+replay must give the same bits: the loss, all gradients, all arrays of the modules. If they do not, steps go on as ever: no
+faster, and right.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ from numpy.typing import ArrayLike
 from minidl import functional as F
 from minidl import nn
 from minidl._recording import recording
-from minidl.autograd import is_observed
+from minidl.autograd import is_grad_enabled, is_observed, leaves_of
 from minidl.nn.module import changes
 from minidl.tensor import Tensor
 
@@ -39,9 +39,9 @@ class Replay:
 
     model, loss_fn  the loss is loss_fn(model(Tensor(inputs)), targets), as in `train.train_one_epoch`
     why_not         why the last call was no replay: None if it was one
-    The first call runs the step, then twice more to try its recording, on other numbers, after which everything is as it
-    was. So does the first with a batch of another shape, and the first after a change: of an attribute of any module (and
-    so after `model.eval()`), or of a tensor's array, hooks or `requires_grad`.
+    The first call runs the step, and then tries its recording: the step and the replay, on other numbers, after which
+    everything is as it was. So does the first with a batch of another shape, and the first after a change: of an attribute
+    of any module (and so after `model.eval()`), or of a tensor's array, hooks or `requires_grad`.
     Python's own decisions are not taken again: an `if` in a `forward` goes as it went when the step was recorded. Steps with
     hooks, with dropout, under `detect_anomaly`, or of modules that set attributes while they compute, are never replayed.
     The arrays of a step are kept, and `.grad` is the same arrays after every call: copy what you want to keep.
@@ -53,82 +53,77 @@ class Replay:
                 f"Replay: got a {type(model).__name__} and a {type(loss_fn).__name__}; they must be a Module and a function "
                 "of its output and the targets"
             )
-        self.model, self.loss_fn = model, loss_fn
+        self._model, self._loss_fn = model, loss_fn
         self.why_not: str | None = None
         self._plans: dict[tuple, _Plan | str] = {}  # shapes and types of a batch → how to replay it, or why not
-        self._changes = 0
-        self._tensors: list[tuple] = []
+        self._seen: list = []  # what must be as it was
+
+    def __getstate__(self):
+        return self.__dict__ | {
+            "_plans": {}
+        }  # a plan's arrays are parts of each other, and a copy would take them apart
 
     def __call__(self, inputs: ArrayLike, targets: ArrayLike) -> float:
-        """The loss of a batch; its gradients are added to the `.grad` of the model's parameters."""
+        """The loss of a batch; its gradients are added to the `.grad` of all tensors that it depends on."""
         batch = Tensor(inputs).data, targets.data if isinstance(targets, Tensor) else np.asarray(targets)
-        if is_observed():
+        if is_observed() or not is_grad_enabled():
             self.why_not = "detect_anomaly looks at every operation"
-            return self._run(batch).item()
-        if self._has_changed():
+            return self._run(batch)
+        if not self._plans or self._seen[0] != changes() or not self._seen[1].is_unchanged():
             self._plans.clear()
         key = tuple((array.shape, array.dtype) for array in batch)
         plan = self._plans.get(key)
+        if plan is None:
+            return self._record(key, [array.copy() for array in batch])
         if isinstance(plan, _Plan):
             self.why_not = None
             return plan(batch)
-        if plan is None:
-            return self._record(key, batch)
         self.why_not = plan
-        loss = self._run(batch).item()
-        self._changes = changes()  # those of the step itself
+        loss = self._run(batch)
+        self._seen[0] = changes()  # those of the step itself do not count
         return loss
 
     def _run(self, batch):
-        loss = self.loss_fn(self.model(Tensor(batch[0])), batch[1])
+        loss = self._loss(batch)
         loss.backward()
-        return loss
+        return loss.item()
 
-    def _has_changed(self):
-        return self._changes != changes() or any(
-            t.data is not data or t._hooks is not hooks or t.requires_grad is not requires_grad
-            for t, data, hooks, requires_grad in self._tensors
-        )
-
-    def _attributes(self, kind):
-        """All of the kind that modules have as attributes."""
-        return (value for module in self.model.modules() for _, value in module._attributes(kind))
+    def _loss(self, batch):
+        return self._loss_fn(self._model(Tensor(batch[0])), batch[1])
 
     def _record(self, key, batch):
         """Run the step, write it down, and see whether that is all of it."""
-        parameters, tensors = list(self.model.parameters()), list(self._attributes(Tensor))
-        self._tensors = [(t, t.data, t._hooks, t.requires_grad) for t in tensors]
-        hooked = any(m._forward_hooks for m in self.model.modules()) or any(t._hooks for t in tensors)
-        before, gradients = changes(), [p.grad for p in parameters]
-        for p in parameters:
-            p.grad = None
-        batch = [array.copy() for array in batch]
+        before, gradients = changes(), []
         try:
             with recording() as done:
-                loss = self._run(batch)
+                loss = self._loss(batch)
+                leaves = leaves_of(loss)
+                gradients = [(leaf, leaf.grad) for leaf in leaves]
+                for leaf in leaves:
+                    leaf.grad = None
+                loss.backward()
+            plan = _Plan(done.calls, batch, loss.data, [(leaf, leaf.grad) for leaf in leaves if leaf.grad is not None])
+            surroundings = _Surroundings([self._model, *done.modules], leaves)
             why_not = done.refused
             if changes() != before:
                 why_not = "its modules set attributes while they compute"
-            if hooked:
+            if surroundings.have_hooks():
                 why_not = "there are hooks, which may do anything"
-            plan = _Plan(done.calls, batch, loss.data, [(p, p.grad) for p in parameters if p.grad is not None])
-            if why_not is None and not self._repeats(plan, parameters):
+            if why_not is None and not self._repeats(plan, surroundings.arrays(), leaves):
                 why_not = "some of it is computed outside of minidl's kernels: repeated, they gave other numbers"
         finally:
-            for p, old in zip(parameters, gradients, strict=True):
+            for leaf, old in gradients:
                 if old is not None:
-                    p.grad = old if p.grad is None else old + p.grad
+                    leaf.grad = old if leaf.grad is None else old + leaf.grad
         self.why_not = why_not or "it was recorded"
         while len(self._plans) >= _SHAPES:
             del self._plans[next(iter(self._plans))]
         self._plans[key] = why_not or plan
-        self._changes = changes()
+        self._seen = [changes(), surroundings]
         return loss.item()
 
-    def _repeats(self, plan, parameters):
+    def _repeats(self, plan, state, leaves):
         """Whether the plan gives the same bits as the step, for other numbers everywhere; afterwards all is as before."""
-        state = [*(t.data for t in self._attributes(Tensor)), *self._attributes(np.ndarray)]
-        state = [array for array in state if array.flags.writeable]
         arrays = [*state, *plan.batch, plan.loss, *(grad for _, grad in plan.gradients)]
         values = [array.copy() for array in arrays]
         try:
@@ -137,26 +132,57 @@ class Replay:
             for array in plan.batch:
                 array[...] = _other_numbers(array, count=False)
             others = [array.copy() for array in state]
-            for p in parameters:
-                p.grad = None
+            for leaf in leaves:
+                leaf.grad = None
             with np.errstate(all="ignore"):
-                loss = self._run([array.copy() for array in plan.batch])
-            expected = [loss.data, *(p.grad for p, _ in plan.gradients), *(array.copy() for array in state)]
-            has_gradient = [p for p in parameters if p.grad is not None]
+                loss = self._loss([array.copy() for array in plan.batch])
+                same_leaves = leaves_of(loss) == leaves
+                loss.backward()
+            expected = [loss.data, *(leaf.grad for leaf in leaves if leaf.grad is not None), *map(np.copy, state)]
             for array, numbers in zip(state, others, strict=True):
                 array[...] = numbers
             plan.run()
             found = [plan.loss, *(grad for _, grad in plan.gradients), *state]
-            return len(has_gradient) == len(plan.gradients) and all(map(_same_bits, expected, found))
+            return same_leaves and len(expected) == len(found) and all(map(_same_bits, expected, found))
         except Exception:  # the model may refuse such numbers
             return False
         finally:
             for array, numbers in zip(arrays, values, strict=True):
                 array[...] = numbers
-            for p in parameters:
-                p.grad = None
-            for p, grad in plan.gradients:
-                p.grad = grad
+            for leaf in leaves:
+                leaf.grad = None
+            for leaf, grad in plan.gradients:
+                leaf.grad = grad
+
+
+class _Surroundings:
+    """What a step depends on besides its batch: modules, and tensors, which are theirs or get gradients."""
+
+    def __init__(self, modules, leaves):
+        self.modules = list(dict.fromkeys(module for root in modules for module in root.modules()))
+        self.tensors = list(dict.fromkeys([*leaves, *self._attributes(Tensor)]))
+        self._before = [(t, t.data, t._hooks, t.requires_grad) for t in self.tensors]
+        lists = [value for module in self.modules for value in vars(module).values() if isinstance(value, list)]
+        self._lists = [(items, list(map(id, items))) for items in lists]
+
+    def _attributes(self, kind):
+        return (value for module in self.modules for _, value in module._attributes(kind))
+
+    def is_unchanged(self):
+        """Whether tensors have the same arrays, hooks and `requires_grad`, and lists the same items."""
+        for t, data, hooks, requires_grad in self._before:
+            if t.data is not data or t._hooks is not hooks or t.requires_grad is not requires_grad:
+                return False
+        return all(list(map(id, items)) == before for items, before in self._lists)
+
+    def have_hooks(self):
+        """On a module or a tensor."""
+        return any(m._forward_hooks for m in self.modules) or any(t._hooks for t in self.tensors)
+
+    def arrays(self):
+        """All that can change."""
+        arrays = [*(t.data for t in self.tensors), *self._attributes(np.ndarray)]
+        return [array for array in arrays if array.flags.writeable]
 
 
 class _Plan:
@@ -167,18 +193,19 @@ class _Plan:
         self._readers = [_readers(calls, array) for array in batch]
 
     def __call__(self, batch):
-        kept = [(p, p.grad.copy()) for p, _ in self.gradients if p.grad is not None]
+        kept = [(leaf, leaf.grad.copy()) for leaf, _ in self.gradients if leaf.grad is not None]
         for own, readers, given in zip(self.batch, self._readers, batch, strict=True):
-            if readers is None or not given.flags.carray:
-                given = _into(own, given)
+            if readers is None or not given.flags.carray:  # another layout would be another type for Numba
+                own[...] = given
+                given = own
             for call, place, shape in readers or ():
                 function, args = self.calls[call]
                 self.calls[call] = function, (*args[:place], given.reshape(shape), *args[place + 1 :])
         self.run()
-        for p, grad in self.gradients:
-            p.grad = grad
-        for p, old in kept:
-            p.grad = old + p.grad
+        for leaf, grad in self.gradients:
+            leaf.grad = grad
+        for leaf, old in kept:
+            leaf.grad = old + leaf.grad
         return self.loss.item()
 
     def run(self):
@@ -199,11 +226,6 @@ def _readers(calls, array):
     return found
 
 
-def _into(own, given):
-    own[...] = given
-    return own
-
-
 def _other_numbers(array, count=True):
     """Different from the array's at every place, and in another order; counts are far away, labels stay labels."""
     if array.dtype.kind == "f":
@@ -214,4 +236,4 @@ def _other_numbers(array, count=True):
 
 
 def _same_bits(a, b):
-    return a is not None and a.shape == b.shape and a.tobytes() == b.tobytes()
+    return a.shape == b.shape and a.tobytes() == b.tobytes()

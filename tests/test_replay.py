@@ -272,27 +272,27 @@ def a_plan(model):
 def test_without_any_one_of_its_calls(name):
     model = copy.deepcopy(REPLAYED[name])
     step, plan = a_plan(model)
-    calls, parameters = plan.calls, list(model.parameters())
-    assert step._repeats(plan, parameters)
+    calls, surroundings = plan.calls, (step._seen[1].arrays(), [leaf for leaf, _ in plan.gradients])
+    assert step._repeats(plan, *surroundings)
     for i, (function, _) in enumerate(calls):
         if function.__name__ == "_refuse_outside":  # computes nothing
             continue
         plan.calls = calls
         plan.run()  # in place of what the last trial has left, which would pass for computed now
         plan.calls = calls[:i] + calls[i + 1 :]
-        assert not step._repeats(plan, parameters), function.__name__
+        assert not step._repeats(plan, *surroundings), function.__name__
 
 
 def test_with_calls_in_another_order_or_twice():
     model = copy.deepcopy(REPLAYED["batch norm, sigmoid"])
     step, plan = a_plan(model)
-    calls, parameters = plan.calls, list(model.parameters())
+    calls, surroundings = plan.calls, (step._seen[1].arrays(), [leaf for leaf, _ in plan.gradients])
     names = [function.__name__ for function, _ in calls]
     for wrong in (calls[1:] + calls[:1], calls[::-1], [*calls, calls[names.index("_count")]]):
         plan.calls = calls
         plan.run()
         plan.calls = wrong
-        assert not step._repeats(plan, parameters)
+        assert not step._repeats(plan, *surroundings)
 
 
 def test_the_trial_leaves_everything_as_it_was(monkeypatch):
@@ -388,6 +388,102 @@ def test_gradients_are_added_to_those_that_are_there():
         assert step(*batch) == ordinary(plain, *batch)
         for mine, other in zip(model.parameters(), plain.parameters(), strict=True):
             assert mine.grad.tobytes() == other.grad.tobytes()
+
+
+def test_layers_in_a_list():
+    class Stack(nn.Module):
+        def __init__(self):
+            self.layers = [nn.Linear(5, 3, generator=rng()), nn.ReLU()]
+
+        def forward(self, x):
+            for layer in self.layers:
+                x = layer(x)
+            return x
+
+    def change(model, step):
+        if step == 2:
+            model.layers[1] = nn.Tanh()
+        if step == 4:
+            model.layers.append(nn.Sigmoid())
+
+    why = both_ways(Stack(), batches(Stack(), 7), after_step=change)
+    assert why == [RECORDED, None, None, RECORDED, None, RECORDED, None]
+
+
+# ---- tensors and modules that the model does not know -------------------------------------------------------------------
+
+
+def test_a_module_and_a_tensor_of_the_loss_alone():
+    """Their gradients, statistics and changes count as the model's do."""
+
+    def make():
+        model, head = nn.Linear(5, 6, generator=rng()), vectors(nn.BatchNorm(6), nn.Sigmoid())
+        head = nn.Sequential(*list(head)[1:])
+        bias = Tensor(np.zeros(3, np.float32), requires_grad=True)
+        weight = Tensor(np.eye(3, dtype=np.float32), requires_grad=True)
+        return model, head, [weight, bias], lambda y, labels: F.cross_entropy(F.linear(head(y), weight, bias), labels)
+
+    def train(replayed):
+        model, head, (weight, bias), loss_fn = make()
+        gradients, why = Replay(model, loss_fn), []
+        if not replayed:
+            gradients = lambda *batch: ordinary(model, *batch, loss_fn=loss_fn)  # noqa: E731
+        optimizer = optim.SGD([*model.parameters(), *head.parameters(), weight, bias], lr=0.1)
+        for step, batch in enumerate(batches(model, 8)):
+            optimizer.zero_grad()
+            losses.append(gradients(*batch))
+            why.append(replayed and gradients.why_not)
+            optimizer.step()
+            if step == 3:
+                bias.data = bias.data + 1
+            if step == 5:
+                head[0].eps = 0.1
+        arrays = [*(p.data for p in (*model.parameters(), *head.parameters(), weight, bias)), *head.buffers()]
+        return why, [a.tobytes() for a in arrays]
+
+    losses: list = []
+    why, found = train(replayed=True)
+    _, expected = train(replayed=False)
+    assert losses[:8] == losses[8:]
+    assert found == expected
+    assert why == [RECORDED, None, None, None, RECORDED, None, RECORDED, None]
+
+
+def test_modules_in_a_dict_are_noticed():
+    class Hidden(nn.Module):
+        def __init__(self):
+            self.parts = {"norm": nn.BatchNorm(5)}
+            self.out = nn.Linear(5, 3, generator=rng())
+
+        def forward(self, x):
+            return self.out(self.parts["norm"](x))
+
+    def change(model, step):
+        if step == 2:
+            model.parts["norm"].eps = 1.0
+
+    why = both_ways(Hidden(), batches(Hidden()), after_step=change)
+    assert why == [RECORDED, None, None, RECORDED, None, None]
+
+
+def test_a_copy_records_anew():
+    model = vectors(nn.BatchNorm(6), nn.Sigmoid())
+    step, (first, second, third) = Replay(model), batches(model, 3)
+    step(*first)
+    step(*second)
+    copied = copy.deepcopy(step)
+    plain = copy.deepcopy(copied._model)
+    assert copied._model is not model
+    assert copied(*third) == ordinary(plain, *third)
+    assert copied.why_not == RECORDED
+
+
+def test_under_no_grad_it_refuses_as_backward_does():
+    model = vectors(nn.ReLU())
+    step, (first, second) = Replay(model), batches(model, 2)
+    step(*first)
+    with minidl.no_grad(), pytest.raises(RuntimeError, match="backward: this tensor does not depend"):
+        step(*second)
 
 
 # ---- what comes in ------------------------------------------------------------------------------------------------------

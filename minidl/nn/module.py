@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from minidl import _recording
 from minidl.autograd import changed_in_place
 from minidl.tensor import Tensor
 
@@ -45,6 +46,8 @@ class Module:
         _count_change()
 
     def __call__(self, *args: Any) -> Any:
+        if _recording.now is not None:
+            _recording.note_module(self)
         output = self.forward(*args)
         if self._forward_hooks:
             for hook in tuple(self._forward_hooks.values()):
