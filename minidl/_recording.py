@@ -13,19 +13,20 @@ from typing import Any
 __all__ = ["Recording", "assign", "note", "note_module", "recorded", "recording", "refuse"]
 
 now = None  # the recording that is on
+_one_at_a_time = threading.Lock()
 
 
 class Recording:
     """What was done.
 
     calls       functions with their arguments, in their order
-    modules     those that were called
+    modules     those that were called, and how often their attributes had been set before
     refused     the reason why repeating the calls would not do, if there is one
     """
 
     def __init__(self) -> None:
         self.calls: list[tuple[Callable[..., Any], tuple]] = []
-        self.modules: list[Any] = []
+        self.modules: list[tuple[Any, int]] = []
         self.refused: str | None = None
         self.thread = threading.get_ident()
 
@@ -34,13 +35,14 @@ class Recording:
 def recording() -> Iterator[Recording]:
     """Note what this thread computes inside: `with recording() as done: …`."""
     global now
-    if now is not None:
+    if now is not None and now.thread == threading.get_ident():
         raise RuntimeError("recording: one is on already; leave it first")
-    now = Recording()
-    try:
-        yield now
-    finally:
-        now = None
+    with _one_at_a_time:
+        now = Recording()
+        try:
+            yield now
+        finally:
+            now = None
 
 
 def note(function, args):
@@ -52,7 +54,7 @@ def note(function, args):
 def note_module(module):
     """A module that took part."""
     if now is not None and now.thread == threading.get_ident():
-        now.modules.append(module)
+        now.modules.append((module, module._changes))
 
 
 def refuse(reason):

@@ -26,7 +26,6 @@ from minidl import functional as F
 from minidl import nn
 from minidl._recording import recording
 from minidl.autograd import is_grad_enabled, is_observed, leaves_of
-from minidl.nn.module import changes
 from minidl.tensor import Tensor
 
 __all__ = ["Replay"]
@@ -42,8 +41,9 @@ class Replay:
     The first call runs the step, and then tries its recording: the step and the replay, on other numbers, after which
     everything is as it was. So does the first with a batch of another shape, and the first after a change: of an attribute
     of any module (and so after `model.eval()`), or of a tensor's array, hooks or `requires_grad`.
-    Python's own decisions are not taken again: an `if` in a `forward` goes as it went when the step was recorded. Steps with
-    hooks, with dropout, under `detect_anomaly`, or of modules that set attributes while they compute, are never replayed.
+    Python's own decisions are not taken again: an `if` in a `forward` goes as it went when the step was recorded, and what
+    you print or draw in one happens once more in the trial, and then never. Steps with hooks, with dropout, under
+    `detect_anomaly`, or of modules that set attributes while they compute, are not replayed.
     The arrays of a step are kept, and `.grad` is the same arrays after every call: copy what you want to keep.
     """
 
@@ -55,13 +55,11 @@ class Replay:
             )
         self._model, self._loss_fn = model, loss_fn
         self.why_not: str | None = None
-        self._plans: dict[tuple, _Plan | str] = {}  # shapes and types of a batch → how to replay it, or why not
-        self._seen: list = []  # what must be as it was
+        # shapes and types of a batch → what the step depends on, and how to replay it, or why not
+        self._plans: dict[tuple, tuple[_Surroundings, _Plan | str]] = {}
 
-    def __getstate__(self):
-        return self.__dict__ | {
-            "_plans": {}
-        }  # a plan's arrays are parts of each other, and a copy would take them apart
+    def __getstate__(self):  # a plan's arrays are parts of each other, and a copy would take them apart
+        return self.__dict__ | {"_plans": {}}
 
     def __call__(self, inputs: ArrayLike, targets: ArrayLike) -> float:
         """The loss of a batch; its gradients are added to the `.grad` of all tensors that it depends on."""
@@ -69,18 +67,16 @@ class Replay:
         if is_observed() or not is_grad_enabled():
             self.why_not = "detect_anomaly looks at every operation"
             return self._run(batch)
-        if not self._plans or self._seen[0] != changes() or not self._seen[1].is_unchanged():
-            self._plans.clear()
         key = tuple((array.shape, array.dtype) for array in batch)
-        plan = self._plans.get(key)
-        if plan is None:
+        if key not in self._plans or not self._plans[key][0].are_unchanged():
             return self._record(key, [array.copy() for array in batch])
+        surroundings, plan = self._plans[key]
         if isinstance(plan, _Plan):
             self.why_not = None
             return plan(batch)
         self.why_not = plan
         loss = self._run(batch)
-        self._seen[0] = changes()  # those of the step itself do not count
+        surroundings.count()  # attributes that the step itself sets do not matter
         return loss
 
     def _run(self, batch):
@@ -93,7 +89,8 @@ class Replay:
 
     def _record(self, key, batch):
         """Run the step, write it down, and see whether that is all of it."""
-        before, gradients = changes(), []
+        self._plans.pop(key, None)  # its arrays are in the way of the new ones
+        before, gradients = [(module, module._changes) for module in self._model.modules()], []
         try:
             with recording() as done:
                 loss = self._loss(batch)
@@ -103,9 +100,10 @@ class Replay:
                     leaf.grad = None
                 loss.backward()
             plan = _Plan(done.calls, batch, loss.data, [(leaf, leaf.grad) for leaf in leaves if leaf.grad is not None])
-            surroundings = _Surroundings([self._model, *done.modules], leaves)
+            before += done.modules
+            surroundings = _Surroundings([module for module, _ in before], leaves)
             why_not = done.refused
-            if changes() != before:
+            if any(module._changes != count for module, count in before):
                 why_not = "its modules set attributes while they compute"
             if surroundings.have_hooks():
                 why_not = "there are hooks, which may do anything"
@@ -118,8 +116,7 @@ class Replay:
         self.why_not = why_not or "it was recorded"
         while len(self._plans) >= _SHAPES:
             del self._plans[next(iter(self._plans))]
-        self._plans[key] = why_not or plan
-        self._seen = [changes(), surroundings]
+        self._plans[key] = surroundings, why_not or plan
         return loss.item()
 
     def _repeats(self, plan, state, leaves):
@@ -161,15 +158,25 @@ class _Surroundings:
     def __init__(self, modules, leaves):
         self.modules = list(dict.fromkeys(module for root in modules for module in root.modules()))
         self.tensors = list(dict.fromkeys([*leaves, *self._attributes(Tensor)]))
+        self._hooked = [bool(module._forward_hooks) for module in self.modules]
         self._before = [(t, t.data, t._hooks, t.requires_grad) for t in self.tensors]
         lists = [value for module in self.modules for value in vars(module).values() if isinstance(value, list)]
         self._lists = [(items, list(map(id, items))) for items in lists]
+        self.count()
+
+    def count(self):
+        """Take attributes for unchanged, as they are now."""
+        self._counts = [module._changes for module in self.modules]
 
     def _attributes(self, kind):
         return (value for module in self.modules for _, value in module._attributes(kind))
 
-    def is_unchanged(self):
-        """Whether tensors have the same arrays, hooks and `requires_grad`, and lists the same items."""
+    def are_unchanged(self):
+        """Whether no attribute was set; tensors have the same arrays, hooks, `requires_grad`; and lists the same items."""
+        if [module._changes for module in self.modules] != self._counts:
+            return False
+        if [bool(module._forward_hooks) for module in self.modules] != self._hooked:
+            return False
         for t, data, hooks, requires_grad in self._before:
             if t.data is not data or t._hooks is not hooks or t.requires_grad is not requires_grad:
                 return False

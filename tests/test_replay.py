@@ -264,15 +264,15 @@ def test_under_detect_anomaly():
 def a_plan(model):
     step = Replay(model)
     step(*next(batches(model, 1)))
-    (plan,) = step._plans.values()
-    return step, plan
+    ((surroundings, plan),) = step._plans.values()
+    return step, plan, (surroundings.arrays(), [leaf for leaf, _ in plan.gradients])
 
 
 @pytest.mark.parametrize("name", ["batch norm, sigmoid", "convolutions", "max-pooling, flatten"])
 def test_without_any_one_of_its_calls(name):
     model = copy.deepcopy(REPLAYED[name])
-    step, plan = a_plan(model)
-    calls, surroundings = plan.calls, (step._seen[1].arrays(), [leaf for leaf, _ in plan.gradients])
+    step, plan, surroundings = a_plan(model)
+    calls = plan.calls
     assert step._repeats(plan, *surroundings)
     for i, (function, _) in enumerate(calls):
         if function.__name__ == "_refuse_outside":  # computes nothing
@@ -285,8 +285,8 @@ def test_without_any_one_of_its_calls(name):
 
 def test_with_calls_in_another_order_or_twice():
     model = copy.deepcopy(REPLAYED["batch norm, sigmoid"])
-    step, plan = a_plan(model)
-    calls, surroundings = plan.calls, (step._seen[1].arrays(), [leaf for leaf, _ in plan.gradients])
+    step, plan, surroundings = a_plan(model)
+    calls = plan.calls
     names = [function.__name__ for function, _ in calls]
     for wrong in (calls[1:] + calls[:1], calls[::-1], [*calls, calls[names.index("_count")]]):
         plan.calls = calls
@@ -408,6 +408,25 @@ def test_layers_in_a_list():
 
     why = both_ways(Stack(), batches(Stack(), 7), after_step=change)
     assert why == [RECORDED, None, None, RECORDED, None, RECORDED, None]
+
+
+def test_a_layer_that_one_shape_alone_meets():
+    class TwoWays(nn.Module):
+        def __init__(self):
+            self.few, self.many = vectors(nn.BatchNorm(6)), vectors(nn.BatchNorm(6), nn.Tanh())
+
+        def forward(self, x):
+            parts = [self.few] if len(x) < 5 else [self.many]  # hidden in a list, so that only calls tell
+            return parts[0](x)
+
+    def change(model, step):
+        if step == 4:
+            model.few[1].eps = 1.0
+
+    model = TwoWays()
+    given = [next(batches(model.few, 1, rows)) for rows in (4, 7, 4, 7, 7, 4, 4, 7)]
+    why = both_ways(model, given, after_step=change)
+    assert why[-3:] == [RECORDED, None, None] or why[-3:] == [RECORDED, None, RECORDED]
 
 
 # ---- tensors and modules that the model does not know -------------------------------------------------------------------
@@ -554,6 +573,27 @@ def test_other_threads_are_not_recorded():
         assert done.calls == []
         F.relu(Tensor(np.ones(3, np.float32)))
     assert [function.__name__ for function, _ in done.calls] == ["_relu_forward"]
+
+
+def test_threads_that_train_networks_of_their_own():
+    """A recording waits for that of another thread."""
+    found = {}
+
+    def train_one(seed):
+        model = vectors(nn.BatchNorm(6), nn.Sigmoid())
+        step, why = Replay(model), []
+        for batch in batches(model, 30, rows=5 + seed):
+            model.zero_grad()
+            step(*batch)
+            why.append(step.why_not)
+        found[seed] = why
+
+    threads = [threading.Thread(target=train_one, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == {seed: [RECORDED, *[None] * 29] for seed in range(4)}
 
 
 def test_one_recording_at_a_time():

@@ -16,9 +16,7 @@ from minidl.tensor import Tensor
 
 M = TypeVar("M", bound="Module")
 
-__all__ = ["Identity", "Module", "Parameter", "changes"]
-
-_changes = 0
+__all__ = ["Identity", "Module", "Parameter"]
 
 
 class Parameter(Tensor):
@@ -36,6 +34,7 @@ class Module:
     training = True
     _buffers: tuple[str, ...] = ()
     _forward_hooks: dict | None = None
+    _changes = 0  # how often an attribute was set
 
     if TYPE_CHECKING:  # submodules and parameters are attributes of any name
 
@@ -43,7 +42,7 @@ class Module:
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
-        _count_change()
+        self.__dict__["_changes"] = self._changes + 1
 
     def __call__(self, *args: Any) -> Any:
         if _recording.now is not None:
@@ -174,7 +173,6 @@ class Module:
             self._forward_hooks = {}
         handle = HookHandle(self._forward_hooks)
         self._forward_hooks[handle] = hook
-        _count_change()
         return handle
 
     # ---- state -------------------------------------------------------------------------------------------------------
@@ -252,7 +250,6 @@ class HookHandle:
     def remove(self) -> None:
         """Take the hook away; a second time does nothing."""
         self._hooks.pop(self, None)
-        _count_change()
 
     def __enter__(self) -> "HookHandle":
         return self
@@ -267,16 +264,6 @@ class Identity(Module):
     def forward(self, x: Any) -> Any:
         """x itself."""
         return x
-
-
-def changes():
-    """A number that grows whenever an attribute of any module is set, or a hook comes or goes."""
-    return _changes
-
-
-def _count_change():
-    global _changes
-    _changes += 1
 
 
 def _as_array(value):
