@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["Recording", "assign", "note", "note_module", "recorded", "recording", "refuse"]
+__all__ = ["Recording", "assign", "is_recording", "note", "note_module", "recorded", "recording", "refuse"]
 
 now = None  # the recording that is on
 _one_at_a_time = threading.Lock()
@@ -20,47 +20,65 @@ class Recording:
     """What was done.
 
     calls       functions with their arguments, in their order
-    modules     those that were called, and how often their attributes had been set before
+    modules     those that were called
     refused     the reason why repeating the calls would not do, if there is one
     """
 
-    def __init__(self) -> None:
+    def __init__(self, before: Callable[[tuple], Any] | None) -> None:
         self.calls: list[tuple[Callable[..., Any], tuple]] = []
-        self.modules: list[tuple[Any, int]] = []
+        self.modules: list[Any] = []
         self.refused: str | None = None
-        self.thread = threading.get_ident()
+        self.before, self.thread = before, threading.get_ident()
 
 
 @contextmanager
-def recording() -> Iterator[Recording]:
-    """Note what this thread computes inside: `with recording() as done: …`."""
+def recording(before: Callable[[tuple], Any] | None = None) -> Iterator[Recording]:
+    """Note what this thread computes inside: `with recording() as done: …`.
+
+    before    is called with the arguments of each call before it is made
+    """
     global now
-    if now is not None and now.thread == threading.get_ident():
+    if is_recording():
         raise RuntimeError("recording: one is on already; leave it first")
     with _one_at_a_time:
-        now = Recording()
+        now = Recording(before)
         try:
             yield now
         finally:
             now = None
 
 
+def is_recording():
+    """Whether what this thread computes is being noted."""
+    return _here() is not None
+
+
 def note(function, args):
     """A call that a recording repeats."""
-    if now is not None and now.thread == threading.get_ident():
-        now.calls.append((function, args))
+    here = _here()
+    if here is not None:
+        here.calls.append((function, args))
+        if here.before is not None:
+            here.before(args)
 
 
 def note_module(module):
     """A module that took part."""
-    if now is not None and now.thread == threading.get_ident():
-        now.modules.append((module, module._changes))
+    here = _here()
+    if here is not None:
+        here.modules.append(module)
 
 
 def refuse(reason):
     """Something that no repetition of calls would do again."""
-    if now is not None and now.thread == threading.get_ident():
-        now.refused = reason
+    here = _here()
+    if here is not None:
+        here.refused = reason
+
+
+def _here():
+    recording = now
+    return recording if recording is not None and recording.thread == threading.get_ident() else None
 
 
 def recorded(function):

@@ -20,7 +20,7 @@ FLOORS = [
     {"anomaly", "autograd", "tensor"},
     {"ops"},
     {"functional", "nn", "optim", "data", "gradcheck"},
-    {"models", "train", "probe", "checkpoint", "replay"},
+    {"models", "train", "probe", "checkpoint", "replay", "_surroundings"},
     {"study"},
     {"plot", "paper", "course", "bench", "jobs", "cli", "__main__"},
 ]  # fmt: skip
@@ -29,8 +29,8 @@ WITHIN = [("_memory", "_jit"), ("_recording", "_jit"), ("_recording", "random"),
           ("_jit", "_fma"), ("_jit", "_vector"), ("_jit", "_product"), ("_vector", "_product"),
           ("_product", "_matmul"), ("_vector", "_matmul"),
           ("_flat", "_matmul"), ("_jit", "_matmul"), ("autograd", "anomaly"), ("autograd", "tensor"),
-          ("functional", "nn"), ("_jit", "data"), ("plot", "jobs"), ("plot", "paper"), ("paper", "jobs"),
-          ("paper", "course"), ("plot", "course"), ("course", "jobs"), ("bench", "jobs"), ("jobs", "cli"),
+          ("functional", "nn"), ("_surroundings", "replay"), ("_jit", "data"), ("plot", "jobs"), ("plot", "paper"),
+          ("paper", "jobs"), ("paper", "course"), ("plot", "course"), ("course", "jobs"), ("bench", "jobs"), ("jobs", "cli"),
           ("cli", "__main__")]  # fmt: skip
 
 

@@ -88,6 +88,13 @@ class Replaying(Training):
             raise RuntimeError(self.replay.why_not)
         return loss
 
+    def gradients(self):
+        """Those of a replay, after a step that leaves no trace but its recording."""
+        before = self.model.state_dict()
+        self.backward()
+        self.model.load_state_dict(before)
+        return super().gradients()
+
 
 class Operation:
     """One operation, forward, or forward and backward with a fixed ∂y."""

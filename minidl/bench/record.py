@@ -16,8 +16,8 @@ __all__ = ["as_record"]
 def as_record(run, settings, arguments):
     """The results of a run, all numbers plain and finite.
 
-    Times are in ms: median and quartiles over all steps, and the median of each round. `against` says how many times as
-    fast a contender was as another: ratio of medians, with the quartiles of the ratios in single rounds.
+    Times are in ms: the median of each round, and their median and quartiles. `against` says how many times as fast a
+    contender was as another: median and quartiles of the ratios in single rounds.
     """
     limits = limits_of(run.measurements)
     return {

@@ -45,10 +45,10 @@ def changes(record):
         ratio = entry["contenders"].get(this + how, {}).get("against", {}).get(that + how)
         if ratio is None or entry["part"] == "limits":
             continue
-        if ratio["low"] <= 1 <= ratio["high"] or abs(ratio["value"] - 1) < _MATTERS:
+        if ratio["low"] <= 1 <= ratio["high"] or abs(ratio["median"] - 1) < _MATTERS:
             same += 1
             continue
-        word = "faster" if ratio["value"] > 1 else "SLOWER"
+        word = "faster" if ratio["median"] > 1 else "SLOWER"
         found.append(f"{word}: {_what(entry)}{how}: {_ratio(ratio)} times the speed of {that}")
     return "\n".join([*sorted(found), f"no difference beyond the spread and {100 * _MATTERS:g} %: {same} cases"])
 
@@ -95,7 +95,7 @@ def _remarks(record):
     lines = _busy(record)
     if any(entry["part"] in TITLES for entry in record["results"]):
         lines.append(
-            "Times: median (quartiles) of all steps. Speed: ratio of medians (quartiles of the ratios in single rounds). "
+            "Times: median (quartiles) of the medians of single rounds. Speed: median (quartiles) of their ratios in each. "
             "Of roof: the least time by the roofline model, each operation on its own, over the time taken; Winograd's "
             "convolution and arrays that stay in a cache can exceed 100 %."
         )
@@ -210,7 +210,7 @@ def _against(one, name, reference):
 
 
 def _ratio(ratio):
-    return f"{_two(ratio['value'])} ({_two(ratio['low'])}–{_two(ratio['high'])})"
+    return f"{_two(ratio['median'])} ({_two(ratio['low'])}–{_two(ratio['high'])})"
 
 
 def _times(ms):

@@ -1,46 +1,41 @@
-"""Medians, quartiles, and ratios of what was measured in turns."""
+"""Medians, quartiles, and ratios of what was measured in turns. Every round counts once, however many steps fit into it."""
 
 from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Quartiles", "Ratio", "quartiles", "speed_ratio"]
+__all__ = ["Quartiles", "quartiles", "speed_ratio"]
 
 
 class Quartiles(NamedTuple):
-    """The median, and the values that a quarter of the samples lies below and above."""
+    """The median, and the values that a quarter of the rounds lies below and above."""
 
     low: float
     median: float
     high: float
 
 
-class Ratio(NamedTuple):
-    """A ratio of medians, and the quartiles of the ratios of single rounds."""
-
-    low: float
-    value: float
-    high: float
-
-
 def quartiles(rounds):
-    """Of all samples together; `rounds` is a list of lists of times."""
-    low, median, high = np.percentile(np.concatenate(rounds), (25, 50, 75))
-    return Quartiles(float(low), float(median), float(high))
+    """Of the medians of single rounds; `rounds` is a list of lists of times.
+
+    Of all steps together, a quick round would count for more than a slow one, as more steps fit into it: a contender that
+    is disturbed in most rounds would seem to be disturbed in few.
+    """
+    return _quartiles([np.median(times) for times in rounds])
 
 
 def speed_ratio(rounds, reference):
-    """How many times as fast `rounds` is as `reference`: median time of the reference over median time.
+    """How many times as fast `rounds` is as `reference`: the ratios of the medians of single rounds.
 
     Both are lists of lists of times, one a round. The two were measured right after each other in each round, so a ratio
-    within a round says more than times from different moments, and their spread is that of the comparison. The two ends
-    are widened to the value where, with few rounds, it lies outside.
+    within a round says more than times from different moments, and their spread is that of the comparison.
     """
     if len(rounds) != len(reference):
         raise ValueError(
             f"speed_ratio: {len(rounds)} rounds against {len(reference)}; they must have been measured in turns"
         )
-    value = quartiles(reference).median / quartiles(rounds).median
-    single = [np.median(b) / np.median(a) for a, b in zip(rounds, reference, strict=True)]
-    low, high = np.percentile(single, (25, 75))
-    return Ratio(float(min(low, value)), float(value), float(max(high, value)))
+    return _quartiles([np.median(b) / np.median(a) for a, b in zip(rounds, reference, strict=True)])
+
+
+def _quartiles(values):
+    return Quartiles(*map(float, np.percentile(values, (25, 50, 75))))

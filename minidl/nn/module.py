@@ -34,15 +34,10 @@ class Module:
     training = True
     _buffers: tuple[str, ...] = ()
     _forward_hooks: dict | None = None
-    _changes = 0  # how often an attribute was set
 
     if TYPE_CHECKING:  # submodules and parameters are attributes of any name
 
         def __getattr__(self, name: str) -> Any: ...
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        super().__setattr__(name, value)
-        self.__dict__["_changes"] = self._changes + 1
 
     def __call__(self, *args: Any) -> Any:
         if _recording.now is not None:

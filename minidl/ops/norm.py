@@ -173,14 +173,20 @@ def add_gradients(grad_y, from_, x, at, rows, mean, grad_gamma, grad_beta):
 
 
 @device
-def merge_gradients(partial, inv_std, grad_gamma, grad_beta):
+def _add_chunks(partial, grad_gamma, grad_beta):
     """Add up the chunks' parts (chunks, 2, C), in their order."""
     grad_gamma[:] = 0
     grad_beta[:] = 0
     for k in range(len(partial)):
-        for c in range(inv_std.size):
+        for c in range(grad_gamma.size):
             grad_gamma[c] += partial[k, 0, c]
             grad_beta[c] += partial[k, 1, c]
+
+
+@device
+def merge_gradients(partial, inv_std, grad_gamma, grad_beta):
+    """∂γ and ∂β from the chunks' parts (chunks, 2, C)."""
+    _add_chunks(partial, grad_gamma, grad_beta)
     for c in range(inv_std.size):
         grad_gamma[c] *= inv_std[c]
 
@@ -270,10 +276,9 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float = 1e-5) -> Te
     def backward(grad_y):
         grad_y = matrix(grad_y)
         grad_x = np.empty_like(rows)
-        partial = np.empty((n_chunks(len(rows), chunk_rows(features)), 2, features), rows.dtype)
-        _layer_norm_backward(grad_y, x_hat, inv_std, weight.data, grad_x, partial)
-        total = partial.sum(0)
-        return grad_x.reshape(x.shape), total[0].copy(), total[1].copy()
+        grad_gamma, grad_beta = np.empty(features, rows.dtype), np.empty(features, rows.dtype)
+        _layer_norm_backward(grad_y, x_hat, inv_std, weight.data, grad_x, grad_gamma, grad_beta)
+        return grad_x.reshape(x.shape), grad_gamma, grad_beta
 
     return Tensor._from_op(y.reshape(x.shape), (x, weight, bias), backward)
 
@@ -298,20 +303,20 @@ def _layer_norm_forward(x, gamma, beta, eps, x_hat, inv_std, y):
 
 
 @kernel
-def _layer_norm_backward(grad_y, x_hat, inv_std, gamma, grad_x, partial):
+def _layer_norm_backward(grad_y, x_hat, inv_std, gamma, grad_x, grad_gamma, grad_beta):
     size = chunk_rows(grad_y.shape[1])
     count = grad_y.dtype.type(grad_y.shape[1])
-    for k in prange(partial.shape[0]):
-        grad_gamma, grad_beta = partial[k, 0], partial[k, 1]
-        grad_gamma[:] = 0
-        grad_beta[:] = 0
+    partial = np.zeros((n_chunks(grad_y.shape[0], size), 2, grad_y.shape[1]), grad_y.dtype)
+    for k in prange(len(partial)):
+        gammas, betas = partial[k, 0], partial[k, 1]
         for r in range(k * size, min((k + 1) * size, grad_y.shape[0])):
             grad, hat, out = grad_y[r], x_hat[r], grad_x[r]
             mean, projection = grad.dtype.type(0), grad.dtype.type(0)
             for c in range(grad.size):
                 mean += grad[c] * gamma[c]
                 projection += grad[c] * gamma[c] * hat[c]
-                grad_gamma[c] += grad[c] * hat[c]
-                grad_beta[c] += grad[c]
+                gammas[c] += grad[c] * hat[c]
+                betas[c] += grad[c]
             for c in range(grad.size):
                 out[c] = inv_std[r] * (grad[c] * gamma[c] - mean / count - hat[c] * projection / count)
+    _add_chunks(partial, grad_gamma, grad_beta)

@@ -144,7 +144,7 @@ def avg_pool2d(x: Tensor, kernel_size: int | tuple[int, int], stride: int | tupl
     _avg_forward(data, kernel_size, stride, share, y)
 
     def backward(grad_y):
-        grad_x = np.zeros_like(data)
+        grad_x = np.empty_like(data)
         _avg_backward(np.ascontiguousarray(grad_y), kernel_size, stride, share, grad_x)
         return (grad_x,)
 
@@ -168,6 +168,7 @@ def _avg_forward(x, kernel_size, stride, share, y):
 @kernel
 def _avg_backward(grad_y, kernel_size, stride, share, grad_x):
     for n in prange(grad_y.shape[0]):
+        grad_x[n] = 0
         for i in range(grad_y.shape[1]):
             for j in range(grad_y.shape[2]):
                 grad = grad_y[n, i, j]

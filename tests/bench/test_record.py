@@ -16,8 +16,8 @@ LIMITS = [
 
 def test_a_training_step():
     step = training(
-        minidl=measured([0.001, 0.002, 0.003], [0.002], first=9),
-        eager=measured([0.004] * 3, [0.008]),
+        minidl=measured([0.001, 0.0015, 0.003], [0.0025], first=9),  # medians 1.5 and 2.5 ms
+        eager=measured([0.003] * 3, [0.01]),
         jax=measured([0.003] * 3, [0.003]),
     )
     record = a_record(*LIMITS, step)
@@ -28,13 +28,13 @@ def test_a_training_step():
     assert entry["fastest_peer"] == "jax jit"
     ours = entry["contenders"]["minidl"]
     assert ours["ms"] == {"low": 1.75, "median": 2.0, "high": 2.25}
-    assert ours["rounds_ms"] == [2.0, 2.0]
+    assert ours["rounds_ms"] == [1.5, 2.5]
     assert ours["first_step_s"] == 9
     assert ours["peak_mb"] == 200
     assert ours["gflops"] == float(f"{entry['gflop'] / 0.002:.5g}")
-    assert ours["against"]["torch eager"] == {"low": 2.0, "value": 2.0, "high": 3.5}
-    assert ours["against"]["jax jit"] == {"low": 1.5, "value": 1.5, "high": 1.5}
-    assert entry["contenders"]["torch eager"]["against"]["minidl"]["value"] == 0.5
+    assert ours["against"]["torch eager"] == {"low": 2.5, "median": 3.0, "high": 3.5}
+    assert ours["against"]["jax jit"] == {"low": 1.4, "median": 1.6, "high": 1.8}
+    assert entry["contenders"]["torch eager"]["against"]["minidl"]["median"] == 0.375
     assert ours["of_roof"] == pytest.approx(entry["floor_ms"] / 2.0, rel=1e-3)
 
 

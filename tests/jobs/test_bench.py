@@ -64,7 +64,7 @@ def test_against_itself(tmp_path, capsys):
     assert that == f"minidl of {ROOT.name}"
     assert list(entry["contenders"]) == [this, that, f"{this} replay", f"{that} replay"]
     for how in ("", " replay"):
-        assert entry["contenders"][this + how]["against"][that + how]["value"] > 0
+        assert entry["contenders"][this + how]["against"][that + how]["median"] > 0
     assert record["left_out"] == []
     assert f"speed, {that} = 1" in capsys.readouterr().out
     assert str(ROOT.parent) not in (tmp_path / "bench.json").read_text()

@@ -1,0 +1,90 @@
+"""What a step depends on besides its batch, so that a replay of it can see whether something has changed."""
+
+import dataclasses
+import pickle
+import random
+from collections.abc import Iterator
+from operator import is_
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from minidl import nn
+from minidl.random import default_generator
+from minidl.tensor import Tensor
+
+__all__ = ["Surroundings", "once"]
+
+MOST = 5_000  # things to watch: more would take longer than the step
+
+
+class Surroundings:
+    """Modules, with everything that is in their attributes, also inside lists, tuples, dicts and dataclasses; and tensors.
+
+    modules, tensors, arrays, generators    what was found, each once; arrays (those of tensors too) that can change
+    """
+
+    def __init__(self, modules, tensors=()):
+        self._contents, self._known, things = [], set(), [*tensors]
+        self.modules, new = [], once(modules)
+        while new:
+            self.modules += new
+            inside = [thing for module in new for thing in self._look_into(vars(module))]
+            things += inside
+            known = set(map(id, self.modules))
+            new = [m for m in once(thing for thing in inside if isinstance(thing, nn.Module)) if id(m) not in known]
+        self.tensors = once(thing for thing in things if isinstance(thing, Tensor))
+        arrays = once([*(t.data for t in self.tensors), *(thing for thing in things if isinstance(thing, np.ndarray))])
+        self.arrays = [array for array in arrays if array.flags.writeable and array.dtype.kind in "biuf"]
+        self.generators = once(thing for thing in things if isinstance(thing, np.random.Generator))
+        self._tensors = [(t, t.data, t._hooks, t.requires_grad) for t in self.tensors]
+        self.too_many = sum(len(items) for _, items in self._contents) > MOST
+        if self.too_many:
+            self._contents = []
+
+    def _look_into(self, container) -> Iterator[Any]:
+        """Everything in it, on any level; each container is kept with what it holds now."""
+        if id(container) in self._known:
+            return
+        self._known.add(id(container))
+        items = list(container.values() if isinstance(container, dict) else container)
+        self._contents.append((container, items))
+        for item in items:
+            if isinstance(item, dict | list | tuple):
+                yield from self._look_into(item)
+                continue
+            if isinstance(item, SimpleNamespace) or (dataclasses.is_dataclass(item) and hasattr(item, "__dict__")):
+                yield from self._look_into(vars(item))
+            yield item
+
+    def are_unchanged(self):
+        """Whether modules hold the same things as they did, and tensors have the same arrays, hooks and `requires_grad`."""
+        for container, items in self._contents:
+            now = container.values() if isinstance(container, dict) else container
+            if len(now) != len(items) or not all(map(is_, now, items)):
+                return False
+        for t, data, hooks, requires_grad in self._tensors:
+            if t.data is not data or t._hooks is not hooks or t.requires_grad is not requires_grad:
+                return False
+        return True
+
+    def why_not(self):
+        """What is in the way of a replay, if anything is."""
+        if any(m._forward_hooks for m in self.modules) or any(t._hooks for t in self.tensors):
+            return "there are hooks, which may do anything"
+        if self.too_many:
+            return f"its modules hold more than {MOST:,} things, too many to watch"
+        if any(not t.data.flags.writeable and t.data.base is not None for t in self.tensors):
+            return "the array of a tensor is a read-only view of another"
+        return None
+
+    def random_states(self):
+        """The states of all random generators that are known, to be compared."""
+        states = [generator.bit_generator.state for generator in (*self.generators, default_generator())]
+        return pickle.dumps([states, np.random.get_state(), random.getstate()])  # noqa: NPY002  users may draw from it
+
+
+def once(things):
+    """Each of them once, by identity, in their order."""
+    return list({id(thing): thing for thing in things}.values())
