@@ -3,6 +3,7 @@
 import dataclasses
 import pickle
 import random
+from collections import deque
 from collections.abc import Iterator
 from operator import is_
 from types import SimpleNamespace
@@ -17,6 +18,7 @@ from minidl.tensor import Tensor
 __all__ = ["Surroundings", "once"]
 
 MOST = 5_000  # things to watch: more would take longer than the step
+_CONTAINERS = (dict, list, tuple, set, frozenset, deque)
 
 
 class Surroundings:
@@ -48,10 +50,13 @@ class Surroundings:
         if id(container) in self._known:
             return
         self._known.add(id(container))
-        items = list(container.values() if isinstance(container, dict) else container)
+        if isinstance(container, dict):
+            self._contents.append((container.keys(), list(container)))
+            container = container.values()  # a view, like keys(): it shows what the dict holds later, too
+        items = list(container)
         self._contents.append((container, items))
         for item in items:
-            if isinstance(item, dict | list | tuple):
+            if isinstance(item, _CONTAINERS):
                 yield from self._look_into(item)
                 continue
             if isinstance(item, SimpleNamespace) or (dataclasses.is_dataclass(item) and hasattr(item, "__dict__")):
@@ -61,8 +66,7 @@ class Surroundings:
     def are_unchanged(self):
         """Whether modules hold the same things as they did, and tensors have the same arrays, hooks and `requires_grad`."""
         for container, items in self._contents:
-            now = container.values() if isinstance(container, dict) else container
-            if len(now) != len(items) or not all(map(is_, now, items)):
+            if len(container) != len(items) or not all(map(is_, container, items)):
                 return False
         for t, data, hooks, requires_grad in self._tensors:
             if t.data is not data or t._hooks is not hooks or t.requires_grad is not requires_grad:

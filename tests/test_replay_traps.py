@@ -200,11 +200,12 @@ class Configured(nn.Module):
     def __init__(self):
         self.options, self.nested, self.exponents = {"eps": 1e-5}, [[1e-5]], [5.0]
         self.act, self.scale = {"a": nn.Tanh()}, 2.0
+        self.flags, self.named = {"a"}, {"narrow": 1}
         self.settings, self.more = Settings(1e-5), types.SimpleNamespace(eps=1e-5)
 
     def forward(self, x):
         eps = self.options["eps"] + self.nested[0][0] + 10 ** -self.exponents[0] + 1e-5 * getattr(self, "scale", 1)
-        eps += self.settings.eps + self.more.eps
+        eps += self.settings.eps + self.more.eps + len(self.flags) * 0.1 + (0.2 if "wide" in self.named else 0)
         x = F.batch_norm(x, None, None, training=True, eps=eps)
         return self.act["a"].forward(x)
 
@@ -220,6 +221,8 @@ SET = {
     "a number in the place of another": reuse_the_place,
     "a setting": lambda model: setattr(model[1].settings, "eps", 0.5),
     "a name in a namespace": lambda model: setattr(model[1].more, "eps", 0.5),
+    "a member of a set": lambda model: model[1].flags.add("b"),
+    "a key": lambda model: model[1].named.update(wide=model[1].named.pop("narrow")),
     "a layer in a dict": lambda model: model[1].act.update(a=nn.Sigmoid()),
     "an attribute that goes": lambda model: delattr(model[1], "scale"),
     "a layer that goes": lambda model: delattr(model, "2"),

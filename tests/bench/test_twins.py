@@ -8,7 +8,7 @@ import pytest
 from minidl.bench.cases import NETWORKS, network, operations
 from minidl.bench.contest import Budget, Team
 from minidl.bench.environment import worker_environment
-from minidl.bench.remote import PEERS, Worker, minidl_at
+from minidl.bench.remote import PEERS, Worker, minidl_at, replaying
 
 SLOW = {("compile", name) for name in NETWORKS} | {("jax", "cifar_conv"), ("channels-last", "cifar_conv")}
 
@@ -56,6 +56,12 @@ def differences(found, expected):
 @pytest.mark.parametrize(("peer", "name"), PAIRS)
 def test_a_network_has_the_same_loss_gradients_and_statistics(gradients, peer, name):
     assert differences(gradients(PEERS[peer], name), gradients(minidl_at(), name)) == []
+
+
+@pytest.mark.parametrize("name", ["mlp", "mnist_conv"])
+def test_a_replay_has_them_too(gradients, name):
+    found, expected = gradients(replaying(minidl_at()), name), gradients(minidl_at(), name)
+    assert {key: array.tobytes() for key, array in found.items()} == {k: a.tobytes() for k, a in expected.items()}
 
 
 def test_the_comparison_can_fail(gradients):
