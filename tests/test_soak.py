@@ -20,7 +20,7 @@ from minidl.train import evaluate, train_one_epoch, update_bn
 from tests.helpers import JIT
 
 FEATURES, CLASSES, EXAMPLES, BATCH = 12, 4, 60, 6
-STEPS, FEWER = (2000, 600) if JIT else (300, 300)
+STEPS, FEWER = (2000, 600) if JIT else (450, 450)
 # What may stay: 2,000 steps were seen to leave 1,800 bytes and no object; on Python 3.10, which gives code a cache of its
 # own at its 1,024th call, 11,000 to 26,000 bytes.
 MOST_BYTES, MOST_OBJECTS = (8_000 if sys.version_info >= (3, 11) else 40_000), 20
@@ -108,7 +108,7 @@ def growth(life, steps):
     """How much memory and how many objects so many steps leave behind, after a while for caches to fill."""
     tracemalloc.start()
     try:
-        while life.steps < steps // 5:
+        while life.steps < max(steps // 5, 200):  # each of the other things at least twice
             life.epoch()
         before = taken()
         while life.steps < steps:
