@@ -17,7 +17,7 @@ from minidl.tensor import Tensor
 
 __all__ = ["Surroundings", "once"]
 
-MOST = 5_000  # things to watch: more would take longer than the step
+_MOST = 5_000  # things to watch: more would take longer than the step
 _CONTAINERS = (dict, list, tuple, set, frozenset, deque)
 
 
@@ -41,7 +41,7 @@ class Surroundings:
         self.arrays = [array for array in arrays if array.flags.writeable and array.dtype.kind in "biuf"]
         self.generators = once(thing for thing in things if isinstance(thing, np.random.Generator))
         self._tensors = [(t, t.data, t._hooks, t.requires_grad) for t in self.tensors]
-        self.too_many = sum(len(items) for _, items in self._contents) > MOST
+        self.too_many = sum(len(items) for _, items in self._contents) > _MOST
         if self.too_many:
             self._contents = []
 
@@ -78,7 +78,7 @@ class Surroundings:
         if any(m._forward_hooks for m in self.modules) or any(t._hooks for t in self.tensors):
             return "there are hooks, which may do anything"
         if self.too_many:
-            return f"its modules hold more than {MOST:,} things, too many to watch"
+            return f"its modules hold more than {_MOST:,} things, too many to watch"
         if any(not t.data.flags.writeable and t.data.base is not None for t in self.tensors):
             return "the array of a tensor is a read-only view of another"
         return None

@@ -106,8 +106,7 @@ class Replay:
                 loss = self._loss(batch, key[-1])
                 leaves = leaves_of(loss)
                 gradients = [(leaf, leaf.grad) for leaf in leaves]
-                for leaf in leaves:
-                    leaf.grad = None
+                _forget_gradients(leaves)
                 loss.backward()
             plan = _Plan(done.calls, batch, loss.data, leaves)
             surroundings = Surroundings([self._model, *done.modules], leaves)
@@ -144,7 +143,7 @@ class Replay:
             with np.errstate(all="ignore"):
                 _set_other_numbers(surroundings.arrays, plan.batch, generator)
                 start = _values(known)
-                _set_gradients(leaves)
+                _forget_gradients(leaves)
                 with recording(keep):
                     loss = self._loss([array.copy() for array in plan.batch], kind)
                     others = leaves_of(loss)
@@ -156,7 +155,7 @@ class Replay:
                 _restore([*shared.values(), *start])
                 batch = [array.copy() for array in plan.batch]
                 _set_other_numbers([], plan.batch, generator)  # the plan must find them in `batch`
-                _set_gradients(leaves)
+                _forget_gradients(leaves)
                 plan(batch)
                 found = [plan.loss, *(leaf.grad for leaf in leaves), *compared]
             if not surroundings.are_unchanged():
@@ -194,25 +193,20 @@ class _Plan:
         self._readers = [_readers(calls, array) for array in batch]
 
     def __call__(self, batch):
-        kept = [(leaf, leaf.grad.copy()) for leaf, _ in self.gradients if leaf.grad is not None]
-        try:
-            for own, readers, given in zip(self.batch, self._readers, batch, strict=True):
-                if readers is None or not given.flags.carray:  # another layout would be another type for Numba
-                    own[...] = given
-                    given = own
-                for call, place, shape in readers or ():
-                    function, args = self.calls[call]
-                    self.calls[call] = function, (*args[:place], given.reshape(shape), *args[place + 1 :])
-            self.run()
-        except BaseException:
-            for leaf, old in kept:
-                leaf.grad = old
-            raise
+        for leaf, _ in self.gradients:
+            if leaf.grad is not None:
+                leaf.grad = leaf.grad.copy()  # it may be the array that the calls write to
+        for own, readers, given in zip(self.batch, self._readers, batch, strict=True):
+            if readers is None or not given.flags.carray:  # another layout would be another type for Numba
+                own[...] = given
+                given = own
+            for call, place, shape in readers or ():
+                function, args = self.calls[call]
+                self.calls[call] = function, (*args[:place], given.reshape(shape), *args[place + 1 :])
+        self.run()
         for leaf, grad in self.gradients:
             if grad is not None:
-                leaf.grad = grad
-        for leaf, old in kept:
-            leaf.grad = old + leaf.grad
+                leaf._accumulate(grad, own=True)
         return self.loss.item()
 
     def run(self):
@@ -251,9 +245,9 @@ def _owner(array):
     return array
 
 
-def _set_gradients(leaves, grad=None):
+def _forget_gradients(leaves):
     for leaf in leaves:
-        leaf.grad = grad
+        leaf.grad = None
 
 
 def _values(arrays):
