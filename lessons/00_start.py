@@ -16,10 +16,11 @@ import math
 
 import numpy as np
 
-from minidl import Tensor, nn, optim, plot
+from minidl import Tensor, nn, optim
 from minidl import functional as F
-from minidl.course import check, digits, pick, predict, recall
-from minidl.models import paper_mlp
+from minidl.lab import plot
+from minidl.lab.course import check, digits, pick, predict, recall
+from minidl.lab.models import paper_mlp
 from minidl.train import evaluate, predict_logits
 
 # %% [markdown]

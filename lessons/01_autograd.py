@@ -13,9 +13,10 @@
 # %%
 import numpy as np
 
-from minidl import Tensor, plot
-from minidl.course import check, pick
-from minidl.course.suspects import DEFECTS, SOUND, WRONG_FUNCTION
+from minidl import Tensor
+from minidl.lab import plot
+from minidl.lab.course import check, pick
+from minidl.lab.course.suspects import DEFECTS, SOUND, WRONG_FUNCTION
 
 # %% [markdown]
 # ## One number
@@ -139,7 +140,7 @@ plot.lines(
 # two billion for thirty. The cure: a node **waits** until all its users have spoken, **adds up** what they said, and
 # then speaks once. So the nodes must be visited in an order in which each comes after all its users. An order that puts
 # parents before children is called **topological**; the walk goes through it backwards. In minidl it is made by
-# [`_topological_order`](../minidl/autograd.py), and the walk is [`backward`](../minidl/autograd.py).
+# [`_topological_order`](../minidl/autograd/engine.py), and the walk is [`backward`](../minidl/autograd/engine.py).
 
 # %% [markdown]
 # ## Exercise: the walk

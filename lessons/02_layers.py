@@ -15,9 +15,10 @@
 import numpy as np
 
 import minidl
-from minidl import Tensor, data, nn, optim, plot
+from minidl import Tensor, data, nn, optim
 from minidl import functional as F
-from minidl.course import check, digits, pick
+from minidl.lab import plot
+from minidl.lab.course import check, digits, pick
 from minidl.train import evaluate, predict_logits
 
 found = digits()
@@ -168,7 +169,7 @@ plot.label(ax, f"By heart after {len(steps)} steps: {', '.join(right)}", "traini
 # same images. It returns the list of the losses, each computed before its step.
 # `F.cross_entropy(model(Tensor(images)), labels)` is the loss, and `.item()` makes a Python number of it. For each `p`
 # in `model.parameters()`, `p.data` is an array, to be changed in place, and `p.grad` its slope, or None if it has none;
-# set it to None to forget it. (Eight lines; minidl's own are [`SGD`](../minidl/optim.py) and
+# set it to None to forget it. (Eight lines; minidl's own are [`SGD`](../minidl/optim/sgd.py) and
 # [`train_one_epoch`](../minidl/train.py).)
 
 

@@ -15,10 +15,11 @@
 # %%
 import numpy as np
 
-from minidl import Tensor, data, models, nn, optim, plot, train
+from minidl import Tensor, data, nn, optim, train
 from minidl import functional as F
-from minidl.course import check, digits, explore, pick
-from minidl.course.saturation import EDGES, keeping_gain, prepare, sigmoid_stack, signals
+from minidl.lab import models, plot
+from minidl.lab.course import check, digits, explore, pick
+from minidl.lab.course.saturation import EDGES, keeping_gain, prepare, sigmoid_stack, signals
 from minidl.probe import Probe
 
 (images, labels), (test_images, test_labels) = digits()
@@ -156,7 +157,7 @@ def weight_std(f, x, n):
 check("gain", weight_std);
 
 # %% [markdown]
-# [`keeping_gain`](../minidl/course/saturation.py) gives the same as a gain, $g = s\sqrt{n}$, for $x$ that is normal
+# [`keeping_gain`](../minidl/lab/course/saturation.py) gives the same as a gain, $g = s\sqrt{n}$, for $x$ that is normal
 # with mean zero. (For ReLU you may know $\sqrt{2}$, He et al. 2015: their variance is also over the draw of the
 # weights, so the mean of $f(x)$ counts as well. Here only what differs from image to image does.)
 

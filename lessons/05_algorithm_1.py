@@ -14,9 +14,10 @@
 # %%
 import numpy as np
 
-from minidl import Tensor, nn, optim, plot
+from minidl import Tensor, nn, optim
 from minidl import functional as F
-from minidl.course import check, digits, explore, pick
+from minidl.lab import plot
+from minidl.lab.course import check, digits, explore, pick
 
 (images, labels), _ = found = digits()
 images = images.reshape(-1, 784).astype(np.float32) / 255
@@ -368,8 +369,8 @@ for name, values in sizes.items():
 # (c) and (c). The constant is subtracted with the mean, so the loss does not depend on $b$, and what does not matter has
 # no gradient; what you see of it is rounding. (In [04](04_wrong_ways.ipynb) $b$ ran away where the gradient did not know
 # of the mean.) β does the job instead: it comes after the subtraction. That is why the layers before BN in minidl's
-# networks are made with `bias=False` ([`paper_mlp`](../minidl/models.py)). And note the float32 line: a large constant is
-# not *quite* harmless in numbers with 7 digits.
+# networks are made with `bias=False` ([`paper_mlp`](../minidl/lab/models.py)). And note the float32 line: a large constant
+# is not *quite* harmless in numbers with 7 digits.
 #
 # ## A batch of one
 #

@@ -15,12 +15,13 @@
 # %%
 import numpy as np
 
-from minidl import Tensor, course, models, nn, optim, plot
+from minidl import Tensor, nn, optim
 from minidl import functional as F
-from minidl.course import check
-from minidl.course.norms import at_batch_norms, removed
-from minidl.course.paths import PathNorm
 from minidl.gradcheck import gradcheck, jacobian
+from minidl.lab import course, models, plot
+from minidl.lab.course import check
+from minidl.lab.course.norms import at_batch_norms, removed
+from minidl.lab.course.paths import PathNorm
 
 generator = np.random.default_rng(6)
 m, features, eps = 8, 3, 1e-5

@@ -41,10 +41,11 @@
 # %%
 import numpy as np
 
-from minidl import nn, plot
-from minidl.course import check, digits, explore, ledger, pick, recall
-from minidl.paper import fig1, fig1a
-from minidl.study.statistics import paired, t_interval
+from minidl import nn
+from minidl.lab import plot
+from minidl.lab.course import check, digits, explore, ledger, pick, recall
+from minidl.lab.paper import fig1, fig1a
+from minidl.lab.study.statistics import paired, t_interval
 
 found = digits()
 settings = fig1.Settings(steps=pick(50_000, 1000), lr=0.1, init_std=0.1, batch_size=60, seed=0)
@@ -55,7 +56,7 @@ print(f"{found.source}: {len(found.train.labels):,} training and {len(found.test
 # %% [markdown]
 # ## 2. The experiment, live
 #
-# [`Training`](../minidl/paper/fig1.py) holds one network and its data; `do_step` makes one training step (zero_grad,
+# [`Training`](../minidl/lab/paper/fig1.py) holds one network and its data; `do_step` makes one training step (zero_grad,
 # forward, backward, step), `measure` notes test accuracy and percentiles. Both networks start from the same weights and
 # see the same batches in the same order. A hundred times we measure, and keep γ and β of the last BN too: we will need
 # them.
@@ -93,7 +94,7 @@ print(f"with BN: {100 * batch.accuracy[-1]:.2f} % of the test images are read ri
 # input that the layers below really produce. Which unit to show? A figure of one unit out of 100 invites choosing a
 # pretty one, so the rule is fixed beforehand. Add up all movements of a unit's median, up and down, in the network
 # without BN; that is the length of its path. We show the middle one of the 100, neither the calmest nor the wildest
-# ([`typical_unit`](../minidl/paper/fig1.py)).
+# ([`typical_unit`](../minidl/lab/paper/fig1.py)).
 #
 # How restless is a band? The titles give one answer, its **range**: the highest value of the median less its lowest, in
 # units of the band's mean width. (Section 9 has another one.)

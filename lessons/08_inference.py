@@ -18,11 +18,12 @@ import itertools
 
 import numpy as np
 
-from minidl import Tensor, data, models, nn, no_grad, optim, plot, train
+from minidl import Tensor, data, nn, no_grad, optim, train
 from minidl import functional as F
-from minidl.course import check, digits, inference, pick
 from minidl.gradcheck import jacobian
-from minidl.study.statistics import t_interval
+from minidl.lab import models, plot
+from minidl.lab.course import check, digits, inference, pick
+from minidl.lab.study.statistics import t_interval
 
 all_digits = digits()
 (x, y), (x_test, y_test) = (
@@ -281,7 +282,7 @@ for alpha in (0.1, 0.9):
 # population. Which is the worst after 50 steps, and which after 2,000? By how many points of accuracy?
 #
 # The running statistics have no influence on training, so one run can keep all three:
-# [`Averages`](../minidl/course/inference.py) does. [`update_bn`](../minidl/train.py) is the pass over the population,
+# [`Averages`](../minidl/lab/course/inference.py) does. [`update_bn`](../minidl/train.py) is the pass over the population,
 # here 10,000 training digits in batches of 1,000.
 
 # %%

@@ -16,9 +16,10 @@ import itertools
 
 import numpy as np
 
-from minidl import Tensor, data, nn, optim, plot, train
+from minidl import Tensor, data, nn, optim, train
 from minidl import functional as F
-from minidl.course import check, digits, pick
+from minidl.lab import plot
+from minidl.lab.course import check, digits, pick
 
 all_digits = digits()
 (x, y), (x_test, y_test) = ((part.images[..., None].astype(np.float32) / 255, part.labels) for part in all_digits)

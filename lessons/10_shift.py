@@ -44,10 +44,10 @@
 # %%
 import numpy as np
 
-from minidl import plot
-from minidl.course import check, digits, explore, ledger, pick, recall, shift
-from minidl.paper import ics
-from minidl.study.statistics import paired, t_interval
+from minidl.lab import plot
+from minidl.lab.course import check, digits, explore, ledger, pick, recall, shift
+from minidl.lab.paper import ics
+from minidl.lab.study.statistics import paired, t_interval
 
 found = digits()
 print(found.source)
@@ -59,7 +59,7 @@ print(found.source)
 # batch norm we add noise: in each training step every unit gets a fresh random factor from 0.5 to 2 and a fresh random
 # shift from −1 to 1, the same for all examples of the batch. No layer can foresee them. The inputs of the sigmoids then
 # jump about in every single step, more than any training would make them. (When the network is tested, the noise is
-# off.) Here it is: [`NoisyNorm`](../minidl/paper/_networks.py).
+# off.) Here it is: [`NoisyNorm`](../minidl/lab/paper/_networks.py).
 #
 # A sceptic objects: the *next* batch norm takes off just that, a factor and a shift, so the layers behind it hardly
 # notice. Therefore two more networks get such noise at the same places, but have no batch norm anywhere to take it off
@@ -99,7 +99,7 @@ def gradient_change(gradients, weights, lr):
 check("gradient change", gradient_change);
 
 # %% [markdown]
-# The library's own version for real networks is [`gradient_change`](../minidl/paper/_landscape.py); it also puts
+# The library's own version for real networks is [`gradient_change`](../minidl/lab/paper/_landscape.py); it also puts
 # everything back as it was, batch norm's running statistics included. One more measure comes along: **drift before**,
 # the drift of what the *linear* layers hand on, which without batch norm is the input of the sigmoid, and with it is
 # what comes in before the normalisation. (While it measures the gradient change, the noise holds still: only the step
@@ -108,7 +108,7 @@ check("gradient change", gradient_change);
 # ## 4. The experiment
 #
 # All five networks, several seeds, two learning rates. Fifteen times during training they are looked at with all
-# instruments: [`watch`](../minidl/course/shift.py). The first rate is small for this network, the second is the one at
+# instruments: [`watch`](../minidl/lab/course/shift.py). The first rate is small for this network, the second is the one at
 # which the network *without* batch norm does best. (The accuracy on the way is that of 1,000 test images.)
 
 # %%
@@ -331,7 +331,7 @@ for measure in ("drift", "gradient change"):
 #
 # Santurkar and others look elsewhere: at the **loss landscape**, the loss as a function $L(θ)$ of all parameters θ.
 # Gradient descent trusts that the gradient $g = ∇L$ at θ still holds a step further. So go along −g by ½, 1, 2 and 4
-# times the learning rate, on one batch, and measure ([`along_gradient`](../minidl/paper/_landscape.py)):
+# times the learning rate, on one batch, and measure ([`along_gradient`](../minidl/lab/paper/_landscape.py)):
 #
 # - **loss range**: largest less smallest loss at these four places. Small: no bad surprises.
 # - **gradient range**: the largest change ‖∇L(θ − s·g) − g‖ on the way. Small: the gradient foretells well.

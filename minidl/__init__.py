@@ -1,11 +1,11 @@
 """minidl: deep learning from scratch, small enough to read in a day."""
 
-from minidl._jit import get_num_threads, set_num_threads
 from minidl._version import __version__
-from minidl.anomaly import detect_anomaly
-from minidl.autograd import is_grad_enabled, no_grad
+from minidl.autograd import detect_anomaly, is_grad_enabled, no_grad
+from minidl.kernels.threads import get_num_threads, set_num_threads
+from minidl.ops.join import cat, concatenate
 from minidl.random import default_generator, manual_seed
-from minidl.tensor import Tensor, cat, concatenate
+from minidl.tensor import Tensor
 
 __all__ = [
     "Tensor",

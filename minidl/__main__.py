@@ -2,7 +2,7 @@
 
 import sys
 
-from minidl.cli import main
+from minidl.lab.commands.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

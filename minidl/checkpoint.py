@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from minidl._files import remove_parts, write_atomically
+from minidl.system.files import remove_parts, write_atomically
 from minidl.tensor import Tensor
 
 __all__ = ["CheckpointError", "Checkpoints", "load", "save"]

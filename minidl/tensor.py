@@ -1,24 +1,32 @@
-"""Tensor: a NumPy array in the graph of `autograd.py`, with the operators that arrays have.
+"""Tensor: a NumPy array in the graph of `autograd/engine.py`, with the operators that arrays have.
 
 Under each forward computation stands its `backward`; read `__mul__` first. The operations of neural networks are in
 `ops/`, written the same way, with kernels of their own.
 """
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from minidl._arrays import as_array, as_numbers, float_type, reduce_to, spread, takes_once
-from minidl._matmul import matmul
-from minidl._shapes import check_cat, check_dims, check_permutation, check_shapes
+from minidl._arrays import (
+    as_array,
+    as_numbers,
+    check_dims,
+    check_permutation,
+    check_shapes,
+    float_type,
+    reduce_to,
+    spread,
+    takes_once,
+)
 from minidl.autograd import Node
+from minidl.kernels.product import matmul
 
 if TYPE_CHECKING:
-    from minidl._graph import Graph
+    from minidl.autograd.picture import Graph
 
-__all__ = ["Tensor", "cat", "concatenate"]
+__all__ = ["Operand", "Tensor"]
 
 Operand: TypeAlias = Union["Tensor", ArrayLike]
 Dims: TypeAlias = int | tuple[int, ...] | None
@@ -120,7 +128,7 @@ class Tensor(Node):
 
         Take it before `backward()`; shown again after, it has the gradients. `names` label tensors: `loss.graph(w=w, b=b)`.
         """
-        from minidl._graph import Graph
+        from minidl.autograd.picture import Graph
 
         return Graph(self, names)
 
@@ -346,25 +354,6 @@ class Tensor(Node):
         except IndexError as error:
             raise IndexError(f"getitem: the tensor is {shape}: {error}; indices must be as for an array") from None
         return Tensor._from_op(y, (self,), backward)
-
-
-def cat(tensors: Sequence[Operand], dim: int = 0) -> Tensor:
-    """Join tensors along an existing dimension."""
-    if isinstance(tensors, Tensor | np.ndarray) or not tensors:
-        raise TypeError(f"cat: got a {type(tensors).__name__}; it must be a list of at least one tensor: cat([a, b])")
-    parts = tuple(t if isinstance(t, Tensor) else Tensor(t) for t in tensors)
-    check_cat([t.shape for t in parts], dim)
-    if len({t.dtype for t in parts}) != 1:
-        raise TypeError(f"cat: got types {[str(t.dtype) for t in parts]}; convert them to one with .to(dtype)")
-    ends = np.cumsum([t.shape[dim] for t in parts])
-
-    def backward(grad):
-        return tuple(np.split(grad, ends[:-1], axis=dim))
-
-    return Tensor._from_op(np.concatenate([t.data for t in parts], axis=dim), parts, backward)
-
-
-concatenate = cat  # NumPy's name; PyTorch has both
 
 
 # ---- helpers -----------------------------------------------------------------------------------------------------------

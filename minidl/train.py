@@ -12,9 +12,9 @@ import numpy as np
 
 from minidl import functional as F
 from minidl import nn
-from minidl._progress import progress
 from minidl.autograd import no_grad
 from minidl.optim import SGD
+from minidl.system.progress import progress
 from minidl.tensor import Tensor
 
 __all__ = ["Evaluation", "check_finite", "evaluate", "predict_logits", "stop_on_interrupt", "train_one_epoch",

@@ -14,12 +14,12 @@ import numpy as np
 
 from minidl import Tensor, nn
 from minidl import functional as F
-from minidl._progress import progress
 from minidl.data.loader import DataLoader
 from minidl.data.mnist import mnist
 from minidl.data.strokes import strokes
-from minidl.models import paper_mlp
+from minidl.lab.models import paper_mlp
 from minidl.optim import SGD
+from minidl.system.progress import progress
 from minidl.train import evaluate
 
 EVERY = 500  # steps between two looks at the test set

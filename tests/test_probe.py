@@ -9,7 +9,7 @@ import pytest
 
 from minidl import Tensor, nn, no_grad, optim
 from minidl import functional as F
-from minidl.models import paper_mlp
+from minidl.lab.models import paper_mlp
 from minidl.probe import PERCENTILES, Probe, unit_percentiles
 from minidl.train import evaluate
 

@@ -9,7 +9,7 @@ import pytest
 from minidl import Tensor, is_grad_enabled, nn, optim
 from minidl import functional as F
 from minidl.data import DataLoader
-from minidl.models import cifar_conv, mnist_conv, paper_mlp
+from minidl.lab.models import cifar_conv, mnist_conv, paper_mlp
 from minidl.train import Evaluation, evaluate, predict_logits, stop_on_interrupt, train_one_epoch, update_bn
 from tests.helpers import JIT
 

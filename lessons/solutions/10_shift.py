@@ -25,9 +25,9 @@ def verdict(a, b):
 def filled_in():
     import numpy as np
 
-    from minidl.course import ledger
-    from minidl.paper import ics
-    from minidl.study.statistics import paired
+    from minidl.lab.course import ledger
+    from minidl.lab.paper import ics
+    from minidl.lab.study.statistics import paired
 
     result = ledger("ics").result
     rate = result.settings("lr", arm="without BN", **ics.FINAL)[0]

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from minidl._progress import progress
+from minidl.system.progress import progress
 
 _CONNECT_TIMEOUT = 4.0  # seconds for one address of a server
 _READ_TIMEOUT = 12.0  # seconds without a single byte

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from minidl._files import write_atomically
+from minidl.system.files import write_atomically
 
 
 def cache_dir() -> Path:

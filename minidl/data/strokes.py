@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from minidl._jit import kernel, prange
-from minidl._progress import progress
 from minidl.data._digits import Digits, Split
 from minidl.data._glyphs import CONTROLS, POINTS, glyphs
 from minidl.data.cache import cache_dir, store
+from minidl.kernels.jit import kernel, prange
+from minidl.system.progress import progress
 
 __all__ = ["strokes"]
 
@@ -83,7 +83,7 @@ def _draw(images, labels, rng):
     pen = rng.uniform(*PEN, (n, 1)) * _pressure(n, rng)
     path = _centre(path, pen_down, pen)
     softness = rng.uniform(*SOFTNESS, n)
-    _ink(images, path.astype(np.float32), pen_down, pen.astype(np.float32), softness.astype(np.float32))
+    _ink[images.size](images, path.astype(np.float32), pen_down, pen.astype(np.float32), softness.astype(np.float32))
 
 
 def _write(labels, rng):

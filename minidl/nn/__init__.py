@@ -1,7 +1,8 @@
-"""Networks: modules, layers, initial weights, and folding batch norm away."""
+"""Networks: modules, layers, initial weights; folding batch norm away, fusing layers."""
 
 from minidl.nn import init
 from minidl.nn.fold import fold_batch_norm
+from minidl.nn.fuse import BatchNormReLUMaxPool2d, fuse
 from minidl.nn.layers import (
     GELU,
     AvgPool2d,
@@ -19,6 +20,6 @@ from minidl.nn.module import Identity, Module, Parameter
 from minidl.nn.norm import BatchNorm, LayerNorm
 from minidl.nn.sequential import Sequential
 
-__all__ = ["GELU", "AvgPool2d", "BatchNorm", "Conv2d", "Dropout", "Flatten", "GlobalAvgPool2d", "Identity", "LayerNorm",
-           "Linear", "MaxPool2d", "Module", "Parameter", "ReLU", "Sequential", "Sigmoid", "Tanh", "fold_batch_norm",
-           "init"]  # fmt: skip
+__all__ = ["GELU", "AvgPool2d", "BatchNorm", "BatchNormReLUMaxPool2d", "Conv2d", "Dropout", "Flatten", "GlobalAvgPool2d",
+           "Identity", "LayerNorm", "Linear", "MaxPool2d", "Module", "Parameter", "ReLU", "Sequential", "Sigmoid", "Tanh",
+           "fold_batch_norm", "fuse", "init"]  # fmt: skip

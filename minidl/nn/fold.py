@@ -5,7 +5,7 @@ import copy
 import numpy as np
 
 from minidl.nn.layers import Conv2d, Linear
-from minidl.nn.module import Identity, Module, Parameter
+from minidl.nn.module import Identity, Module, Parameter, replace_child
 from minidl.nn.norm import BatchNorm
 from minidl.nn.sequential import Sequential
 
@@ -30,7 +30,7 @@ def fold_batch_norm(model: Module) -> Module:
     for name, parent, attribute, layer in _in_order("", model, seen):
         if isinstance(layer, BatchNorm):
             _fold_into(before, layer, name)
-            _replace(parent, attribute, Identity())
+            replace_child(parent, attribute, Identity())
         elif not isinstance(layer, Identity):
             before = layer
     return model
@@ -60,17 +60,6 @@ def _in_order(path, module, seen):
                 yield name, module, attribute, None
         else:
             yield name, module, attribute, child
-
-
-def _replace(parent, attribute, layer):
-    """Put `layer` where named_children() found `attribute`: under that name, or as "name.index" in a list or tuple."""
-    name, _, index = attribute.partition(".")
-    if not index:
-        setattr(parent, name, layer)
-        return
-    items = list(getattr(parent, name))
-    items[int(index)] = layer
-    setattr(parent, name, items)
 
 
 def _refuse_shared(module, name, first):

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from minidl import _recording
 from minidl.autograd import changed_in_place
 from minidl.tensor import Tensor
 
 M = TypeVar("M", bound="Module")
+on_call = None  # told of every module that is called; whoever wants to know sets it
 
-__all__ = ["Identity", "Module", "Parameter"]
+__all__ = ["Identity", "Module", "Parameter", "replace_child"]
 
 
 class Parameter(Tensor):
@@ -40,8 +40,8 @@ class Module:
         def __getattr__(self, name: str) -> Any: ...
 
     def __call__(self, *args: Any) -> Any:
-        if _recording.now is not None:
-            _recording.note_module(self)
+        if on_call is not None:
+            on_call(self)
         output = self.forward(*args)
         if self._forward_hooks:
             for hook in tuple(self._forward_hooks.values()):
@@ -259,6 +259,17 @@ class Identity(Module):
     def forward(self, x: Any) -> Any:
         """x itself."""
         return x
+
+
+def replace_child(parent: Module, name: str, child: Module) -> None:
+    """Put a module where `named_children()` found `name`: under that name, or as "name.index" in a list or tuple."""
+    name, _, index = name.partition(".")
+    if not index:
+        setattr(parent, name, child)
+        return
+    items = list(getattr(parent, name))
+    items[int(index)] = child
+    setattr(parent, name, items)
 
 
 def _as_array(value):

@@ -1,11 +1,9 @@
 """Normalisation layers: parameters γ and β, and for batch norm the statistics of the training data. Maths: `ops/norm.py`."""
 
-from collections.abc import Callable
-
 import numpy as np
 
 from minidl import functional as F
-from minidl._recording import recorded
+from minidl.kernels.jit import numpy_kernel
 from minidl.nn.layers import check_sizes
 from minidl.nn.module import Module, Parameter
 from minidl.ops._check import check_between
@@ -50,19 +48,22 @@ class BatchNorm(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x (N, C) or (N, H, W, C) → the same shape."""
-        return self.normalise(F.batch_norm, x)
+        y = F.batch_norm(x, *self._arguments())
+        self._count_batch()
+        return y
 
-    def normalise(self, op: Callable[..., Tensor], x: Tensor) -> Tensor:
-        """What `op` (`F.batch_norm`, or one that does more at once) makes of x with this layer's state."""
+    def _arguments(self):
+        """What the operation takes besides x, from the running statistics to ε."""
         if not self.track_running_stats:
-            return op(x, None, None, self.weight, self.bias, True, 0.0, self.eps)
+            return None, None, self.weight, self.bias, True, 0.0, self.eps
         momentum = self.momentum
         if momentum is None:
             momentum = 1 / (int(self.num_batches_tracked) + 1)
-        y = op(x, self.running_mean, self.running_var, self.weight, self.bias, self.training, momentum, self.eps)
-        if self.training:
+        return self.running_mean, self.running_var, self.weight, self.bias, self.training, momentum, self.eps
+
+    def _count_batch(self):
+        if self.training and self.track_running_stats:
             _count(self.num_batches_tracked)
-        return y
 
     def extra_repr(self) -> str:
         """Features and settings."""
@@ -72,7 +73,7 @@ class BatchNorm(Module):
         )
 
 
-@recorded
+@numpy_kernel
 def _count(batches):
     batches[...] = int(batches) + 1  # a third of the time that += 1 takes
 

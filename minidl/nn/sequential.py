@@ -3,10 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from minidl import functional as F
-from minidl.nn.layers import MaxPool2d, ReLU
 from minidl.nn.module import Module
-from minidl.nn.norm import BatchNorm
 from minidl.tensor import Tensor
 
 __all__ = ["Sequential"]
@@ -24,16 +21,9 @@ class Sequential(Module):
             setattr(self, str(i), layer)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply the modules in order; a batch norm, ReLU and 2×2 max-pooling together, see `ops/fused.py`."""
-        layers = [layer for layer in vars(self).values() if isinstance(layer, Module)]
-        i = 0
-        while i < len(layers):
-            if type(layers[i]) is BatchNorm and _fuses(layers[i : i + 3], x):
-                x = layers[i].normalise(F.batch_norm_relu_max_pool2d, x)
-                i += 3
-            else:
-                x = layers[i](x)
-                i += 1
+        """Apply the modules in order."""
+        for layer in self.children():
+            x = layer(x)
         return x
 
     def __getitem__(self, index: int | slice) -> Any:
@@ -47,15 +37,3 @@ class Sequential(Module):
 
     def __iter__(self) -> Iterator[Module]:
         return self.children()
-
-
-def _fuses(layers, x):
-    """Whether these are batch norm, ReLU and 2×2 max-pooling of images, and nobody looks at what is between them."""
-    return (
-        getattr(x, "ndim", 0) == 4
-        and [type(layer) for layer in layers] == [BatchNorm, ReLU, MaxPool2d]
-        and layers[2].kernel_size in (2, (2, 2))
-        and layers[2].stride in (None, 2, (2, 2))
-        and min(x.shape[1:3]) >= 2
-        and not any(layer._forward_hooks for layer in layers)
-    )

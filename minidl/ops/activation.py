@@ -7,11 +7,10 @@ returns an array of its own, no reshaped view of one: a view would be copied bef
 
 import numpy as np
 
-from minidl._fma import fma
-from minidl._jit import CHUNK, kernel, n_chunks, prange
+from minidl.kernels.elementary import exp, fma, normal
+from minidl.kernels.elementary import tanh as tanh_of
+from minidl.kernels.jit import CHUNK, kernel, n_chunks, prange
 from minidl.ops._check import flatten, row
-from minidl.ops._elementary import exp, normal
-from minidl.ops._elementary import tanh as tanh_of
 from minidl.tensor import Tensor
 
 __all__ = ["gelu", "relu", "sigmoid", "tanh"]
@@ -26,11 +25,11 @@ def relu(x: Tensor) -> Tensor:
     """
     flat = flatten("relu", x)
     y = np.empty_like(flat)
-    _relu_forward(flat, y)
+    _relu_forward[flat.size](flat, y)
 
     def backward(grad_y):
         grad_x = np.empty(x.shape, flat.dtype)
-        _relu_backward(row(grad_y), flat, row(grad_x))
+        _relu_backward[flat.size](row(grad_y), flat, row(grad_x))
         return (grad_x,)
 
     return Tensor._from_op(y.reshape(x.shape), (x,), backward)
@@ -64,11 +63,11 @@ def sigmoid(x: Tensor) -> Tensor:
     """
     flat = flatten("sigmoid", x)
     y = np.empty_like(flat)
-    _sigmoid_forward(flat, y)
+    _sigmoid_forward[flat.size](flat, y)
 
     def backward(grad_y):
         grad_x = np.empty(x.shape, y.dtype)
-        _sigmoid_backward(row(grad_y), y, row(grad_x))
+        _sigmoid_backward[y.size](row(grad_y), y, row(grad_x))
         return (grad_x,)
 
     return Tensor._from_op(y.reshape(x.shape), (x,), backward)
@@ -102,11 +101,11 @@ def tanh(x: Tensor) -> Tensor:
     """
     flat = flatten("tanh", x)
     y = np.empty_like(flat)
-    _tanh_forward(flat, y)
+    _tanh_forward[flat.size](flat, y)
 
     def backward(grad_y):
         grad_x = np.empty(x.shape, y.dtype)
-        _tanh_backward(row(grad_y), y, row(grad_x))
+        _tanh_backward[y.size](row(grad_y), y, row(grad_x))
         return (grad_x,)
 
     return Tensor._from_op(y.reshape(x.shape), (x,), backward)
@@ -140,11 +139,11 @@ def gelu(x: Tensor) -> Tensor:
     """
     flat = flatten("gelu", x)
     y = np.empty_like(flat)
-    _gelu_forward(flat, y)
+    _gelu_forward[flat.size](flat, y)
 
     def backward(grad_y):
         grad_x = np.empty(x.shape, flat.dtype)
-        _gelu_backward(row(grad_y), flat, row(grad_x))
+        _gelu_backward[flat.size](row(grad_y), flat, row(grad_x))
         return (grad_x,)
 
     return Tensor._from_op(y.reshape(x.shape), (x,), backward)

@@ -10,13 +10,12 @@ from functools import partial
 
 import numpy as np
 
-from minidl._flat import add, copy, offset
-from minidl._jit import device, kernel, n_chunks, prange
-from minidl._product import multiply
-from minidl._recording import assign
-from minidl.ops import winograd
+from minidl.kernels import winograd
+from minidl.kernels.jit import assign, device, kernel, n_chunks, prange
+from minidl.kernels.product import multiply
+from minidl.kernels.reduce import add_bias, column_sums
+from minidl.kernels.runs import add, copy, offset
 from minidl.ops._check import check_tensors, pair
-from minidl.ops._reduce import add_bias, column_sums
 from minidl.tensor import Tensor
 
 __all__ = ["conv2d"]
@@ -46,7 +45,7 @@ def conv2d(
     fast = _suits_winograd(x, weight, stride, padding)
     y = winograd.forward(data, filters, padding) if fast else _forward(data, filters, stride, padding, shape)
     if bias is not None:
-        add_bias(y.reshape(-1, shape[-1]), np.ascontiguousarray(bias.data))
+        add_bias[y.size](y.reshape(-1, shape[-1]), np.ascontiguousarray(bias.data))
 
     def backward(grad_y):
         grad_y = np.ascontiguousarray(grad_y)
@@ -79,14 +78,14 @@ def _suits_winograd(x, weight, stride, padding):
 
 def _forward(x, weight, stride, padding, shape):
     y = np.empty(shape, x.dtype)
-    _conv_forward(y, _pad(x, padding), weight.reshape(-1, shape[-1]), weight.shape[:2], stride)
+    _conv_forward[y.size](_pad(x, padding), weight.reshape(-1, shape[-1]), weight.shape[:2], stride, y)
     return y
 
 
 def _backward_x(x_shape, stride, grad_y, weight, padding):
     n, height, width, c = x_shape
     grad_padded = np.empty((n, height + 2 * padding[0], width + 2 * padding[1], c), grad_y.dtype)
-    _conv_backward_x(grad_y, weight.reshape(-1, weight.shape[3]), weight.shape[:2], stride, grad_padded)
+    _conv_backward_x[grad_y.size](grad_y, weight.reshape(-1, weight.shape[3]), weight.shape[:2], stride, grad_padded)
     if padding == (0, 0):
         return grad_padded
     grad_x = np.empty(x_shape, grad_y.dtype)
@@ -96,7 +95,7 @@ def _backward_x(x_shape, stride, grad_y, weight, padding):
 
 def _backward_weight(shape, stride, grad_y, x, padding):
     grad_weight = np.empty(shape, x.dtype)
-    _conv_backward_weight(grad_y, _pad(x, padding), stride, grad_weight)
+    _conv_backward_weight[grad_y.size](grad_y, _pad(x, padding), stride, grad_weight)
     return grad_weight
 
 
@@ -152,8 +151,7 @@ def _add_patches(patches, kernel_size, stride, width, start, count, x, n):
 
 
 @kernel(cost=64)
-def _conv_forward(y, x, matrix, kernel_size, stride):
-    # y comes first, as its size stands for the work (see `kernel`)
+def _conv_forward(x, matrix, kernel_size, stride, y):
     depth, o = matrix.shape
     positions, out, filters = y.shape[1] * y.shape[2], y.reshape(-1), matrix.reshape(-1)
     size = _patches_in_a_block(depth)

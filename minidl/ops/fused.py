@@ -2,17 +2,19 @@
 
 One after the other, the three read and write six arrays of the size of x forward and nine backward, and memory is what
 they wait for. Together they write only the pooled result and where in its window each maximum stood; the backward finds
-the gradient of batch norm's output from those, a chunk at a time, and never writes it down. `nn.Sequential` calls this
-where the three layers follow each other; the results are the same to the bit.
+the gradient of batch norm's output from those, a chunk at a time, and never writes it down. `nn.fuse` puts this
+in the place of the three layers; the results are the same to the bit.
 """
+
+from itertools import compress
 
 import numpy as np
 
-from minidl._flat import offset
-from minidl._jit import device, kernel, n_chunks, prange
-from minidl.ops._check import check_tensors
-from minidl.ops._reduce import chunk_rows
-from minidl.ops.norm import Normalisation, add_gradients, input_gradient, merge_gradients
+from minidl.kernels.jit import device, kernel, n_chunks, prange
+from minidl.kernels.reduce import chunk_rows
+from minidl.kernels.runs import offset
+from minidl.ops._check import matrix
+from minidl.ops.norm import add_gradients, check_batch_norm, input_gradient, input_line, merge_gradients, prepare
 from minidl.tensor import Tensor
 
 __all__ = ["batch_norm_relu_max_pool2d"]
@@ -30,48 +32,48 @@ def batch_norm_relu_max_pool2d(
     Backward  ∂z = ∂y at the place of each maximum above 0, 0 elsewhere; then as in `batch_norm`
     Shape     x (N, H, W, C), y (N, ⌊H / 2⌋, ⌊W / 2⌋, C)
     """
-    check_tensors("batch_norm_relu_max_pool2d", x=x)
+    op = "batch_norm_relu_max_pool2d"
+    check_batch_norm(op, x, running_mean, running_var, weight, bias, training, momentum, eps)
     if x.ndim != 4 or min(x.shape[1:3]) < 2:
-        raise ValueError(
-            f"batch_norm_relu_max_pool2d: x is {x.shape}; it must be (N, H, W, C), with at least 2×2 pixels"
-        )
-    stats = Normalisation(x, running_mean, running_var, weight, bias, training, momentum, eps)
-    n, height, width, features = x.shape
-    data = stats.rows.reshape(x.shape)
+        raise ValueError(f"{op}: x is {x.shape}; it must be (N, H, W, C), with at least 2×2 pixels")
+    rows = matrix(x.data)
+    stats, gamma, beta = prepare(rows, running_mean, running_var, weight, bias, training, momentum, eps)
+    share = rows.dtype.type(1 / len(rows) if training else 0)
+    data, (n, height, width, features) = rows.reshape(x.shape), x.shape
     y = np.empty((n, height // 2, width // 2, features), data.dtype)
     place = np.empty(y.shape, np.int32)
-    _forward(data, stats.mean, stats.inv_std, stats.gamma, stats.beta, y, place)
+    _forward[data.size](data, stats, gamma, beta, y, place)
+    given = weight is not None, bias is not None
 
     def backward(grad_y):
         grad_y = np.ascontiguousarray(grad_y)
-        grad_gamma, grad_beta = np.empty_like(stats.mean), np.empty_like(stats.mean)
-        _gradient_sums(data, grad_y, place, stats.mean, stats.inv_std, grad_gamma, grad_beta)
+        grad_gamma, grad_beta = np.empty_like(gamma), np.empty_like(gamma)
+        _gradient_sums[data.size](data, grad_y, place, stats, grad_gamma, grad_beta)
         grad_x = None
         if x.requires_grad:
             grad_x = np.empty_like(data)
-            _backward(
-                data, grad_y, place, stats.mean, stats.inv_std, stats.gamma, grad_gamma, grad_beta, stats.share, grad_x
-            )
-        return stats.for_parents(grad_x, grad_gamma, grad_beta)
+            _backward[data.size](data, grad_y, place, stats, gamma, (grad_gamma, grad_beta), share, grad_x)
+        return grad_x, *compress((grad_gamma, grad_beta), given)
 
-    return Tensor._from_op(y, stats.parents, backward)
+    return Tensor._from_op(y, (x, *compress((weight, bias), given)), backward)
 
 
 @kernel(cost=2)
-def _forward(x, mean, inv_std, gamma, beta, y, place):
-    _, height, width, features = x.shape
+def _forward(x, stats, gamma, beta, y, place):
+    (_, height, width, features), (mean, inv_std) = x.shape, stats
     scale, line = inv_std * gamma, width * features
     pixels, out, places = x.reshape(-1), y.reshape(-1), place.reshape(-1)
     for row in prange(y.shape[0] * y.shape[1]):
         n, i = divmod(np.int64(row), y.shape[1])
         at, to = (n * height + 2 * i) * line, np.int64(row) * y.shape[2] * features
         for j in range(y.shape[2]):
-            _largest(pixels, at + 2 * j * features, line, mean, scale, beta, out, places, to + j * features)
+            _largest(pixels, at + 2 * j * features, line, (mean, scale, beta), out, places, to + j * features)
 
 
 @device
-def _largest(x, at, line, mean, scale, beta, y, place, to):
+def _largest(x, at, line, norm, y, place, to):
     """The window whose first pixel is at x[at]; `line` numbers further on starts the line below."""
+    mean, scale, beta = norm
     width, to = offset(mean.size), offset(to)
     a0, a2 = offset(at), offset(at) + offset(line)
     a1, a3 = a0 + width, a2 + width
@@ -116,8 +118,8 @@ def _unpool(grad_y, place, height, width, first, grad):
 
 
 @kernel(cost=2)
-def _gradient_sums(x, grad_y, place, mean, inv_std, grad_gamma, grad_beta):
-    _, height, width, features = x.shape
+def _gradient_sums(x, grad_y, place, stats, grad_gamma, grad_beta):
+    (_, height, width, features), (mean, inv_std) = x.shape, stats
     flat, total = x.reshape(-1), x.size // features
     size = chunk_rows(features)
     partial = np.zeros((n_chunks(total, size), 2, features), x.dtype)
@@ -125,18 +127,18 @@ def _gradient_sums(x, grad_y, place, mean, inv_std, grad_gamma, grad_beta):
         first = np.int64(k) * size
         grad = np.empty((min(size, total - first), features), x.dtype)
         _unpool(grad_y, place, height, width, first, grad)
-        add_gradients(grad.reshape(-1), 0, flat, first * features, len(grad), mean, partial[k, 0], partial[k, 1])
+        add_gradients((grad.reshape(-1), 0), (flat, first * features), len(grad), mean, partial[k, 0], partial[k, 1])
     merge_gradients(partial, inv_std, grad_gamma, grad_beta)
 
 
 @kernel(cost=2)
-def _backward(x, grad_y, place, mean, inv_std, gamma, grad_gamma, grad_beta, share, grad_x):
+def _backward(x, grad_y, place, stats, gamma, grads, share, grad_x):
     _, height, width, features = x.shape
     flat, out, total = x.reshape(-1), grad_x.reshape(-1), x.size // features
     size = chunk_rows(features)
-    scale, slope, shift = gamma * inv_std, inv_std * grad_gamma * share, grad_beta * share
+    line = input_line(stats, gamma, grads[0], grads[1], share)
     for k in prange(n_chunks(total, size)):
         first = np.int64(k) * size
         grad = np.empty((min(size, total - first), features), x.dtype)
         _unpool(grad_y, place, height, width, first, grad)
-        input_gradient(grad.reshape(-1), 0, flat, first * features, len(grad), mean, scale, slope, shift, out)
+        input_gradient((grad.reshape(-1), 0), (flat, first * features), len(grad), line, out)

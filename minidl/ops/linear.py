@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from minidl._matmul import matmul
+from minidl.kernels.product import flat, matmul, product
+from minidl.kernels.reduce import add_bias, column_sums
 from minidl.ops._check import check_tensors, matrix
-from minidl.ops._reduce import add_bias, column_sums
 from minidl.tensor import Tensor
 
 __all__ = ["linear"]
@@ -20,9 +20,10 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     check_tensors("linear", x=x, weight=weight, bias=bias)
     _check_shapes(x, weight, bias)
     shape, rows = x.data.shape, matrix(x.data)
-    y = matmul(rows, weight.data)
+    y = np.empty((len(rows), weight.data.shape[1]), rows.dtype)
+    product[rows.size](*flat(rows, weight.data), y)
     if bias is not None:
-        add_bias(y, np.ascontiguousarray(bias.data))
+        add_bias[y.size](y, np.ascontiguousarray(bias.data))
 
     def backward(grad_y):
         grad_y = matrix(grad_y)

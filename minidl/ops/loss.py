@@ -3,11 +3,10 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from minidl._jit import device, kernel, n_chunks, prange
-from minidl._recording import assign, recorded
+from minidl.kernels.elementary import exp
+from minidl.kernels.jit import assign, device, kernel, n_chunks, numpy_kernel, prange
+from minidl.kernels.reduce import chunk_rows
 from minidl.ops._check import check_between, check_tensors, matrix
-from minidl.ops._elementary import exp
-from minidl.ops._reduce import chunk_rows
 from minidl.tensor import Tensor
 
 __all__ = ["cross_entropy", "log_softmax", "mse_loss", "softmax"]
@@ -58,13 +57,15 @@ def cross_entropy(logits: Tensor, labels: ArrayLike | Tensor, label_smoothing: f
     classes, dtype = rows.shape[1], rows.dtype
     true_share, share = float(1 - label_smoothing), float(label_smoothing / classes)
     probabilities, loss, outside = np.empty(rows.shape, dtype), np.empty((), dtype), np.empty((), np.int64)
-    _cross_entropy_forward(rows, target, true_share, share, probabilities, loss, outside)
-    _refuse_outside(outside, target, classes)  # the backward would write beside the array
+    _cross_entropy_forward[rows.size](rows, target, true_share, share, probabilities, loss, outside)
+    _check_labels(outside, target, classes)  # the backward would write beside the array
 
     def backward(grad):
         grad_logits = np.empty(logits.shape, dtype)
         scale = float(grad) / len(target)
-        _cross_entropy_backward(probabilities, target, true_share, share, scale, matrix(grad_logits))
+        _cross_entropy_backward[probabilities.size](
+            probabilities, target, true_share, share, scale, matrix(grad_logits)
+        )
         return (grad_logits,)
 
     return Tensor._from_op(loss, (logits,), backward)
@@ -169,7 +170,7 @@ def _probabilities(op, x):
     rows = matrix(x.data)
     probabilities = np.empty_like(rows)
     largest, log_total = np.empty(len(rows), rows.dtype), np.empty(len(rows), rows.dtype)
-    _softmax(rows, probabilities, largest, log_total)
+    _softmax[rows.size](rows, probabilities, largest, log_total)
     return probabilities, largest, log_total
 
 
@@ -203,8 +204,8 @@ def _check_cross_entropy(logits, labels, label_smoothing):
     return target
 
 
-@recorded
-def _refuse_outside(outside, target, classes):
+@numpy_kernel
+def _check_labels(outside, target, classes):
     if outside:
         raise ValueError(
             f"cross_entropy: labels run from {target.min()} to {target.max()} but there are {classes} classes; "

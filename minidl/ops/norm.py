@@ -10,10 +10,10 @@ from itertools import compress
 
 import numpy as np
 
-from minidl._flat import offset
-from minidl._jit import device, kernel, n_chunks, prange
+from minidl.kernels.jit import device, kernel, n_chunks, prange
+from minidl.kernels.reduce import chunk_rows
+from minidl.kernels.runs import offset
 from minidl.ops._check import check_between, check_tensors, matrix
-from minidl.ops._reduce import chunk_rows
 from minidl.tensor import Tensor
 
 __all__ = ["batch_norm", "layer_norm"]
@@ -36,50 +36,39 @@ def batch_norm(
     Errors    ValueError: shapes; one value per feature in training; evaluation without running statistics
     Source    Ioffe and Szegedy 2015, Algorithms 1 and 2, §3.2
     """
-    stats = Normalisation(x, running_mean, running_var, weight, bias, training, momentum, eps)
-    y = np.empty(x.data.shape, x.data.dtype)
-    _normalise(stats.rows, stats.mean, stats.inv_std, stats.gamma, stats.beta, matrix(y))
+    check_batch_norm("batch_norm", x, running_mean, running_var, weight, bias, training, momentum, eps)
+    rows = matrix(x.data)
+    stats, gamma, beta = prepare(rows, running_mean, running_var, weight, bias, training, momentum, eps)
+    share = rows.dtype.type(1 / len(rows) if training else 0)  # constant statistics have no share in ∂x
+    y = np.empty(x.data.shape, rows.dtype)
+    _normalise[rows.size](rows, stats, gamma, beta, matrix(y))
+    given = weight is not None, bias is not None
 
     def backward(grad_y):
-        grad_gamma, grad_beta = np.empty_like(stats.mean), np.empty_like(stats.mean)
+        grad_gamma, grad_beta = np.empty_like(gamma), np.empty_like(gamma)
         grad_x = np.empty(grad_y.shape, grad_y.dtype)
-        _batch_norm_backward(
-            matrix(grad_y), stats.rows, stats.mean, stats.inv_std, stats.gamma, stats.share, grad_gamma, grad_beta,
-            matrix(grad_x),
-        )  # fmt: skip
-        return stats.for_parents(grad_x, grad_gamma, grad_beta)
+        _batch_norm_backward[rows.size](
+            matrix(grad_y), rows, stats, gamma, share, grad_gamma, grad_beta, matrix(grad_x)
+        )
+        return grad_x, *compress((grad_gamma, grad_beta), given)
 
-    return Tensor._from_op(y, stats.parents, backward)
+    return Tensor._from_op(y, (x, *compress((weight, bias), given)), backward)
 
 
-class Normalisation:
-    """What batch norm does to a batch: rows (M, C), and for each column mean, inv_std = 1/√(var + ε), γ and β.
-
-    Checks the arguments of `batch_norm`, computes the statistics, and in training updates the running ones.
-    """
-
-    def __init__(self, x, running_mean, running_var, weight, bias, training, momentum, eps):
-        check_tensors("batch_norm", optional=("weight", "bias"), x=x, weight=weight, bias=bias)
-        _check_batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps)
-        self.rows = matrix(x.data)
-        (count, features), dtype = self.rows.shape, self.rows.dtype
-        self.gamma = np.ones(features, dtype) if weight is None else np.ascontiguousarray(weight.data)
-        self.beta = np.zeros(features, dtype) if bias is None else np.ascontiguousarray(bias.data)
-        self._given = weight is not None, bias is not None
-        self.parents = self.for_parents(x, weight, bias)
-        self.share = dtype.type(1 / count if training else 0)  # constant statistics have no share in ∂x
-        self.mean, self.inv_std = np.empty(features, dtype), np.empty(features, dtype)
-        if training:
-            if running_mean is None:
-                running_mean = running_var = np.empty(0, dtype)
-            _batch_statistics(self.rows, running_mean, running_var, momentum, eps, self.mean, self.inv_std)
-        else:
-            self.mean[:] = running_mean
-            self.inv_std[:] = 1 / np.sqrt(running_var.astype(np.float64) + eps)
-
-    def for_parents(self, grad_x, grad_gamma, grad_beta):
-        """The gradients of x, and of those of γ and β that are there."""
-        return grad_x, *compress((grad_gamma, grad_beta), self._given)
+def prepare(rows, running_mean, running_var, weight, bias, training, momentum, eps):
+    """The statistics (mean, 1/√(var + ε)) of the columns of rows (M, C), and γ and β; training updates the running ones."""
+    features, dtype = rows.shape[1], rows.dtype
+    gamma = np.ones(features, dtype) if weight is None else np.ascontiguousarray(weight.data)
+    beta = np.zeros(features, dtype) if bias is None else np.ascontiguousarray(bias.data)
+    mean, inv_std = np.empty(features, dtype), np.empty(features, dtype)
+    if training:
+        if running_mean is None:
+            running_mean = running_var = np.empty(0, dtype)
+        _batch_statistics[rows.size](rows, running_mean, running_var, momentum, eps, mean, inv_std)
+    else:
+        mean[:] = running_mean
+        inv_std[:] = 1 / np.sqrt(running_var.astype(np.float64) + eps)
+    return (mean, inv_std), gamma, beta
 
 
 @kernel
@@ -143,7 +132,8 @@ def _shifted_sums(x, at, rows, sums, squares):
 
 
 @kernel
-def _normalise(x, mean, inv_std, gamma, beta, y):
+def _normalise(x, stats, gamma, beta, y):
+    mean, inv_std = stats
     width, size = offset(mean.size), chunk_rows(mean.size)
     x, y = x.reshape(-1), y.reshape(-1)
     scale = inv_std * gamma
@@ -156,20 +146,21 @@ def _normalise(x, mean, inv_std, gamma, beta, y):
 
 
 @device
-def add_gradients(grad_y, from_, x, at, rows, mean, grad_gamma, grad_beta):
-    """The part of some rows in Σ ∂y·(x − mean) and Σ ∂y: ∂y from grad_y[from_] on, x from x[at] on."""
-    from_, at, width = offset(from_), offset(at), offset(mean.size)
+def add_gradients(grad_y, x, rows, mean, grad_gamma, grad_beta):
+    """Add the part of some rows in Σ ∂y·(x − mean) and Σ ∂y; grad_y and x: a flat array, and where the rows begin in it."""
+    (grads, from_), (x, at), width = grad_y, x, offset(mean.size)
+    from_, at = offset(from_), offset(at)
     for _ in range(rows // 2):  # two rows at a time, in the same order, load and store the sums half as often
         for c in range(width):
-            first, second = grad_y[from_ + c], grad_y[from_ + width + c]
+            first, second = grads[from_ + c], grads[from_ + width + c]
             x_first, x_second = x[at + c] - mean[c], x[at + width + c] - mean[c]
             grad_gamma[c] = (grad_gamma[c] + first * x_first) + second * x_second
             grad_beta[c] = (grad_beta[c] + first) + second
         from_, at = from_ + width + width, at + width + width
     for _ in range(rows % 2):
         for c in range(width):
-            grad_gamma[c] += grad_y[from_ + c] * (x[at + c] - mean[c])
-            grad_beta[c] += grad_y[from_ + c]
+            grad_gamma[c] += grads[from_ + c] * (x[at + c] - mean[c])
+            grad_beta[c] += grads[from_ + c]
 
 
 @device
@@ -192,65 +183,73 @@ def merge_gradients(partial, inv_std, grad_gamma, grad_beta):
 
 
 @device
-def input_gradient(grad_y, from_, x, at, rows, mean, scale, slope, shift, grad_x):
-    """Some rows of ∂x = γ/√(var + ε) · (∂y − ∂β/m − x̂·∂γ/m): ∂y from grad_y[from_] on, x and ∂x from `at` on."""
+def input_line(stats, gamma, grad_gamma, grad_beta, share):
+    """What does not change from row to row in ∂x = scale·(∂y − shift − (x − mean)·slope): mean, scale, slope, shift.
+
+    share is 1/m, or 0 where the statistics are constants. With x̂ = (x − mean)·inv_std
+        ∂x = γ/√(var + ε) · (∂y − ∂β/m − x̂·∂γ/m):    scale = γ·inv_std    slope = inv_std·∂γ/m    shift = ∂β/m
+    """
+    mean, inv_std = stats
+    return mean, gamma * inv_std, inv_std * grad_gamma * share, grad_beta * share
+
+
+@device
+def input_gradient(grad_y, x, rows, line, grad_x):
+    """Fill some rows of ∂x, by what `input_line` gave; grad_y and x: a flat array, and where the rows begin in it."""
+    (grads, from_), (x, at), (mean, scale, slope, shift) = grad_y, x, line
     from_, at, width = offset(from_), offset(at), offset(mean.size)
     for _ in range(rows):
         for c in range(width):
-            grad_x[at + c] = scale[c] * (grad_y[from_ + c] - shift[c] - (x[at + c] - mean[c]) * slope[c])
+            grad_x[at + c] = scale[c] * (grads[from_ + c] - shift[c] - (x[at + c] - mean[c]) * slope[c])
         from_ += width
         at += width
 
 
 @kernel
-def _batch_norm_backward(grad_y, x, mean, inv_std, gamma, share, grad_gamma, grad_beta, grad_x):
-    """Two passes: ∂γ = Σ ∂y·x̂ and ∂β = Σ ∂y, then ∂x, which needs both.
-
-    share is 1/m, or 0 where the statistics are constants. With x̂ = (x − mean)·inv_std, the numbers of a column that do
-    not change from row to row are   ∂x = scale·(∂y − shift − (x − mean)·slope)
-        scale = γ·inv_std    shift = ∂β/m    slope = inv_std·∂γ/m
-    """
+def _batch_norm_backward(grad_y, x, stats, gamma, share, grad_gamma, grad_beta, grad_x):
+    """Two passes: ∂γ = Σ ∂y·x̂ and ∂β = Σ ∂y, then ∂x, which needs both."""
     size, width = chunk_rows(x.shape[1]), x.shape[1]
     partial = np.zeros((n_chunks(len(x), size), 2, width), x.dtype)
     grads, flat, out = grad_y.reshape(-1), x.reshape(-1), grad_x.reshape(-1)
+    mean, inv_std = stats
     for k in prange(len(partial)):
-        first = np.int64(k) * size
-        rows = min(size, len(x) - first)
-        add_gradients(grads, first * width, flat, first * width, rows, mean, partial[k, 0], partial[k, 1])
+        at = np.int64(k) * size * width
+        rows = min(size, len(x) - np.int64(k) * size)
+        add_gradients((grads, at), (flat, at), rows, mean, partial[k, 0], partial[k, 1])
     merge_gradients(partial, inv_std, grad_gamma, grad_beta)
-    scale, slope, shift = gamma * inv_std, inv_std * grad_gamma * share, grad_beta * share
+    line = input_line(stats, gamma, grad_gamma, grad_beta, share)
     for k in prange(len(partial)):
-        first = np.int64(k) * size
-        rows = min(size, len(x) - first)
-        input_gradient(grads, first * width, flat, first * width, rows, mean, scale, slope, shift, out)
+        at = np.int64(k) * size * width
+        rows = min(size, len(x) - np.int64(k) * size)
+        input_gradient((grads, at), (flat, at), rows, line, out)
 
 
-def _check_batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps):
+def check_batch_norm(op, x, running_mean, running_var, weight, bias, training, momentum, eps):
+    """Check the arguments of `batch_norm`."""
+    check_tensors(op, optional=("weight", "bias"), x=x, weight=weight, bias=bias)
     shape = x.data.shape
     if len(shape) < 2:
-        raise ValueError(f"batch_norm: x is {shape}; it must be (N, C) or (N, H, W, C), features last")
+        raise ValueError(f"{op}: x is {shape}; it must be (N, C) or (N, H, W, C), features last")
     features = shape[-1:]
     running = ("running_mean", running_mean), ("running_var", running_var)
     for name, array in running:  # anything else could not be updated in place
         if array is not None and not (isinstance(array, np.ndarray) and array.dtype.kind == "f"):
             kind = getattr(array, "dtype", type(array).__name__)
-            raise TypeError(
-                f"batch_norm: {name} is a {kind}; it must be a plain array of floats, which training updates"
-            )
+            raise TypeError(f"{op}: {name} is a {kind}; it must be a plain array of floats, which training updates")
     for name, array in (*running, ("weight", weight), ("bias", bias)):
         if array is not None and array.shape != features:
-            raise ValueError(f"batch_norm: x is {shape} but {name} is {array.shape}; it must be {features}")
+            raise ValueError(f"{op}: x is {shape} but {name} is {array.shape}; it must be {features}")
     if (running_mean is None) != (running_var is None):
-        raise ValueError("batch_norm: got one of running_mean and running_var; pass both, or None for both")
+        raise ValueError(f"{op}: got one of running_mean and running_var; pass both, or None for both")
     if training and x.data.size <= features[0]:
         raise ValueError(
-            f"batch_norm: x is {x.shape}, one value for each feature, and training needs at least two (the variance of "
+            f"{op}: x is {x.shape}, one value for each feature, and training needs at least two (the variance of "
             "one is 0); use a larger batch, or eval()"
         )
     if not training and running_mean is None:
-        raise ValueError("batch_norm: evaluation needs running_mean and running_var; pass them, or training=True")
-    check_between("batch_norm", "eps", eps, 0)
-    check_between("batch_norm", "momentum", momentum, 0, 1)
+        raise ValueError(f"{op}: evaluation needs running_mean and running_var; pass them, or training=True")
+    check_between(op, "eps", eps, 0)
+    check_between(op, "momentum", momentum, 0, 1)
 
 
 def layer_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float = 1e-5) -> Tensor:
@@ -271,13 +270,13 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float = 1e-5) -> Te
     rows = matrix(x.data)
     x_hat, inv_std = np.empty_like(rows), np.empty(len(rows), rows.dtype)
     y = np.empty_like(rows)
-    _layer_norm_forward(rows, weight.data, bias.data, rows.dtype.type(eps), x_hat, inv_std, y)
+    _layer_norm_forward[rows.size](rows, weight.data, bias.data, rows.dtype.type(eps), x_hat, inv_std, y)
 
     def backward(grad_y):
         grad_y = matrix(grad_y)
         grad_x = np.empty_like(rows)
         grad_gamma, grad_beta = np.empty(features, rows.dtype), np.empty(features, rows.dtype)
-        _layer_norm_backward(grad_y, x_hat, inv_std, weight.data, grad_x, grad_gamma, grad_beta)
+        _layer_norm_backward[grad_y.size](grad_y, x_hat, inv_std, weight.data, grad_x, grad_gamma, grad_beta)
         return grad_x.reshape(x.shape), grad_gamma, grad_beta
 
     return Tensor._from_op(y.reshape(x.shape), (x, weight, bias), backward)

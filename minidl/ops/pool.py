@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from minidl._flat import copy, offset
-from minidl._jit import device, kernel, prange
+from minidl.kernels.jit import device, kernel, prange
+from minidl.kernels.runs import copy, offset
 from minidl.ops._check import check_tensors, pair
 from minidl.tensor import Tensor
 
@@ -22,11 +22,11 @@ def max_pool2d(x: Tensor, kernel_size: int | tuple[int, int], stride: int | tupl
     data = np.ascontiguousarray(x.data)
     small = np.prod(kernel_size) <= 128  # a byte tells the place: a quarter of the memory
     y, place = np.empty(shape, data.dtype), np.empty(shape, np.int8 if small else np.int32)
-    _max_forward(data, kernel_size, stride, y, place)
+    _max_forward[data.size](data, kernel_size, stride, y, place)
 
     def backward(grad_y):
         grad_x = np.empty_like(data)
-        _max_backward(np.ascontiguousarray(grad_y), place, kernel_size, stride, grad_x)
+        _max_backward[grad_y.size](np.ascontiguousarray(grad_y), place, kernel_size, stride, grad_x)
         return (grad_x,)
 
     return Tensor._from_op(y, (x,), backward)
@@ -141,11 +141,11 @@ def avg_pool2d(x: Tensor, kernel_size: int | tuple[int, int], stride: int | tupl
     data = np.ascontiguousarray(x.data)
     share = data.dtype.type(1 / np.prod(kernel_size))
     y = np.empty(shape, data.dtype)
-    _avg_forward(data, kernel_size, stride, share, y)
+    _avg_forward[data.size](data, kernel_size, stride, share, y)
 
     def backward(grad_y):
         grad_x = np.empty_like(data)
-        _avg_backward(np.ascontiguousarray(grad_y), kernel_size, stride, share, grad_x)
+        _avg_backward[grad_y.size](np.ascontiguousarray(grad_y), kernel_size, stride, share, grad_x)
         return (grad_x,)
 
     return Tensor._from_op(y, (x,), backward)

@@ -6,7 +6,7 @@ and the derivatives of both, in every step; and because a batch smaller than the
 
 import numpy as np
 
-from minidl._matmul import matmul
+from minidl.kernels.product import matmul
 from minidl.ops._check import check_between, check_tensors
 from minidl.tensor import Tensor
 

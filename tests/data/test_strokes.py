@@ -278,7 +278,7 @@ def test_ink_is_the_distance_to_the_nearest_piece():
     pen_down = np.array([[True, True, False, True, True]] * n)
     softness = np.array([1, 1.4, 1.8], np.float32)
     images = np.zeros((n, 28, 28), np.uint8)
-    strokes_module._ink(images, path, pen_down, pen, softness)
+    strokes_module._ink[images.size](images, path, pen_down, pen, softness)
 
     pixels = np.stack(np.meshgrid(np.arange(28), np.arange(28)), axis=-1).reshape(-1, 1, 2)
     for i in range(n):
@@ -294,6 +294,6 @@ def test_pen_gets_wider_along_a_piece_and_stops_at_the_edge_of_the_paper():
     path = np.array([[[-5, 14], [40, 14]]], np.float32)
     pen = np.array([[0.5, 5]], np.float32)
     images = np.zeros((1, 28, 28), np.uint8)
-    strokes_module._ink(images, path, np.array([[True]]), pen, np.ones(1, np.float32))
+    strokes_module._ink[images.size](images, path, np.array([[True]]), pen, np.ones(1, np.float32))
     width = (images[0] / 255).sum(axis=0)
     np.testing.assert_allclose(width, 2 * (0.5 + 4.5 * (np.arange(28) + 5) / 45), atol=0.3)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minidl import Tensor, nn
-from minidl.models import cifar_conv, mnist_conv, paper_mlp
+from minidl.lab.models import cifar_conv, mnist_conv, paper_mlp
 from minidl.nn import fold_batch_norm
 from tests.helpers import DTYPES, JIT, assert_close
 

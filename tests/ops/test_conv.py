@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from minidl import Tensor
 from minidl import functional as F
+from minidl.kernels import winograd
 from minidl.ops import conv as conv_module
-from minidl.ops import winograd
 from tests import reference
 from tests.helpers import (
     DTYPES,

@@ -1,0 +1,281 @@
+"""How `loss.backward()` works: a graph of nodes, each knowing its parents and how to hand a gradient on to them.
+
+Every operation in minidl does three things. It computes its result; right under that it defines a function
+`backward(grad)`, which takes ∂loss/∂result and returns ∂loss/∂parent for every parent; and it hands both to
+`Tensor._from_op`, which remembers them. `loss.backward()` then visits the operations from last to first, so that each one
+has heard from all of its users before it speaks to its parents: the chain rule, once for each node.
+
+There are no gradients of gradients: `backward` functions work on plain arrays, and nothing records what they do.
+Arrays that were changed between forward and backward are refused: see `changes.py`.
+"""
+
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from minidl.autograd import changes
+
+__all__ = ["Node", "is_grad_enabled", "is_observed", "leaves_of", "no_grad", "observe", "parents_first", "walk"]
+
+_observer = None  # what `detect_anomaly` has put in the way of every operation
+
+
+class Node:
+    """A place in the graph: an array, the gradient that arrived at it, and where it came from.
+
+    data            the array
+    grad            ∂loss/∂data, on leaves after `backward()`; None before
+    requires_grad   whether gradients flow to it
+    """
+
+    # _moment: of the last change in place, for leaves; when it was computed, for results
+    __slots__ = ("__weakref__", "_backward", "_hooks", "_moment", "_parents", "data", "grad", "requires_grad")
+
+    data: np.ndarray
+    grad: np.ndarray | None
+    requires_grad: bool
+    _hooks: tuple[Callable, ...]
+
+    def __init__(self, data: np.ndarray, requires_grad: bool):
+        self.data = data
+        self.grad = None
+        self.requires_grad = requires_grad
+        self._parents, self._backward, self._hooks, self._moment = (), None, (), 0
+
+    @classmethod
+    def _from_op(cls, data, parents, backward):
+        """The result of an operation.
+
+        `backward(grad)` returns one array, or None, for each parent: of the parent's shape and type, and either new, or
+        a view, or `grad` itself, or what another parent gets too (the engine copies before it keeps what others hold).
+        """
+        out = cls.__new__(cls)
+        out.data = data if type(data) is np.ndarray else np.asarray(data)
+        out.grad = None
+        out._hooks = ()
+        out._moment = changes.moment
+        out.requires_grad, out._parents, out._backward = False, (), None
+        if _mode.enabled:
+            for parent in parents:
+                if parent.requires_grad:
+                    out.requires_grad, out._parents, out._backward = True, parents, backward
+                    break
+        if _observer is not None:
+            _observer.forward_done(out, parents, backward)
+        return out
+
+    def backward(self, grad: ArrayLike | None = None) -> None:
+        """Add ∂self/∂leaf · grad to the `.grad` of every leaf that self was computed from.
+
+        grad    ∂loss/∂self, an array of self's shape; by default 1, which needs a tensor of one element
+        The graph is freed on the way; a second walk over it raises RuntimeError.
+        """
+        gradients = _Gradients(self, self._check_first_gradient(grad))
+        order = walk(self)
+        changes.check_unchanged(order)  # before any gradient has moved
+        while order:
+            node = order.pop()
+            grad = gradients.complete(node)
+            if grad is not None:  # else all its users answered None
+                gradients.add(node, grad, _ask(node, grad))
+                node._parents, node._backward = (), changes.freed
+        gradients.keep()
+
+    def _through_hooks(self, grad, own):
+        for hook in self._hooks:
+            replacement = hook(grad)
+            if replacement is not None:
+                grad = self._as_gradient(replacement, "hook: the replacement")
+                own.discard(self)
+        return grad
+
+    def _check_first_gradient(self, grad):
+        if not self.requires_grad:
+            raise RuntimeError(
+                "backward: this tensor does not depend on anything that has requires_grad=True; set it on what shall get a "
+                "gradient, and compute the loss outside no_grad"
+            )
+        if grad is None:
+            if self.data.size != 1:
+                raise RuntimeError(
+                    f"backward: the tensor has shape {self.data.shape}, not one element; reduce it first, "
+                    "say with .mean(), or pass grad, the gradient of the loss with respect to it"
+                )
+            return np.array(1, self.data.dtype, ndmin=self.data.ndim)
+        return self._as_gradient(grad, "backward: grad")
+
+    def _as_gradient(self, grad, what):
+        try:
+            grad = np.asarray(grad.data if isinstance(grad, Node) else grad, dtype=self.data.dtype)
+        except (TypeError, ValueError):
+            raise TypeError(f"{what} is a {type(grad).__name__}; it must be an array of numbers") from None
+        if grad.shape != self.data.shape:
+            raise ValueError(f"{what} is {grad.shape} but the tensor is {self.data.shape}; the two must be the same")
+        return grad
+
+    def _accumulate(self, grad, own):
+        if self.grad is not None:
+            self.grad = np.asarray(self.grad + grad)  # a new array: somebody may hold the old one
+        elif own and type(grad) is np.ndarray:
+            self.grad = grad
+        else:
+            self.grad = np.array(grad)
+
+    def register_hook(self, hook: Callable[[np.ndarray], np.ndarray | None]) -> None:
+        """Call `hook(grad)` when backward has ∂loss/∂self complete; an array it returns takes the gradient's place."""
+        if not callable(hook):
+            raise TypeError(f"register_hook: got a {type(hook).__name__}; it must be a function of one gradient")
+        self._hooks = (*self._hooks, hook)
+
+    def retain_grad(self) -> None:
+        """Keep `.grad` on this tensor although it is not a leaf."""
+        if self._backward is not None and not any(isinstance(hook, _KeepGrad) for hook in self._hooks):
+            self.register_hook(_KeepGrad(self))
+
+    @property
+    def op(self) -> str | None:
+        """The name of the operation that made this tensor; None for a leaf."""
+        return self._backward and changes.name_of(self._backward)
+
+
+class _Gradients:
+    """What has arrived at each tensor so far: sums that grow, but never inside an array that somebody else holds."""
+
+    __slots__ = ("own", "sums")
+
+    def __init__(self, root, grad):
+        self.sums = {root: grad}
+        self.own: set[Node] = set()  # tensors whose sum is an array of ours alone: safe to add to, or to keep
+
+    def complete(self, node):
+        """The gradient of a tensor all of whose users have been asked; None if none of them sent one."""
+        grad = self.sums.pop(node, None)
+        return node._through_hooks(grad, self.own) if node._hooks and grad is not None else grad
+
+    def add(self, node, grad, parent_grads):
+        """Add what `node._backward(grad)` sends to the parents."""
+        sums, own = self.sums, self.own
+        apart = len(parent_grads) == 1 or _lie_apart(parent_grads)
+        for parent, parent_grad in zip(node._parents, parent_grads):  # noqa: B905  (`_ask` has compared the lengths)
+            if parent_grad is None or not parent.requires_grad:
+                continue
+            total = sums.get(parent)
+            if total is None:
+                sums[parent] = parent_grad
+                if apart and parent_grad is not grad and parent_grad.base is None:
+                    own.add(parent)
+            elif parent in own and type(total) is np.ndarray:
+                total += parent_grad
+            else:
+                sums[parent] = total + parent_grad
+                own.add(parent)
+
+    def keep(self):
+        """Add what is left, the sums of the leaves, to their `.grad`."""
+        for leaf, grad in self.sums.items():
+            if leaf._hooks:
+                grad = leaf._through_hooks(grad, self.own)
+            leaf._accumulate(grad, leaf in self.own)
+
+
+def _ask(node, grad):
+    """The gradients of a node's parents: what its operation makes of its own, under the eyes of an observer."""
+    if _observer is not None:
+        _observer.backward_begins(node)
+    parent_grads = node._backward(grad)
+    if _observer is not None:
+        _observer.backward_done(node, grad, parent_grads)
+    if len(parent_grads) != len(node._parents):  # a third of the time that zip(strict=True) takes
+        raise ValueError(f"backward: {node.op} gave a list of gradients shorter or longer than its parents'")
+    return parent_grads
+
+
+def _lie_apart(grads):
+    """Whether no two of the gradients are one array, or a view of it: adding to one would then change the other."""
+    owners = set()
+    for grad in grads:
+        owners.add(id(grad if grad is None or grad.base is None else grad.base))
+    return len(owners) == len(grads)
+
+
+# ---- the walk ------------------------------------------------------------------------------------------------------------
+
+
+def walk(root):
+    """The results of operations under root that get a gradient, parents first."""
+    return parents_first(root, _results_before) if root._backward else []
+
+
+def _results_before(node):
+    return [parent for parent in node._parents if parent._backward and parent.requires_grad]
+
+
+def parents_first(root, parents_of):
+    """Everything that leads to root, each after its parents. No recursion: graphs may be deeper than Python's stack."""
+    order, seen, stack = [], set(), [root]
+    while stack:
+        node = stack.pop()
+        if node is None:  # a mark: all parents of the node under it are in order
+            order.append(stack.pop())
+        elif node not in seen:
+            seen.add(node)
+            stack += (node, None)
+            stack += [parent for parent in parents_of(node) if parent not in seen]
+    return order
+
+
+def leaves_of(root):
+    """The tensors to whose `.grad` `root.backward()` will add, each once."""
+    parents = [parent for node in walk(root) for parent in node._parents]
+    return list(dict.fromkeys(parent for parent in parents if parent.requires_grad and not parent._backward))
+
+
+# ---- hooks, modes, observers ----------------------------------------------------------------------------------------------
+
+
+class _KeepGrad:
+    """The hook behind `retain_grad`."""
+
+    def __init__(self, node):
+        self.node = weakref.ref(node)  # a strong one would close a cycle, and keep the graph until a garbage collection
+
+    def __call__(self, grad):
+        self.node()._accumulate(grad, own=False)
+
+
+class _Mode(threading.local):
+    enabled = True
+
+
+_mode = _Mode()  # each thread has its own
+
+
+@contextmanager
+def no_grad() -> Iterator[None]:
+    """Record nothing inside: `with no_grad(): …`, or on a function, `@no_grad()`."""
+    before, _mode.enabled = _mode.enabled, False
+    try:
+        yield
+    finally:
+        _mode.enabled = before
+
+
+def is_grad_enabled() -> bool:
+    """Whether operations are being recorded."""
+    return _mode.enabled
+
+
+def observe(observer):
+    """Let an observer see every operation from now on (None: nobody); returns the one before."""
+    global _observer
+    before, _observer = _observer, observer
+    return before
+
+
+def is_observed():
+    """Whether `detect_anomaly` sees every operation."""
+    return _observer is not None

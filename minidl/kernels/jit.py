@@ -1,0 +1,243 @@
+"""How minidl talks to Numba: its flags, its cache, and which of two builds of a loop a call gets.
+
+A kernel is a plain Python loop over arrays under the decorator `@kernel`, which compiles the same source twice, lazily:
+once for one core, and once with every `prange` spread over threads. Each call picks one by the amount of work, because
+starting threads costs more than a small batch is worth: `relu_kernel[x.size](x, y)`. (CUDA's launches look like this, too.)
+
+Training gives the same bits on one thread and on many. Kernels keep that promise by cutting their work into chunks of a
+fixed size (never "n / threads") and by adding up partial sums in the order of the chunks; the choice between the two
+builds depends on sizes alone, and the compiler may not change the order of operations.
+
+A prange counts in unsigned numbers; divmod, min and max of one and a signed number would give floats: hence `np.int64(k)`.
+
+With the environment variable NUMBA_DISABLE_JIT=1 every kernel is the Python function that you read: step through it.
+"""
+
+import contextlib
+import functools
+import inspect
+import zlib
+from pathlib import Path
+
+import numba
+import numpy as np
+from numba import prange, types
+from numba.core import event
+from numba.extending import overload
+
+from minidl.kernels import threads
+from minidl.kernels.memory import keep_freed_memory
+
+__all__ = [
+    "CHUNK",
+    "assign",
+    "by_precision",
+    "compiled_as",
+    "device",
+    "kernel",
+    "n_chunks",
+    "numpy_kernel",
+    "on_compile",
+    "prange",
+]
+
+CHUNK = 8192  # elements in a chunk of elementwise work: 32 KiB of float32
+
+# No fast-math: LLVM may not reorder sums or fuse a·b + c, and results are the same bits however a loop was compiled. (With
+# it, a kernel fresh from the compiler and the same kernel from the cache gave different last bits.) Loops in
+# which each channel is on its own vectorise all the same. `numpy` lets a division by zero give infinity.
+_OPTIONS = {"fastmath": False, "error_model": "numpy"}
+
+on_call = None  # told of every call that fills arrays: (function, args); whoever wants to know sets it
+_parallel_from = None  # set by the first kernel call
+_files: dict = {}  # helper → the source files that it is made of
+
+
+def device(function):
+    """Compile a helper that kernels call: a number in and a number out, or a loop over parts of arrays.
+
+    Nothing here runs on a GPU: the words kernel and device are borrowed from there.
+    """
+    helper = numba.njit(**_OPTIONS)(_with_a_name(function))
+    _files[helper] = _files_of_helpers(function) | {inspect.getsourcefile(function)}
+    return helper
+
+
+def _with_a_name(function):
+    """The same function, or ValueError for one of those closures that all have the same name.
+
+    Numba links kernels to their helpers by qualified name and a number that counts up in each process. Two kernels cached
+    by two processes would call one helper for both if the names were the same.
+    """
+    if "<locals>" in function.__qualname__:
+        raise ValueError(f"{function.__qualname__}: give each of these closures a __qualname__ of its own")
+    return function
+
+
+def _files_of_helpers(function):
+    """Source files of the helpers whose names stand in a function, or that it was made around."""
+    used = [function.__globals__.get(name) for name in function.__code__.co_names]
+    used += [cell.cell_contents for cell in function.__closure__ or ()]
+    return {file for helper in used if callable(helper) for file in _files.get(helper, ())}
+
+
+def _fingerprint(function):
+    """A number that changes with the code of a function's helpers, and with this file.
+
+    Numba's cache does not notice a change in a function that a kernel calls from *another* file, nor in its options, and
+    goes on with the old code. So each kernel is cached under a name with this number in it.
+    """
+    fingerprint = 0
+    for file in sorted(_files_of_helpers(function) | {__file__}):
+        fingerprint = zlib.crc32(Path(file).read_bytes(), fingerprint)
+    return fingerprint
+
+
+def by_precision(single, double):
+    """One name for kernels to call: `single` answers for float32 numbers, `double` for float64."""
+
+    def choose(x):
+        return single(x) if isinstance(x, np.float32) else double(x)
+
+    choose.__qualname__ = f"by_precision-{single.__name__}"
+
+    @compiled_as(choose, *_files[single], *_files.get(double, ()))  # the same choice, made by Numba when it compiles
+    def compiled(x):
+        if x == types.float32:
+            return lambda x: single(x)
+        return lambda x: double(x)
+
+    return choose
+
+
+def compiled_as(plain, *files):
+    """In kernels, calls of `plain` run other code; without the compiler, `plain` itself does.
+
+    The decorated function gets the arguments' types, and returns a function with plain's signature.
+
+    files  sources that the other code is made of, besides the one that it stands in
+    """
+
+    def register(choose):
+        _files[_with_a_name(plain)] = {inspect.getsourcefile(choose), *files}
+
+        @functools.wraps(choose)
+        def named(*args, **kwargs):
+            code = choose(*args, **kwargs)
+            code.__qualname__ = plain.__qualname__
+            return code
+
+        return overload(plain)(named)
+
+    return register
+
+
+@device
+def n_chunks(n, size=CHUNK):
+    """How many chunks of `size` cover n elements: ⌈n / size⌉."""
+    return (n + size - 1) // size
+
+
+def kernel(function=None, *, cost=1):
+    """Compile a loop for one core and for many; each call uses the build that suits its size.
+
+    `loop[work](…)`: work, times `cost`, is how much there is to do. Work is mostly a number of elements; cost 1 is a few
+    multiplications for each, 4 to 8 an exponential, 64 a matrix product; roughly. A kernel fills arrays that it is given and
+    returns nothing; a step of a `prange` writes only what no other step touches.
+    """
+    return Kernel(function, cost) if function else functools.partial(kernel, cost=cost)
+
+
+class Kernel:
+    """The two builds of one loop: `serial` and `parallel`. The source is under `__wrapped__`.
+
+    A call costs 0.2 µs, half of it in Numba, and Numba 0.04 more for each argument (a Python number 0.02, a NumPy one 0.06).
+    """
+
+    def __init__(self, function, cost):
+        functools.update_wrapper(self, function)
+        self.cost = cost
+        if numba.config.DISABLE_JIT:
+            # Compiled code meets an overflow in silence; here NumPy's numbers would warn.
+            self.serial = self.parallel = np.errstate(all="ignore")(function)
+            return
+        self.serial = _compile(function, "serial", parallel=False)
+        self.parallel = _compile(function, "parallel", parallel=True)
+
+    def __getitem__(self, work):
+        """The build that suits so much work."""
+        if _parallel_from is None:
+            _start()
+        build = self.serial if work * self.cost < _parallel_from else self.parallel
+        return build if on_call is None else functools.partial(_announced, build)
+
+
+def _announced(function, *args):
+    if on_call is not None:
+        on_call(function, args)
+    function(*args)
+
+
+def numpy_kernel(function):
+    """Announce the calls of a function that fills arrays by NumPy or Python, as a kernel's are. Arguments go by position."""
+    return functools.wraps(function)(functools.partial(_announced, function))
+
+
+@numpy_kernel
+def assign(array, values):
+    """array[…] = values."""
+    array[...] = values
+
+
+def _compile(function, build, parallel):
+    """One build of a kernel. Its cache file is named after `__qualname__`, which must therefore tell builds apart."""
+    name = function.__qualname__
+    function.__qualname__ = f"{name}-{build}-{_fingerprint(function):08x}"
+    try:
+        return _if_there_is_room(numba.njit(parallel=parallel, cache=True, **_OPTIONS)(function))
+    except RuntimeError:  # no folder for the cache can be written: compile anew each time
+        return numba.njit(parallel=parallel, **_OPTIONS)(function)
+    finally:
+        function.__qualname__ = name
+
+
+def _if_there_is_room(build):
+    """The same build, which a full disk does not stop: what cannot be kept is compiled anew the next time."""
+    save = build._cache.save_overload
+
+    def save_or_not(signature, compiled):
+        with contextlib.suppress(OSError):
+            save(signature, compiled)
+
+    build._cache.save_overload = save_or_not
+    return build
+
+
+def _start():
+    """Before the first kernel: start Numba's threads, and keep freed memory."""
+    global _parallel_from
+    keep_freed_memory()
+    _parallel_from = threads.parallel_from()
+
+
+class on_compile(event.Listener):
+    """Call `announce(name)` whenever Numba really compiles a kernel (not when it finds it in the cache).
+
+    Used as a context: `with on_compile(print): …`.
+    """
+
+    def __init__(self, announce):
+        self.announce = announce
+
+    def on_start(self, event):
+        self.announce(event.data["dispatcher"].py_func.__name__)
+
+    def on_end(self, event):
+        pass
+
+    def __enter__(self):
+        event.register("numba:compile", self)
+        return self
+
+    def __exit__(self, *exc):
+        event.unregister("numba:compile", self)

@@ -1,0 +1,45 @@
+"""Biases, added to every row, and sums over rows, which are their gradients: chunk by chunk, in the order of the chunks."""
+
+import numpy as np
+
+from minidl.kernels.jit import CHUNK, device, kernel, n_chunks, prange
+from minidl.kernels.runs import add
+
+__all__ = ["add_bias", "chunk_rows", "column_sums"]
+
+
+@device
+def chunk_rows(columns):
+    """How many rows of so many columns make a chunk."""
+    return max(1, CHUNK // max(1, columns))
+
+
+@kernel
+def add_bias(y, bias):
+    """y (M, C) += bias (C,), in place."""
+    size, flat = chunk_rows(y.shape[1]), y.reshape(-1)
+    for k in prange(n_chunks(y.shape[0], size)):
+        for row in range(np.int64(k) * size, min(np.int64(k + 1) * size, y.shape[0])):
+            add(bias, 0, flat, row * bias.size, bias.size)
+
+
+@kernel
+def _column_sums(x, sums):
+    size = chunk_rows(x.shape[1])
+    partial = np.zeros((n_chunks(x.shape[0], size), x.shape[1]), x.dtype)
+    for k in prange(len(partial)):
+        total = partial[k]
+        for row in x[k * size : (k + 1) * size]:
+            for c in range(total.size):
+                total[c] += row[c]
+    sums[:] = 0
+    for k in range(len(partial)):
+        for c in range(sums.size):
+            sums[c] += partial[k, c]
+
+
+def column_sums(x):
+    """Σ over rows of a matrix (M, C): (C,)."""
+    sums = np.empty(x.shape[1], x.dtype)
+    _column_sums[x.size](x, sums)
+    return sums

@@ -1,0 +1,158 @@
+"""minidl as a contender: this version, or any other that has the same public names."""
+
+import platform
+import sys
+
+import numpy as np
+
+import minidl
+from minidl import Tensor, optim
+from minidl import functional as F
+from minidl.kernels.jit import CHUNK, kernel, n_chunks, prange
+from minidl.lab import models
+
+__all__ = ["Operation", "Replaying", "Training", "build", "start"]
+
+_NETWORKS = {"mlp": models.paper_mlp, "mnist_conv": models.mnist_conv, "cifar_conv": models.cifar_conv}
+
+
+def start(variant, threads):
+    """Use that many threads, and tell what the kernels are compiled for."""
+    minidl.set_num_threads(threads)
+    numba = sys.modules["numba"]
+    from llvmlite.binding import get_host_cpu_name
+    from threadpoolctl import threadpool_info
+
+    instructions = {  # as minidl.system.machine tells it; another version may not have that
+        f"BLAS {i['version']}": i.get("architecture", "?") for i in threadpool_info() if i["user_api"] == "blas"
+    }
+    instructions["Numba"] = numba.config.CPU_NAME or get_host_cpu_name()
+    versions = {"minidl": minidl.__version__, "numba": numba.__version__, "python": platform.python_version()}
+    return {"versions": versions | {"numpy": np.__version__}, "instructions": instructions}
+
+
+def build(case, arrays, variant):
+    """A training step or an operation."""
+    if case["kind"] != "network":
+        return Operation(case, arrays)
+    return Replaying(case, arrays) if variant == "replay" else Training(case, arrays)
+
+
+class Training:
+    """The lines of the training loop."""
+
+    def __init__(self, case, arrays):
+        self.x, self.labels = Tensor(arrays["x"]), arrays["labels"]
+        self.model = _NETWORKS[case["name"]]().to(arrays["x"].dtype)
+        for name, parameter in self.model.named_parameters():
+            parameter.data = arrays[name]
+        self.optimizer = optim.SGD(self.model.parameters(), lr=case["lr"], momentum=case["momentum"])
+
+    def backward(self):
+        """The gradients; returns the loss."""
+        loss = F.cross_entropy(self.model(self.x), self.labels)
+        loss.backward()
+        return loss
+
+    def step(self):
+        """One training step."""
+        self.optimizer.zero_grad()
+        self.loss = self.backward()
+        self.optimizer.step()
+
+    def check(self):
+        """The loss of the last step."""
+        return [float(self.loss)]
+
+    def gradients(self):
+        """The loss, all gradients, and the running statistics after one step with no update."""
+        self.optimizer.zero_grad()
+        loss = float(self.backward())
+        found = {name: parameter.grad for name, parameter in self.model.named_parameters()}
+        return found | dict(self.model.named_buffers()) | {"loss": loss}
+
+
+class Replaying(Training):
+    """The same steps, but for the first ones replayed; an error if they cannot be."""
+
+    def __init__(self, case, arrays):
+        from minidl.replay import Replay  # another version may have none
+
+        super().__init__(case, arrays)
+        self.replay, self.calls = Replay(self.model), 0
+
+    def backward(self):
+        """The gradients; returns the loss."""
+        loss = self.replay(self.x.data, self.labels)
+        self.calls += 1
+        if self.calls > 1 and self.replay.why_not:
+            raise RuntimeError(self.replay.why_not)
+        return loss
+
+    def gradients(self):
+        """Those of a replay, after a step that leaves no trace but its recording."""
+        before = self.model.state_dict()
+        self.backward()
+        self.model.load_state_dict(before)
+        return super().gradients()
+
+
+class Operation:
+    """One operation, forward, or forward and backward with a fixed ∂y."""
+
+    def __init__(self, case, arrays):
+        self.backward = case["backward"]
+        floats = {name: a for name, a in arrays.items() if a.dtype.kind == "f"}
+        self.inputs = {
+            name: Tensor(a, requires_grad=self.backward and name not in case["constant"]) for name, a in floats.items()
+        }
+        self.wanted = [x for x in self.inputs.values() if x.requires_grad]
+        self.operation = _operation(case, arrays, self.inputs)
+        y = self.operation()
+        self.grad_y = None if y.ndim == 0 else np.random.default_rng(2).standard_normal(y.shape, np.float32)
+
+    def step(self):
+        """The gradients of the last step are forgotten, as in training."""
+        for x in self.wanted:
+            x.grad = None
+        self.y = self.operation()
+        if self.backward:
+            self.y.backward(self.grad_y)
+
+    def check(self):
+        """The mean sizes of the numbers in the result and in each gradient."""
+        return [float(np.abs(a).mean(dtype=np.float64)) for a in (self.y.data, *(x.grad for x in self.wanted))]
+
+
+def _operation(case, arrays, inputs):
+    """A function without arguments."""
+    x, weight, bias = (inputs.get(name) for name in ("x", "weight", "bias"))
+    if case["name"] == "batch_norm":
+        mean, var = np.zeros(x.shape[-1], np.float32), np.ones(x.shape[-1], np.float32)
+        return lambda: F.batch_norm(x, mean, var, weight, bias, True, 0.1, 1e-5)
+    if case["name"] == "copy":
+        y = Tensor(np.empty_like(x.data))
+        return lambda: _copy(x.data, y)
+    return {
+        "conv2d": lambda: F.conv2d(x, weight, bias, padding=case["padding"]),
+        "linear": lambda: F.linear(x, weight, bias),
+        "matmul": lambda: x @ weight,
+        "relu": lambda: F.relu(x),
+        "gelu": lambda: F.gelu(x),
+        "sigmoid": lambda: F.sigmoid(x),
+        "max_pool2d": lambda: F.max_pool2d(x, case["kernel"]),
+        "cross_entropy": lambda: F.cross_entropy(x, arrays["labels"]),
+    }[case["name"]]
+
+
+def _copy(x, y):
+    """What memory can do with all threads at work."""
+    _copy_chunks[x.size](x, y.data)
+    return y
+
+
+@kernel
+def _copy_chunks(x, y):
+    for k in prange(n_chunks(x.size, CHUNK)):
+        chunk = slice(k * CHUNK, (k + 1) * CHUNK)
+        y[chunk] = x[chunk]

@@ -1,0 +1,90 @@
+"""`minidl lessons`: a copy of the notebooks to work in, and JupyterLab in it; or, with --build, the notebooks anew."""
+
+import importlib.util
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from minidl.lab.course.notebooks import build, sources
+
+__all__ = ["HELP", "add_arguments", "copy", "run"]
+
+HELP = "copy the lessons to a folder of your own, and open them in JupyterLab"
+
+
+def add_arguments(parser):
+    """The flags of `minidl lessons`."""
+    parser.add_argument("names", nargs="*", metavar="LESSON", help="beginnings of names, such as 03 (all)")
+    parser.add_argument("--from", dest="source", type=Path, default=Path("lessons"), help="where they are (lessons)")
+    parser.add_argument(
+        "--to", type=Path, default=Path("work"), help="your folder; nothing in it is overwritten (work)"
+    )
+    parser.add_argument("--no-browser", action="store_true", help="only copy")
+    parser.add_argument(
+        "--build", action="store_true", help="execute the lessons where they are, as they are published"
+    )
+    parser.add_argument("--quick", action="store_true", help="with --build: short runs, to see that everything works")
+
+
+def run(args):
+    """Returns the exit status."""
+    chosen = _chosen(args.names, args.source)
+    if args.build:
+        return _build(chosen, args.quick)
+    if not args.no_browser and importlib.util.find_spec("jupyterlab") is None:
+        raise ValueError('JupyterLab is missing; make lessons, or pip install -e ".[lessons]", installs it')
+    if args.to.exists() and not args.to.is_dir():
+        raise ValueError(f"--to is {args.to}, a file; it must be a folder, or the name of a new one")
+    new = copy(chosen, args.to)
+    for name in new:
+        print(f"copied to {name}", flush=True)
+    if not new:
+        print(f"nothing to copy: {args.to} has these lessons, and nothing in it is overwritten", flush=True)
+    return 0 if args.no_browser else _open(args.to)
+
+
+def _chosen(names, folder):
+    """The sources of the lessons that were named, 3 as well as 03; without names, all."""
+    lessons = sources(folder)
+    if not lessons:
+        raise ValueError(f"there are no lessons in {folder}; go to minidl's folder, or name theirs with --from")
+    beginnings = [name.zfill(2) if name.isdigit() else name for name in names]
+    unknown = [name for name in beginnings if not any(p.name.startswith(name) for p in lessons)]
+    if unknown:
+        raise ValueError(f"no lesson begins with {', '.join(unknown)}; there are {', '.join(p.stem for p in lessons)}")
+    return [p for p in lessons if not names or p.name.startswith(tuple(beginnings))]
+
+
+def _open(folder):
+    command = [sys.executable, "-m", "jupyter", "lab", str(folder)]
+    status = subprocess.run(command).returncode
+    if status and hasattr(os, "geteuid") and os.geteuid() == 0:
+        command.insert(-1, "--allow-root")
+        print(f"as root, in a container say, JupyterLab must be told so:\n{shlex.join(command)}", file=sys.stderr)
+    return status
+
+
+def _build(chosen, quick):
+    from nbclient.exceptions import CellExecutionError
+
+    for source in chosen:
+        print(f"{source.stem} …", end=" ", flush=True)
+        try:
+            print(f"{build(source, quick):.0f} s", flush=True)
+        except CellExecutionError as error:
+            print(f"stopped, and its notebook is as it was:\n{error}", file=sys.stderr)
+            return 1
+    return 0
+
+
+def copy(chosen, folder):
+    """Copy the notebooks that the folder does not have yet; returns their new places."""
+    folder.mkdir(parents=True, exist_ok=True)
+    new = [(p.with_suffix(".ipynb"), folder / f"{p.stem}.ipynb") for p in chosen]
+    new = [(old, place) for old, place in new if old.is_file() and not place.exists()]
+    for old, place in new:
+        shutil.copyfile(old, place)
+    return [place for _, place in new]

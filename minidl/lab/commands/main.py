@@ -1,0 +1,45 @@
+"""The command line: `minidl mnist`, `predict`, `reproduce`, `lessons` and `bench`, or `python -m minidl …`."""
+
+import argparse
+import difflib
+import sys
+
+import minidl
+
+__all__ = ["main"]
+
+
+def main(argv=None):
+    """Run one command; returns the exit status."""
+    argv = sys.argv[1:] if argv is None else argv
+    parser = argparse.ArgumentParser(
+        prog="minidl", description="Deep learning from scratch, and the batch normalization paper on your own machine."
+    )
+    parser.add_argument("--version", action="version", version=f"minidl {minidl.__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    from minidl.lab.commands import bench, lessons, mnist, predict, reproduce
+
+    for job in (mnist, predict, lessons, reproduce, bench):
+        command = commands.add_parser(job.__name__.rsplit(".")[-1], help=job.HELP, description=job.HELP)
+        job.add_arguments(command)
+        command.set_defaults(run=job.run)
+    args, rest = parser.parse_known_args(argv)
+    if rest:
+        _refuse(commands.choices[args.command], rest[0])
+    try:
+        return args.run(args)
+    except (ValueError, OSError, FloatingPointError) as error:
+        message = str(error).removeprefix(f"{args.command}: ")  # `data.mnist` begins its own with its name
+        print(f"minidl {args.command}: {message}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nstopped at once; what was written before is whole, and stays", file=sys.stderr)
+        return 130
+
+
+def _refuse(command, word):
+    """End with the usage of the command that was given a word too much; argparse alone would show that of minidl."""
+    flags = [flag for action in command._actions for flag in action.option_strings]
+    near = difflib.get_close_matches(word, flags, n=1)
+    what = f"there is no {word}" if word.startswith("-") else f"there is no place for {word}"
+    command.error(f"{what}; did you mean {near[0]}?" if near else what)

@@ -1,0 +1,192 @@
+"""`minidl mnist`: train the paper's network with and without batch norm, and draw its Figure 1."""
+
+import dataclasses
+import json
+import os
+import shlex
+import shutil
+import sys
+import time
+import zlib
+from pathlib import Path
+
+import minidl
+from minidl import data
+from minidl.checkpoint import Checkpoints
+from minidl.kernels.jit import on_compile
+from minidl.lab.commands._flags import check_writable, positive, whole
+from minidl.lab.commands._results import NAMES, about_this_run, head_of, is_finished, results_of, table, write
+from minidl.lab.paper.fig1 import Settings, run_arm
+from minidl.train import stop_on_interrupt
+
+__all__ = ["HELP", "add_arguments", "run"]
+
+HELP = "train on MNIST with and without batch norm, and draw Figure 1 of the paper"
+# Five epochs of 468 batches for conv; rates found on a validation split of the training images.
+DEFAULTS = {
+    "mlp": Settings(),
+    "conv": Settings(model="conv", steps=5 * 468, lr=0.05, batch_size=128, momentum=0.9),
+}
+QUICK_STEPS = {"mlp": 4000, "conv": 100}
+
+
+def add_arguments(parser):
+    """The flags of `minidl mnist`."""
+    parser.add_argument("--steps", type=positive(int), help="training steps of each arm (50000; conv: five epochs)")
+    parser.add_argument("--lr", type=positive(float), help="learning rate (0.1; conv: 0.05)")
+    parser.add_argument(
+        "--init-std", type=positive(float), help="standard deviation of initial weights (0.1; mlp only)"
+    )
+    parser.add_argument("--batch-size", type=positive(int), help="examples in a batch (60; conv: 128)")
+    parser.add_argument("--seed", type=whole, default=0, help="of initial weights and batch order (0)")
+    parser.add_argument(
+        "--model", choices=list(DEFAULTS), default="mlp", help="the paper's network, or a convolutional one"
+    )
+    parser.add_argument("--norm", choices=["batch", "none", "both"], default="both", help="which arms to train (both)")
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help="folder with four IDX files, instead of MNIST")
+    parser.add_argument(
+        "--out", type=Path, metavar="FOLDER", default=Path("runs/mnist"), help="where results go (runs/mnist)"
+    )
+    parser.add_argument("--threads", type=positive(int), help="threads to use (all cores); results do not depend on it")
+    parser.add_argument(
+        "--checkpoint-every", type=positive(int), metavar="N", help="steps between checkpoints (a tenth of --steps)"
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="go on from the last checkpoint, if --out has one of the same settings"
+    )
+    parser.add_argument("--quick", action="store_true", help="a short run, to see that everything works")
+
+
+def run(args):
+    """Train, print the table, write the results; returns the exit status."""
+    settings = _settings(args)
+    _set_threads(args.threads)
+    if not args.threads:
+        _mind_the_load()
+    check_writable(args.out)
+    started = time.perf_counter()
+    digits = data.mnist(args.data)
+    _check_digits(settings, digits)
+    norms = ("none", "batch") if args.norm == "both" else (args.norm,)
+    head = head_of(settings, digits)
+    if args.resume and is_finished(args.out, head, norms):
+        print(f"nothing to do: {args.out} holds the results of this run, finished")
+        return 0
+    print(
+        f"{digits.source}: {len(digits.train.labels):,} training and {len(digits.test.labels):,} test images",
+        flush=True,
+    )
+    with stop_on_interrupt() as stop:
+        arms = _train(args, settings, norms, digits, head, stop)
+        print("\n" + table(arms) + "\n")
+        results = head | results_of(settings, norms, arms)
+        results["run"] = about_this_run(args, time.perf_counter() - started, arms)
+        write(args.out, results, arms, settings, digits)
+    if results["finished"]:
+        return 0
+    print(f"stopped, and saved in {args.out}; to go on from here:\n{_again()}")
+    return 130
+
+
+def _train(args, settings, norms, digits, head, stop):
+    """The arms, one after the other, up to the one in which the user stops."""
+    arms = {}
+    every = args.checkpoint_every or max(1, settings.steps // 10)
+    with on_compile(_announce_once()):
+        for norm in norms:
+            if arms and stop():
+                break
+            checkpoints = _checkpoints(args.out, head | {"norm": norm})
+            saved = _saved(checkpoints, settings.steps, NAMES[norm], args.resume)
+            arms[norm] = run_arm(settings, norm, digits, False, checkpoints, every, saved, stop)
+    return arms
+
+
+def _checkpoints(out, run):
+    """Those of one arm. The folder is named after all that its bits depend on, so that no other run's get in the way."""
+    mark = zlib.crc32(json.dumps(run, sort_keys=True).encode())
+    return Checkpoints(out / "checkpoints" / f"{run['norm']}-{mark:08x}", run)
+
+
+def _saved(checkpoints, steps, name, resume):
+    """Where to go on from. A run that starts anew moves an unfinished one out of its way."""
+    if resume:
+        saved = checkpoints.latest()
+        at = f"goes on after step {saved[0]:,}" if saved else f"starts anew: {_why_anew(checkpoints)}"
+        print(f"{name}: {at}", flush=True)
+        return saved
+    reached = checkpoints.newest_step()
+    if reached is not None and reached < steps:
+        aside = checkpoints.folder.with_name(checkpoints.folder.name + ".old")
+        shutil.rmtree(aside, ignore_errors=True)
+        checkpoints.folder.rename(aside)
+        print(
+            f"{name}: starts anew, without --resume; the unfinished run (step {reached:,}) is now in {aside}",
+            flush=True,
+        )
+    return None
+
+
+def _why_anew(checkpoints):
+    norm = checkpoints.folder.name.partition("-")[0]
+    if any(checkpoints.folder.parent.glob(f"{norm}-*")):
+        return "no checkpoint has these settings and data"
+    return "nothing of it was saved yet"
+
+
+def _set_threads(threads):
+    if threads:
+        try:
+            minidl.set_num_threads(threads)
+        except ValueError as error:
+            raise ValueError(f"--threads: {str(error).partition(': ')[2]}") from None
+
+
+def _mind_the_load():
+    """Say where time would be lost, before it is: two threads on one free core do little but wait for each other."""
+    cores, load = os.cpu_count() or 1, os.getloadavg()[0] if hasattr(os, "getloadavg") else 0
+    if minidl.get_num_threads() > 1 and load > cores / 2:
+        print(
+            f"minidl: other programs keep this machine busy (load {load:.1f}, {cores} cores), where threads wait for each "
+            "other; --threads 1 may be several times faster, with the same results",
+            file=sys.stderr,
+        )
+
+
+def _again():
+    """The command that was given, as one that goes on."""
+    given = [word for word in sys.orig_argv if word != "--resume"]
+    return shlex.join([*given, "--resume"])
+
+
+def _check_digits(settings, digits):
+    if settings.batch_size > len(digits.train.labels):
+        raise ValueError(f"--batch-size is {settings.batch_size}, but there are {len(digits.train.labels)} examples")
+    classes = int(max(digits.train.labels.max(), digits.test.labels.max())) + 1
+    if classes > 10:
+        raise ValueError(f"the labels go up to {classes - 1}; this network tells ten classes apart, 0 to 9")
+
+
+def _settings(args):
+    defaults = DEFAULTS[args.model]
+    if args.batch_size == 1 and args.norm != "none":
+        raise ValueError("--batch-size is 1, and batch norm needs at least two examples; use more, or --norm none")
+    if args.model == "conv" and args.init_std is not None:
+        raise ValueError("--init-std is for --model mlp; conv starts from He's initialisation")
+    given = {f.name: getattr(args, f.name, None) for f in dataclasses.fields(Settings)}
+    if args.quick and args.steps is None:
+        given["steps"] = QUICK_STEPS[args.model]
+    return dataclasses.replace(defaults, **{name: value for name, value in given.items() if value is not None})
+
+
+def _announce_once():
+    announced = []
+
+    def announce(name):
+        if not announced:
+            print(
+                "compiling kernels, which later runs find ready; this takes some seconds …", file=sys.stderr, flush=True
+            )
+        announced.append(name)
+
+    return announce

@@ -1,0 +1,124 @@
+"""`minidl predict IMAGE`: what a trained network makes of a digit of one's own."""
+
+from pathlib import Path
+
+import numpy as np
+
+from minidl import checkpoint
+from minidl import functional as F
+from minidl.lab.paper.fig1 import Settings, build, prepare
+from minidl.tensor import Tensor
+from minidl.train import predict_logits
+
+__all__ = ["HELP", "add_arguments", "run"]
+
+HELP = "show what the trained network makes of a picture of a digit"
+
+
+def add_arguments(parser):
+    """The flags of `minidl predict`."""
+    parser.add_argument(
+        "image", type=Path, help="a picture of one digit (PNG, JPEG, …), dark on light or light on dark"
+    )
+    parser.add_argument("--weights", type=Path, help="a file that `minidl mnist` wrote (runs/mnist/weights-batch.npz)")
+    parser.add_argument(
+        "--out", type=Path, help="also draw the picture, what the network sees, and its answer, to this file"
+    )
+
+
+def run(args):
+    """Print ten probabilities; returns the exit status."""
+    if args.out and (args.out.is_dir() or not args.out.parent.is_dir()):
+        raise ValueError(f"--out is {args.out}; it must be a file to make, in a folder that exists")
+    path = args.weights or Path("runs/mnist/weights-batch.npz")
+    if not path.is_file():
+        raise FileNotFoundError(f"there are no trained weights at {path}; run `minidl mnist` first, or pass --weights")
+    picture = _read_grey(args.image)
+    seen = as_mnist(picture)
+    model, settings = load_network(path)
+    logits = predict_logits(model, prepare(seen[None], settings.model))
+    if not np.isfinite(logits).all():
+        raise ValueError(f"the network in {path} does not answer with numbers; train it again")
+    probabilities = F.softmax(Tensor(logits)).data[0]
+    print(as_text(seen))
+    for digit, probability in enumerate(probabilities):
+        print(f"{digit}  {100 * probability:5.1f} %  {'█' * round(30 * float(probability))}")
+    likeliest = int(probabilities.argmax())
+    print(f"\nThe network takes this for {'an' if likeliest == 8 else 'a'} {likeliest}.")
+    if (seen > 127).sum() > 0.8 * 20 * 20:  # of MNIST's digits the blackest fills 78 % of this box
+        print("That means nothing: ink fills its box as no digit does, and the network can only answer with a digit.")
+    elif probabilities.max() < 0.7:
+        print(
+            "It is not sure: one large digit, drawn with a thick line on a plain ground, works best. Whatever else it is "
+            "shown, it can only answer with a digit."
+        )
+    if args.out:
+        from minidl.lab import plot
+
+        plot.save(plot.prediction(picture, seen, probabilities), args.out)
+        print(f"wrote {args.out}")
+    return 0
+
+
+def load_network(path):
+    """The network that `minidl mnist` saved, and its settings."""
+    arrays, saved = checkpoint.load(path)
+    try:
+        norm = saved.pop("norm")
+        settings = Settings(**saved)
+        model = build(settings, norm)
+        model.load_state_dict(arrays)
+    except (KeyError, TypeError, ValueError) as error:
+        raise checkpoint.CheckpointError(f"{path} holds no network that `minidl mnist` trained ({error})") from None
+    return model, settings
+
+
+def as_mnist(picture):
+    """A grey picture (H, W), 0 … 1, as MNIST would have it: light on dark, 28×28 bytes, the digit in a box of 20×20,
+    its centre of mass in the middle.
+    """
+    from scipy import ndimage
+
+    border = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
+    ink = np.abs(picture - np.median(border))  # the ground is what the border shows
+    if ink.max() < 0.1:
+        raise ValueError("the picture is of one colour; draw a digit on it")
+    ink = np.clip(ink / ink.max(), 0, 1)
+    ink[ink < 0.2] = 0  # paper is never quite even
+    rows, columns = np.flatnonzero(ink.any(1)), np.flatnonzero(ink.any(0))
+    digit = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    scale = 20 / max(digit.shape)
+    if scale < 1:  # else pixels between the new ones would be passed over
+        digit = ndimage.gaussian_filter(digit, 0.4 / scale)
+    digit = np.clip(ndimage.zoom(digit, scale, order=1, grid_mode=True, mode="grid-constant"), 0, None)[:20, :20]
+    digit /= max(digit.max(), 1e-6)
+    canvas = np.zeros((28, 28))
+    top, left = (28 - digit.shape[0]) // 2, (28 - digit.shape[1]) // 2
+    canvas[top : top + digit.shape[0], left : left + digit.shape[1]] = digit
+    centre = ndimage.center_of_mass(canvas)
+    canvas = ndimage.shift(canvas, [round(13.5 - c) for c in centre], order=0)
+    return np.round(255 * canvas).astype(np.uint8)
+
+
+def as_text(image):
+    """An image of bytes as lines of block characters, two rows of pixels to a line."""
+    dark = image > 127
+    return "\n".join(
+        "".join(" ▄▀█"[2 * top + bottom] for top, bottom in zip(a, b, strict=True))
+        for a, b in zip(dark[::2], dark[1::2], strict=True)
+    )
+
+
+def _read_grey(path):
+    from PIL import Image, UnidentifiedImageError
+
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is a folder; name a picture" if path.is_dir() else f"there is no file {path}")
+    try:
+        with Image.open(path) as image:
+            image.thumbnail((1000, 1000))
+            rgba = np.asarray(image.convert("RGBA"), np.float64) / 255
+    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(f"{path} is not a picture that can be read ({error})") from None
+    alpha = rgba[..., 3]
+    return rgba[..., :3].mean(-1) * alpha + (1 - alpha)  # see-through parts count as white

@@ -1,0 +1,167 @@
+"""`minidl reproduce`: test the paper's claims, and write the ledger of what was found."""
+
+import argparse
+import datetime
+import functools
+import hashlib
+import sys
+import time
+import traceback
+from pathlib import Path
+
+import minidl
+from minidl import data
+from minidl.lab.commands._flags import check_writable, positive
+from minidl.lab.paper.registry import NOT_TESTED, claims
+from minidl.lab.study.claim import Scale
+from minidl.lab.study.fingerprint import fingerprint
+from minidl.lab.study.page import load_results, page, put_table, save_result
+from minidl.lab.study.store import Store
+from minidl.lab.study.sweep import conduct
+from minidl.system.files import write_atomically
+from minidl.system.machine import commit, instructions, machine, versions
+
+__all__ = ["HELP", "add_arguments", "run"]
+
+HELP = "test the paper's claims, one by one, and write the ledger of what was found"
+
+
+def add_arguments(parser):
+    """The flags of `minidl reproduce`."""
+    parser.add_argument("--claim", nargs="+", metavar="ID", help="which claims (all); --list names them")
+    parser.add_argument("--list", action="store_true", help="name the claims, a line each, and stop")
+    parser.add_argument("--seeds", type=_several, help="seeds for each arm (5; quick: 2)")
+    parser.add_argument("--quick", action="store_true", help="two seeds and short runs, to see that everything works")
+    parser.add_argument("--jobs", type=positive(int), help="runs at a time (all cores); results do not depend on it")
+    parser.add_argument(
+        "--scheduler", metavar="ADDRESS", help="of a Dask scheduler that spreads the runs over machines"
+    )
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help="folder with four IDX files, instead of MNIST")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FOLDER",
+        default=Path("runs/reproduce"),
+        help="where results go (runs/reproduce); finished runs are kept in its folder runs, and found there again",
+    )
+    parser.add_argument("--readme", type=Path, metavar="FILE", help="also put the table between the marks in this file")
+
+
+def run(args):
+    """Run the studies, write results, figures and page; returns the exit status: 1 if a study failed."""
+    known = claims()
+    if args.list:
+        width = max(map(len, known))
+        print("\n".join(f"{c.id:<{width}}  {c.section}: {' '.join(c.statement.split())}" for c in known.values()))
+        return 0
+    chosen = _chosen(args.claim, known)
+    scale = Scale(args.seeds or (2 if args.quick else 5), args.quick)
+    check_writable(args.out)
+    if args.readme:
+        put_table(args.readme, load_results(args.out, known.values()))  # so that it fails now, if at all
+    load, facts = _digits(args, any(claim.uses_digits for claim in chosen))
+    failed = []
+    try:
+        for i, claim in enumerate(chosen, 1):
+            print(f"[{i}/{len(chosen)}] {claim.id}: {' '.join(claim.statement.split())}", flush=True)
+            try:
+                _study(claim, scale, args, load, facts, known)
+            except Exception:
+                traceback.print_exc()
+                failed.append(claim.id)
+    except KeyboardInterrupt:
+        print(f"\nstopped; runs that finished are kept in {args.out}, and the same command goes on", file=sys.stderr)
+        return 130
+    if args.readme:
+        put_table(args.readme, load_results(args.out, known.values()))
+    print(f"wrote {args.out / 'README.md'}")
+    if failed:
+        print(f"failed: {', '.join(failed)}; the same command tries them again", file=sys.stderr)
+    return bool(failed)
+
+
+def _study(claim, scale, args, load, facts, known):
+    """One claim, from its runs to its place on the page."""
+    start = time.perf_counter()
+    checksum = facts["checksum"] if claim.uses_digits else None
+    code = fingerprint(claim.run)
+    store = Store(args.out / "runs" / claim.id, f"{minidl.__version__} {code}", checksum)
+    result = conduct(claim, scale, store, args.jobs or _cores(), args.scheduler, load)
+    verdict = claim.verdict(result)
+    save_result(args.out, claim, result, _facts(scale, code, facts if claim.uses_digits else {}))
+    _draw(claim, result, args.out / "figures" / f"{claim.id}.png")
+    text = page(load_results(args.out, known.values()), NOT_TESTED)
+    write_atomically(args.out / "README.md", text.encode())
+    print(f"    {verdict.word}: {verdict.number}  ({time.perf_counter() - start:.0f} s)", flush=True)
+
+
+def _chosen(names, known):
+    if unknown := sorted(set(names or ()) - set(known)):
+        raise ValueError(f"there is no claim {', '.join(unknown)}; there are {', '.join(known)}")
+    return [claim for claim in known.values() if not names or claim.id in names]
+
+
+def _cores():
+    from joblib import cpu_count
+
+    return cpu_count()
+
+
+def _facts(scale, code, digits):
+    """What a doubter needs besides the runs: code, data, machine. Kept runs may be older; their code is the same."""
+    return {
+        "minidl": minidl.__version__,
+        "commit": commit(),
+        "code": code,
+        "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+        "seeds": scale.seeds,
+        "quick": scale.quick,
+        "data": digits.get("data"),
+        "machine": machine(),
+        "instructions": instructions(),
+        "versions": versions(),
+    }
+
+
+def _draw(claim, result, path):
+    from minidl.lab import plot
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    plot.save(claim.figure(result), path)
+
+
+def _digits(args, wanted):
+    """A function that gives the digits in any process, and what is known of them."""
+    if not wanted:
+        return None, {}
+    digits = data.mnist(args.data)
+    checksum = _checksum(digits)
+    text = f"{digits.source}, {len(digits.train.labels):,} training and {len(digits.test.labels):,} test images"
+    return functools.partial(_load, args.data, checksum), {"data": text, "checksum": checksum}
+
+
+@functools.lru_cache(maxsize=1)
+def _load(folder, checksum):
+    """The digits, in a worker as in the process that asked: others would give other results under the same name."""
+    digits = data.mnist(folder, quiet=True)
+    if _checksum(digits) != checksum:
+        raise data.DataError(
+            f"this process found other digits ({digits.source}) than the one that planned the runs; give all machines the "
+            "same data, say with MINIDL_DATA"
+        )
+    return digits
+
+
+def _checksum(digits):
+    total = hashlib.sha256()
+    for split in digits:
+        for array in split:
+            total.update(array.tobytes())
+    return total.hexdigest()[:16]
+
+
+def _several(text):
+    value = int(text)
+    if value < 2:
+        raise argparse.ArgumentTypeError(f"{text} is below 2; one seed alone says nothing of its spread")
+    return value

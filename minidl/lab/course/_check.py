@@ -1,0 +1,164 @@
+"""How an exercise is checked: call the answer, compare, and name the likely misconception.
+
+A check is a function of the learner's answers that raises `Wrong` when one of them is not right:
+
+    @exercise("linear")
+    def linear(answer):
+        '''y = xW + b for shapes that the learner has not seen.'''
+        …
+        compare("y", ask(answer, x, w, b), x @ w + b, instead={"the bias is missing": x @ w})
+
+Checks use shapes and numbers drawn at random, so that an answer passes by its maths and not by its looks.
+"""
+
+import textwrap
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Wrong", "ask", "check", "compare", "exercise", "names"]
+
+_PACKAGE = str(Path(__file__).parents[1])
+_CHECKS: dict[str, Callable[..., None]] = {}
+PASS, FAIL, OPEN = "pass", "fail", "not attempted"
+
+
+class Wrong(Exception):
+    """An answer that is not right; the message says what is likely behind it."""
+
+
+class _NotAttempted(Exception):
+    pass
+
+
+def exercise(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a check under a name; the first line of its docstring says what an answer that passes has shown."""
+
+    def register(function):
+        if name in _CHECKS:
+            raise ValueError(f"exercise: there are two checks named {name!r}; give one of them another name")
+        _CHECKS[name] = function
+        return function
+
+    return register
+
+
+def names() -> list[str]:
+    """The names of all exercises of the course."""
+    _load()
+    return sorted(_CHECKS)
+
+
+def check(name: str, *answers: Any) -> str:
+    """Check the answers to an exercise; prints, and returns, "pass", "fail" or "not attempted".
+
+    name     the exercise, as its cell says
+    answers  what the learner wrote: functions or values; `...` and NotImplementedError mean "not attempted"
+    Errors   ValueError for an exercise that does not exist; whatever is wrong with an answer is printed, not raised
+    """
+    _load()
+    if name not in _CHECKS:
+        raise ValueError(f"check: there is no exercise {name!r}; there are {', '.join(sorted(_CHECKS))}")
+    word, text = _judge(_CHECKS[name], answers)
+    print(f"{dict(zip((PASS, FAIL, OPEN), '✔✘○', strict=True))[word]} {name}: {word}{text}")
+    return word
+
+
+def _judge(function, answers):
+    if any(answer is ... or answer is None for answer in answers):
+        return OPEN, ""
+    try:
+        with np.errstate(all="ignore"):  # a wrong answer may overflow
+            function(*answers)
+    except _NotAttempted:
+        return OPEN, ""
+    except Wrong as wrong:
+        return FAIL, f". {wrong}"
+    return PASS, f". {(function.__doc__ or '').strip().splitlines()[0]}"
+
+
+def ask(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    """What the learner's function returns for these arguments, which it must not change.
+
+    Errors  Wrong if it raises an error, or changes an argument in place
+    """
+    if not callable(function):
+        raise Wrong(f"The answer is a {type(function).__name__}; it should be a function.")
+    given = [a.copy() if isinstance(a, np.ndarray) else a for a in arguments]
+    try:
+        result = function(*given, **named)
+    except NotImplementedError:
+        raise _NotAttempted from None
+    except Wrong:
+        raise
+    except Exception as error:
+        place = _learners(traceback.extract_tb(error.__traceback__))
+        line = f", in the line `{place.line}`" if place.line else ""
+        said = textwrap.shorten(str(error), 200, placeholder=" …")
+        raise Wrong(f"Your function stopped with {type(error).__name__}: {said}{line}.") from None
+    for i, (before, after) in enumerate(zip(arguments, given, strict=True), 1):
+        if isinstance(before, np.ndarray) and not np.array_equal(before, after, equal_nan=True):
+            raise Wrong(
+                f"Your function changes its argument number {i} in place; others still need it: work on a copy."
+            )
+    return result
+
+
+def _learners(frames):
+    """The last place in code of the learner's: not in minidl, nor in what is installed."""
+    own = [f for f in frames if not f.filename.startswith(_PACKAGE) and "site-packages" not in f.filename]
+    return (own or frames)[-1]
+
+
+def compare(
+    what: str, got: Any, want: Any, tol: float = 1e-9, instead: Mapping[str, Any] | None = None, hint: str = ""
+) -> None:
+    """Raise Wrong unless `got` agrees with `want` to `tol`, relative to want's largest size (or 1).
+
+    what     the quantity's name, for the message
+    instead  misconception → what an answer that has it would be; the first that agrees with `got` is named
+    hint     what to look at when none of them agrees
+    """
+    if got is ... or got is None:
+        raise Wrong(f"{what} is missing: your function returns {got}.")
+    want = np.asarray(want)
+    try:
+        got = np.asarray(getattr(got, "data", got) if not isinstance(got, np.ndarray) else got, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise Wrong(f"{what} is a {type(got).__name__}; it should be an array of numbers, {want.shape}.") from None
+    if _agree(got, want, tol):
+        return
+    for misconception, wrong in (instead or {}).items():
+        if _agree(got, np.asarray(wrong), max(tol, 1e-7)):
+            raise Wrong(f"{what}: {misconception}.")
+    if got.shape != want.shape:
+        raise Wrong(f"{what} has the shape {got.shape}; it should be {want.shape}.{_and(hint)}")
+    if not np.isfinite(got).all():
+        raise Wrong(f"{what} is not finite where it should be.{_and(hint)}")
+    worst = np.abs(got - want).max()
+    raise Wrong(f"{what} is off by up to {worst:.2g}, where the numbers reach {np.abs(want).max():.2g}.{_and(hint)}")
+
+
+def _agree(got, want, tol):
+    if got.shape != want.shape:
+        return False
+    scale = max(1.0, float(np.abs(want).max(initial=0)))
+    return bool(np.allclose(got, want, rtol=0, atol=tol * scale))
+
+
+def _and(hint):
+    return f" {hint}" if hint else ""
+
+
+def _load():
+    """The checks of all lessons, which register themselves; late, because each imports what its lesson is about."""
+    import importlib
+    import pkgutil
+
+    from minidl.lab.course import checks
+
+    for module in pkgutil.iter_modules(checks.__path__):
+        importlib.import_module(f"{checks.__name__}.{module.name}")

@@ -1,0 +1,188 @@
+"""Checks of lesson 06: BN's gradient in stages, in one line and as a projection; what a projection is; the rank."""
+
+import numpy as np
+
+from minidl.lab.course._check import Wrong, ask, compare, exercise
+
+__all__ = ["closed", "freedom", "is_projection", "projector", "staged"]
+
+
+class _Batch:
+    """Random x, γ, ∂L/∂y and what follows from them; float64, m ≥ 6."""
+
+    def __init__(self):
+        generator = np.random.default_rng()
+        self.m, features = int(generator.integers(6, 12)), int(generator.integers(2, 5))
+        self.x = generator.uniform(0.5, 2, features) * generator.standard_normal((self.m, features)) + 1
+        self.gamma = generator.uniform(0.5, 2, features) * np.where(np.arange(features) % 2, 1, -1)
+        self.grad_y = generator.standard_normal((self.m, features)) + 0.5
+        self.eps = float(generator.uniform(0.1, 0.5))
+        self.mean, self.inv_std = self.x.mean(0), 1 / np.sqrt(self.x.var(0) + self.eps)
+        self.x_hat = (self.x - self.x.mean(0)) * self.inv_std
+
+    def grad_x(self, mean=1.0, stretch=1.0, gamma=None, inv_std=None, one_for_mean=False):
+        """The closed form, with its parts taken more or less often; or with g/m where the mean of g should be."""
+        x_hat = self.x_hat if inv_std is None else (self.x - self.x.mean(0)) * inv_std
+        inv_std = self.inv_std if inv_std is None else inv_std
+        gamma = self.gamma if gamma is None else gamma
+        g = self.grad_y
+        mean_of_g = g / self.m if one_for_mean else g.mean(0)
+        return gamma * inv_std * (g - mean * mean_of_g - stretch * x_hat * (g * x_hat).mean(0))
+
+    def wrong(self):
+        """Misconception → ∂L/∂x."""
+        return {
+            "this matches stop-gradient BN: the paths through the mean and the variance are missing": self.grad_x(0, 0),
+            "the path through the mean is missing": self.grad_x(mean=0),
+            "the path through the variance is missing": self.grad_x(stretch=0),
+            "γ is missing: ∂L/∂x̂ is ∂L/∂y · γ": self.grad_x(gamma=1.0),
+            "ε is missing beside the variance": self.grad_x(inv_std=1 / self.x.std(0)),
+            "the sums over the batch lack their 1/m: take means": self.grad_x(self.m, self.m),
+            "the path through the mean lacks its 1/m": self.grad_x(mean=self.m),
+            "the path through the variance lacks its 1/m": self.grad_x(stretch=self.m),
+            "∂L/∂μ lacks the sum over the batch: an arrow leads from μ to every example": self.grad_x(
+                one_for_mean=True
+            ),
+            "the slope of (σ² + ε)^(−1/2) has the exponent −3/2": self.grad_x(stretch=self.inv_std**-2),
+            "σ²'s slope toward xᵢ is 2(xᵢ − μ)/m: this has xᵢ itself": self.grad_x(
+                stretch=self.x / (self.x - self.mean)
+            ),
+            "the path through the mean has the wrong sign": self.grad_x(mean=-1),
+            "the path through the variance has the wrong sign": self.grad_x(stretch=-1),
+            "the path through the variance is half as strong as it should be: the square's slope has a 2": self.grad_x(
+                stretch=0.5
+            ),
+        }
+
+
+@exercise("staged")
+def staged(answer):
+    """The chain rule in stages: you have followed all paths from x to the loss."""
+    batch = _Batch()
+    result = ask(answer, batch.grad_y, batch.x, batch.gamma, batch.eps)
+    if not isinstance(result, tuple | list) or len(result) != 3:
+        raise Wrong("Return three arrays: ∂L/∂x, ∂L/∂γ, ∂L/∂β.")
+    grad_x, grad_gamma, grad_beta = result
+    g, x_hat = batch.grad_y, batch.x_hat
+    compare("∂L/∂x", grad_x, batch.grad_x(), instead=batch.wrong(), hint="Compare your stages with the six equations.")
+    compare(
+        "∂L/∂γ",
+        grad_gamma,
+        (g * x_hat).sum(0),
+        instead={
+            "this is a mean over the batch; every example adds its part": (g * x_hat).mean(0),
+            "γ multiplies x̂, not x": (g * batch.x).sum(0),
+            "γ multiplies x̂, and the distance from the mean is not yet divided": (g * (batch.x - batch.x.mean(0))).sum(
+                0
+            ),
+            "γ is in it, but y = γx̂ + β has the slope x̂ toward γ": (g * batch.gamma * x_hat).sum(0),
+            "the sum over the batch is missing": g * x_hat,
+            "this is ∂L/∂β; return ∂L/∂γ before it": g.sum(0),
+        },
+    )
+    compare(
+        "∂L/∂β",
+        grad_beta,
+        g.sum(0),
+        instead={
+            "this is a mean over the batch; every example adds its part": g.mean(0),
+            "the sum over the batch is missing": g,
+        },
+    )
+
+
+@exercise("closed")
+def closed(answer):
+    """The whole gradient in one line: what arrives, less its mean, less its part along x̂."""
+    batch = _Batch()
+    got = ask(answer, batch.grad_y, batch.x_hat, batch.inv_std, batch.gamma)
+    g, scale = batch.grad_y, batch.gamma * batch.inv_std
+    wrong = batch.wrong() | {
+        "the factor 1/s before the bracket is missing": batch.grad_x() / batch.inv_std,
+        "the mean of g·x̂ must be multiplied by x̂ again: each example gets its own part": scale
+        * (g - g.mean(0) - (g * batch.x_hat).mean(0)),
+        "these are means over the whole table; each feature has its own (axis 0)": scale
+        * (g - g.mean() - batch.x_hat * (g * batch.x_hat).mean()),
+        "inv_std is 1/s already: multiply by it": batch.grad_x() / batch.inv_std**2,
+        "the means go over the batch (axis 0), each feature alone": scale
+        * (g - g.mean(1, keepdims=True) - batch.x_hat * (g * batch.x_hat).mean(1, keepdims=True)),
+    }
+    compare("∂L/∂x", got, batch.grad_x(), instead=wrong, hint="Put ∂L/∂σ² and ∂L/∂μ into the equation, term by term.")
+
+
+@exercise("projector")
+def projector(answer):
+    """Your matrix is the projection: it removes 1 and x̂, and keeps all that is at right angles to both."""
+    generator = np.random.default_rng()
+    m = int(generator.integers(6, 12))
+    x = generator.standard_normal(m)
+    x_hat = (x - x.mean()) / x.std()
+    eye, one, stretch = np.eye(m), np.ones((m, m)), np.outer(x_hat, x_hat)
+    compare(
+        "P",
+        ask(answer, x_hat),
+        eye - one / m - stretch / m,
+        instead={
+            "the two parts lack their 1/m (1 and x̂ have the squared length m): PP is not P": eye - one - stretch,
+            "this keeps the part along x̂": eye - one / m,
+            "this keeps the part along 1, the mean": eye - stretch / m,
+            "this keeps what should go, and removes the rest": one / m + stretch / m,
+            "x̂ acts as an outer product, x̂ᵢ·x̂ⱼ: this multiplies each example with itself only": eye
+            - one / m
+            - np.diag(x_hat**2) / m,
+            "the parts are added; they must be taken away": eye + one / m + stretch / m,
+        },
+        hint="Apply your P to g: it should give g − mean(g) − x̂·mean(g·x̂).",
+    )
+
+
+@exercise("is_projection")
+def is_projection(answer):
+    """Your test of projections says yes and no where it should."""
+    generator = np.random.default_rng()
+    m, rank = 8, int(generator.integers(2, 7))
+    basis = np.linalg.qr(generator.standard_normal((m, m)))[0]
+    true = basis[:, :rank] @ basis[:, :rank].T
+    column, row = generator.standard_normal((2, m))
+    cases = [
+        (0.5 * true, False, "half a projection, a symmetric matrix with PP ≠ P"),
+        (
+            basis @ np.diag([0.5, 1.5, 1, 1, 0, 0, 0, 0]) @ basis.T,
+            False,
+            "a symmetric matrix with PP ≠ P, that stretches one direction by 1.5 and another by 0.5",
+        ),
+        (true + 0.1 * np.diag(row), False, "a symmetric matrix with PP ≠ P"),
+        (np.ones((m, m)), False, "a matrix of ones: its entries equal their squares, but PP means the matrix product"),
+        (true, True, "an orthogonal projection; rounding makes PP differ from P by 1e-16, so compare with a tolerance"),
+        (np.zeros((m, m)), True, "the zero matrix, which projects everything to 0"),
+        (np.outer(column, row) / (column @ row), False, "a slanted projection: PP = P, but it is not symmetric"),
+        (2 * true, False, "twice a projection"),
+        (true + 1e-4 * np.eye(m), False, "a projection plus 1/10,000 of the identity: your tolerance is too wide"),
+    ]
+    for matrix, right, what in cases:
+        got = ask(answer, matrix)
+        if not isinstance(got, bool | np.bool_):
+            raise Wrong(f"Return True or False; this is a {type(got).__name__}.")
+        if bool(got) != right:
+            raise Wrong(f"It says {bool(got)} to {what}.")
+
+
+@exercise("freedom")
+def freedom(answer):
+    """Two directions of each feature are lost, and no more; a batch of one or two lets nothing pass."""
+    generator = np.random.default_rng()
+    for m in (*generator.integers(5, 100, 3), 2, 1):
+        m, features = int(m), int(generator.integers(3, 20))
+        compare(
+            f"for m = {m} and {features} features, the number of directions",
+            ask(answer, m, features),
+            features * max(m - 2, 0),
+            instead={
+                "all directions pass here, but shift and stretch are removed": m * features,
+                "only one direction of each feature is removed here; there are 1 and x̂": features * (m - 1),
+                "two directions are removed from each feature, not from the layer": m * features - 2,
+                "this is one feature; each has its own statistics": m - 2,
+                "a number of directions is not negative": features * (m - 2),
+            },
+            hint="Count for one feature, then for all.",
+        )

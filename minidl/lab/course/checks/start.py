@@ -1,0 +1,67 @@
+"""Lesson 00: predictions, and when a curve reaches a target."""
+
+import numpy as np
+
+from minidl.lab.course._check import Wrong, ask, exercise
+
+_SHIFT = ("yes", "no", "depends")
+
+
+@exercise("predictions")
+def predictions(plain, batch, speedup, shift):
+    """Four numbers and words that a result can prove wrong; that is all a prediction needs."""
+    for name, value in (("plain", plain), ("batch", batch), ("speedup", speedup)):
+        if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not np.isfinite(value):
+            raise Wrong(f"{name} is {value!r}; it should be one number, without a unit.")
+    for name, value in (("plain", plain), ("batch", batch)):
+        if 0 < value <= 1:
+            raise Wrong(f"{name} is {value}: that looks like a fraction; say it in percent, from 0 to 100.")
+        if not 5 <= value <= 100:
+            raise Wrong(
+                f"{name} is {value} %: with ten digits, blind guessing alone gives about 10 %; 100 is the most."
+            )
+    if speedup <= 0:
+        raise Wrong(f"speedup is {speedup}: it divides two numbers of steps; 1 means no difference, below 1 slower.")
+    if str(shift).lower() not in _SHIFT:
+        raise Wrong(f"shift is {shift!r}; it should be one of {', '.join(map(repr, _SHIFT))}, which a test can decide.")
+
+
+@exercise("reach")
+def reach(answer):
+    """The first step at which a curve reaches its target, and None for a curve that never does."""
+    rng = np.random.default_rng()
+    curve = np.array([0.1, 0.3, 0.5, 0.7, 0.9, 0.6, 0.2])  # first, next, highest and last above 0.5 are all different
+    silent = 0
+    for draw in range(20):
+        accuracies = curve if draw == 0 else rng.permutation(curve)
+        steps = np.cumsum(rng.integers(20, 400, curve.size))
+        target = 0.5 if draw == 0 else float(accuracies[rng.integers(1, curve.size)])
+        got = ask(answer, steps, accuracies, target)
+        silent += got is None
+        if got is not None:
+            _judge(got, steps, accuracies, target)
+    if silent == 20:
+        raise Wrong("Your function returns None each time, also for curves that get there: is there a `return`?")
+    if silent:
+        raise Wrong("Where the curve reaches its target exactly, you say never: reaching means ≥, not >.")
+    got = ask(answer, steps, accuracies, 0.95)
+    if got is not None:
+        why = "; NumPy's argmax of all False is 0" if got == steps[0] else ""
+        raise Wrong(f"This curve never reaches its target, and the answer is {got}, not None{why}.")
+
+
+def _judge(got, steps, accuracies, target):
+    there = np.flatnonzero(accuracies >= target)
+    first, want = there[0], steps[there[0]]
+    if got == want:
+        return
+    if got == first:
+        raise Wrong(f"{got} is the place in the array; the training step there is {want}.")
+    if got == steps[there[-1]]:
+        raise Wrong(f"{got} is the last step at or above the target; the first is {want}.")
+    if got == steps[accuracies.argmax()]:
+        raise Wrong(f"{got} is the step of the highest accuracy; the target is reached first at {want}.")
+    later = np.flatnonzero(accuracies > target)
+    if later.size and got == steps[later[0]]:
+        raise Wrong(f"At step {want} the curve is exactly at the target, which counts as reached: ≥, not >.")
+    raise Wrong(f"The curve first reaches its target at step {want}, and the answer is {got}.")

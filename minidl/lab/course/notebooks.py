@@ -1,0 +1,114 @@
+"""Lessons as files: a source in jupytext's py:percent beside the executed notebook.
+
+The source is what is written and reviewed; the notebook is what is read, on the web too, with its figures.
+"""
+
+import os
+import re
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from minidl.system.files import write_atomically
+
+__all__ = ["EXERCISE", "WIDGET", "build", "execute", "exercises", "inject", "read", "sources"]
+
+EXERCISE = "exercise:"  # a cell tagged "exercise:NAME" is where the learner writes; the next one checks
+WIDGET = "widget"  # a cell tagged so has an output for the living only, which is not kept
+
+
+def sources(folder: str | os.PathLike) -> list[Path]:
+    """The lessons' sources in their order: files that begin with two digits."""
+    return sorted(p for p in Path(folder).glob("*.py") if re.match(r"\d\d_", p.name))
+
+
+def read(source: str | os.PathLike) -> Any:
+    """A lesson as a notebook without outputs."""
+    import jupytext
+
+    notebook = jupytext.reads(Path(source).read_text(encoding="utf-8"), fmt="py:percent")
+    notebook.metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    for i, cell in enumerate(notebook.cells):
+        cell.id = f"cell-{i:02}"
+        cell.metadata = {"tags": cell.metadata["tags"]} if "tags" in cell.metadata else {}
+    return notebook
+
+
+def exercises(notebook: Any) -> dict[str, Any]:
+    """The cells in which a learner writes, by the name of the exercise."""
+    return {
+        tag.removeprefix(EXERCISE): cell
+        for cell in notebook.cells
+        for tag in cell.metadata.get("tags", ())
+        if tag.startswith(EXERCISE)
+    }
+
+
+def inject(notebook: Any, answers: Mapping[str, str]) -> Any:
+    """Put an answer in the place of each exercise that has one; returns the notebook.
+
+    Errors  KeyError for an answer to an exercise that the notebook does not have
+    """
+    cells = exercises(notebook)
+    for name, answer in answers.items():
+        if name not in cells:
+            raise KeyError(f"inject: the lesson has no exercise {name!r}; it has {', '.join(cells) or 'none'}")
+        cells[name].source = answer
+    return notebook
+
+
+def execute(notebook: Any, folder: str | os.PathLike, quick: bool = False, timeout: float = 900) -> float:
+    """Run a notebook from a clean kernel, in a folder; its outputs are put into it. Returns the seconds it took.
+
+    Errors  nbclient's CellExecutionError, which shows the cell and its error
+    """
+    from nbclient import NotebookClient
+
+    # no widgets: nbclient sometimes waits for ever for a cell that has one (github.com/jupyter/nbclient/issues/312)
+    environment = os.environ | {"MINIDL_QUICK": str(int(quick)), "TQDM_DISABLE": "1", "MINIDL_NO_WIDGETS": "1"}
+    environment.pop("MPLBACKEND", None)  # the kernel draws into the notebook
+    client = NotebookClient(
+        notebook,
+        timeout=timeout,
+        kernel_name="python3",
+        extra_arguments=["--log-level=ERROR"],
+        record_timing=False,
+        coalesce_streams=True,  # a busy machine hands on what is printed in more pieces
+        resources={"metadata": {"path": str(folder)}},
+    )
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory() as own:  # neither read nor write the predictions of whoever works in this folder
+        client.execute(env=environment | {"MINIDL_PREDICTIONS": str(Path(own, "predictions.json"))})
+    seconds = time.perf_counter() - start
+    _tidy(notebook)
+    return seconds
+
+
+def _tidy(notebook):
+    """Take out what would differ from run to run, or means nothing on paper."""
+    notebook.metadata["language_info"] = {"name": "python"}
+    notebook.metadata.pop("widgets", None)
+    for cell in notebook.cells:
+        if cell.cell_type != "code":
+            continue
+        if WIDGET in cell.metadata.get("tags", ()):
+            cell.outputs = []
+        for output in cell.outputs:
+            output.get("metadata", {}).clear()
+
+
+def build(source: str | os.PathLike, quick: bool = False) -> float:
+    """Execute a lesson, and write the notebook beside its source; returns the seconds it took."""
+    import nbformat
+
+    source = Path(source)
+    notebook = read(source)
+    seconds = execute(notebook, source.parent, quick)
+    write_atomically(source.with_suffix(".ipynb"), nbformat.writes(notebook).encode())
+    return seconds

@@ -1,0 +1,174 @@
+"""Pictures of a study: lines with confidence bands over anything, intervals side by side, and checks against a bound."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator, StrMethodFormatter
+from numpy.typing import ArrayLike
+
+from minidl.lab.plot._check import check_curve, check_curves, check_mapping
+from minidl.lab.plot._style import DASHES, GUIDE, INKS, label, legend, marker, new_figure
+from minidl.lab.study.statistics import t_interval
+
+__all__ = ["checks", "intervals", "lines", "panels", "strands"]
+
+BAND = "mean, and 95 % interval over the seeds"
+
+
+def panels(
+    columns: int, rows: int = 1, title: str = "", note: str = "", size: tuple[float, float] = (4.6, 3.9)
+) -> tuple[Figure, list[Axes]]:
+    """A figure of rows × columns axes, each of about `size` inches, with a title above and a note below all of them.
+
+    Errors  ValueError for less than one column or row
+    """
+    if min(columns, rows) < 1:
+        raise ValueError(f"panels: columns is {columns} and rows {rows}; both must be at least 1")
+    figure = new_figure(size[0] * columns, size[1] * rows + 0.7)
+    axes = [figure.add_subplot(rows, columns, i + 1) for i in range(rows * columns)]
+    if title:
+        figure.suptitle(title, fontsize=12, x=0.01, ha="left")
+    if note:
+        figure.supxlabel(note, fontsize=8)
+    return figure, axes
+
+
+def lines(
+    ax: Axes, runs: Mapping, title: str, xlabel: str, ylabel: str, *, log: str = "", inks: Sequence[int] | None = None,
+    key: bool = True,
+) -> Axes:  # fmt: skip
+    """A line for each entry of `runs`: the mean over seeds, in a band that is its 95 % t interval.
+
+    On a logarithmic y axis both are those of the logarithms. A logarithmic x axis with few points has its ticks at them.
+
+    runs    label → (x, values): x (T,), increasing; values (T,), or (S, T) with S seeds; what is not finite leaves a gap
+    log     "x", "y" or "xy": the axes that are logarithmic
+    inks    numbers of the colours and dashes, one for each line; by default 0, 1, 2 …
+    key     whether to draw a legend
+    Errors  ValueError for no runs, sizes that do not match, x that does not increase
+    """
+    curves = check_curves("lines", runs)
+    inks = range(len(curves)) if inks is None else inks
+    if len(inks) != len(curves):
+        raise ValueError(f"lines: there are {len(inks)} inks and {len(curves)} lines; each line must have one ink")
+    for i, (name, (x, values)) in zip(inks, curves.items(), strict=True):
+        _line(ax, i, name, x, values, "y" in log)
+    places = sorted({float(number) for x, _ in curves.values() for number in x})
+    if "x" in log:
+        _log_x(ax, places)
+    else:
+        ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.10g}"))
+        if all(place.is_integer() for place in places):  # no half layers
+            ax.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
+    if "y" in log:
+        _log_y(ax)
+    ax.margins(x=0.02)
+    if key:
+        several = any(len(values) > 1 for _, values in curves.values())
+        legend(ax, title=BAND if several else None)
+    return label(ax, title, xlabel, ylabel)
+
+
+def _log_x(ax, places):
+    ax.set_xscale("log")
+    if len(places) <= 9:
+        ax.set_xticks(places, [f"{place:,.10g}" for place in places])
+        ax.xaxis.set_minor_locator(NullLocator())
+
+
+def _log_y(ax):
+    """Plain numbers where they are short: 400 and 0.02, not 4 × 10²; minor ticks have none but on less than two decades."""
+    ax.set_yscale("log")
+    low, high = ax.get_ylim()
+    if low >= 1e-3 and high <= 1e6:
+        ax.yaxis.set_major_formatter(StrMethodFormatter("{x:,.10g}"))
+        few = high / low < 50
+        ax.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+        ax.yaxis.set_minor_formatter(StrMethodFormatter("{x:,.10g}") if few else NullFormatter())
+
+
+def _line(ax, i, name, x, values, log):
+    style = dict(color=INKS[i % len(INKS)], linestyle=DASHES[i % len(DASHES)])
+    with np.errstate(divide="ignore", invalid="ignore"):  # no logarithm: a gap
+        mean, low, high = np.exp(_bands(np.log(values))) if log else _bands(values)
+    if len(values) > 1:
+        ax.fill_between(x, low, high, color=style["color"], alpha=0.2, linewidth=0)
+    ax.plot(x, mean, label=name, linewidth=1.7, marker=marker(x) or ("." if len(x) < 12 else None), **style)
+
+
+def _bands(values):
+    """Mean and interval of each column; nan where a seed has no finite value."""
+    columns = np.where(np.isfinite(values).all(0), values, np.nan)
+    return np.array([t_interval(column) for column in columns.T]).T
+
+
+def strands(ax: Axes, x: ArrayLike, values: ArrayLike, title: str, xlabel: str, ylabel: str, *, ink: int = 0) -> Axes:
+    """Many thin lines in one colour: how all units of a layer move, and how many of them.
+
+    x, values    (T,), increasing, and (T, units)
+    Errors       ValueError for sizes that do not match, x that does not increase
+    """
+    steps, lines_of_units = check_curve("strands", title, x, np.transpose(values))
+    ax.plot(steps, lines_of_units.T, color=INKS[ink], linewidth=0.6, alpha=0.5)
+    ax.margins(x=0.02)
+    return label(ax, title, xlabel, ylabel)
+
+
+def intervals(ax: Axes, rows: Mapping, title: str, xlabel: str, *, zero: bool = False, log: bool = False) -> Axes:
+    """A row for each entry: every seed as a small dot, their mean as a large one, its 95 % t interval as a bar.
+
+    rows    label → values (S,), one a seed; what is not finite is left out
+    zero    draw a line at 0, for differences
+    Errors  ValueError for no rows, or one without finite values
+    """
+    check_mapping("intervals", "rows", rows, "label → one value for each seed")
+    for i, (name, values) in enumerate(rows.items()):
+        values = np.asarray(values, dtype=float).ravel()
+        values = values[np.isfinite(values)]
+        if not values.size:
+            raise ValueError(f"intervals: {name!r} has no finite value; each row must have one")
+        mean, low, high = t_interval(values)
+        if values.size > 1:
+            ax.plot([low, high], [i, i], color=INKS[0], linewidth=2.2, zorder=2)
+        ax.plot(values, np.full(values.size, i + 0.22), ".", color=INKS[1], markersize=5, zorder=3)
+        ax.plot(mean, i, "o", color=INKS[0], markersize=6, zorder=4)
+    if zero:
+        ax.axvline(0, **GUIDE)
+    if log:
+        ax.set_xscale("log")
+    else:
+        ax.xaxis.set_major_locator(MaxNLocator(6))
+    _name_rows(ax, rows)
+    return label(ax, title, xlabel, "")
+
+
+def checks(ax: Axes, rows: Mapping, title: str, xlabel: str = "largest deviation") -> Axes:
+    """What was measured (a dot) against what is allowed (a bar from the left), on a logarithmic axis.
+
+    rows    name → (measured, allowed), both at least 0; an exact 0 is drawn at the left edge, as an open dot
+    Errors  ValueError for no rows, or numbers below 0
+    """
+    check_mapping("checks", "rows", rows, "name → (measured, allowed)")
+    for name, pair in rows.items():
+        if len(pair) != 2 or not min(pair) >= 0:
+            raise ValueError(f"checks: {name!r} is {pair}; it must be a pair of numbers of at least 0")
+    positive = [number for pair in rows.values() for number in pair if number > 0] or [1.0]
+    edge, most = min(positive) / 30, max(positive) * 10
+    for i, (measured, allowed) in enumerate(rows.values()):
+        right = measured <= allowed
+        ax.plot([edge, max(allowed, edge)], [i, i], color="0.85", linewidth=9, solid_capstyle="butt", zorder=1)
+        ax.plot(
+            max(measured, edge), i, "o", color=INKS[0] if right else INKS[1], markersize=7, clip_on=False, zorder=3,
+            markerfacecolor="white" if measured == 0 else None,
+        )  # fmt: skip
+    ax.set_xscale("log")
+    ax.set_xlim(edge, most)
+    _name_rows(ax, rows)
+    return label(ax, title, f"{xlabel} (dot; open: exactly 0), and allowed (grey)", "")
+
+
+def _name_rows(ax, rows):
+    ax.set_yticks(range(len(rows)), [str(name) for name in rows])
+    ax.set_ylim(len(rows) - 0.4, -0.6)

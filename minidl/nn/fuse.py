@@ -1,0 +1,74 @@
+"""Fusing: layers that follow each other, run as one kernel. The numbers stay the same to the bit."""
+
+import copy
+
+from minidl import functional as F
+from minidl.nn.layers import MaxPool2d, ReLU
+from minidl.nn.module import Identity, Module, replace_child
+from minidl.nn.norm import BatchNorm
+from minidl.nn.sequential import Sequential
+from minidl.tensor import Tensor
+
+__all__ = ["BatchNormReLUMaxPool2d", "fuse"]
+
+
+def fuse(model: Module) -> Module:
+    """Return a network that computes the same in fewer passes over memory, with the parameters and buffers of `model`.
+
+    Fused     a BatchNorm, a ReLU and a MaxPool2d of 2×2 in a row in a Sequential: one BatchNormReLUMaxPool2d in the place
+              of the first, an Identity in the places of the others. All else is called as before
+    Shared    parameters and buffers: training the one trains the other, and both have the same `state_dict`. Not shared are
+              `training`, hooks and settings; `to(dtype)` gives a network new arrays, so convert before you fuse
+    Left out  layers with forward hooks (somebody looks at what is between), and layers used in several places
+    Errors    TypeError for what is no Module
+    """
+    if not isinstance(model, Module):
+        raise TypeError(f"fuse: got a {type(model).__name__}; it must be a Module")
+    arrays = [*model.parameters(), *model.buffers()]
+    fused = copy.deepcopy(model, {id(array): array for array in arrays})  # all but these is copied
+    uses = _uses(fused)
+    for module in list(fused.modules()):
+        if type(module).forward is Sequential.forward:
+            _fuse_in(module, uses)
+    return fused
+
+
+class BatchNormReLUMaxPool2d(BatchNorm):
+    """Batch norm, ReLU and 2×2 max-pooling in one, with the parameters and buffers of the batch norm: see `fuse`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (N, H, W, C) → (N, ⌊H / 2⌋, ⌊W / 2⌋, C)."""
+        y = F.batch_norm_relu_max_pool2d(x, *self._arguments())
+        self._count_batch()
+        return y
+
+
+def _uses(model):
+    """How often each module stands in the tree: id → number."""
+    uses: dict[int, int] = {}
+    for module in model.modules():
+        for child in module.children():
+            uses[id(child)] = uses.get(id(child), 0) + 1
+    return uses
+
+
+def _fuse_in(sequential, uses):
+    children = list(sequential.named_children())
+    for start in range(len(children) - 2):
+        names, layers = zip(*children[start : start + 3], strict=True)
+        if not _fuses(layers) or any(uses[id(layer)] > 1 for layer in layers):
+            continue
+        norm = BatchNormReLUMaxPool2d.__new__(BatchNormReLUMaxPool2d)
+        vars(norm).update(vars(layers[0]))
+        for name, layer in zip(names, (norm, Identity(), Identity()), strict=True):
+            replace_child(sequential, name, layer)
+
+
+def _fuses(layers):
+    pool = layers[2]
+    return (
+        [type(layer) for layer in layers] == [BatchNorm, ReLU, MaxPool2d]
+        and pool.kernel_size in (2, (2, 2))
+        and pool.stride in (None, 2, (2, 2))
+        and not any(layer._forward_hooks for layer in layers)
+    )

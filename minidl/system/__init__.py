@@ -1,0 +1,1 @@
+"""Files, terminal, machine: what has nothing to do with learning."""

@@ -1,0 +1,425 @@
+"""What is written in vector instructions, `tile`, `sandwich` and `transpose`, each against a naive twin.
+
+Numbers are small integers wherever that will do: sums of them are exact in any order, so results must be equal, and a
+whole array is compared, so that nothing beside the result may be written. Each check is proved by wrong twins that it
+rejects.
+"""
+
+from fractions import Fraction
+from types import SimpleNamespace
+
+import numba
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minidl.kernels.product import _FEWER
+from minidl.kernels.vectors import TILE_ROWS, VECTOR_BYTES, _registers, _times, _twins, sandwich, tile, transpose
+from minidl.kernels.winograd import _A, _A3, _B, _B3, _G
+from tests.helpers import DTYPES, JIT, modest
+
+compiled_only = pytest.mark.skipif(not JIT, reason="there are no vector instructions in plain Python")
+
+
+def integers(rng, *shape, dtype=np.float64):
+    return rng.integers(-8, 9, shape).astype(dtype)
+
+
+# --- tile ---------------------------------------------------------------------------------------------------------------
+
+
+def naive_tile(rows, width):
+    """What `tile` says, one number after another; a number is rounded to float32 as often as without fused instructions."""
+
+    def compute(a, at, row, step, last, b, from_, line, out, to, out_line, depth, keep, next_):
+        for i in range(min(rows, last + 1)):
+            for j in range(width):
+                place = to + i * out_line + j
+                total = out.dtype.type(0)
+                for k in range(depth):
+                    total = total + a[at + i * row + k * step] * b[from_ + k * line + j]
+                out[place] = out[place] + total if keep else total
+
+    return compute
+
+
+def wrong_tile(rows, width, **changes):
+    """The naive twin with some of its arguments changed: each by a function of all of them."""
+    right = naive_tile(rows, width)
+    names = ["a", "at", "row", "step", "last", "b", "from_", "line", "out", "to", "out_line", "depth", "keep", "next_"]
+
+    def compute(*arguments):
+        given = SimpleNamespace(**dict(zip(names, arguments, strict=True)))
+        right(*[changes[name](given) if name in changes else value for name, value in vars(given).items()])
+
+    return compute
+
+
+WRONG_TILES = {
+    "never adds": {"keep": lambda g: 0},
+    "always adds": {"keep": lambda g: 1},
+    "rows past the last one are computed too": {"last": lambda g: 100},
+    "one row is missing": {"last": lambda g: g.last - 1},
+    "strides of a exchanged": {"row": lambda g: g.step, "step": lambda g: g.row},
+    "lines of b taken to lie side by side": {"line": lambda g: 2 * VECTOR_BYTES // g.b.itemsize},
+    "lines of out taken to lie side by side": {"out_line": lambda g: 2 * VECTOR_BYTES // g.b.itemsize},
+    "a from its beginning": {"at": lambda g: 0},
+    "b from its beginning": {"from_": lambda g: 0},
+    "out from its beginning": {"to": lambda g: 0},
+    "one step too few": {"depth": lambda g: g.depth - 1},
+    "one step too many": {"depth": lambda g: g.depth + 1},
+}
+
+
+def tile_cases(rows, width, dtype):
+    """Arguments for a tile: steps of 1 and more, a by rows and by columns, each last row, kept or not, any `next_`."""
+    rng = np.random.default_rng(rows + width)
+    for depth, by_columns, gap in [(1, False, 0), (5, False, 3), (5, True, 0), (17, True, 2)]:
+        row, step = (1, rows + gap) if by_columns else (depth + gap, 1)
+        line, out_line = width + gap, width + 2 * gap
+        for last in range(rows):
+            for keep in (0, 1):
+                a = integers(rng, 3 + rows * row + (depth + 1) * step, dtype=dtype)
+                b = integers(rng, 2 + (depth + 2) * line, dtype=dtype)
+                out = integers(rng, 5 + (rows + 1) * out_line, dtype=dtype)
+                next_ = [0, len(b), -10_000_000, 10_000_000][(last + keep) % 4]
+                yield a, 3, row, step, last, b, 2, line, out, 5, out_line, depth, keep, next_
+
+
+def check_tile(compute, rows, width, dtype):
+    right = naive_tile(rows, width)
+    for arguments in tile_cases(rows, width, dtype):
+        a, b, out = arguments[0].copy(), arguments[5].copy(), arguments[8].copy()
+        expected = list(arguments)
+        expected[8] = out
+        right(*expected)
+        compute(*arguments)
+        np.testing.assert_array_equal(arguments[8], out)
+        np.testing.assert_array_equal(arguments[0], a)
+        np.testing.assert_array_equal(arguments[5], b)
+
+
+def compiled_tile(rows, vectors):
+    compute = tile(rows, vectors)
+
+    @numba.njit
+    def call(a, at, row, step, last, b, from_, line, out, to, out_line, depth, keep, next_):
+        compute(a, at, row, step, last, b, from_, line, out, to, out_line, depth, keep, next_)
+
+    return call
+
+
+@compiled_only
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("rows", "vectors"), [(TILE_ROWS, 2), (_FEWER, 2), (TILE_ROWS, 1), (3, 1)])
+def test_tile(rows, vectors, dtype):
+    width = vectors * VECTOR_BYTES // np.dtype(dtype).itemsize
+    check_tile(compiled_tile(rows, vectors), rows, width, dtype)
+
+
+def test_the_check_accepts_the_naive_tile():
+    check_tile(naive_tile(3, 8), 3, 8, np.float32)
+
+
+@pytest.mark.parametrize("name", WRONG_TILES)
+def test_the_check_rejects_a_wrong_tile(name):
+    with pytest.raises((AssertionError, IndexError)):
+        check_tile(wrong_tile(3, 8, **WRONG_TILES[name]), 3, 8, np.float32)
+
+
+def sum_in_order(a, b, start, fused, order=1):
+    """start + Σ_k a_ik·b_kj in float32, the sum step after step; fused: a product is not rounded before it is added.
+
+    A product of two float32 numbers is exact in float64; so is, here, its sum with a third, or nearly so.
+    """
+    total = np.zeros_like(start)
+    for k in range(a.shape[1])[::order]:
+        product = a[:, k : k + 1].astype(np.float64) * b[k].astype(np.float64)
+        total = (total + (product if fused else product.astype(np.float32))).astype(np.float32)
+    return start + total
+
+
+@compiled_only
+@pytest.mark.parametrize("keep", [0, 1])
+def test_a_tile_adds_in_the_order_of_k_and_rounds_once_or_always_twice(keep):
+    rng = np.random.default_rng(keep)
+    width, depth = 2 * VECTOR_BYTES // 4, 50
+    a, b, out = (rng.standard_normal(s, np.float32) for s in ((TILE_ROWS, depth), (depth, width), (TILE_ROWS, width)))
+    start, last = keep * out, TILE_ROWS - 1
+    compiled_tile(TILE_ROWS, 2)(
+        a.reshape(-1), 0, depth, 1, last, b.reshape(-1), 0, width, out.reshape(-1), 0, width, depth, keep, 0
+    )
+    assert any(np.array_equal(out, sum_in_order(a, b, start, fused)) for fused in (True, False))
+    for fused in (True, False):  # that much the comparison can tell apart
+        assert not np.array_equal(out, sum_in_order(a, b, start, fused, order=-1))
+
+
+# --- constant matrices times a vector: which instructions are written ---------------------------------------------------
+
+
+class Counted:
+    """Stands for `Vectors`, computes with fractions, and counts the instructions."""
+
+    def __init__(self):
+        self.count = 0
+        self.builder, self.zero = self, Fraction(0)
+
+    def constant(self, value):
+        return Fraction(float(value)).limit_denominator(1000)
+
+    def _one(self, result):
+        self.count += 1
+        return result
+
+    def fadd(self, a, b):
+        return self._one(a + b)
+
+    def fsub(self, a, b):
+        return self._one(a - b)
+
+    def fmul(self, a, b):
+        return self._one(a * b)
+
+    def multiply_add(self, a, b, c):
+        return self._one(a * b + c)
+
+
+def instructions(matrix):
+    """How many instructions `_times` writes for a matrix, after a look whether they are right."""
+    v = Counted()
+    xs = [Fraction(n * n - 7 * n + 1, n + 2) for n in range(matrix.shape[1])]
+    expected = [sum((v.constant(w) * x for w, x in zip(row, xs, strict=True)), Fraction(0)) for row in matrix]
+    assert _times(v, matrix, list(xs)) == expected
+    return v.count
+
+
+def one_after_another(matrix):
+    """The same without shared work: a row with n weights takes n − 1 additions, and a product if no weight is 1."""
+    return sum(max(0, np.count_nonzero(row) - 1) + (bool(np.any(row)) and 1 not in row) for row in matrix)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "expected", "unshared"),
+    [
+        (_B, 13, 16),
+        (_B3, 11, 14),
+        (_A.T, 10, 14),
+        (_A3.T, 8, 10),
+        (_A, 9, 12),
+        (_A3, 7, 8),
+        (_G, 11, 13),
+        (_G.T, 11, 13),
+    ],
+    ids=["B", "B3", "Aᵀ", "A3ᵀ", "A", "A3", "G", "Gᵀ"],
+)
+def test_instructions_for_winograds_matrices(matrix, expected, unshared):
+    assert one_after_another(matrix) == unshared
+    assert instructions(matrix) == expected
+
+
+@modest
+@given(st.integers(1, 6), st.integers(1, 6), st.integers(0, 10_000))
+def test_instructions_are_right_for_any_matrix(rows, columns, seed):
+    """Many rows and columns here are equal, opposite, zero, or differ in signs only."""
+    rng = np.random.default_rng(seed)
+    for values in ([-1, 1], [-2, 2, 2], [-1, 0, 1], [-2, -1, 0, 1, 2]):
+        instructions(rng.choice(values, (rows, columns)))
+
+
+SIGNS = np.array([[2, 3, 1], [2, -3, 1], [-2, 3, 1], [2, 3, -1]])
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [SIGNS, SIGNS.T, SIGNS[:3], SIGNS / 3, np.ones((3, 3)), np.zeros((2, 3))],
+    ids=["rows", "columns", "three", "thirds", "ones", "zeros"],
+)
+def test_instructions_where_more_than_two_rows_differ_in_signs_only(matrix):
+    instructions(matrix)
+
+
+def test_twins():
+    assert list(_twins(np.array([[1, 2], [3, 4], [1, -2]]))) == [(0, 2)]
+    assert not list(_twins(np.array([[1, 2], [1, 2], [-1, -2], [0, 0], [0, 0]])))
+    assert list(_twins(_A)) == [(1, 2), (3, 4)]
+
+
+def test_a_row_has_one_twin_only():
+    """Else what is undone first would have to be what was done last."""
+    assert list(_twins(SIGNS)) == [(0, 1), (2, 3)]
+    assert list(_twins(SIGNS[:3])) == [(0, 1)]
+
+
+# --- sandwich -----------------------------------------------------------------------------------------------------------
+
+
+def naive_sandwich(left, right):
+    def compute(x, at, row, column, y, to, y_row, y_column, n):
+        for c in range(n):
+            block = [[x[at + i * row + j * column + c] for j in range(right.shape[1])] for i in range(left.shape[1])]
+            result = left @ np.array(block) @ right.T
+            for i, j in np.ndindex(result.shape):
+                y[to + i * y_row + j * y_column + c] = result[i, j]
+
+    return compute
+
+
+def compiled_sandwich(left, right):
+    compute = sandwich(left, right)
+
+    @numba.njit
+    def call(x, at, row, column, y, to, y_row, y_column, n):
+        compute(x, at, row, column, y, to, y_row, y_column, n)
+
+    return call
+
+
+def check_sandwich(compute, left, right, dtype, tolerance=0.0):
+    """Runs of one vector, of several, and of no whole number of them; x and y in order or transposed, with gaps."""
+    rng, lanes = np.random.default_rng(0), VECTOR_BYTES // np.dtype(dtype).itemsize
+    right_one = naive_sandwich(left, right)
+    for n, transposed, gap in [
+        (lanes, False, 0),
+        (lanes + 1, True, 2),
+        (2 * lanes - 1, False, 1),
+        (3 * lanes, True, 0),
+    ]:
+        run = n + gap
+        (rows, columns), (y_rows, y_columns) = (left.shape[1], right.shape[1]), (len(left), len(right))
+        row, column = (run, rows * run) if transposed else (columns * run, run)
+        y_row, y_column = (y_columns * run, run) if transposed else (run, y_rows * run)
+        x, y = (integers(rng, 7 + size * run, dtype=dtype) for size in (rows * columns, y_rows * y_columns))
+        before, expected = x.copy(), y.copy()
+        right_one(x, 4, row, column, expected, 3, y_row, y_column, n)
+        compute(x, 4, row, column, y, 3, y_row, y_column, n)
+        np.testing.assert_array_equal(x, before)
+        np.testing.assert_allclose(y, expected, rtol=0, atol=tolerance)
+
+
+RNG = np.random.default_rng(3)
+PAIRS = {
+    "random": (RNG.integers(-3, 4, (3, 5)), RNG.integers(-3, 4, (4, 2))),
+    "one number": (np.array([[-1]]), np.array([[3]])),
+    "ones and zeros": (np.ones((2, 3)), np.array([[0, 0], [1, 0], [0, -1]])),
+    "signs": (SIGNS, SIGNS.T),
+    "B": (_B, _B3),
+    "A": (_A, _A3.T),
+}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", PAIRS)
+def test_sandwich(name, dtype):
+    check_sandwich(compiled_sandwich(*PAIRS[name]), *PAIRS[name], dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_sandwich_with_weights_that_are_rounded(dtype):
+    check_sandwich(compiled_sandwich(_G, _G.T), _G, _G.T, dtype, 1e-5 if dtype == np.float32 else 1e-14)
+
+
+def no_tail(compute):
+    """Forgets what is left after the last whole vector."""
+
+    def wrong(x, at, row, column, y, to, y_row, y_column, n):
+        lanes = VECTOR_BYTES // x.itemsize
+        compute(x, at, row, column, y, to, y_row, y_column, n // lanes * lanes)
+
+    return wrong
+
+
+def long_tail(compute):
+    """Writes a whole vector where less is left."""
+
+    def wrong(x, at, row, column, y, to, y_row, y_column, n):
+        lanes = VECTOR_BYTES // x.itemsize
+        x, y = (np.concatenate([a, np.zeros(lanes, a.dtype)]) if a is x else a for a in (x, y))
+        compute(x, at, row, column, y, to, y_row, y_column, min(-(-n // lanes) * lanes, len(y) - to))
+
+    return wrong
+
+
+def transposed_result(compute):
+    def wrong(x, at, row, column, y, to, y_row, y_column, n):
+        compute(x, at, column, row, y, to, y_row, y_column, n)
+
+    return wrong
+
+
+SQUARE = np.array([[1, 2], [3, 4]]), np.array([[1, -1], [2, 1]])
+WRONG_SANDWICHES = {
+    "left and right exchanged": naive_sandwich(SQUARE[1], SQUARE[0]),
+    "left transposed": naive_sandwich(SQUARE[0].T, SQUARE[1]),
+    "right transposed": naive_sandwich(SQUARE[0], SQUARE[1].T),
+    "x transposed": transposed_result(naive_sandwich(*SQUARE)),
+    "no tail": no_tail(naive_sandwich(*SQUARE)),
+    "a tail too long": long_tail(naive_sandwich(*SQUARE)),
+    "one sign": naive_sandwich(SQUARE[0], np.abs(SQUARE[1])),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_SANDWICHES)
+def test_the_check_rejects_a_wrong_sandwich(name):
+    check_sandwich(naive_sandwich(*SQUARE), *SQUARE, np.float32)
+    with pytest.raises((AssertionError, IndexError)):
+        check_sandwich(WRONG_SANDWICHES[name], *SQUARE, np.float32)
+
+
+# --- the processor's registers ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("features", "expected"),
+    [
+        ("+sse2,+avx,+avx2,+fma,+avx512f", (64, 32)),
+        ("+avx2,+fma,-avx512f", (32, 16)),
+        ("+avx", (32, 16)),
+        ("+sse2,-avx", (16, 16)),
+        ("+neon", (16, 32)),
+        ("", (16, 16)),
+    ],
+)
+def test_registers(features, expected, monkeypatch):
+    monkeypatch.setattr(numba.config, "CPU_FEATURES", features)
+    assert _registers() == expected
+
+
+# --- a square transposed ------------------------------------------------------------------------------------------------
+
+
+@numba.njit
+def transposed_by_vectors(x, at, row, y, to, y_row):
+    transpose(x, at, row, y, to, y_row)
+
+
+def check_transpose(compute, dtype):
+    lanes = VECTOR_BYTES // np.dtype(dtype).itemsize
+    for row, y_row in [(lanes, lanes), (lanes + 3, lanes + 1), (2 * lanes, 5 * lanes)]:
+        x = np.arange(1, 8 + lanes * row, dtype=dtype)
+        y, expected = np.zeros((2, 9 + lanes * (y_row + 1)), dtype)
+        for i in range(lanes):
+            for j in range(lanes):
+                expected[5 + j * y_row + i] = x[3 + i * row + j]
+        compute(x, 3, row, y, 5, y_row)
+        np.testing.assert_array_equal(y, expected)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("compute", [transposed_by_vectors, transpose])
+def test_transpose(compute, dtype):
+    check_transpose(compute, dtype)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda x, at, row, y, to, y_row: transpose(x, at, row, y, to, y_row + 1),
+        lambda x, at, row, y, to, y_row: transpose(x, at + 1, row, y, to, y_row),
+        lambda x, at, row, y, to, y_row: transpose(x[::-1].copy(), at, row, y, to, y_row),
+        lambda x, at, row, y, to, y_row: (transpose(x, at, row, y, to, y_row), y.__setitem__(0, 1)),
+    ],
+)
+def test_the_check_rejects_a_wrong_transpose(wrong):
+    with pytest.raises(AssertionError):
+        check_transpose(wrong, np.float32)

@@ -1,0 +1,168 @@
+"""`minidl reproduce` as its user meets it: short claims, small digits."""
+
+import json
+import struct
+import subprocess
+import sys
+
+import pytest
+
+from minidl.lab.commands import reproduce
+from minidl.lab.commands.main import main
+from minidl.lab.paper.registry import NOT_TESTED, claims
+from minidl.lab.study.page import BEGIN, END, load_results, page
+from tests.lab.paper.synthetic import bars
+from tests.lab.study.fakes import claim as fake_claim
+from tests.lab.study.fakes import fail_at_one
+
+SHORT = ["--quick", "--jobs", "1"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Four IDX files."""
+    folder = tmp_path_factory.mktemp("bars")
+    for name, split in zip(("train", "t10k"), bars(), strict=True):
+        for kind, array in (("images-idx3", split.images), ("labels-idx1", split.labels)):
+            header = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
+            (folder / f"{name}-{kind}-ubyte").write_bytes(header + array.astype("u1").tobytes())
+    return folder
+
+
+def run(out, *flags, status=0):
+    assert main(["reproduce", "--out", str(out), *SHORT, *flags]) == status
+
+
+@pytest.fixture
+def only(monkeypatch):
+    """Makes the ledger consist of these claims."""
+
+    def only(*these):
+        monkeypatch.setattr(reproduce, "claims", lambda: {claim.id: claim for claim in these})
+
+    return only
+
+
+def test_list_names_every_claim(capsys):
+    assert main(["reproduce", "--list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(claims())
+
+
+def test_writes_what_it_says(tmp_path, capsys):
+    run(tmp_path, "--claim", "conv", "scale")
+    printed = capsys.readouterr().out
+    assert "[1/2] conv: " in printed
+    assert "reproduced: " in printed
+    assert str(tmp_path / "README.md") in printed
+    for name in ("conv", "scale"):
+        assert json.loads((tmp_path / f"{name}.json").read_bytes())["quick"] is True
+        assert (tmp_path / "figures" / f"{name}.png").stat().st_size > 1000
+        assert list((tmp_path / "runs" / name).iterdir())
+    text = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert text == page(load_results(tmp_path, claims().values()), NOT_TESTED)
+
+
+def test_claims_join_those_that_were_run_before(tmp_path):
+    run(tmp_path, "--claim", "scale")
+    run(tmp_path, "--claim", "conv")
+    text = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert text.index("| scale |") > text.index("| conv |") > 0
+
+
+def test_a_second_run_does_nothing_again(tmp_path, only):
+    only(fake_claim())
+    run(tmp_path)
+    first = json.loads((tmp_path / "fake.json").read_bytes())
+    kept = tmp_path / "runs" / "fake"
+    before = {file.name: file.stat().st_mtime_ns for file in kept.iterdir()}
+    run(tmp_path)
+    assert {file.name: file.stat().st_mtime_ns for file in kept.iterdir()} == before
+    assert json.loads((tmp_path / "fake.json").read_bytes()) == first
+
+
+def test_seeds(tmp_path, only):
+    only(fake_claim())
+    run(tmp_path, "--seeds", "4")
+    content = json.loads((tmp_path / "fake.json").read_bytes())
+    assert {run["config"]["seed"] for run in content["runs"]} == {0, 1, 2, 3}
+
+
+def test_a_claim_that_fails_does_not_stop_the_others(tmp_path, only, capsys):
+    only(fake_claim(run=fail_at_one, id="broken"), fake_claim())
+    run(tmp_path, status=1)
+    captured = capsys.readouterr()
+    assert "failed: broken" in captured.err
+    assert "no number" in captured.err
+    assert (tmp_path / "fake.json").is_file()
+    assert not (tmp_path / "broken.json").exists()
+    assert len(list((tmp_path / "runs" / "broken").iterdir())) == 3  # what was finished
+
+
+def test_an_interrupt_keeps_what_is_finished(tmp_path, only, capsys):
+    def interrupted(config, digits=None):
+        if config["stage"] == 2:
+            raise KeyboardInterrupt
+        return fake_claim().run(config)
+
+    only(fake_claim(run=interrupted))
+    run(tmp_path, status=130)
+    assert "goes on" in capsys.readouterr().err
+    assert len(list((tmp_path / "runs" / "fake").iterdir())) == 2
+
+
+def test_the_table_goes_into_a_readme(tmp_path):
+    readme = tmp_path / "main.md"
+    readme.write_text(f"# Title\n{BEGIN}\n{END}\n", encoding="utf-8")
+    run(tmp_path / "out", "--claim", "conv", "--readme", str(readme))
+    assert "| conv | " in readme.read_text(encoding="utf-8")
+
+
+def test_with_digits(folder, tmp_path):
+    run(tmp_path, "--claim", "bias", "--data", str(folder))
+    content = json.loads((tmp_path / "bias.json").read_bytes())
+    assert content["data"].startswith(folder.name)
+    assert "480 training" in content["data"]
+
+
+def test_training_in_processes_gives_the_same(folder, tmp_path):
+    for jobs in ("1", "2"):
+        run(tmp_path / jobs, "--claim", "bias", "--data", str(folder), "--jobs", jobs)
+    one, two = (json.loads((tmp_path / jobs / "bias.json").read_bytes())["runs"] for jobs in ("1", "2"))
+    assert one == two
+
+
+def test_a_process_with_other_digits_refuses(folder):
+    with pytest.raises(ValueError, match="other digits"):
+        reproduce._load(folder, "another checksum")
+
+
+@pytest.mark.parametrize(
+    ("flags", "word"),
+    [
+        (["--claim", "fig9"], "no claim fig9; there are"),
+        (["--claim", "bias", "--data", "/no/such/folder"], "cannot list the folder"),
+        (["--readme", "/no/such/file.md", "--claim", "conv"], "/no/such/file.md"),
+    ],
+)
+def test_settings_that_cannot_work(tmp_path, capsys, flags, word):
+    run(tmp_path, *flags, status=2)
+    assert word in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flags", [["--seeds", "1"], ["--jobs", "0"], ["--seeds", "many"]])
+def test_wrong_flags(tmp_path, capsys, flags):
+    with pytest.raises(SystemExit) as stop:
+        run(tmp_path, *flags)
+    assert stop.value.code == 2
+    assert flags[0] in capsys.readouterr().err
+
+
+def test_as_a_program_on_two_processes(tmp_path):
+    command = [sys.executable, "-W", "error", "-m", "minidl", "reproduce", "--claim", "conv", "--quick"]
+    done = subprocess.run([*command, "--jobs", "2", "--out", tmp_path], capture_output=True, text=True, check=True)
+    assert "reproduced" in done.stdout
+    assert "\r" not in done.stderr
+    run(tmp_path / "serial", "--claim", "conv")
+    both = [json.loads((path / "conv.json").read_bytes())["runs"] for path in (tmp_path, tmp_path / "serial")]
+    assert both[0] == both[1]

@@ -1,0 +1,148 @@
+"""The lessons as their readers meet them: they run, source and notebook agree, checks reject and solutions pass."""
+
+import ast
+import importlib
+import pkgutil
+import re
+from pathlib import Path
+
+import pytest
+
+nbformat = pytest.importorskip("nbformat")
+
+from minidl.lab.course import _check, check, notebooks  # noqa: E402
+from tests.lab.course import wrong  # noqa: E402
+
+ROOT = Path(__file__).parents[3]
+LESSONS = notebooks.sources(ROOT / "lessons")
+lesson = pytest.mark.parametrize("source", LESSONS, ids=[path.stem for path in LESSONS])
+WRONG = {
+    name: cases
+    for module in pkgutil.iter_modules(wrong.__path__)
+    for name, cases in importlib.import_module(f"{wrong.__name__}.{module.name}").WRONG.items()
+}
+MEGABYTE = 1_000_000
+INDEX = (ROOT / "lessons" / "README.md").read_text(encoding="utf-8")
+
+
+def solutions(source):
+    """Answers by exercise, as text."""
+    path = source.parent / "solutions" / source.name
+    return {n: cell.source for n, cell in notebooks.exercises(notebooks.read(path)).items()} if path.exists() else {}
+
+
+def texts(notebook):
+    """Everything that stands in the outputs as text."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", ()):
+            if output.output_type == "error":
+                yield f"error: {output.ename}"
+            yield from ("stderr: " + output.text,) if output.get("name") == "stderr" else ()
+            yield output.get("text", "")
+            yield from (str(v) for k, v in output.get("data", {}).items() if k.startswith("text/"))
+
+
+def checks(notebook):
+    """Exercise → the call of `check` in the notebook, as an expression."""
+    calls = {}
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            for node in ast.walk(ast.parse(re.sub(r"^[%!].*$", "", cell.source, flags=re.M))):
+                if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "check":
+                    calls[node.args[0].value] = ast.unparse(node)
+    return calls
+
+
+@lesson
+def test_runs_in_quick_mode(source, tmp_path):
+    notebook = notebooks.read(source)
+    notebooks.execute(notebook, source.parent, quick=True)
+    printed = list(texts(notebook))
+    assert not [text for text in printed if text.startswith(("error", "stderr"))]
+    for name in notebooks.exercises(notebook):
+        assert any(f"{name}: not attempted" in text for text in printed), f"{name} is not checked where it stands"
+
+
+@pytest.mark.full
+@lesson
+def test_runs_with_the_solutions(source):
+    notebook = notebooks.inject(notebooks.read(source), solutions(source))
+    notebooks.execute(notebook, source.parent)
+    printed = list(texts(notebook))
+    warned = [text for text in printed if text.startswith(("error", "stderr"))]
+    assert not [text for text in warned if "could not download MNIST" not in text]  # without a network, that is said
+    for name in notebooks.exercises(notebook):
+        assert any(f"{name}: pass" in text for text in printed), f"{name} does not pass"
+
+
+@lesson
+def test_source_and_notebook_agree(source):
+    committed = nbformat.read(source.with_suffix(".ipynb"), as_version=4)
+
+    def cells(notebook):
+        return [(c.cell_type, c.source, c.metadata.get("tags", [])) for c in notebook.cells]
+
+    assert cells(notebooks.read(source)) == cells(committed)
+
+
+@lesson
+def test_outputs_are_fit_to_print(source):
+    path = source.with_suffix(".ipynb")
+    assert path.stat().st_size < 1.5 * MEGABYTE
+    for text in texts(nbformat.read(path, as_version=4)):
+        assert not text.startswith(("error", "stderr")), text
+        assert not re.search(r"Warning|Traceback|/home/|/root/|/tmp/|/work/|/Users/|[A-Z]:\\", text), text
+
+
+@lesson
+def test_opens_with_its_question_and_time(source):
+    first = notebooks.read(source).cells[0]
+    assert first.cell_type == "markdown"
+    assert first.source.startswith(f"# {source.name[:2]}")
+    time = re.search(r"\*\*Time\*\*: about (.+?) on two cores", first.source)[1]
+    row = re.search(rf"^\| \[{source.name[:2]}\]\({source.stem}\.ipynb\) .*$", INDEX, re.M)[0]
+    assert row.split("|")[3].strip() == time, "the index tells another time"
+
+
+@lesson
+def test_links_lead_somewhere(source):
+    for cell in notebooks.read(source).cells:
+        if cell.cell_type != "markdown":
+            continue
+        for target in re.findall(r"\]\(([^)]+)\)", cell.source):
+            if not target.startswith(("http://", "https://", "#", "attachment:")):
+                assert (source.parent / target.split("#")[0]).exists(), target
+        for path, name in re.findall(r"\[`(\w+)[^`]*`\]\(\.\./(minidl/[\w/]+\.py)\)", cell.source):
+            text = (ROOT / name).read_text(encoding="utf-8")
+            assert re.search(rf"\b{path}\b", text), f"{name} has no {path}"
+
+
+@lesson
+def test_cells_are_short(source):
+    for cell in notebooks.read(source).cells:
+        assert cell.cell_type != "code" or len(cell.source.splitlines()) <= 30, cell.source
+
+
+@lesson
+def test_solutions_pass(source, capsys):
+    notebook, answers = notebooks.read(source), solutions(source)
+    calls = checks(notebook)
+    assert set(answers) == set(notebooks.exercises(notebook))
+    assert len(answers) >= 2
+    for name, answer in answers.items():
+        scope = {"check": check}
+        exec(answer, scope)
+        assert eval(calls[name], scope) == _check.PASS, capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", _check.names())
+def test_wrong_answers_fail_with_the_right_message(name, capsys):
+    assert 3 <= len(WRONG[name]) <= 6, f"{name} needs three to five wrong answers"
+    for answers, message in WRONG[name]:
+        assert check(name, *answers) == _check.FAIL, message
+        assert message in capsys.readouterr().out
+
+
+def test_every_check_belongs_to_a_lesson():
+    known = {name for source in LESSONS for name in notebooks.exercises(notebooks.read(source))}
+    assert known == set(_check.names()) == set(WRONG)

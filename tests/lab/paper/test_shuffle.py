@@ -1,0 +1,60 @@
+"""Shuffling: the batches are what they are called, and the interaction is judged."""
+
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from minidl.lab.paper import shuffle
+from minidl.lab.paper._training import split
+from tests.lab.paper.synthetic import bars, drawn, finals
+
+
+def study(gain, plain_gain, noise=0.0):
+    means = dict(zip(shuffle.ARMS, (0.95 + gain, 0.95, 0.94 + plain_gain, 0.94), strict=True))
+    given = finals("test", {arm: ({"lr": 0.5}, mean) for arm, mean in means.items()})
+    for run in given.runs:
+        if run.config["arm"] == "without BN, reshuffled":
+            run.record["test"] += noise * (run.config["seed"] - 1)
+    return given
+
+
+@pytest.mark.parametrize(
+    ("gains", "word"),
+    [
+        ((0.01, 0.0), "reproduced"),
+        ((0.01, 0.01), "partly"),
+        ((0.01, 0.0, 0.01), "partly"),  # too uncertain without batch norm
+        ((0.0, 0.0), "not at this scale"),
+        ((-0.01, 0.0), "contradicted"),
+    ],
+)
+def test_verdicts(gains, word):
+    assert shuffle.CLAIM.verdict(study(*gains)).word == word
+
+
+def epochs(reshuffled, count=3):
+    data = split(bars())._replace(x=np.arange(440), y=np.arange(440))
+    batches = [frozenset(x) for x, _ in islice(shuffle._batches(data, reshuffled, 0), 7 * count)]
+    return [batches[7 * i : 7 * i + 7] for i in range(count)]
+
+
+def test_fixed_batches_keep_their_members_but_not_their_order():
+    first, second, third = epochs(reshuffled=False)
+    assert set(first) == set(second) == set(third)
+    assert first != second or second != third
+
+
+def test_reshuffled_batches_do_not():
+    first, second, _ = epochs(reshuffled=True)
+    assert not set(first) & set(second)
+    assert len(frozenset().union(*first)) == 420  # within an epoch no image comes twice
+
+
+def test_a_run_learns():
+    config = {"norm": "batch", "reshuffled": False, "images": 200, "lr": 0.5, "seed": 0, "steps": 40}
+    assert shuffle.run(config, bars())["test"] > 0.5
+
+
+def test_the_figure_draws():
+    assert len(drawn(shuffle.CLAIM, study(0.01, 0.0))) == 2

@@ -1,0 +1,141 @@
+"""The page is made of the files, of all of them and of nothing else."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from minidl.lab.paper.registry import NOT_TESTED, claims
+from minidl.lab.study.claim import Scale
+from minidl.lab.study.page import BEGIN, END, load_results, page, put_table, save_result
+from minidl.lab.study.sweep import conduct
+from tests.lab.study.fakes import claim
+
+RESULTS = Path(__file__).parents[3] / "results"
+FACTS = {"minidl": "0.1", "seeds": 3, "quick": False, "data": None}
+FAKES = [claim(), claim(id="other", section="§9.1")]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for fake in FAKES:
+        save_result(tmp_path, fake, conduct(fake, Scale(3), quiet=True), FACTS)
+    return tmp_path
+
+
+def test_what_is_saved_is_what_is_loaded(folder):
+    result = conduct(FAKES[0], Scale(3), quiet=True)
+    (loaded, facts, again), _ = load_results(folder, FAKES)
+    assert loaded is FAKES[0]
+    assert [(run.config, run.record) for run in again.runs] == [(run.config, run.record) for run in result.runs]
+    assert {name: facts[name] for name in FACTS} == FACTS
+    text = (folder / "fake.json").read_text(encoding="utf-8")
+    content = json.loads(text, parse_constant=lambda c: pytest.fail(f"{c} is not JSON"))
+    assert content["verdict"]["word"] == FAKES[0].verdict(result).word
+    assert len(text.splitlines()) > len(result.runs)  # a line a run, so that changes can be read
+
+
+def test_the_page_has_a_row_and_a_section_for_each_claim(folder):
+    text = page(load_results(folder, FAKES), {"rest": "too large."})
+    assert text == page(load_results(folder, FAKES), {"rest": "too large."})
+    rows = re.findall(r"^\| (fake|other) \| (§9\S*) \| It \\\| works\. \| ([a-z ]+) \| ([^|]+) \|$", text, re.M)
+    assert [row[:2] for row in rows] == [("fake", "§9"), ("other", "§9.1")]
+    for fake in FAKES:
+        assert f"\n## {fake.id}: " in text
+        assert f"(figures/{fake.id}.png)" in text
+    assert "**rest**: too large." in text
+    assert "\n\n\n" not in text
+
+
+def test_verdicts_are_those_of_the_runs_in_the_file(folder):
+    before = page(load_results(folder, FAKES), {})
+    text = (folder / "fake.json").read_text(encoding="utf-8")
+    content = json.loads(text)
+    for run in content["runs"]:
+        run["record"]["value"] = -5.0
+    (folder / "fake.json").write_text(json.dumps(content), encoding="utf-8")
+    after = page(load_results(folder, FAKES), {})
+    assert "−5.00 ± 0.00" in after
+    assert after != before
+
+
+def test_a_claim_without_a_file_is_left_out(folder):
+    (folder / "other.json").unlink()
+    text = page(load_results(folder, FAKES), {})
+    assert "## fake" in text
+    assert "## other" not in text
+
+
+def test_results_of_an_older_study_are_left_out_with_a_word(folder, capsys):
+    path = folder / "other.json"
+    path.write_text(path.read_text(encoding="utf-8").replace('"value"', '"former"'), encoding="utf-8")
+    assert [claim.id for claim, _, _ in load_results(folder, FAKES)] == ["fake"]
+    said = capsys.readouterr().err
+    assert "another version of this study (KeyError: 'value')" in said
+    assert f"minidl reproduce --claim other --out {folder}" in said
+
+
+def test_a_quick_run_says_so(folder):
+    assert "not to be believed" not in page(load_results(folder, FAKES), {})
+    save_result(folder, FAKES[1], conduct(FAKES[1], Scale(2), quiet=True), FACTS | {"quick": True})
+    assert "not to be believed:** other." in page(load_results(folder, FAKES), {})
+
+
+def test_the_head_names_the_machine_once(folder):
+    made = {
+        "machine": {"processor": "Abacus 7", "cores": 2},
+        "versions": {"numpy": "2.4", "numba": "0.68"},
+        "commit": "0123456789ab",
+    }
+    for fake in FAKES:
+        save_result(folder, fake, conduct(fake, Scale(3), quiet=True), FACTS | made)
+    text = page(load_results(folder, FAKES), {})
+    assert text.count("(2 cores of Abacus 7; numpy 2.4, numba 0.68; commit 0123456789ab)") == 1
+    save_result(folder, FAKES[1], conduct(FAKES[1], Scale(3), quiet=True), FACTS | made | {"commit": None})
+    assert "commit 0123456789ab)" in page(load_results(folder, FAKES), {})
+
+
+def test_the_table_finds_its_place_in_another_file(folder):
+    readme = folder / "README.md"
+    readme.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n", encoding="utf-8")
+    put_table(readme, load_results(folder, FAKES))
+    text = readme.read_text(encoding="utf-8")
+    assert text.startswith(f"before\n{BEGIN}\n| id | section |")
+    assert text.endswith(f"|\n{END}\nafter\n")
+    assert "old" not in text
+    put_table(readme, load_results(folder, FAKES))
+    assert readme.read_text(encoding="utf-8") == text
+    readme.write_text("no place", encoding="utf-8")
+    with pytest.raises(ValueError, match="no place for the ledger"):
+        put_table(readme, load_results(folder, FAKES))
+
+
+# ---- the ledger that is committed ------------------------------------------------------------------------------------
+
+committed = pytest.mark.skipif(not RESULTS.is_dir(), reason="the ledger has not been run yet")
+
+
+@committed
+def test_the_committed_page_follows_from_the_committed_results():
+    found = load_results(RESULTS, claims().values())
+    assert [claim.id for claim, _, _ in found] == list(claims())
+    assert (RESULTS / "README.md").read_text(encoding="utf-8") == page(found, NOT_TESTED)
+
+
+@committed
+def test_the_committed_verdicts_follow_from_the_committed_runs():
+    for tested, facts, result in load_results(RESULTS, claims().values()):
+        verdict = tested.verdict(result)
+        assert (facts["verdict"]["word"], facts["verdict"]["number"]) == (verdict.word, verdict.number)
+        assert not facts["quick"]
+        assert (RESULTS / "figures" / f"{tested.id}.png").stat().st_size > 1000
+
+
+@committed
+def test_the_readme_shows_the_committed_table(tmp_path):
+    readme = RESULTS.parent / "README.md"
+    copy = tmp_path / "README.md"
+    copy.write_text(readme.read_text(encoding="utf-8"), encoding="utf-8")
+    put_table(copy, load_results(RESULTS, claims().values()))
+    assert copy.read_text(encoding="utf-8") == readme.read_text(encoding="utf-8")

@@ -1,0 +1,158 @@
+"""The reference networks: their structure, their first weights, and equal weights whatever the norm."""
+
+import numpy as np
+import pytest
+
+import minidl
+from minidl import Tensor, nn
+from minidl import functional as F
+from minidl.lab.models import cifar_conv, mnist_conv, paper_mlp
+from tests.helpers import JIT
+
+compiled = pytest.mark.skipif(not JIT, reason="takes minutes without compiled kernels")
+NETWORKS = {
+    "paper_mlp": (paper_mlp, (784,)),
+    "paper_mlp none": (lambda **options: paper_mlp("none", **options), (784,)),
+    "mnist_conv": (mnist_conv, (28, 28, 1)),
+    "mnist_conv none": (lambda **options: mnist_conv("none", **options), (28, 28, 1)),
+    "cifar_conv": (cifar_conv, (32, 32, 3)),
+}
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def kinds(model):
+    return [type(layer).__name__ for layer in model]
+
+
+def weighted(model):
+    return [layer for layer in model.modules() if isinstance(layer, nn.Linear | nn.Conv2d)]
+
+
+def count(model):
+    return sum(p.data.size for p in model.parameters())
+
+
+def test_paper_mlp_is_the_network_of_figure_1():
+    assert kinds(paper_mlp()) == [*["Linear", "BatchNorm", "Sigmoid"] * 3, "Linear"]
+    assert kinds(paper_mlp("none")) == [*["Linear", "Sigmoid"] * 3, "Linear"]
+    sizes = [(784, 100), (100, 100), (100, 100), (100, 10)]
+    for norm in ("batch", "none"):
+        assert [layer.weight.shape for layer in weighted(paper_mlp(norm))] == sizes
+        biases = [layer.bias is not None for layer in weighted(paper_mlp(norm))]
+        assert biases == [norm == "none"] * 3 + [True]  # β takes the place of a bias, except in the last layer
+    weights = sum(a * b for a, b in sizes)
+    assert count(paper_mlp("none")) == weights + 3 * 100 + 10
+    assert count(paper_mlp()) == weights + 3 * 200 + 10
+
+
+def test_paper_mlp_of_other_sizes():
+    model = paper_mlp(sizes=(5, 4, 3))
+    assert kinds(model) == ["Linear", "BatchNorm", "Sigmoid", "Linear"]
+    assert model(Tensor(np.ones((2, 5), np.float32))).shape == (2, 3)
+
+
+def test_mnist_conv():
+    block = ["Conv2d", "BatchNorm", "ReLU", "MaxPool2d"]
+    assert kinds(mnist_conv()) == [*block * 2, "Flatten", "Linear", "BatchNorm", "ReLU", "Linear"]
+    assert count(mnist_conv("none")) == 9 * 32 + 32 + 9 * 32 * 64 + 64 + 3136 * 128 + 128 + 1290
+    assert count(mnist_conv()) == count(mnist_conv("none")) + 32 + 64 + 128
+
+
+def test_cifar_conv():
+    group = ["Conv2d", "MaxPool2d", "BatchNorm", "GELU", "Conv2d", "BatchNorm", "GELU"]
+    assert kinds(cifar_conv()) == ["Conv2d", "GELU", *group * 3, "MaxPool2d", "Flatten", "Linear", "Scale"]
+    assert repr(cifar_conv()[-1]) == "Scale(0.1111)"
+    np.testing.assert_allclose(cifar_conv()[-1](Tensor(np.float32([9, 18]))).data, [1, 2])
+
+
+@pytest.mark.parametrize("name", ["paper_mlp", "paper_mlp none"])
+def test_a_batch_goes_through_a_perceptron_and_back(name):
+    assert_trains(name)
+
+
+@compiled
+@pytest.mark.parametrize("name", ["mnist_conv", "mnist_conv none", "cifar_conv"])
+def test_a_batch_goes_through_a_convolutional_network_and_back(name):
+    assert_trains(name)
+
+
+def assert_trains(name):
+    make, shape = NETWORKS[name]
+    model, x = make(generator=rng()), rng(1).standard_normal((5, *shape)).astype(np.float32)
+    logits = model(Tensor(x))
+    assert logits.shape == (5, 10)
+    assert logits.dtype == np.float32
+    F.cross_entropy(logits, np.arange(5)).backward()
+    for parameter_name, parameter in model.named_parameters():
+        assert np.any(parameter.grad != 0), parameter_name
+        assert parameter.grad.dtype == np.float32
+
+
+# ---- first weights ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("std", [0.01, 0.1])
+@pytest.mark.parametrize("norm", ["batch", "none"])
+def test_paper_mlp_starts_normal_with_the_given_std(norm, std):
+    for layer in weighted(paper_mlp(norm, std, generator=rng())):
+        values = layer.weight.data
+        assert abs(values.std() / std - 1) < 5 / np.sqrt(2 * values.size)
+        assert abs(values.mean()) < 5 * std / np.sqrt(values.size)
+
+
+@pytest.mark.parametrize("make", [mnist_conv, cifar_conv])
+def test_convolutional_networks_start_as_he_says(make):
+    for layer in weighted(make(generator=rng())):
+        values = layer.weight.data
+        fan_in = np.prod(values.shape[:-1])
+        assert abs(values.std() / np.sqrt(2 / fan_in) - 1) < 5 / np.sqrt(2 * values.size)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_biases_start_at_zero_and_batch_norms_as_the_identity(name):
+    model = NETWORKS[name][0]()
+    for layer in weighted(model):
+        assert layer.bias is None or not layer.bias.data.any()
+    for layer in model.modules():
+        if isinstance(layer, nn.BatchNorm):
+            assert np.all(layer.weight.data == 1)
+            assert not layer.bias.data.any()
+
+
+@pytest.mark.parametrize("seed_with", ["generator", "manual_seed"])
+@pytest.mark.parametrize("make", [paper_mlp, mnist_conv])
+def test_equal_seeds_give_equal_weights_whatever_the_norm(make, seed_with):
+    models = []
+    for norm in ("batch", "none"):
+        minidl.manual_seed(5)
+        models.append(make(norm, generator=rng(5)) if seed_with == "generator" else make(norm))
+    for a, b in zip(*map(weighted, models), strict=True):
+        np.testing.assert_array_equal(a.weight.data, b.weight.data)
+        assert a.weight.data.std() > 0
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_generator_decides(name):
+    make = NETWORKS[name][0]
+    state = minidl.default_generator().bit_generator.state
+    first, again, other = (weighted(make(generator=rng(seed))) for seed in (1, 1, 2))
+    assert minidl.default_generator().bit_generator.state == state  # one that is passed is the only one used
+    for a, b, c in zip(first, again, other, strict=True):
+        np.testing.assert_array_equal(a.weight.data, b.weight.data)
+        assert np.any(a.weight.data != c.weight.data)
+
+
+@pytest.mark.parametrize("make", [paper_mlp, mnist_conv])
+def test_unknown_norms(make):
+    with pytest.raises(ValueError, match='norm is \'layer\'; it must be "batch" or "none"'):
+        make("layer")
+
+
+def test_another_norm_and_activation_take_their_places():
+    model = paper_mlp(nn.LayerNorm, activation=nn.ReLU)
+    kinds = [type(layer).__name__ for layer in model]
+    assert kinds == ["Linear", "LayerNorm", "ReLU"] * 3 + ["Linear"]
+    assert model[0].bias is None

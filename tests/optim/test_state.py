@@ -1,0 +1,137 @@
+"""The states of optimizers and schedules: whole, copied, of the right type, and refused when they do not fit."""
+
+import numpy as np
+import pytest
+
+from minidl import optim
+from minidl.nn import Parameter
+from tests.optim.test_optim import FLAVOURS, gradients, walk
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_goes_on_to_the_same_bits(flavour):
+    """A stop, a state_dict into fresh objects, and on: as if there had been no stop."""
+    grads, start = gradients((40,), 10, np.float32), np.ones(40, np.float32)
+
+    def fresh(data):
+        parameter = Parameter(data.copy())
+        optimizer = optim.SGD([{"params": [parameter]}], lr=0.1, **FLAVOURS[flavour])
+        return parameter, optimizer, optim.CosineAnnealingLR(optimizer, 10)
+
+    def run(parameter, optimizer, schedule, grads):
+        for grad in grads:
+            walk(optimizer, parameter, [grad])
+            schedule.step()
+
+    through = fresh(start)
+    run(*through, grads)
+    first = fresh(start)
+    run(*first, grads[:6])
+    states = [part.state_dict() for part in first[1:]]
+    second = fresh(first[0].data)
+    run(*first, grads[6:])  # the saved state is a copy: going on does not change it
+    for part, state in zip(second[1:], states, strict=True):
+        part.load_state_dict(state)
+    run(*second, grads[6:])
+    np.testing.assert_array_equal(second[0].data, through[0].data)
+    np.testing.assert_array_equal(first[0].data, through[0].data)
+    assert second[1].param_groups[0]["lr"] == through[1].param_groups[0]["lr"]
+
+
+def test_a_state_brings_its_settings():
+    """Into an optimizer that was built with others, and on to the same bits."""
+    grads, (first, second) = gradients((4,), 6, np.float32), (Parameter(np.ones(4, np.float32)) for _ in range(2))
+    settings = {"lr": 0.3, "momentum": 0.8, "weight_decay": 0.1, "nesterov": True}
+    through = optim.SGD([first], **settings)
+    walk(through, first, grads[:3])
+    second.data[:] = first.data
+    other = optim.SGD([second], lr=0.01, dampening=0.5)
+    other.load_state_dict(through.state_dict())
+    assert other.param_groups == [{"params": [second], "dampening": 0.0} | settings]
+    np.testing.assert_array_equal(walk(other, second, grads[3:]), walk(through, first, grads[3:]))
+
+
+def test_buffers_take_the_type_of_their_parameters():
+    first, second = Parameter(np.ones(2)), Parameter(np.ones(2, np.float32))
+    optimizer, other = (optim.SGD([p], lr=0.1, momentum=0.9) for p in (first, second))
+    walk(optimizer, first, gradients((2,), 1))
+    other.load_state_dict(optimizer.state_dict())
+    assert other.state_dict()["buffers"][0].dtype == np.float32
+
+
+def test_buffers_may_be_stored_by_columns():
+    parameters, grads = [Parameter(np.ones((2, 3))) for _ in range(2)], gradients((2, 3), 3)
+    through, other = (optim.SGD([p], lr=0.1, momentum=0.9) for p in parameters)
+    walk(through, parameters[0], grads[:1])
+    state = through.state_dict()
+    other.load_state_dict(state | {"buffers": {0: np.asfortranarray(state["buffers"][0])}})
+    parameters[1].data[:] = parameters[0].data
+    np.testing.assert_array_equal(walk(other, parameters[1], grads[1:]), walk(through, parameters[0], grads[1:]))
+
+
+GOOD = {"lr": 0.2, "momentum": 0.5, "dampening": 0, "weight_decay": 0, "nesterov": False}
+
+
+@pytest.mark.parametrize(
+    ("groups", "buffers", "words"),
+    [
+        ([{}], {}, "no state of an SGD"),
+        ([{"lr": 0.2}], {}, "no state of an SGD"),
+        ([GOOD | {"params": []}], {}, "no state of an SGD"),
+        ([3], {}, "no state of an SGD"),
+        (None, {}, "no state of an SGD"),
+        ([GOOD], [np.ones(2)], "no state of an SGD"),
+        ([GOOD], {"0": np.ones(2)}, "no state of an SGD"),
+        ([GOOD], {0: [1, 2]}, "no state of an SGD"),
+        ([GOOD], {0: np.array(["a", "b"])}, "no state of an SGD"),
+        ([GOOD | {"lr": -1}], {}, "lr is -1"),
+        ([GOOD | {"momentum": np.nan}], {}, "momentum is nan"),
+        ([GOOD | {"dampening": 0.1, "nesterov": True}], {}, "nesterov needs"),
+    ],
+)
+def test_what_is_no_state_is_refused_and_changes_nothing(groups, buffers, words):
+    parameter = Parameter(np.ones(2))
+    optimizer = optim.SGD([parameter], lr=0.1, momentum=0.9)
+    walk(optimizer, parameter, gradients((2,), 1))
+    before = optimizer.state_dict()
+    with pytest.raises(ValueError, match=words):
+        optimizer.load_state_dict({"groups": groups, "buffers": buffers})
+    assert optimizer.param_groups == [{"params": [parameter]} | before["groups"][0]]
+    np.testing.assert_array_equal(optimizer.state_dict()["buffers"][0], before["buffers"][0])
+
+
+def test_a_state_of_other_parameters_is_refused():
+    parameter = Parameter(np.ones(2))
+    optimizer = optim.SGD([parameter], lr=0.1, momentum=0.9)
+    walk(optimizer, parameter, gradients((2,), 1))
+    state = optimizer.state_dict()
+    others = [
+        optim.SGD([Parameter(np.ones(3))], lr=0.5),
+        optim.SGD([{"params": Parameter(np.ones(2))}, {"params": Parameter(np.ones(2))}], lr=0.5),
+    ]
+    for other in others:
+        with pytest.raises(ValueError, match="belongs to other parameters"):
+            other.load_state_dict(state)
+        assert other.param_groups[0]["lr"] == 0.5
+        assert other.state_dict()["buffers"] == {}
+
+
+@pytest.mark.parametrize(
+    "state", [{}, None, {"last_epoch": 1, "base_lrs": []}, {"last_epoch": 1, "base_lrs": [0.1, 0.1]},
+              {"last_epoch": 1, "base_lrs": [np.nan]}],
+)  # fmt: skip
+def test_a_schedule_refuses_what_is_no_state_of_its_own_and_stays(state):
+    schedule = optim.StepLR(optim.SGD([Parameter(np.ones(2))], lr=0.5), 1)
+    with pytest.raises(ValueError, match=r"^StepLR.*(no state of a schedule|groups|learning rate)"):
+        schedule.load_state_dict(state)
+    assert schedule.state_dict() == {"last_epoch": 0, "base_lrs": [0.5]}
+    assert schedule.get_last_lr() == [0.5]
+
+
+def test_a_step_to_an_impossible_rate_is_not_taken():
+    schedule = optim.LambdaLR(optim.SGD([Parameter(np.ones(2))], lr=0.5), lambda t: 1 - t)
+    schedule.step()
+    with pytest.raises(ValueError, match="learning rate at 2 is"):
+        schedule.step()
+    assert schedule.state_dict()["last_epoch"] == 1
+    assert schedule.get_last_lr() == [0]

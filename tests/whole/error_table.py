@@ -1,0 +1,568 @@
+"""What every public function refuses: a call, and how its error begins. `test_errors.py` makes the calls."""
+
+import numpy as np
+
+import minidl
+from minidl import Tensor, checkpoint, data, gradcheck, nn, optim, probe, replay, train
+from minidl import functional as F
+from minidl.lab import models, plot
+from minidl.nn import init
+
+NAN = float("nan")
+
+
+def ones(*shape, dtype=np.float32):
+    return np.ones(shape, dtype)
+
+
+def t(*shape, dtype=np.float32):
+    return Tensor(ones(*shape, dtype=dtype), requires_grad=True)
+
+
+def labels(*values):
+    return np.array(values)
+
+
+def sgd(**settings):
+    return optim.SGD([t(2)], **{"lr": 0.1} | settings)
+
+
+def result():
+    return t(2) * 1.0
+
+
+def with_gradient(parameter, gradient):
+    parameter.grad = gradient
+    return parameter
+
+
+def twice():
+    loss = result().sum()
+    loss.backward()
+    loss.backward()
+
+
+def after_a_step():
+    w = t(2)
+    loss = (w * w).sum()
+    optim.SGD([with_gradient(w, ones(2))], lr=0.1).step()
+    loss.backward()
+
+
+def with_hook(hook):
+    y = result()
+    y.register_hook(hook)
+    y.backward(ones(2))
+
+
+def watched(action):
+    with minidl.detect_anomaly(), np.errstate(all="ignore"):
+        action()
+
+
+def a_change():
+    x = t(2)
+    y = x * x
+    x.data += 1
+    y.backward(ones(2))
+
+
+def elementwise(name, function):
+    return [
+        (lambda: function(ones(2)), f"{name}: x is a ndarray, not a Tensor; wrap it"),
+        (lambda: function(None), f"{name}: x is a NoneType, not a Tensor"),
+        (lambda: function(Tensor(labels(1))), f"{name}: x is int64, not a float type; convert it"),
+    ]
+
+
+def of_numbers(name, method):
+    """A reduction: what is wrong with its `dim`."""
+    return [
+        (lambda: method(t(2, 3), 2), rf"{name}: dim is 2 but the tensor is \(2, 3\); dim must be from -2 to 1"),
+        (lambda: method(t(2, 3), "rows"), f"{name}: dim is 'rows' but"),
+        (lambda: method(t(), 0), rf"{name}: dim is 0 but the tensor is \(\); dim must be None"),
+    ]
+
+
+def fans(name, function):
+    return [
+        (lambda: function(t(2)), rf"{name}: the tensor is \(2,\); it must be a weight"),
+        (lambda: function(t(2, 2), generator=0), "generator is 0, a int; it must be a numpy.random.Generator"),
+    ]
+
+
+def pool(name, function):
+    return [
+        (lambda: function(t(4, 4), 2), rf"{name}: x is \(4, 4\); it must be \(N, H, W, C\)"),
+        (lambda: function(t(1, 4, 4, 1), 5), rf"{name}: x is .*; it must be .* no smaller than the window \(5, 5\)"),
+        (lambda: function(t(1, 4, 4, 1), 0), f"{name}: kernel_size is 0; it must be a whole number of at least 1"),
+        (lambda: function(t(1, 4, 4, 1), 2, 1.5), f"{name}: stride is 1.5; it must be a whole number"),
+        (lambda: function(ones(1, 4, 4, 1), 2), f"{name}: x is a ndarray, not a Tensor; wrap it"),
+    ]
+
+
+def settings_of_a_pool(name, layer):
+    return [
+        (lambda: layer(0), f"{name}: kernel_size is 0; it must be a whole number of at least 1"),
+        (lambda: layer(2, stride=(1, 0)), rf"{name}: stride is \(1, 0\); it must be"),
+    ]
+
+
+def arithmetic(name, function):
+    return [
+        (lambda: function(t(2), t(3)), rf"{name}: shapes \(2,\) and \(3,\) do not fit; .* must be equal"),
+        (lambda: function(t(2, 3), ones(2)), rf"{name}: shapes \(2, 3\) and \(2,\) do not fit"),
+        (lambda: function(t(2), "a"), f"{name}: a tensor and str do not mix; convert it"),
+        (lambda: function(t(2), [[1], [1, 2]]), f"{name}: a tensor and list do not mix"),
+        (lambda: function(t(2), t(2, dtype=np.float64)), f"{name}: float32 and float64 do not mix; convert one"),
+    ]
+
+
+def fused(x, **changes):
+    settings = {"running_mean": ones(3), "running_var": ones(3), "weight": t(3), "bias": t(3)} | changes
+    return F.batch_norm_relu_max_pool2d(x, **settings)
+
+
+def curves(name, function):
+    return [(lambda: function({}), f"{name}: runs is empty; it must be a dict")]
+
+
+SEQUENTIAL = nn.Sequential(nn.ReLU(), nn.Linear(2, 2))
+
+TABLE = {
+    # ---- tensors -----------------------------------------------------------------------------------------------------
+    "Tensor": [
+        (lambda: Tensor("abc"), "Tensor: got <U3; convert it to float32"),
+        (lambda: Tensor(None), "Tensor: got object; convert it"),
+        (lambda: Tensor(ones(2, dtype=np.float16)), "Tensor: got float16; convert it"),
+        (lambda: Tensor([[1, 2], [3]]), "Tensor: the data are not a regular grid of numbers .*; make all rows equally"),
+        (lambda: Tensor(labels(1), requires_grad=True), "Tensor: only floats have gradients, and this is int64; make it"),
+        (lambda: bool(t(2)), r"bool: the tensor has shape \(2,\); it must have one element"),
+        (lambda: float(t(2)), r"item: the tensor has shape \(2,\); only a tensor of one element is a number"),
+        (lambda: len(t()), "len: the tensor has no dimensions; it must have at least one"),
+        (lambda: t(2).__setitem__(0, 1.0), "setitem: tensors do not change in place; write to .data"),
+        (lambda: t(2, 3)[5], r"getitem: the tensor is \(2, 3\): index 5 is out of bounds .*; indices must be"),
+        (lambda: t(2, 3)["a"], r"getitem: the tensor is \(2, 3\): only integers"),
+        *arithmetic("add", lambda a, b: a + b), *arithmetic("sub", lambda a, b: a - b),
+        *arithmetic("mul", lambda a, b: a * b), *arithmetic("div", lambda a, b: a / b),
+        *arithmetic("pow", lambda a, b: a**b),
+        (lambda: t(2, 3) @ t(2, 3), r"matmul: \(2, 3\) @ \(2, 3\); the last size of the left must equal"),
+        (lambda: t(2, 3) @ 2.0, r"matmul: \(2, 3\) @ \(\); the last size"),
+        (lambda: t(2, 2, 3) @ t(5, 3, 2), r"matmul of stacks: shapes \(2,\) and \(5,\) do not fit; .* must be equal"),
+    ],
+    "Tensor.backward": [
+        (lambda: t(2).backward(), r"backward: the tensor has shape \(2,\), not one element; reduce it first"),
+        (lambda: Tensor([1.0]).sum().backward(), "backward: this tensor does not depend on anything .*; set it on"),
+        (lambda: result().backward(ones(3)), r"backward: grad is \(3,\) but the tensor is \(2,\); the two must be the"),
+        (lambda: result().backward("abc"), "backward: grad is a str; it must be an array of numbers"),
+        (twice, "backward: part of this graph was walked before, and freed; compute the loss again"),
+        (after_a_step, r"backward: mul needs a tensor of shape \(2,\) as it was .*; call backward before that"),
+    ],
+    "Tensor.register_hook": [
+        (lambda: t(2).register_hook(3), "register_hook: got a int; it must be a function"),
+        (lambda: with_hook(lambda grad: ones(9)), r"hook: the replacement is \(9,\) but the tensor is \(2,\); the two"),
+    ],
+    "Tensor.item": [(lambda: t(2).item(), r"item: the tensor has shape \(2,\); only a tensor of one element is a")],
+    "Tensor.numpy": [(lambda: t(2).numpy(), r"numpy: the tensor needs a gradient; take .detach\(\)")],
+    "Tensor.sum": of_numbers("sum", Tensor.sum),
+    "Tensor.mean": [
+        *of_numbers("mean", Tensor.mean),
+        (lambda: t(0, 3).mean(), r"mean: the tensor is \(0, 3\); there must be at least one number along dim 0"),
+    ],
+    "Tensor.max": [
+        *of_numbers("max", Tensor.max),
+        (lambda: t(2, 0).max(1), r"max: the tensor is \(2, 0\); there must be at least one number along dim 1"),
+    ],
+    "Tensor.reshape": [
+        (lambda: t(2, 3).reshape(4), r"reshape: the tensor is \(2, 3\): cannot .* \(4,\); the product of all sizes"),
+        (lambda: t(2, 3).reshape(-1, -1), "reshape: .* one unknown dimension"),
+        (lambda: t(2, 3).reshape("a"), "reshape: the tensor is"),
+    ],
+    "Tensor.permute": [
+        (lambda: t(2, 3).permute(0, 0), r"permute: dims are \(0, 0\) but the tensor is \(2, 3\); each dimension must"),
+        (lambda: t(2, 3).permute(0, 2), r"permute: dim is \(0, 2\) but the tensor is \(2, 3\); dim must be from -2 to 1"),
+    ],
+    "Tensor.transpose": [(lambda: t(2, 3).transpose(0, 2), r"transpose: dim is \(0, 2\) but the tensor is \(2, 3\)")],
+    "Tensor.to": [
+        (lambda: t(2).to("int99"), "to: got 'int99'; it must be float32"),
+        (lambda: t(2).to(np.float16), "to: got .*float16.*; it must be float32"),
+    ],
+    "cat": [
+        (lambda: minidl.cat([t(2, 3), t(3, 2)]), r"cat: shapes are .* and dim is 0; all sizes but the one of dim must"),
+        (lambda: minidl.cat([t(2), t(2)], dim=1), r"cat: dim is 1 but the tensor is \(2,\); dim must be from -1 to 0"),
+        (lambda: minidl.cat([t(2), t(2, dtype=np.float64)]), "cat: got types .*; convert them to one"),
+        (lambda: minidl.cat([]), "cat: got a list; it must be a list of at least one tensor"),
+        (lambda: minidl.cat(t(2)), "cat: got a Tensor; it must be a list"),
+    ],
+    "detect_anomaly": [
+        (lambda: watched(lambda: (t(2) * 0.0).log()), "detect_anomaly: log, called at .* made -inf .* from numbers"),
+        (lambda: watched(a_change), "detect_anomaly: the backward of mul, .* changed in place since; change arrays"),
+    ],
+    "manual_seed": [
+        (lambda: minidl.manual_seed(-1), "manual_seed: seed is -1; it must be a whole number of at least 0"),
+        (lambda: minidl.manual_seed("a"), "manual_seed: seed is 'a'; it must be"),
+    ],
+    "set_num_threads": [
+        (lambda: minidl.set_num_threads(0), "set_num_threads: got 0; this process can use 1 to"),
+        (lambda: minidl.set_num_threads("1"), "set_num_threads: got 1; this process can use"),
+        (lambda: minidl.set_num_threads(1.5), "set_num_threads: got 1.5; this"),
+    ],
+    # ---- operations --------------------------------------------------------------------------------------------------
+    "F.zca_whiten": [
+        (lambda: F.zca_whiten(t(3)), r"zca_whiten: x is \(3,\); it must be \(m, C\)"),
+        (lambda: F.zca_whiten(t(1, 3)), r"zca_whiten: x is \(1, 3\); it must be \(m, C\)"),
+        (lambda: F.zca_whiten(t(5, 3), eps=-1), "zca_whiten: eps is -1; it must be a number of at least 0"),
+        (lambda: F.zca_whiten(t(5, 3), eps=NAN), "zca_whiten: eps is nan; it must be a number of at least 0"),
+        (lambda: F.zca_whiten(t(3, 3), eps=0), r"zca_whiten: x is \(3, 3\), so its covariance"),
+    ],
+    "F.relu": elementwise("relu", F.relu),
+    "F.sigmoid": elementwise("sigmoid", F.sigmoid),
+    "F.tanh": elementwise("tanh", F.tanh),
+    "F.gelu": elementwise("gelu", F.gelu),
+    "F.softmax": [*elementwise("softmax", F.softmax), (lambda: F.softmax(t(2, 0)), r"softmax: x is \(2, 0\); its")],
+    "F.log_softmax": [
+        *elementwise("log_softmax", F.log_softmax),
+        (lambda: F.log_softmax(t()), r"log_softmax: x is \(\); its last axis must hold at least one class"),
+    ],
+    "F.linear": [
+        (lambda: F.linear(t(2, 3), t(2, 3)), r"linear: x is \(2, 3\) but weight is \(2, 3\); x's last size must equal"),
+        (lambda: F.linear(t(2, 3), t(3, 4), t(3)), r"linear: bias is \(3,\) but weight is \(3, 4\); bias must be \(4,\)"),
+        (lambda: F.linear(t(2, 3), t(3, 4, dtype=np.float64)), "linear: x is float32 but weight is float64; convert one"),
+        (lambda: F.linear(t(2, 3), ones(3, 4)), "linear: weight is a ndarray, not a Tensor; wrap it"),
+        (lambda: F.linear(t(2, 3), None), "linear: weight is a NoneType, not a Tensor"),
+    ],
+    "F.conv2d": [
+        (lambda: F.conv2d(t(2, 3), t(3, 3, 1, 2)), r"conv2d: x is \(2, 3\) but weight is .*; they must be"),
+        (lambda: F.conv2d(t(1, 5, 5, 2), t(3, 3, 1, 2)), "conv2d: x is .* but weight is .*; they must be .* the same C"),
+        (lambda: F.conv2d(t(1, 5, 5, 1), t(3, 3, 1, 2), t(1)), r"conv2d: bias is \(1,\) but weight is .*; bias must"),
+        (lambda: F.conv2d(t(1, 5, 5, 1), t(3, 3, 1, 2), stride=0), "conv2d: stride is 0; it must be a whole number of"),
+        (lambda: F.conv2d(t(1, 5, 5, 1), t(3, 3, 1, 2), padding=-1), "conv2d: padding is -1; it must be a whole number"),
+        (lambda: F.conv2d(t(1, 2, 2, 1), t(3, 3, 1, 2)), r"conv2d: x is .* with padding .*, smaller than the kernel"),
+        (lambda: F.conv2d(t(1, 2, 2, 1), t(0, 3, 1, 2)), r"conv2d: weight is \(0, 3, 1, 2\); all its sizes must be at"),
+    ],
+    "F.max_pool2d": pool("max_pool2d", F.max_pool2d),
+    "F.avg_pool2d": pool("avg_pool2d", F.avg_pool2d),
+    "F.global_avg_pool2d": [
+        (lambda: F.global_avg_pool2d(t(4, 4)), r"global_avg_pool2d: x is \(4, 4\); it must be \(N, H, W, C\)"),
+        (lambda: F.global_avg_pool2d(t(4, 0, 2, 1)), "global_avg_pool2d: x is .*; it must be .* at least one pixel"),
+    ],
+    "F.batch_norm": [
+        (lambda: F.batch_norm(t(1, 3), None, None, training=True), r"batch_norm: x is \(1, 3\), one value for each"),
+        (lambda: F.batch_norm(t(5), ones(5), ones(5)), r"batch_norm: x is \(5,\); it must be \(N, C\) or"),
+        (lambda: F.batch_norm(t(5, 3), ones(4), ones(3)), r"batch_norm: x is \(5, 3\) but running_mean is \(4,\); it"),
+        (lambda: F.batch_norm(t(5, 3), ones(3), ones(4)), r"batch_norm: x is \(5, 3\) but running_var is \(4,\); it"),
+        (lambda: F.batch_norm(t(5, 3), ones(3), ones(3), t(4), t(3)), r"batch_norm: x is \(5, 3\) but weight is \(4,\)"),
+        (lambda: F.batch_norm(t(5, 3), ones(3), ones(3), t(3), t(4)), r"batch_norm: x is \(5, 3\) but bias is \(4,\)"),
+        (lambda: F.batch_norm(t(5, 3), ones(3), ones(3), ones(3)), "batch_norm: weight is a ndarray, not a Tensor"),
+        (lambda: F.batch_norm(t(5, 3), None, None), "batch_norm: evaluation needs running_mean and running_var; pass"),
+        (lambda: F.batch_norm(t(5, 3), ones(3), None), "batch_norm: got one of running_mean and running_var; pass both"),
+        (lambda: F.batch_norm(t(5, 3), t(3), t(3)), "batch_norm: running_mean is a float32; it must be a plain array"),
+        (lambda: F.batch_norm(t(5, 3), [0] * 3, [1] * 3), "batch_norm: running_mean is a list; it must be a plain array"),
+        (lambda: F.batch_norm(t(5, 3), ones(3), labels(1, 1, 1)), "batch_norm: running_var is a int64; it must be"),
+        (lambda: F.batch_norm(t(5, 3), ones(3), ones(3), eps=-1), "batch_norm: eps is -1; it must be a number of at"),
+        (lambda: F.batch_norm(t(5, 3), ones(3), ones(3), eps=NAN), "batch_norm: eps is nan; it must be"),
+        (lambda: F.batch_norm(t(5, 3), ones(3), ones(3), momentum=2), "batch_norm: momentum is 2; it must be a number"),
+    ],
+    "F.batch_norm_relu_max_pool2d": [
+        (lambda: fused(t(5, 3)), r"batch_norm_relu_max_pool2d: x is \(5, 3\); it must be \(N, H, W, C\)"),
+        (lambda: fused(t(2, 1, 4, 3)), "batch_norm_relu_max_pool2d: x is .*; it must be .* at least 2×2 pixels"),
+        (lambda: fused(ones(2, 4, 4, 3)), "batch_norm_relu_max_pool2d: x is a ndarray, not a Tensor; wrap it"),
+        (lambda: fused(t(2, 4, 4, 3), running_mean=ones(4)), "batch_norm: x is .* but running_mean is"),
+        (lambda: fused(t(2, 4, 4, 3), running_var=None), "batch_norm: got one of running_mean and running_var; pass"),
+        (lambda: fused(t(2, 4, 4, 3), weight=t(4)), "batch_norm: x is .* but weight is"),
+        (lambda: fused(t(2, 4, 4, 3), bias=t(4)), "batch_norm: x is .* but bias is"),
+        (lambda: fused(t(2, 4, 4, 3), eps=-1), "batch_norm: eps is -1; it must be"),
+        (lambda: fused(t(2, 4, 4, 3), momentum=2), "batch_norm: momentum is 2; it must be"),
+    ],
+    "F.layer_norm": [
+        (lambda: F.layer_norm(t(5, 3), t(4), t(3)), r"layer_norm: x is \(5, 3\), weight \(4,\), bias \(3,\); the last"),
+        (lambda: F.layer_norm(t(5, 3), t(3), None), "layer_norm: bias is a NoneType, not a Tensor"),
+        (lambda: F.layer_norm(t(5, 3), t(3), t(3), eps=NAN), "layer_norm: eps is nan; it must be a number of at least 0"),
+    ],
+    "F.cross_entropy": [
+        (lambda: F.cross_entropy(t(2, 3), ones(2)), "cross_entropy: labels are float32; they must be whole numbers"),
+        (lambda: F.cross_entropy(t(2, 3), labels(0, 3)), "cross_entropy: labels run from 0 to 3 but there are 3"),
+        (lambda: F.cross_entropy(t(2, 3), labels(0, -1)), "cross_entropy: labels run from -1 to 0 but"),
+        (lambda: F.cross_entropy(t(2, 3), labels(0)), r"cross_entropy: logits are \(2, 3\) but labels are \(1,\)"),
+        (lambda: F.cross_entropy(t(0, 3), labels().astype(int)), "cross_entropy: .* labels must be .*, and not empty"),
+        (lambda: F.cross_entropy(t(2, 3), None), "cross_entropy: labels are object; they must be whole numbers"),
+        (lambda: F.cross_entropy(ones(2, 3), labels(0, 1)), "cross_entropy: logits is a ndarray, not a Tensor; wrap it"),
+        (lambda: F.cross_entropy(t(2, 3), labels(0, 1), label_smoothing=2), "cross_entropy: label_smoothing is 2; it"),
+        (lambda: F.cross_entropy(t(2, 3), labels(0, 1), label_smoothing=NAN), "cross_entropy: label_smoothing is nan"),
+    ],
+    "F.mse_loss": [
+        (lambda: F.mse_loss(t(2, 3), t(3)), r"mse_loss: input is \(2, 3\) but target is \(3,\); they must be equal,"),
+        (lambda: F.mse_loss(t(0), t(0)), "mse_loss: .*; they must be equal, not empty"),
+        (lambda: F.mse_loss(None, t(2)), "mse_loss: input is a NoneType, not a Tensor"),
+        (lambda: F.mse_loss(t(2), "ab"), "mse_loss: target is a str; it must be an array of numbers"),
+        (lambda: F.mse_loss(t(2), t(2, dtype=np.float64)), "mse_loss: input is float32 but target is float64; convert"),
+    ],
+    "F.dropout": [
+        (lambda: F.dropout(t(2), 1.5, True), "dropout: p is 1.5; it must be a number from 0 to 1"),
+        (lambda: F.dropout(t(2), "a", True), "dropout: p is 'a'; it must be a number"),
+        (lambda: F.dropout(ones(2), 0.5, True), "dropout: x is a ndarray, not a Tensor; wrap it"),
+        (lambda: F.dropout(t(2), 0.5, True, 3), "generator is 3, a int; it must be a numpy.random.Generator"),
+        (lambda: F.dropout(t(2), 0.5, True, np.random.RandomState(0)), "generator is .*, a RandomState; it must"),
+    ],
+    # ---- layers ------------------------------------------------------------------------------------------------------
+    "nn.Linear": [
+        (lambda: nn.Linear(0, 3), "Linear: in_features is 0; it must be a whole number of at least 1"),
+        (lambda: nn.Linear(2, 3.0), "Linear: out_features is 3.0; it must be a whole number"),
+        (lambda: nn.Linear(2, 3, generator=0), "generator is 0, a int; it must be"),
+        (lambda: nn.Linear(2, 3)(ones(1, 2)), "linear: x is a ndarray, not a Tensor; wrap it"),
+    ],
+    "nn.Conv2d": [
+        (lambda: nn.Conv2d(0, 2, 3), "Conv2d: in_channels is 0; it must be"),
+        (lambda: nn.Conv2d(1, -2, 3), "Conv2d: out_channels is -2; it must be"),
+        (lambda: nn.Conv2d(1, 2, (3, 3, 3)), r"Conv2d: kernel_size is \(3, 3, 3\); it must be a whole number .*, or a"),
+        (lambda: nn.Conv2d(1, 2, 3, stride=0), "Conv2d: stride is 0; it must be"),
+        (lambda: nn.Conv2d(1, 2, 3, padding=-1), "Conv2d: padding is -1; it must be"),
+        (lambda: nn.Conv2d(1, 2, 3, generator="a"), "generator is 'a', a str; it must be"),
+    ],
+    "nn.BatchNorm": [
+        (lambda: nn.BatchNorm(0), "BatchNorm: features is 0; it must be"),
+        (lambda: nn.BatchNorm(3, eps=-1), "BatchNorm: eps is -1; it must be a number of at least 0"),
+        (lambda: nn.BatchNorm(3, momentum=2), "BatchNorm: momentum is 2; it must be a number from 0 to 1"),
+        (lambda: nn.BatchNorm(3)(t(1, 3)), r"batch_norm: x is \(1, 3\), one value for each feature, .*; use a larger"),
+    ],
+    "nn.LayerNorm": [
+        (lambda: nn.LayerNorm(0), "LayerNorm: features is 0; it must be"),
+        (lambda: nn.LayerNorm(3, eps="a"), "LayerNorm: eps is 'a'; it must be a number"),
+    ],
+    "nn.Dropout": [
+        (lambda: nn.Dropout(2), "Dropout: p is 2; it must be a number from 0 to 1"),
+        (lambda: nn.Dropout(0.5, generator=1), "generator is 1, a int; it must be"),
+    ],
+    "nn.Flatten": [(lambda: nn.Flatten()(t()), r"Flatten: x has no dimensions; it must be \(N, …\)")],
+    "nn.MaxPool2d": settings_of_a_pool("MaxPool2d", nn.MaxPool2d),
+    "nn.AvgPool2d": settings_of_a_pool("AvgPool2d", nn.AvgPool2d),
+    "nn.GlobalAvgPool2d": [(lambda: nn.GlobalAvgPool2d()(t(2, 3)), r"global_avg_pool2d: x is \(2, 3\); it must be")],
+    "nn.ReLU": elementwise("relu", nn.ReLU()),
+    "nn.Sigmoid": elementwise("sigmoid", nn.Sigmoid()),
+    "nn.Tanh": elementwise("tanh", nn.Tanh()),
+    "nn.GELU": elementwise("gelu", nn.GELU()),
+    "nn.Parameter": [(lambda: nn.Parameter(labels(1)), "Tensor: only floats have gradients, and this is int64; make it")],
+    "nn.Sequential": [
+        (lambda: nn.Sequential(nn.ReLU(), F.relu), "Sequential: layer 1 is a function; it must be a Module"),
+        (lambda: nn.Sequential([nn.ReLU()]), "Sequential: layer 0 is a list; it must be a Module"),
+        (lambda: SEQUENTIAL[2], "Sequential: index is 2; it must be from -2 to 1"),
+    ],
+    "nn.Module": [
+        (lambda: nn.Module()(t(2)), r"Module: define forward\(self, x\)"),
+        (lambda: nn.Linear(2, 2).to(int), "Linear.to: got .*int.*; a network must be float32 or float64"),
+        (lambda: nn.Linear(2, 2).load_state_dict({}), "load_state_dict: this state does not fit Linear; .*\n  missing:"),
+        (lambda: nn.Linear(2, 2).load_state_dict(None), "load_state_dict: got a NoneType; it must be a dict"),
+        (
+            lambda: nn.Linear(2, 2, bias=False).load_state_dict({"weight": ones(3, 3), "scale": ones(1)}),
+            r"load_state_dict: .*\n  unexpected: scale\n  misshaped: weight: \(3, 3\), expected \(2, 2\)",
+        ),
+        (lambda: nn.ReLU().register_forward_hook(None), "register_forward_hook: got a NoneType; it must be a function"),
+        (lambda: nn.ReLU().register_buffer("x", [1]), "register_buffer: got 'x' and a list; they must be a name and"),
+    ],
+    "nn.fold_batch_norm": [
+        (lambda: nn.fold_batch_norm(None), "fold_batch_norm: got a NoneType; it must be a Module"),
+        (lambda: nn.fold_batch_norm(nn.Sequential(nn.ReLU(), nn.BatchNorm(3))), "fold_batch_norm: before 1 stands"),
+    ],
+    "init.constant_": [(lambda: init.constant_(ones(2), 1), "init: got a ndarray; it must be a parameter")],
+    "init.uniform_": [
+        (lambda: init.uniform_(t(2), 1, 0), "uniform_: a is 1 and b 0; a must not be above b"),
+        (lambda: init.uniform_(t(2), generator=0), "generator is 0, a int; it must be"),
+    ],
+    "init.normal_": [
+        (lambda: init.normal_(t(2), std=-1), "normal_: std is -1; it must not be negative"),
+        (lambda: init.normal_(t(2), std=NAN), "normal_: std is nan; it must not be"),
+    ],
+    "init.xavier_uniform_": fans("xavier_uniform_", init.xavier_uniform_),
+    "init.xavier_normal_": fans("xavier_normal_", init.xavier_normal_),
+    "init.kaiming_uniform_": fans("kaiming_uniform_", init.kaiming_uniform_),
+    "init.kaiming_normal_": fans("kaiming_normal_", init.kaiming_normal_),
+    "init.orthogonal_": fans("orthogonal_", init.orthogonal_),
+    "init.dirac_": [(lambda: init.dirac_(t(2, 2)), r"dirac_: the tensor is \(2, 2\); it must be a convolution's weight")],
+    # ---- training ----------------------------------------------------------------------------------------------------
+    "optim.SGD": [
+        (lambda: optim.SGD([], 0.1), "SGD: there are no parameters to optimise; pass model.parameters()"),
+        (lambda: optim.SGD((p for p in ()), 0.1), "SGD: there are no parameters to optimise"),
+        (lambda: optim.SGD(nn.Linear(2, 2), 0.1), r"SGD: params is a Linear; it must be parameters: pass"),
+        (lambda: optim.SGD([ones(2)], 0.1), "SGD: got a ndarray among the parameters; they must be tensors"),
+        (lambda: optim.SGD([SEQUENTIAL[1].weight] * 2, 0.1), "SGD: a parameter appears twice, .*; each must appear once"),
+        (lambda: optim.SGD([result()], 0.1), "SGD: got the result of mul among the parameters, .*; parameters must be"),
+        (lambda: optim.SGD([{"lr": 1.0}], 0.1), r"SGD: got a group with \['lr'\]; each must be a dict with params"),
+        (lambda: optim.SGD([{"params": t(2), "lrr": 1.0}], 0.1), r"SGD: got a group with \['lrr', 'params'\]; each"),
+        (lambda: optim.SGD([{"params": t(2)}, t(2)], 0.1), "SGD: got a group that is a Tensor; each must be"),
+        (lambda: sgd(lr=-1), "SGD: lr is -1; it must be a number of at least 0"),
+        (lambda: sgd(lr="0.1"), "SGD: lr is '0.1'; it must be a number"),
+        (lambda: sgd(lr=NAN), "SGD: lr is nan; it must be"),
+        (lambda: sgd(momentum=-1), "SGD: momentum is -1; it must be"),
+        (lambda: sgd(dampening=NAN), "SGD: dampening is nan; it must be"),
+        (lambda: sgd(weight_decay=-0.1), "SGD: weight_decay is -0.1; it must be"),
+        (lambda: sgd(nesterov=True), "SGD: nesterov needs a momentum above 0 and a dampening of 0; set both, or leave"),
+        (lambda: optim.SGD([with_gradient(t(2), ones(3))], 0.1).step(), r"SGD: a parameter is \(2,\) but its gradient"),
+        (lambda: sgd().load_state_dict({}), "SGD.load_state_dict: got no state of an SGD; it must be what state_dict"),
+        (lambda: sgd().load_state_dict({"groups": [], "buffers": {}}), "SGD.load_state_dict: .* other parameters"),
+        (lambda: sgd().load_state_dict({"groups": [{}], "buffers": {}}), "SGD.load_state_dict: got no state of an SGD"),
+    ],
+    "optim.StepLR": [
+        (lambda: optim.StepLR(sgd(), 0), "StepLR: step_size is 0; it must be at least 1"),
+        (lambda: optim.StepLR(None, 1), "StepLR: optimizer is a NoneType; it must be an optim.SGD"),
+        (lambda: optim.StepLR(sgd(), 1, gamma=-1).step(), "StepLR: the learning rate at 1 is -0.1; it must be at"),
+        (lambda: optim.StepLR(sgd(), 1).load_state_dict({}), "StepLR.load_state_dict: got no state of a .*; it must be"),
+        (
+            lambda: optim.StepLR(sgd(), 1).load_state_dict({"last_epoch": 1, "base_lrs": []}),
+            "StepLR.load_state_dict: the state is of 0 groups, not 1; they must be equal",
+        ),
+    ],
+    "optim.LambdaLR": [
+        (lambda: optim.LambdaLR(sgd(), 3), "LambdaLR: factor is 3; it must be a function"),
+        (lambda: optim.LambdaLR(sgd(), lambda t: NAN), "LambdaLR: the learning rate at 0 is nan; it must be at least 0"),
+        (lambda: optim.LambdaLR([t(2)], float), "LambdaLR: optimizer is a list; it must be an optim.SGD"),
+    ],
+    "optim.CosineAnnealingLR": [
+        (lambda: optim.CosineAnnealingLR(sgd(), 0), "CosineAnnealingLR: T_max is 0; it must be at least 1"),
+        (lambda: optim.CosineAnnealingLR(sgd(), "a"), "CosineAnnealingLR: T_max is 'a'; it must be"),
+        (lambda: optim.CosineAnnealingLR(None, 1), "CosineAnnealingLR: optimizer is a NoneType; it must be"),
+        (
+            lambda: [schedule.step() for schedule in [optim.CosineAnnealingLR(sgd(), 1, eta_min=-1)]],
+            "CosineAnnealingLR: the learning rate at 1 is -1.0; it must be at least 0",
+        ),
+    ],
+    "optim.LinearLR": [
+        (lambda: optim.LinearLR(sgd(), total_iters=0), "LinearLR: total_iters is 0; it must be at least 1"),
+        (lambda: optim.LinearLR(sgd(), start_factor=-1), "LinearLR: the learning rate at 0 is -0.1; it must be at"),
+        (lambda: optim.LinearLR(None), "LinearLR: optimizer is a NoneType; it must be"),
+    ],
+    "optim.SequentialLR": [
+        (lambda: optim.SequentialLR(sgd(), [optim.StepLR(sgd(), 1)], [1]), "SequentialLR: 1 schedules need 0"),
+        (lambda: optim.SequentialLR(sgd(), [], []), "SequentialLR: 0 schedules need 0 milestones in rising"),
+    ],
+    "data.DataLoader": [
+        (lambda: data.DataLoader(), r"DataLoader: the arrays have lengths \[\]; they must be equal, and not 0"),
+        (lambda: data.DataLoader(ones(2), ones(3)), r"DataLoader: the arrays have lengths \[2, 3\]; they must be equal"),
+        (lambda: data.DataLoader(ones()), r"DataLoader: the arrays have lengths \[0\]; they must be"),
+        (lambda: data.DataLoader(ones(2), batch_size=1.5), "DataLoader: batch_size is 1.5; it must be a whole number"),
+        (lambda: data.DataLoader(ones(2), batch_size=3, drop_last=True), "DataLoader: no batch of 3 fits into 2"),
+        (lambda: data.DataLoader(ones(2), generator=3), "generator is 3, a int; it must be"),
+    ],
+    "data.draws": [
+        (lambda: data.draws(ones(2), ones(3), batch_size=1), r"DataLoader: the arrays have lengths \[2, 3\]; they must be"),
+        (lambda: data.draws(ones(2), batch_size=0), "DataLoader: batch_size is 0; it must be a whole number"),
+        (lambda: data.draws(ones(2), batch_size=1, generator=3), "generator is 3, a int; it must be"),
+    ],
+    "data.mnist": [(lambda: data.mnist("/no such folder"), "mnist: cannot list the folder /no such folder .*; name")],
+    "data.read_idx": [(lambda: data.read_idx("/no such file"), "read_idx: there is no file /no such file; check the")],
+    "data.strokes": [
+        (lambda: data.strokes(seed=-1), "strokes: seed is -1; it must be a whole number of at least 0"),
+        (lambda: data.strokes(train=0), "strokes: train is 0; it must be a whole number of at least 1"),
+    ],
+    "gradcheck.gradcheck": [
+        (lambda: gradcheck.gradcheck(lambda x: x.data, ones(2)), "gradcheck: f returned a ndarray; it must return a"),
+        (lambda: gradcheck.gradcheck(lambda: t()), "gradcheck: got 0 arrays, .*; all must be above 0"),
+        (lambda: gradcheck.gradcheck(F.relu, ones(2), eps=0), "gradcheck: got 1 arrays, directions 3 and eps 0; all"),
+    ],
+    "gradcheck.jacobian": [
+        (lambda: gradcheck.jacobian(lambda x: x.data, ones(2)), "jacobian: f returned a ndarray; it must return a"),
+    ],
+    "models.paper_mlp": [
+        (lambda: models.paper_mlp("layer"), "paper_mlp: norm is 'layer'; it must be"),
+        (lambda: models.paper_mlp(sizes=(3,)), r"paper_mlp: sizes are \(3,\); there must be at least two"),
+        (lambda: models.paper_mlp(init_std=-1), "normal_: std is -1; it must not be negative"),
+    ],
+    "models.mnist_conv": [(lambda: models.mnist_conv("x"), "mnist_conv: norm is 'x'; it must be")],
+    "models.cifar_conv": [(lambda: models.cifar_conv(generator=3), "generator is 3, a int; it must be")],
+    "train.train_one_epoch": [
+        (lambda: train.train_one_epoch(SEQUENTIAL, [], sgd(), quiet=True), "train_one_epoch: the loader gave no batch"),
+        (lambda: train.train_one_epoch(SEQUENTIAL, [ones(3, 2)], sgd(), quiet=True), "train_one_epoch: the loader"),
+    ],
+    "train.check_finite": [(lambda: train.check_finite(NAN, 7), "the loss is nan at training step 7: .*; try a smaller")],
+    "train.evaluate": [(lambda: train.evaluate(SEQUENTIAL, ones(3, 2), [0]), "evaluate: 3 inputs but 1 labels; each")],
+    "train.predict_logits": [
+        (lambda: train.predict_logits(SEQUENTIAL, ones(0, 2)), "predict_logits: there are no inputs; there must be at"),
+        (lambda: train.predict_logits(SEQUENTIAL, ones(3, 2), 0), "predict_logits: batch_size is 0; it must be at"),
+    ],
+    "train.update_bn": [(lambda: train.update_bn([], nn.BatchNorm(2)), "update_bn: the loader gave no batch; a")],
+    "probe.Probe": [
+        (lambda: probe.Probe(SEQUENTIAL, ["x"]), r"Probe: no layer named \['x'\]; there are \['0', '1'\]"),
+        (lambda: probe.Probe(SEQUENTIAL, ["0"], every=0), "Probe: every is 0, for 1 layers; both must be at least 1"),
+        (lambda: probe.Probe(SEQUENTIAL, []), "Probe: every is 100, for 0 layers; both must be"),
+        (lambda: probe.Probe(SEQUENTIAL, ["0"], edges=[1, 0]), r"Probe: edges are \[1, 0\]; there must be at least two"),
+    ],
+    "replay.Replay": [
+        (lambda: replay.Replay(F.relu), "Replay: got a function and a function; they must be a Module and a function"),
+        (lambda: replay.Replay(SEQUENTIAL, 3), "Replay: got a Sequential and a int; they must be a Module and a function"),
+        (lambda: replay.Replay(SEQUENTIAL)(ones(3, 3), labels(0, 0, 0)), r"linear: x is \(3, 3\) but weight is"),
+        (lambda: replay.Replay(SEQUENTIAL)(ones(3, 2), labels(0, 9, 0)), "cross_entropy: labels run from 0 to 9 but"),
+    ],
+    "probe.unit_percentiles": [(lambda: probe.unit_percentiles(ones(0, 3)), r"unit_percentiles: x is \(0, 3\); it")],
+    "checkpoint.save": [
+        (lambda: checkpoint.save("x.npz", {"model": SEQUENTIAL}), r"save: model is a Sequential; .*:"),
+        (lambda: checkpoint.save("x.npz", {}, {"n": np.int64(1)}), r"save: the settings cannot be said in JSON \(.*int64"),
+        (lambda: checkpoint.save("x.npz", {}, {"lr": NAN}), "save: the settings cannot .*; it must be made of"),
+    ],
+    "checkpoint.load": [(lambda: checkpoint.load("/no such file"), "load: there is no file /no such file; check the")],
+    "checkpoint.Checkpoints": [
+        (lambda: checkpoint.Checkpoints("x", keep=0), "Checkpoints: keep is 0; it must be a whole number of at least 1"),
+        (lambda: checkpoint.Checkpoints("x", keep=1.5), "Checkpoints: keep is 1.5; it must be a whole number"),
+        (lambda: checkpoint.Checkpoints("x", run=ones(2)), "Checkpoints: run cannot be said in JSON"),
+        (lambda: checkpoint.Checkpoints("x").save(-1, {}), "Checkpoints.save: step is -1; it must be a whole number of"),
+        (lambda: checkpoint.Checkpoints("x").save(1.0, {}), "Checkpoints.save: step is 1.0; it must be a whole number"),
+    ],
+    # ---- pictures ----------------------------------------------------------------------------------------------------
+    "plot.accuracy_curves": curves("accuracy_curves", plot.accuracy_curves),
+    "plot.loss_curves": curves("loss_curves", plot.loss_curves),
+    "plot.update_ratios": [(lambda: plot.update_ratios([0], {}), "update_ratios: .* is empty; it must be a dict")],
+    "plot.percentile_bands": [
+        (lambda: plot.percentile_bands([0, 1], ones(2, 2)), r"percentile_bands: percentiles is \(2, 2\) but there are"),
+        (lambda: plot.percentile_bands([1, 0], ones(2, 3)), "percentile_bands: steps must be finite and increase"),
+    ],
+    "plot.histograms_over_time": [
+        (lambda: plot.histograms_over_time([0], ones(1, 3), [0, 1]), r"histograms_over_time: counts is \(1, 3\); 1"),
+    ],
+    "plot.heat_map": [
+        (lambda: plot.heat_map(None, ones(3), "", "", ""), r"heat_map: matrix is \(3,\); it must be \(rows, columns\)"),
+        (lambda: plot.heat_map(None, [[NAN]], "", "", ""), "heat_map: matrix is .* with finite numbers only"),
+        (lambda: plot.heat_map(None, [[1]], "", "", "", limit=0), "heat_map: limit is 0; it must be above 0"),
+    ],
+    "plot.roofline": [
+        (lambda: plot.roofline({}, 0, 1), "roofline: .*; it must be"),
+        (lambda: plot.roofline({"a": {"b": [(1, 2)]}}, 0, 1), "roofline: .* is 0; it must be a number above 0"),
+        (lambda: plot.roofline({"a": {"b": [(1, -2)]}}, 1, 1), "roofline: the points of .*; they must be pairs"),
+    ],
+    "plot.panels": [(lambda: plot.panels(0), "panels: columns is 0 and rows 1; both must be")],
+    "plot.lines": [
+        (lambda: plot.lines(None, {}, "", "", ""), "lines: runs is empty; it must be a dict"),
+        (lambda: plot.lines(None, {"a": ([1, 0], [1, 2])}, "", "", ""), "lines: steps of 'a' must be finite and increase"),
+        (lambda: plot.lines(None, {"a": ([0, 1], [1])}, "", "", ""), r"lines: 'a' has 2 steps but values of shape \(1,\)"),
+        (lambda: plot.lines(None, {"a": ([0], [1])}, "", "", "", inks=[0, 1]), "lines: there are 2 inks and 1 lines; each"),
+    ],
+    "plot.strands": [(lambda: plot.strands(None, [0, 1], ones(3, 2), "a", "", ""), "strands: 'a' has 2 steps but values")],
+    "plot.unit_bands": [
+        (lambda: plot.unit_bands([0, 1], ones(2, 3)), r"unit_bands: percentiles is \(2, 3\) but there are 2 steps; it must"),
+        (lambda: plot.unit_bands([0], ones(1, 2, 3), limits=(1, 0)), r"unit_bands: limits are \(1, 0\); the first must be"),
+    ],
+    "plot.intervals": [
+        (lambda: plot.intervals(None, {}, "", ""), "intervals: rows is empty; it must be a dict"),
+        (lambda: plot.intervals(None, {"a": [NAN]}, "", ""), "intervals: 'a' has no finite value; each row must have one"),
+    ],
+    "plot.checks": [
+        (lambda: plot.checks(None, {}, ""), "checks: rows is empty; it must be a dict"),
+        (lambda: plot.checks(None, {"a": (-1, 2)}, ""), "checks: 'a' is .*; it must be a pair of numbers of at least 0"),
+    ],
+    "plot.cells": [
+        (lambda: plot.cells(None, ones(2, 3), "ab", "ab", "", "", ""), r"cells: .* \(2, 3\), for 2 rows and 2 .* must"),
+        (lambda: plot.cells(None, [[NAN]], "a", "a", "", "", ""), r"cells: values are \(1, 1\)"),
+        (lambda: plot.cells(None, [[1]], "a", "a", "", "", "", limits=(1, 0)), "cells: limits are 1 and 0; the first must"),
+    ],
+    "plot.figure1": [(lambda: plot.figure1({}, settings={}, source=""), "figure1: arms is empty; it must be a dict")],
+    "plot.images": [
+        (lambda: plot.images(ones(2, 3)), r"images: pixels are \(2, 3\); they must be \(N, H, W\)"),
+        (lambda: plot.images(ones(2, 3, 3), ["a"]), "images: 1 names for 2 images; there must be one for each"),
+        (lambda: plot.images(ones(2, 3, 3), columns=0), "images: columns is 0; it must be at least 1"),
+    ],
+    "plot.live": [(lambda: plot.live(None), "live: draw is a NoneType; it must be a function that makes a figure")],
+    "plot.tallies": [
+        (lambda: plot.tallies({}, 1, "", ""), "tallies: rows is empty; it must be a dict"),
+        (lambda: plot.tallies({"a": {"x": 2}}, 1, "", ""), r"tallies: 'a' has \[2\]; counts must be from 0 to the total, 1"),
+        (lambda: plot.tallies({"a": {"x": 1}, "b": {"y": 1}}, 1, "", ""), "tallies: 'b' has the columns .*; give equal"),
+    ],
+    "plot.misclassified": [(lambda: plot.misclassified(ones(2, 28, 28), labels(1), ones(2, 10)), "misclassified:")],
+    "plot.prediction": [(lambda: plot.prediction(ones(2), ones(28, 28), ones(10)), "prediction: .*must")],
+}  # fmt: skip
