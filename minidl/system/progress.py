@@ -4,23 +4,55 @@ import os
 import sys
 import warnings
 
+from minidl.system.terminal import safe
+
 __all__ = ["progress"]
 
 _COLUMNS, _LINES = 88, 24  # where there is no terminal, or one that does not know its size
 
 
 def progress(iterable=None, desc=None, total=None, unit="it", quiet=False, **options):
-    """A tqdm bar over `iterable`, or one to move by hand with `.update(n)`; on stderr, gone when it is done."""
-    if not _in_notebook() and not sys.stderr.isatty():
-        options = {"file": _Lines(sys.stderr), "mininterval": 10, "maxinterval": 10, "ncols": _COLUMNS} | options
-    else:
-        options = _size_of_a_silent_terminal() | options
-    off = {"disable": True} if quiet else {}  # left out otherwise, so that TQDM_DISABLE=1 is heard
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # without ipywidgets tqdm warns, and then draws the bar as text
-        from tqdm.auto import tqdm
+    """Return a tqdm bar over `iterable`, or one to move by hand with `.update(n)`; on stderr, gone when it is done.
 
-        return tqdm(iterable, desc=desc, total=total, unit=unit, **({"leave": False} | off | options))
+    There is none if `quiet`, or without tqdm.
+    """
+    if quiet:
+        return _Silence(iterable, total, options.get("initial", 0))
+    stderr = safe(sys.stderr)
+    if _in_notebook() or stderr.isatty():
+        options = _size_of_a_silent_terminal() | options
+    else:
+        options = {"file": _Lines(stderr), "mininterval": 10, "maxinterval": 10, "ncols": _COLUMNS} | options
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # without ipywidgets tqdm warns, and then draws the bar as text
+            from tqdm.auto import tqdm
+
+            return tqdm(iterable, desc=desc, total=total, unit=unit, **({"leave": False} | options))
+    except ModuleNotFoundError:  # training needs no bar
+        return _Silence(iterable, total, options.get("initial", 0))
+
+
+class _Silence:
+    """What tqdm's bars do, as far as minidl uses them, without a bar."""
+
+    def __init__(self, iterable, total, n):
+        self._iterable, self.total, self.n = iterable, total, n
+
+    def __iter__(self):
+        return iter(self._iterable)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        pass
+
+    def update(self, n=1):
+        self.n += n
+
+    def set_postfix_str(self, text, refresh=True):
+        pass
 
 
 def _size_of_a_silent_terminal():

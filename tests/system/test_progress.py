@@ -128,3 +128,15 @@ def test_standard_output_stays_clean(capsys):
         for _ in progress(range(5), desc="counting"):
             pass
     assert capsys.readouterr().out == ""
+
+
+def test_without_tqdm_there_is_no_bar(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    with Screen(terminal=False) as log:
+        assert list(progress(range(5), desc="counting")) == list(range(5))
+        with progress(desc="by hand", total=5, initial=2) as bar:
+            bar.update()
+            bar.total += 1
+            bar.set_postfix_str("nothing", refresh=False)
+            assert (bar.n, bar.total) == (3, 6)
+    assert log.getvalue() == ""

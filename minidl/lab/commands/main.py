@@ -5,12 +5,28 @@ import difflib
 import sys
 
 import minidl
+from minidl.system.terminal import printing
 
 __all__ = ["main"]
 
 
 def main(argv=None):
-    """Run one command; returns the exit status."""
+    """Run one command; returns the exit status.
+
+    Whatever becomes of its output, the work is done to its end. The status is 1 if output was lost to an error such as a
+    full disk; that somebody stopped reading is none.
+    """
+    with printing() as output:
+        try:
+            status = _command(argv)
+        except SystemExit as end:  # argparse's, after --help or a mistake
+            if end.code or not output.failed():
+                raise
+            return 1
+        return status or int(output.failed())
+
+
+def _command(argv):
     argv = sys.argv[1:] if argv is None else argv
     parser = argparse.ArgumentParser(
         prog="minidl", description="Deep learning from scratch, and the batch normalization paper on your own machine."

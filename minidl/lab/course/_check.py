@@ -19,6 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from minidl.system.terminal import say
+
 __all__ = ["Wrong", "ask", "check", "compare", "exercise", "names"]
 
 _PACKAGE = str(Path(__file__).parents[1])
@@ -63,7 +65,7 @@ def check(name: str, *answers: Any) -> str:
     if name not in _CHECKS:
         raise ValueError(f"check: there is no exercise {name!r}; there are {', '.join(sorted(_CHECKS))}")
     word, text = _judge(_CHECKS[name], answers)
-    print(f"{dict(zip((PASS, FAIL, OPEN), '✔✘○', strict=True))[word]} {name}: {word}{text}")
+    say(f"{dict(zip((PASS, FAIL, OPEN), '✔✘○', strict=True))[word]} {name}: {word}{text}")
     return word
 
 

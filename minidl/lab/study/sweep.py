@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 from minidl import get_num_threads, set_num_threads
 from minidl.lab.study.claim import Result, Run, plain
 from minidl.system.progress import progress
+from minidl.system.terminal import printing
 
 __all__ = ["conduct", "perform"]
 
@@ -23,7 +24,7 @@ def conduct(claim, scale, store=None, jobs=1, scheduler=None, load=None, quiet=F
 
     store      a Store, in which finished runs are looked up and kept; None: every run is done anew
     jobs       processes on this machine; 1: none but this one
-    scheduler  address of a Dask scheduler, which then has the runs done; needs the extra `minidl[cluster]`
+    scheduler  address of a Dask scheduler, which then has the runs done; needs the extra `cluster`
     load       load() gives the digits, in whichever process it is called; must be picklable if there are several
     Errors     RuntimeError names the run that failed; those that are finished are kept
     """
@@ -82,7 +83,8 @@ def _spread(claim, numbered, jobs, scheduler, load):
 
 
 def _numbered(i, claim, config, load):
-    return i, perform(claim, config, load)
+    with printing():  # a worker must not fail because nobody reads what it prints
+        return i, perform(claim, config, load)
 
 
 @contextlib.contextmanager
@@ -96,6 +98,6 @@ def _backend(jobs, scheduler):
     try:
         from distributed import Client
     except ImportError:
-        raise ValueError("--scheduler needs Dask; install it with: pip install 'minidl[cluster]'") from None
+        raise ValueError("--scheduler needs Dask; in minidl's clone: pip install -e '.[cluster]'") from None
     with Client(scheduler, set_as_default=True), parallel_config("dask"):
         yield
