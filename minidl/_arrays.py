@@ -4,7 +4,8 @@ from numbers import Integral
 
 import numpy as np
 
-__all__ = ["as_array", "as_numbers", "check_cat", "check_dims", "check_permutation", "check_shapes", "float_type",
+__all__ = ["as_array", "as_numbers", "check_cat", "check_dims", "check_permutation", "check_shapes", "common_type",
+           "float_type",
            "reduce_to", "spread", "takes_once"]  # fmt: skip
 
 
@@ -37,6 +38,18 @@ def as_numbers(op, other):
 def float_type(array):
     """The type of a result that cannot be a whole number: the array's own, or float32 for integers."""
     return array.dtype if array.dtype.kind == "f" else np.dtype(np.float32)
+
+
+def common_type(op, a, b):
+    """The type in which two tensors' arrays of different types meet: floats win, and arrays over single numbers."""
+    floats = a.dtype.kind == "f", b.dtype.kind == "f"
+    if floats == (True, False) or (all(floats) and b.ndim == 0 < a.ndim):
+        return a.dtype
+    if floats == (False, True) or (all(floats) and a.ndim == 0 < b.ndim):
+        return b.dtype
+    if all(floats):
+        raise TypeError(f"{op}: {a.dtype} and {b.dtype} do not mix; convert one with .to(dtype)")
+    return np.result_type(a.dtype, b.dtype)
 
 
 def reduce_to(grad, shape):

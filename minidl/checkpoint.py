@@ -28,6 +28,7 @@ from typing import Any
 
 import numpy as np
 
+from minidl._numbers import check_whole
 from minidl.system.files import remove_parts, write_atomically
 from minidl.tensor import Tensor
 
@@ -96,9 +97,7 @@ class Checkpoints:
     """
 
     def __init__(self, folder: str | os.PathLike, run: Any = None, keep: int = 2):
-        if not isinstance(keep, int) or keep < 1:
-            raise ValueError(f"Checkpoints: keep is {keep!r}; it must be a whole number of at least 1")
-        self.folder, self.keep = Path(folder), keep
+        self.folder, self.keep = Path(folder), check_whole("Checkpoints", "keep", keep)
         self.run = json.loads(_strict_json({} if run is None else run, "Checkpoints: run"))  # as it will come back
 
     def save(self, step: int, state: Any) -> None:
@@ -106,10 +105,9 @@ class Checkpoints:
 
         Errors  as for `checkpoint.save`; then everything saved before is still there
         """
-        if not isinstance(step, int | np.integer) or step < 0:
-            raise ValueError(f"Checkpoints.save: step is {step!r}; it must be a whole number of at least 0")
+        step = check_whole("Checkpoints.save", "step", step, 0)
         path = self.folder / f"step-{step:09d}.npz"
-        save(path, state, {"step": int(step), "run": self.run})
+        save(path, state, {"step": step, "run": self.run})
         remove_parts(self.folder)  # of a process that died while it wrote
         paths = self._paths()
         upto = [path for path in paths if _step_of(path) <= step]

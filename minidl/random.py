@@ -6,6 +6,8 @@ it gets none. NumPy's global state is never touched.
 
 import numpy as np
 
+from minidl._numbers import check_whole
+
 __all__ = ["as_generator", "default_generator", "manual_seed"]
 
 _generator = np.random.default_rng(0)
@@ -14,9 +16,7 @@ _generator = np.random.default_rng(0)
 def manual_seed(seed: int) -> np.random.Generator:
     """Restart the default generator from `seed`, and return it."""
     global _generator
-    if not isinstance(seed, int | np.integer) or seed < 0:
-        raise ValueError(f"manual_seed: seed is {seed!r}; it must be a whole number of at least 0")
-    _generator = np.random.default_rng(seed)
+    _generator = np.random.default_rng(check_whole("manual_seed", "seed", seed, 0))
     return _generator
 
 

@@ -15,6 +15,7 @@ from minidl._arrays import (
     check_dims,
     check_permutation,
     check_shapes,
+    common_type,
     float_type,
     reduce_to,
     spread,
@@ -371,25 +372,14 @@ def _operands(op, a, other, elementwise=True):
     if isinstance(other, Tensor):
         if a.data.dtype == array.dtype:
             return a, other
-        return _one_type(op, a, other)
+        dtype = common_type(op, a.data, array)
+        return (a if a.dtype == dtype else a.to(dtype)), (other if other.dtype == dtype else other.to(dtype))
     if a.data.dtype.kind == "f":
         return a, Tensor(array.astype(a.data.dtype, copy=False))
     if array.dtype.kind == "f":
         return a.to(np.float32), Tensor(array.astype(np.float32))
     dtype = np.result_type(a.data.dtype, other if isinstance(other, int) else array)
     return a.to(dtype), Tensor(np.asarray(other, dtype))  # a Python int that does not fit raises OverflowError
-
-
-def _one_type(op, a, b):
-    kinds = a.dtype.kind == "f", b.dtype.kind == "f"
-    if kinds == (True, False) or (all(kinds) and b.ndim == 0 < a.ndim):
-        return a, b.to(a.dtype)
-    if kinds == (False, True) or (all(kinds) and a.ndim == 0 < b.ndim):
-        return a.to(b.dtype), b
-    if any(kinds):
-        raise TypeError(f"{op}: {a.dtype} and {b.dtype} do not mix; convert one with .to(dtype)")
-    dtype = np.result_type(a.dtype, b.dtype)
-    return a.to(dtype), b.to(dtype)
 
 
 def _reduce(grad, operand):

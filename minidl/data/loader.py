@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from minidl._numbers import check_whole
 from minidl.random import as_generator
 
 __all__ = ["DataLoader", "draws"]
@@ -29,15 +30,14 @@ class DataLoader:
         lengths = [len(a) if a.ndim else 0 for a in self.arrays]
         if len(set(lengths)) != 1 or lengths[0] == 0:
             raise ValueError(f"DataLoader: the arrays have lengths {lengths}; they must be equal, and not 0")
-        if not isinstance(batch_size, int | np.integer) or batch_size < 1:
-            raise ValueError(f"DataLoader: batch_size is {batch_size}; it must be a whole number of at least 1")
+        batch_size = check_whole("DataLoader", "batch_size", batch_size)
         if drop_last and batch_size > lengths[0]:
             raise ValueError(
                 f"DataLoader: no batch of {batch_size} fits into {lengths[0]} examples, and drop_last leaves none; take a "
                 "smaller batch_size"
             )
         as_generator(generator)  # a wrong one is refused now, not in the first epoch
-        self.batch_size, self.shuffle = int(batch_size), shuffle
+        self.batch_size, self.shuffle = batch_size, shuffle
         self.drop_last, self.generator = drop_last, generator
 
     def __len__(self) -> int:

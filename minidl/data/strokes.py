@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from minidl._numbers import check_whole
 from minidl.data._digits import Digits, Split
 from minidl.data._glyphs import CONTROLS, POINTS, glyphs
 from minidl.data.cache import cache_dir, store
@@ -52,8 +53,7 @@ def strokes(train: int = 60_000, test: int = 10_000, seed: int = 0, cache: str |
     Errors  ValueError if `train` or `test` is not a whole number of at least 1, or `seed` not one of at least 0
     """
     for name, value, least in (("train", train, 1), ("test", test, 1), ("seed", seed, 0)):
-        if not isinstance(value, int | np.integer) or value < least:
-            raise ValueError(f"strokes: {name} is {value!r}; it must be a whole number of at least {least}")
+        check_whole("strokes", name, value, least)
     folder = cache_dir() if cache is None else Path(cache).expanduser()
     file = folder / f"strokes-v{VERSION}-{train}-{test}-{seed}.npz"
     digits = _load(file, train, test)

@@ -1,14 +1,13 @@
 """Layers: an operation of `functional` together with its parameters or settings. The maths stands at the operations."""
 
 import math
-from numbers import Integral
 
 import numpy as np
 
 from minidl import functional as F
+from minidl._numbers import check_between, check_whole, pair
 from minidl.nn import init
 from minidl.nn.module import Module, Parameter
-from minidl.ops._check import check_between, pair
 from minidl.random import as_generator
 from minidl.tensor import Tensor
 
@@ -25,7 +24,8 @@ class Linear(Module):
     def __init__(
         self, in_features: int, out_features: int, bias: bool = True, generator: np.random.Generator | None = None
     ):
-        check_sizes("Linear", in_features=in_features, out_features=out_features)
+        check_whole("Linear", "in_features", in_features)
+        check_whole("Linear", "out_features", out_features)
         bound = 1 / math.sqrt(in_features)
         self.weight = Parameter(np.empty((in_features, out_features), np.float32))
         init.uniform_(self.weight, -bound, bound, generator)
@@ -53,7 +53,8 @@ class Conv2d(Module):
         self, in_channels: int, out_channels: int, kernel_size: int | tuple[int, int], stride: int | tuple[int, int] = 1,
         padding: int | tuple[int, int] = 0, bias: bool = True, generator: np.random.Generator | None = None,
     ):  # fmt: skip
-        check_sizes("Conv2d", in_channels=in_channels, out_channels=out_channels)
+        check_whole("Conv2d", "in_channels", in_channels)
+        check_whole("Conv2d", "out_channels", out_channels)
         height, width = pair("Conv2d", "kernel_size", kernel_size, 1)
         pair("Conv2d", "stride", stride, 1)
         pair("Conv2d", "padding", padding, 0)
@@ -171,10 +172,3 @@ class GlobalAvgPool2d(Module):
     def forward(self, x: Tensor) -> Tensor:
         """x (N, H, W, C) → (N, C)."""
         return F.global_avg_pool2d(x)
-
-
-def check_sizes(layer, **sizes):
-    """All sizes are whole numbers of at least 1."""
-    for name, size in sizes.items():
-        if not isinstance(size, Integral) or size < 1:
-            raise ValueError(f"{layer}: {name} is {size}; it must be a whole number of at least 1")

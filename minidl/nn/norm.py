@@ -3,10 +3,9 @@
 import numpy as np
 
 from minidl import functional as F
+from minidl._numbers import check_between, check_whole
 from minidl.kernels.jit import numpy_kernel
-from minidl.nn.layers import check_sizes
 from minidl.nn.module import Module, Parameter
-from minidl.ops._check import check_between
 from minidl.tensor import Tensor
 
 __all__ = ["BatchNorm", "LayerNorm"]
@@ -28,7 +27,7 @@ class BatchNorm(Module):
         self, features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True,
         track_running_stats: bool = True,
     ):  # fmt: skip
-        check_sizes("BatchNorm", features=features)
+        check_whole("BatchNorm", "features", features)
         check_between("BatchNorm", "eps", eps, 0)
         if momentum is not None:
             check_between("BatchNorm", "momentum", momentum, 0, 1)
@@ -85,7 +84,7 @@ class LayerNorm(Module):
     """
 
     def __init__(self, features: int, eps: float = 1e-5):
-        check_sizes("LayerNorm", features=features)
+        check_whole("LayerNorm", "features", features)
         check_between("LayerNorm", "eps", eps, 0)
         self.eps = eps
         self.weight = Parameter(np.ones(features, np.float32))

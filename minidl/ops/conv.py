@@ -10,12 +10,13 @@ from functools import partial
 
 import numpy as np
 
+from minidl._numbers import pair
 from minidl.kernels import winograd
 from minidl.kernels.jit import assign, device, kernel, n_chunks, prange
 from minidl.kernels.product import multiply
 from minidl.kernels.reduce import add_bias, column_sums
 from minidl.kernels.runs import add, copy, offset
-from minidl.ops._check import check_tensors, pair
+from minidl.ops._check import check_tensors
 from minidl.tensor import Tensor
 
 __all__ = ["conv2d"]

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from minidl.ops._check import check_between, check_tensors
+from minidl._numbers import check_between
+from minidl.ops._check import check_tensors
 from minidl.random import as_generator
 from minidl.tensor import Tensor
 

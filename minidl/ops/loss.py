@@ -3,10 +3,11 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
+from minidl._numbers import check_between
 from minidl.kernels.elementary import exp
 from minidl.kernels.jit import assign, device, kernel, n_chunks, numpy_kernel, prange
 from minidl.kernels.reduce import chunk_rows
-from minidl.ops._check import check_between, check_tensors, matrix
+from minidl.ops._check import check_tensors, matrix
 from minidl.tensor import Tensor
 
 __all__ = ["cross_entropy", "log_softmax", "mse_loss", "softmax"]

@@ -10,10 +10,11 @@ from itertools import compress
 
 import numpy as np
 
+from minidl._numbers import check_between
 from minidl.kernels.jit import device, kernel, n_chunks, prange
 from minidl.kernels.reduce import chunk_rows
 from minidl.kernels.runs import offset
-from minidl.ops._check import check_between, check_tensors, matrix
+from minidl.ops._check import check_tensors, matrix
 from minidl.tensor import Tensor
 
 __all__ = ["batch_norm", "layer_norm"]

@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from minidl._numbers import pair
 from minidl.kernels.jit import device, kernel, prange
 from minidl.kernels.runs import copy, offset
-from minidl.ops._check import check_tensors, pair
+from minidl.ops._check import check_tensors
 from minidl.tensor import Tensor
 
 __all__ = ["avg_pool2d", "global_avg_pool2d", "max_pool2d"]

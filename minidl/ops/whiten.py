@@ -6,8 +6,9 @@ and the derivatives of both, in every step; and because a batch smaller than the
 
 import numpy as np
 
+from minidl._numbers import check_between
 from minidl.kernels.product import matmul
-from minidl.ops._check import check_between, check_tensors
+from minidl.ops._check import check_tensors
 from minidl.tensor import Tensor
 
 __all__ = ["zca_whiten"]

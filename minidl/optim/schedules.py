@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from numbers import Real
 from typing import Any
 
+from minidl._numbers import check_whole
 from minidl.optim.sgd import SGD
 
 __all__ = ["CosineAnnealingLR", "LambdaLR", "LinearLR", "SequentialLR", "StepLR"]
@@ -80,7 +80,7 @@ class StepLR(_Schedule):
     """lr = first · gamma^⌊t / step_size⌋."""
 
     def __init__(self, optimizer: SGD, step_size: int, gamma: float = 0.1):
-        self.step_size, self.gamma = _at_least_one("StepLR", "step_size", step_size), gamma
+        self.step_size, self.gamma = check_whole("StepLR", "step_size", step_size), gamma
         super().__init__(optimizer)
 
     def lr_at(self, base: float, t: int) -> float:
@@ -92,7 +92,7 @@ class CosineAnnealingLR(_Schedule):
     """lr = eta_min + (first − eta_min) · (1 + cos(π·t / T_max)) / 2: half a cosine (Loshchilov and Hutter 2017)."""
 
     def __init__(self, optimizer: SGD, T_max: int, eta_min: float = 0.0):
-        self.T_max, self.eta_min = _at_least_one("CosineAnnealingLR", "T_max", T_max), eta_min
+        self.T_max, self.eta_min = check_whole("CosineAnnealingLR", "T_max", T_max), eta_min
         super().__init__(optimizer)
 
     def lr_at(self, base: float, t: int) -> float:
@@ -110,7 +110,7 @@ class LinearLR(_Schedule):
         self, optimizer: SGD, start_factor: float = 1 / 3, end_factor: float = 1.0, total_iters: int = 5
     ):  # fmt: skip
         self.start_factor, self.end_factor = start_factor, end_factor
-        self.total_iters = _at_least_one("LinearLR", "total_iters", total_iters)
+        self.total_iters = check_whole("LinearLR", "total_iters", total_iters)
         super().__init__(optimizer)
 
     def lr_at(self, base: float, t: int) -> float:
@@ -138,9 +138,3 @@ class SequentialLR(_Schedule):
         """The learning rate at t."""
         i = sum(t >= milestone for milestone in self.milestones)
         return self.schedulers[i].lr_at(base, t - (self.milestones[i - 1] if i else 0))
-
-
-def _at_least_one(schedule, name, value):
-    if not isinstance(value, Real) or not value >= 1:
-        raise ValueError(f"{schedule}: {name} is {value!r}; it must be at least 1")
-    return value

@@ -9,9 +9,9 @@ import pytest
 
 from minidl import get_num_threads, set_num_threads
 from minidl.kernels import jit
-from minidl.kernels.threads import _PARALLEL_FROM
 from minidl.kernels.jit import CHUNK, kernel, n_chunks, on_compile, prange
 from minidl.kernels.reduce import _column_sums, add_bias
+from minidl.kernels.threads import _PARALLEL_FROM
 from tests.helpers import JIT, in_a_process
 
 compiled_only = pytest.mark.skipif(not JIT, reason="nothing is compiled")

@@ -181,7 +181,7 @@ def test_sizes_may_be_numpy_integers():
         (lambda: nn.Linear(0, 3), "Linear: in_features is 0"),
         (lambda: nn.Linear(3, -1), "Linear: out_features is -1"),
         (lambda: nn.Linear(2.5, 3), "Linear: in_features is 2.5"),
-        (lambda: nn.Linear("3", 3), "Linear: in_features is 3"),
+        (lambda: nn.Linear("3", 3), "Linear: in_features is '3'"),
         (lambda: nn.Conv2d(0, 1, 3), "Conv2d: in_channels is 0"),
         (lambda: nn.Conv2d(1, 0, 3), "Conv2d: out_channels is 0"),
         (lambda: nn.Conv2d(1, 1, 0), "Conv2d: kernel_size is 0"),

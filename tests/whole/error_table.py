@@ -267,12 +267,12 @@ TABLE = {
         (lambda: fused(t(5, 3)), r"batch_norm_relu_max_pool2d: x is \(5, 3\); it must be \(N, H, W, C\)"),
         (lambda: fused(t(2, 1, 4, 3)), "batch_norm_relu_max_pool2d: x is .*; it must be .* at least 2×2 pixels"),
         (lambda: fused(ones(2, 4, 4, 3)), "batch_norm_relu_max_pool2d: x is a ndarray, not a Tensor; wrap it"),
-        (lambda: fused(t(2, 4, 4, 3), running_mean=ones(4)), "batch_norm: x is .* but running_mean is"),
-        (lambda: fused(t(2, 4, 4, 3), running_var=None), "batch_norm: got one of running_mean and running_var; pass"),
-        (lambda: fused(t(2, 4, 4, 3), weight=t(4)), "batch_norm: x is .* but weight is"),
-        (lambda: fused(t(2, 4, 4, 3), bias=t(4)), "batch_norm: x is .* but bias is"),
-        (lambda: fused(t(2, 4, 4, 3), eps=-1), "batch_norm: eps is -1; it must be"),
-        (lambda: fused(t(2, 4, 4, 3), momentum=2), "batch_norm: momentum is 2; it must be"),
+        (lambda: fused(t(2, 4, 4, 3), running_mean=ones(4)), "batch_norm_relu_max_pool2d: x is .* but running_mean is"),
+        (lambda: fused(t(2, 4, 4, 3), running_var=None), "batch_norm_relu_max_pool2d: got one of .*; pass"),
+        (lambda: fused(t(2, 4, 4, 3), weight=t(4)), "batch_norm_relu_max_pool2d: x is .* but weight is"),
+        (lambda: fused(t(2, 4, 4, 3), bias=t(4)), "batch_norm_relu_max_pool2d: x is .* but bias is"),
+        (lambda: fused(t(2, 4, 4, 3), eps=-1), "batch_norm_relu_max_pool2d: eps is -1; it must be"),
+        (lambda: fused(t(2, 4, 4, 3), momentum=2), "batch_norm_relu_max_pool2d: momentum is 2; it must be"),
     ],
     "F.layer_norm": [
         (lambda: F.layer_norm(t(5, 3), t(4), t(3)), r"layer_norm: x is \(5, 3\), weight \(4,\), bias \(3,\); the last"),
@@ -363,6 +363,11 @@ TABLE = {
         (lambda: nn.fold_batch_norm(None), "fold_batch_norm: got a NoneType; it must be a Module"),
         (lambda: nn.fold_batch_norm(nn.Sequential(nn.ReLU(), nn.BatchNorm(3))), "fold_batch_norm: before 1 stands"),
     ],
+    "nn.fuse": [(lambda: nn.fuse([nn.ReLU()]), "fuse: got a list; it must be a Module")],
+    "nn.BatchNormReLUMaxPool2d": [
+        (lambda: nn.BatchNormReLUMaxPool2d(0), "BatchNorm: features is 0; it must be a whole number of at least 1"),
+        (lambda: nn.BatchNormReLUMaxPool2d(3)(t(2, 3)), r"batch_norm_relu_max_pool2d: x is \(2, 3\); it must be"),
+    ],
     "init.constant_": [(lambda: init.constant_(ones(2), 1), "init: got a ndarray; it must be a parameter")],
     "init.uniform_": [
         (lambda: init.uniform_(t(2), 1, 0), "uniform_: a is 1 and b 0; a must not be above b"),
@@ -402,7 +407,7 @@ TABLE = {
         (lambda: sgd().load_state_dict({"groups": [{}], "buffers": {}}), "SGD.load_state_dict: got no state of an SGD"),
     ],
     "optim.StepLR": [
-        (lambda: optim.StepLR(sgd(), 0), "StepLR: step_size is 0; it must be at least 1"),
+        (lambda: optim.StepLR(sgd(), 0), "StepLR: step_size is 0; it must be a whole number of at least 1"),
         (lambda: optim.StepLR(None, 1), "StepLR: optimizer is a NoneType; it must be an optim.SGD"),
         (lambda: optim.StepLR(sgd(), 1, gamma=-1).step(), "StepLR: the learning rate at 1 is -0.1; it must be at"),
         (lambda: optim.StepLR(sgd(), 1).load_state_dict({}), "StepLR.load_state_dict: got no state of a .*; it must be"),
@@ -417,7 +422,7 @@ TABLE = {
         (lambda: optim.LambdaLR([t(2)], float), "LambdaLR: optimizer is a list; it must be an optim.SGD"),
     ],
     "optim.CosineAnnealingLR": [
-        (lambda: optim.CosineAnnealingLR(sgd(), 0), "CosineAnnealingLR: T_max is 0; it must be at least 1"),
+        (lambda: optim.CosineAnnealingLR(sgd(), 0), "CosineAnnealingLR: T_max is 0; it must be a whole number of"),
         (lambda: optim.CosineAnnealingLR(sgd(), "a"), "CosineAnnealingLR: T_max is 'a'; it must be"),
         (lambda: optim.CosineAnnealingLR(None, 1), "CosineAnnealingLR: optimizer is a NoneType; it must be"),
         (
@@ -426,7 +431,7 @@ TABLE = {
         ),
     ],
     "optim.LinearLR": [
-        (lambda: optim.LinearLR(sgd(), total_iters=0), "LinearLR: total_iters is 0; it must be at least 1"),
+        (lambda: optim.LinearLR(sgd(), total_iters=0), "LinearLR: total_iters is 0; it must be a whole number of"),
         (lambda: optim.LinearLR(sgd(), start_factor=-1), "LinearLR: the learning rate at 0 is -0.1; it must be at"),
         (lambda: optim.LinearLR(None), "LinearLR: optimizer is a NoneType; it must be"),
     ],

@@ -1,48 +1,36 @@
-"""The house rules that can be checked: imports go downward, `import minidl` is quick, docstrings and size."""
+"""The house rules that can be checked: imports go downwards, sizes, frames, `import minidl` is quick, docstrings."""
 
 import ast
 import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import minidl
+from minidl import Tensor, nn
 
 ROOT = Path(minidl.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 
-# The floor of each module (DESIGN: a file imports from floors below it); a package's __init__ hands on its own rooms.
-FLOORS = [
-    {"_version", "_arrays", "_files", "_flat", "_fma", "_graph", "_jit", "_machine", "_matmul", "_memory", "_product",
-     "_progress", "_recording", "_shapes", "_table", "_vector", "random"},
-    {"anomaly", "autograd", "tensor"},
-    {"ops"},
-    {"functional", "nn", "optim", "data", "gradcheck"},
-    {"models", "train", "probe", "checkpoint", "replay", "_surroundings"},
-    {"study"},
-    {"plot", "paper", "course", "bench", "jobs", "cli", "__main__"},
-]  # fmt: skip
-# Within a floor some things stand on others; these, in this order.
-WITHIN = [("_memory", "_jit"), ("_recording", "_jit"), ("_recording", "random"), ("_jit", "_flat"), ("_flat", "_product"),
-          ("_jit", "_fma"), ("_jit", "_vector"), ("_jit", "_product"), ("_vector", "_product"),
-          ("_product", "_matmul"), ("_vector", "_matmul"),
-          ("_flat", "_matmul"), ("_jit", "_matmul"), ("autograd", "anomaly"), ("autograd", "tensor"),
-          ("functional", "nn"), ("_surroundings", "replay"), ("_jit", "data"), ("plot", "jobs"), ("plot", "paper"),
-          ("paper", "jobs"), ("paper", "course"), ("plot", "course"), ("course", "jobs"), ("bench", "jobs"), ("jobs", "cli"),
-          ("cli", "__main__")]  # fmt: skip
+# From the bottom to the top; a file may import from its own room and from those before it. Inside `lab/` the same.
+ROOMS = ["_version", "_numbers", "_arrays", "random", "system", "kernels", "autograd", "tensor", "ops", "functional", "nn",
+         "optim", "data", "train", "probe", "checkpoint", "gradcheck", "replay", "lab", "__main__"]  # fmt: skip
+LAB = ["models", "study", "plot", "paper", "course", "bench", "commands"]
+
+CORE = ["autograd", "tensor", "ops", "functional", "nn", "optim", "train", "data/loader"]  # what one must read
+NOT_CORE = {"ops/fused.py"}
 
 
-def room(module):
-    """minidl.ops.norm -> ops."""
-    return module.split(".")[1] if "." in module else ""
-
-
-def floor(name):
-    found = [i for i, rooms in enumerate(FLOORS) if name in rooms]
-    assert found, f"minidl/{name} stands on no floor; add it to FLOORS"
-    return found[0]
+def room(name):
+    """minidl.ops.norm → its place among the rooms, and among those of the lab if it is there."""
+    parts = name.split(".")[1:]
+    assert parts[0] in ROOMS, f"minidl/{parts[0]} is no room; give it a place in ROOMS"
+    inside = LAB.index(parts[1]) if parts[0] == "lab" and len(parts) > 1 else -1
+    return ROOMS.index(parts[0]), inside
 
 
 def imported_modules(path):
@@ -57,46 +45,167 @@ def imported_modules(path):
                 yield f"{node.module}.{alias.name}" if is_module else node.module
 
 
-def goes_upward(importer, imported):
-    if importer == imported or not imported or not importer:  # the package itself hands on its own rooms
+def name_of(path):
+    return ".".join(("minidl", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")
+
+
+def goes_upwards(importer, imported):
+    """Whether an import leads to a room above. The package itself hands on what is in it, and may be asked its version."""
+    if "minidl" in (importer, imported):
         return False
-    if (imported, importer) in WITHIN:
-        return False
-    return floor(imported) >= floor(importer)
+    return room(imported) > room(importer)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_imports_go_downward(path):
-    me = path.relative_to(ROOT).with_suffix("").parts[0]
-    me = "" if me == "__init__" else me
-    upward = [name for name in imported_modules(path) if goes_upward(me, room(name))]
-    # Two deliberate, late imports: the tensor draws its graph, and MNIST falls back on strokes (same floor).
-    assert not upward, f"{path.name} imports from above or beside: {upward}"
+def test_imports_go_downwards(path):
+    me = name_of(path)
+    upwards = [name for name in imported_modules(path) if goes_upwards(me, name)]
+    assert not upwards, f"{me} imports from above: {upwards}"
 
 
-def test_the_floor_check_can_fail():
-    assert goes_upward("tensor", "nn")
-    assert goes_upward("ops", "functional")
-    assert goes_upward("data", "nn")
-    assert not goes_upward("nn", "ops")
+def test_the_check_of_imports_can_fail():
+    assert goes_upwards("minidl.tensor", "minidl.nn")
+    assert goes_upwards("minidl.ops.norm", "minidl.functional")
+    assert goes_upwards("minidl.kernels.jit", "minidl.replay.recording")
+    assert goes_upwards("minidl.lab.plot.curves", "minidl.lab.paper")
+    assert not goes_upwards("minidl.nn.layers", "minidl.ops.linear")
+    with pytest.raises(AssertionError, match="give it a place"):
+        goes_upwards("minidl.elsewhere", "minidl.nn")
 
 
-def test_only_plot_imports_matplotlib():
-    users = {p.relative_to(ROOT).parts[0] for p in FILES if "matplotlib" in _external_imports(p)}
-    assert users <= {"plot.py", "plot"}
+def cycle(graph):
+    """A circle in a graph {name: names}, or None."""
+    done, path = set(), []
+
+    def visit(name):
+        if name in path:
+            return path[path.index(name) :]
+        if name in done:
+            return None
+        path.append(name)
+        for other in sorted(graph.get(name, ())):
+            found = visit(other)
+            if found:
+                return found
+        path.pop()
+        done.add(name)
+        return None
+
+    return next(filter(None, map(visit, sorted(graph))), None)
 
 
-def test_only_jit_knows_numba():
-    users = {p.relative_to(ROOT).as_posix() for p in FILES if "numba" in _external_imports(p)}
-    assert users == {"_fma.py", "_jit.py", "_vector.py"}
+def test_no_files_import_each_other_in_a_circle():
+    graph = {}
+    for path in FILES:
+        me = name_of(path)
+        ours = [name for name in imported_modules(path) if not me.startswith(name)]
+        graph[me] = {name for name in ours if not (ROOT.parent / name.replace(".", "/")).is_dir()}
+    assert cycle(graph) is None
+    assert cycle({"a": {"b"}, "b": {"c"}, "c": {"a"}}) == ["a", "b", "c"]
 
 
-def _external_imports(path):
+def external_imports(path):
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (a.name.split(".")[0] for a in node.names)
         elif isinstance(node, ast.ImportFrom):
             yield (node.module or "").split(".")[0]
+
+
+def folders_that_import(package):
+    return {p.relative_to(ROOT).parts[0] for p in FILES if package in set(external_imports(p))}
+
+
+def test_only_the_kernels_know_numba():
+    assert folders_that_import("numba") == {"kernels"}
+
+
+def test_matplotlib_is_in_the_lab():
+    users = {p.relative_to(ROOT).parts[:2] for p in FILES if "matplotlib" in set(external_imports(p))}
+    assert users == {("lab", "plot")}
+
+
+# ---- sizes ---------------------------------------------------------------------------------------------------------------
+
+
+def lines(path):
+    return len(path.read_text(encoding="utf-8").splitlines())
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_files_are_short(path):
+    assert lines(path) <= 400
+
+
+def core_files():
+    for place in CORE:
+        found = sorted((ROOT / place).rglob("*.py")) or [ROOT / f"{place}.py"]
+        yield from (path for path in found if path.relative_to(ROOT).as_posix() not in NOT_CORE)
+
+
+def test_the_core_is_small_and_readme_says_how_small():
+    total = sum(map(lines, core_files()))
+    print(f"the core that one must read: {total:,} lines")
+    assert total < 4500
+    readme = (ROOT.parent / "README.md").read_text(encoding="utf-8")
+    said = re.search(r"the core is ([\d,]+)\s+lines", readme)
+    assert said, "README does not say: the core is N lines"
+    assert abs(int(said.group(1).replace(",", "")) - total) <= 50, f"README says {said.group(1)}, and it is {total:,}"
+
+
+def code_lines(function):
+    """Lines of a function without its docstring, comments and blank lines."""
+    source = inspect.getsource(function)
+    tree = ast.parse(source.replace("\n    ", "\n").strip())
+    node = tree.body[0]
+    first = node.body[1] if ast.get_docstring(node) is not None else node.body[0]
+    return 1 + len(range(first.lineno, node.end_lineno + 1))
+
+
+def test_backward_is_a_dozen_lines():
+    assert code_lines(Tensor.backward) <= 15
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if "lab" not in p.parts], ids=lambda p: str(p.relative_to(ROOT)))
+def test_kernels_take_at_most_eight_arguments(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.FunctionDef):
+            continue
+        marks = {ast.unparse(mark).partition("(")[0] for mark in node.decorator_list}
+        if "kernels" in path.parts or marks & {"kernel", "device", "intrinsic"}:
+            count = len(node.args.posonlyargs + node.args.args + node.args.kwonlyargs)
+            limit = 9 if "intrinsic" in marks else 8  # Numba's own comes first
+            assert count <= limit, f"{path.name}: {node.name} takes {count} arguments"
+
+
+# ---- how deep a call is --------------------------------------------------------------------------------------------------
+
+
+def frames_to_kernel(layer, x, monkeypatch):
+    """Names of the functions on the stack when a kernel is called, from the layer's call on."""
+    from minidl.kernels import product
+
+    found = []
+
+    def look(*args):
+        frame = sys._getframe(1)
+        while frame.f_code is not here:
+            found.append(frame.f_code.co_name)
+            frame = frame.f_back
+
+    here = sys._getframe().f_code
+    monkeypatch.setattr(product.product, "serial", look)
+    monkeypatch.setattr(product.product, "parallel", look)
+    layer(x)
+    return found[::-1]
+
+
+def test_three_frames_from_a_layer_to_its_kernel(monkeypatch):
+    frames = frames_to_kernel(nn.Linear(3, 2, bias=False), Tensor(np.ones((4, 3), np.float32)), monkeypatch)
+    assert frames == ["__call__", "forward", "linear"]
+
+
+# ---- import ---------------------------------------------------------------------------------------------------------------
 
 
 def test_import_is_silent_and_light():
@@ -111,16 +220,14 @@ def test_an_editable_install_is_a_path_and_no_hook():
     assert '[tool.setuptools]\npackage-dir = { "" = "." }\n' in settings
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_files_are_short(path):
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 420
+# ---- docstrings -----------------------------------------------------------------------------------------------------------
 
 
 def public_things():
     """All classes and functions that an `__all__` of the package names, and their public methods."""
     for path in FILES:
-        name = ".".join(("minidl", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")
-        if name.endswith("__main__") or {"torch", "jax"} & set(_external_imports(path)):  # they may not be installed
+        name = name_of(path)
+        if name.endswith("__main__") or {"torch", "jax"} & set(external_imports(path)):  # they may not be installed
             continue
         __import__(name)
         module = sys.modules[name]
@@ -137,6 +244,16 @@ def public_things():
 def test_docstrings_are_complete():
     missing = [name for name, thing in public_things() if not (inspect.getdoc(thing) or "").strip()]
     assert not missing
+
+
+def test_checks_say_that_they_check():
+    """`Whether …` is for what returns a bool; what raises says `Check that …`."""
+    wrong = []
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef) and node.name.lstrip("_").startswith("check"):
+                wrong += [f"{path.name}: {node.name}"] * (ast.get_docstring(node) or "").startswith("Whether")
+    assert not wrong
 
 
 def test_every_module_says_what_it_is_for():

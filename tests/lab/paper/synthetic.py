@@ -1,13 +1,10 @@
 """Made-up results for verdicts to judge, and digits that a network can learn in seconds."""
 
 import dataclasses
-import tempfile
-from pathlib import Path
 
 import numpy as np
 
 from minidl.data._digits import Digits, Split
-from minidl.lab import plot
 from minidl.lab.study.claim import Result, Run, Scale, plain
 from minidl.lab.study.sweep import conduct
 
@@ -52,15 +49,6 @@ def finals(entry, arms, seeds=3, spread=1e-3, **settings):
 def joined(*results):
     """All runs of several results."""
     return Result(tuple(run for one in results for run in one.runs))
-
-
-def drawn(claim, given):
-    """The axes of a claim's figure, once it is drawn on a small canvas."""
-    figure = claim.figure(given)
-    axes = figure.axes
-    with tempfile.TemporaryDirectory() as folder:
-        plot.save(figure, Path(folder, "figure.png"), dpi=30)
-    return axes
 
 
 def bars(train=480, test=100, seed=0):

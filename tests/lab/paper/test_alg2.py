@@ -4,7 +4,7 @@ import pytest
 
 from minidl.lab.paper import alg2
 from minidl.lab.study.claim import Result
-from tests.lab.paper.synthetic import bars, drawn, edited, exact, result
+from tests.lab.paper.synthetic import bars, edited, exact, result
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,3 @@ def test_the_network_part_runs():
     record = alg2.run({"part": "network", "seed": 0, "lr": 0.5, "steps": 40}, bars())
     assert set(record) == {"moving", "population"}
     assert record["population"] > 0.5
-
-
-def test_the_figure_draws(whole):
-    assert len(drawn(alg2.CLAIM, whole)) == 2

@@ -4,7 +4,7 @@ import pytest
 
 from minidl.lab.paper import bias
 from minidl.lab.study.claim import Result
-from tests.lab.paper.synthetic import bars, drawn, edited, exact, result
+from tests.lab.paper.synthetic import bars, edited, exact, result
 
 
 def networks(*differences):
@@ -70,7 +70,3 @@ def test_without_beta_the_norm_has_none(monkeypatch):
     norms = [layer for layer in built[0] if isinstance(layer, bias.nn.BatchNorm)]
     assert len(norms) == 3
     assert all(layer.bias is None and layer.weight is not None for layer in norms)
-
-
-def test_the_figure_draws():
-    assert len(drawn(bias.CLAIM, Result((*exact(bias.CLAIM, 2).runs, *networks(0.0, 0.001).runs)))) == 2

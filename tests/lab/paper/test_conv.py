@@ -3,7 +3,7 @@
 import pytest
 
 from minidl.lab.paper import conv
-from tests.lab.paper.synthetic import drawn, edited, exact
+from tests.lab.paper.synthetic import edited, exact
 
 
 def test_it_holds():
@@ -27,7 +27,3 @@ def test_statistics_over_the_batch_alone_would_be_noticed(monkeypatch):
 
     monkeypatch.setattr(conv.F, "batch_norm", per_position)
     assert conv.run({"seed": 0, "shape": [4, 5, 6, 3]})["running statistics"] > 0
-
-
-def test_the_figure_draws():
-    assert len(drawn(conv.CLAIM, exact(conv.CLAIM, 2))) == 2

@@ -4,7 +4,7 @@ import pytest
 
 from minidl.lab.paper import drift_b
 from minidl.lab.study.claim import Result
-from tests.lab.paper.synthetic import bars, drawn, edited, exact, result
+from tests.lab.paper.synthetic import bars, edited, exact, result
 
 POINTS = drift_b.MARKS + 1
 
@@ -56,7 +56,3 @@ def test_in_a_network():
     }
     assert runs["stopped"]["b"][-1] > 100 * runs["true"]["b"][-1]
     assert len(runs["true"]["loss"]) == POINTS
-
-
-def test_the_figure_draws(alone):
-    assert len(drawn(drift_b.CLAIM, Result((*alone.runs, *networks((0.5, 1.0), (0.0, 0.0)).runs)))) == 3

@@ -5,7 +5,7 @@ import pytest
 
 from minidl.lab.paper import ensemble
 from minidl.lab.paper._training import draws
-from tests.lab.paper.synthetic import bars, drawn, finals
+from tests.lab.paper.synthetic import bars, finals
 
 
 def study(one, all_, spread=1e-3):
@@ -39,7 +39,3 @@ def test_a_run_trains_every_member_by_itself(monkeypatch):
     assert record["accuracy"][0] == pytest.approx(np.mean(record["test"]))
     ensemble.run({"members": 6, "lr": 0.5, "steps": 1, "seed": 0}, bars())
     assert len(set(seeds)) == 9
-
-
-def test_the_figure_draws():
-    assert len(drawn(ensemble.CLAIM, study(0.97, 0.98))) == 2

@@ -270,3 +270,9 @@ def test_typical_unit_wandered_a_median_distance(medians, unit):
     found = typical_unit(arm_with(medians=np.array(medians, float)))
     assert found == unit
     assert type(found) is int
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_replay_gives_the_same_bits(model):
+    settings = dataclasses.replace(SETTINGS, model=model, steps=20)
+    same(run_arm(settings, "batch", digits(), True, replay=True), run_arm(settings, "batch", digits(), True))

@@ -7,7 +7,7 @@ from minidl.lab.paper import fig1a
 from minidl.lab.paper._training import raw
 from minidl.lab.paper.fig1 import Settings, run_arm
 from minidl.lab.study.claim import Scale
-from tests.lab.paper.synthetic import bars, drawn, joined, result
+from tests.lab.paper.synthetic import bars, joined, result
 from tests.lab.paper.test_training import follow
 
 STEPS = 1000
@@ -120,7 +120,3 @@ def test_a_run_builds_on_the_demo():
 def test_a_run_that_diverges_is_at_chance():
     record = fig1a.run({"norm": "none", "init_std": 0.1, "lr": 1e37, "seed": 0, "steps": 10}, bars())
     assert (record["test"], record["steps_to"]) == (0.1, None)
-
-
-def test_the_figure_draws():
-    assert len(drawn(fig1a.CLAIM, four(AHEAD, SAME, SAME, (0.9, None)))) == 3

@@ -5,7 +5,7 @@ import pytest
 
 from minidl.lab.paper import fig1bc
 from minidl.lab.paper._drift import drift
-from tests.lab.paper.synthetic import bars, drawn, joined, result
+from tests.lab.paper.synthetic import bars, joined, result
 
 POINTS = 5
 
@@ -54,8 +54,3 @@ def test_a_run_keeps_all_units_only_where_asked():
     assert "all inputs" not in record
     assert fig1bc.run({**config, "whole": True}, bars())["all before"].shape == (11, 100, 3)
     assert "before" not in fig1bc.run({**config, "norm": "none"}, bars())
-
-
-def test_the_figure_draws():
-    assert len(drawn(fig1bc.CLAIM, study(0.3, 0.1, 0.2))) == 8
-    assert len(drawn(fig1bc.CLAIM, joined(study(0.3, 0.1, 0.2), study(0.3, 0.1, 0.2, lr=2.0)))) == 8

@@ -5,7 +5,7 @@ import pytest
 
 from minidl.lab.paper import ics
 from minidl.lab.study.claim import Result, Run, Scale
-from tests.lab.paper.synthetic import bars, drawn, finals, joined, result
+from tests.lab.paper.synthetic import bars, finals, joined, result
 from tests.lab.paper.test_training import follow
 
 POINTS = ics.MARKS + 1
@@ -96,7 +96,3 @@ def test_every_common_rate_counts():
     verdict = ics.CLAIM.verdict(Result((*given.runs, *slower)))
     assert verdict.word == "partly"
     assert "larger in 2 of 6 comparisons" in verdict.number
-
-
-def test_the_figure_draws():
-    assert len(drawn(ics.CLAIM, study((0.1, 0.3), (0.2, 0.4)))) == 4

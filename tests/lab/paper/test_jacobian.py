@@ -6,7 +6,7 @@ import pytest
 from minidl import nn
 from minidl.gradcheck import jacobian as by_rows
 from minidl.lab.paper import jacobian
-from tests.lab.paper.synthetic import bars, drawn, finals, joined, result
+from tests.lab.paper.synthetic import bars, finals, joined, result
 
 GAUSSIAN = result(
     *[
@@ -73,7 +73,3 @@ def test_a_run_builds_the_network_that_it_is_asked_for(norm, norms, monkeypatch)
     monkeypatch.setattr(jacobian, "train", lambda model, *_: built.append(model))
     jacobian.run({"norm": norm, "lr": 0.5, "seed": 0, "steps": 1, "stage": "final"}, bars())
     assert sum(isinstance(layer, nn.BatchNorm) for layer in built[0]) == norms
-
-
-def test_the_figure_draws():
-    assert len(drawn(jacobian.CLAIM, study(0.5, 0.1, 0.4))) == 3

@@ -5,7 +5,7 @@ import pytest
 
 from minidl import nn
 from minidl.lab.paper import lr
-from tests.lab.paper.synthetic import bars, drawn, result
+from tests.lab.paper.synthetic import bars, result
 
 RATES = np.array(lr.RATES)
 
@@ -77,7 +77,3 @@ def test_a_step_of_the_grid_is_told_where_seeds_agree():
     assert "10 ×, all seeds (sigmoid)" in verdict.number
     assert "A step of the grid is a factor of 3.16" in verdict.because
     assert "11.00 ± 0.00 × with BN at 10" in verdict.because
-
-
-def test_the_figure_draws():
-    assert len(drawn(lr.CLAIM, study(tops(10.0, 1.0, 3.16, 0.316)))) == 4

@@ -8,7 +8,7 @@ from minidl import functional as F
 from minidl.lab.models import paper_mlp
 from minidl.lab.paper import regularise
 from minidl.lab.paper._training import draws, split
-from tests.lab.paper.synthetic import bars, drawn, finals, joined, result
+from tests.lab.paper.synthetic import bars, finals, joined, result
 
 
 def study(bn, whole, bn_drop, none, none_drop):
@@ -76,7 +76,3 @@ def test_dropout_stands_after_each_sigmoid(monkeypatch):
     )
     drops = [layer for layer in built[0].modules() if isinstance(layer, nn.Dropout)]
     assert [layer.p for layer in drops] == [0.4] * 3
-
-
-def test_the_figure_draws():
-    assert len(drawn(regularise.CLAIM, study(0.92, 0.90, 0.92, 0.90, 0.91))) == 2

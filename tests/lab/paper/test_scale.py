@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minidl.lab.paper import scale
-from tests.lab.paper.synthetic import drawn, edited, exact
+from tests.lab.paper.synthetic import edited, exact
 
 
 def test_it_holds():
@@ -24,7 +24,3 @@ def test_a_norm_that_sees_the_scale_is_noticed(monkeypatch):
     monkeypatch.setattr(scale.F, "batch_norm", lambda x, *_, **__: x - x.mean(0))
     measured = scale.run({"seed": 0, "eps": 0.0, "scales": [0.1, 10.0]})
     assert np.min(measured["output"]) > 0.1
-
-
-def test_the_figure_draws():
-    assert len(drawn(scale.CLAIM, exact(scale.CLAIM, 2))) == 2

@@ -7,7 +7,7 @@ import pytest
 
 from minidl.lab.paper import shuffle
 from minidl.lab.paper._training import split
-from tests.lab.paper.synthetic import bars, drawn, finals
+from tests.lab.paper.synthetic import bars, finals
 
 
 def study(gain, plain_gain, noise=0.0):
@@ -54,7 +54,3 @@ def test_reshuffled_batches_do_not():
 def test_a_run_learns():
     config = {"norm": "batch", "reshuffled": False, "images": 200, "lr": 0.5, "seed": 0, "steps": 40}
     assert shuffle.run(config, bars())["test"] > 0.5
-
-
-def test_the_figure_draws():
-    assert len(drawn(shuffle.CLAIM, study(0.01, 0.0))) == 2

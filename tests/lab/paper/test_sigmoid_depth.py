@@ -5,7 +5,7 @@ import pytest
 
 from minidl.lab.paper import sigmoid_depth
 from minidl.lab.study.claim import Scale
-from tests.lab.paper.synthetic import bars, drawn, finals
+from tests.lab.paper.synthetic import bars, finals
 from tests.lab.paper.test_training import follow
 
 DEPTHS = (3, 20)
@@ -67,7 +67,3 @@ def test_starts_have_their_scales(monkeypatch):
 def test_a_run_learns():
     config = {"norm": "batch", "depth": 4, "start": "std 0.1", "seed": 0, "lr": 0.5, "steps": 40}
     assert sigmoid_depth.run(config, bars())["test"] > 0.5
-
-
-def test_the_figure_draws():
-    assert len(drawn(sigmoid_depth.CLAIM, study((0.97, 0.95), (0.97, 0.11)))) == 1

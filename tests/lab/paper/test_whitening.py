@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minidl.lab.paper import whitening
-from tests.lab.paper.synthetic import drawn, edited, exact, joined, result
+from tests.lab.paper.synthetic import edited, exact, joined, result
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,3 @@ def test_verdicts(ranks):
 def test_times_are_measured():
     config = {"part": "time", "features": 8, "batch": 16, "repeats": 2, "seed": 0}
     assert set(whitening.run(config)) == {"batch norm", "whitening"}
-
-
-def test_the_figure_draws(ranks):
-    assert len(drawn(whitening.CLAIM, study(ranks, 40.0, 41.0))) == 2
