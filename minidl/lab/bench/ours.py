@@ -6,7 +6,7 @@ import sys
 import numpy as np
 
 import minidl
-from minidl import Tensor, optim
+from minidl import Tensor, nn, optim
 from minidl import functional as F
 from minidl.kernels.jit import CHUNK, kernel, n_chunks, prange
 from minidl.lab import models
@@ -73,13 +73,14 @@ class Training:
 
 
 class Replaying(Training):
-    """The same steps, but for the first ones replayed; an error if they cannot be."""
+    """The same steps by a fused network, but for the first ones replayed; an error if they cannot be."""
 
     def __init__(self, case, arrays):
         from minidl.replay import Replay  # another version may have none
 
         super().__init__(case, arrays)
-        self.replay, self.calls = Replay(self.model), 0
+        fuse = getattr(nn, "fuse", None)  # an older version fuses by itself
+        self.replay, self.calls = Replay(fuse(self.model) if fuse else self.model), 0
 
     def backward(self):
         """The gradients; returns the loss."""

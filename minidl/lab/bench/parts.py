@@ -7,7 +7,7 @@ from typing import NamedTuple
 from minidl.lab.bench.cases import REFERENCE_BATCH, Case, copy, matmul, network, operations
 from minidl.lab.bench.contest import Budget, Team
 from minidl.lab.bench.environment import worker_environment
-from minidl.lab.bench.remote import Contender, minidl_at, numpy_contender, replaying
+from minidl.lab.bench.remote import Contender, fused_and_replayed, minidl_at, numpy_contender
 from minidl.system.progress import progress
 
 __all__ = ["Measurement", "Run", "Settings", "measure_limits", "measure_networks", "measure_operations",
@@ -76,7 +76,7 @@ def measure_networks(run, settings, names):
     """The training steps, each in fresh processes, so that first steps and memory are its own."""
     for name in names:
         case = network(name, 8 if settings.quick else None)
-        everyone = (*settings.ours, *map(replaying, settings.ours), *settings.peers)
+        everyone = (*settings.ours, *map(fused_and_replayed, settings.ours), *settings.peers)
         contenders = [c for c in everyone if not c.images or len(case.arrays["x"][0]) == 4]
         _measure(run, settings, "networks", contenders, [case], cold=settings.cold)
 

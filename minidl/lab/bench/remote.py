@@ -10,9 +10,19 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-__all__ = ["PEERS", "Contender", "Worker", "WorkerError", "minidl_at", "numpy_contender", "replaying"]
+__all__ = [
+    "PEERS",
+    "REPLAYED",
+    "Contender",
+    "Worker",
+    "WorkerError",
+    "fused_and_replayed",
+    "minidl_at",
+    "numpy_contender",
+]
 
 _HERE = Path(__file__).parent
+REPLAYED = ", fused and replayed"  # after the name of a minidl that is
 _CAN_HALT = hasattr(signal, "SIGSTOP")
 
 
@@ -41,9 +51,9 @@ def minidl_at(root=None, name="minidl"):
     return Contender(name, _HERE / "ours.py", package="minidl", root=Path(root or _HERE.parents[2]))
 
 
-def replaying(ours):
-    """The same minidl, with a replay in place of forward and backward."""
-    return replace(ours, name=f"{ours.name} replay", variant="replay")
+def fused_and_replayed(ours):
+    """The same minidl, with `nn.fuse(model)`, and a replay in place of forward and backward."""
+    return replace(ours, name=ours.name + REPLAYED, variant="replay")
 
 
 def numpy_contender():

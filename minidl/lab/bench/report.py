@@ -2,6 +2,7 @@
 
 import math
 
+from minidl.lab.bench.remote import REPLAYED
 from minidl.system.tables import markdown_table, text_table
 
 __all__ = ["as_markdown", "as_text", "changes"]
@@ -41,7 +42,7 @@ def changes(record):
     """For two versions of minidl: where the first is faster or slower than the second, beyond the spread and 5 %."""
     this, that = record["ours"][:2]
     found, same = [], 0
-    for entry, how in ((entry, how) for entry in record["results"] for how in ("", " replay")):
+    for entry, how in ((entry, how) for entry in record["results"] for how in ("", REPLAYED)):
         ratio = entry["contenders"].get(this + how, {}).get("against", {}).get(that + how)
         if ratio is None or entry["part"] == "limits":
             continue
@@ -151,12 +152,17 @@ def _network_rows(entries, record):
     for entry in entries:
         for name, one in entry["contenders"].items():
             rows.append([
-                f"{entry['name']}, {entry['shape']}", name, _times(one["ms"]),
+                f"{entry['name']}, {entry['shape']}", _how(name, record), _times(one["ms"]),
                 *(_against(one, name, who(entry)) for _, who in references),
                 _three(one["gflops"]), _percent(one["of_roof"]), f"{_three(one['first_step_s'])} s",
                 f"{one['peak_mb']} MB" if one["peak_mb"] else "–",
             ])  # fmt: skip
     return rows
+
+
+def _how(name, record):
+    """A contender's name; for minidl, how it trains: as the lines of the training loop stand there, or not."""
+    return f"{name}, as written" if name in record["ours"] else name
 
 
 def _operation_rows(entries, record):

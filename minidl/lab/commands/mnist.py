@@ -54,6 +54,11 @@ def add_arguments(parser):
     parser.add_argument(
         "--resume", action="store_true", help="go on from the last checkpoint, if --out has one of the same settings"
     )
+    parser.add_argument(
+        "--replay",
+        action="store_true",
+        help="repeat recorded kernel calls instead of the loop's lines: same bits, faster",
+    )
     parser.add_argument("--quick", action="store_true", help="a short run, to see that everything works")
 
 
@@ -98,7 +103,7 @@ def _train(args, settings, norms, digits, head, stop):
                 break
             checkpoints = _checkpoints(args.out, head | {"norm": norm})
             saved = _saved(checkpoints, settings.steps, NAMES[norm], args.resume)
-            arms[norm] = run_arm(settings, norm, digits, False, checkpoints, every, saved, stop)
+            arms[norm] = run_arm(settings, norm, digits, False, checkpoints, every, saved, stop, args.replay)
     return arms
 
 

@@ -43,7 +43,7 @@ def run(config, digits):
     settings = Settings(**{name: config[name] for name in ("steps", "lr", "init_std", "seed")})
     trained, (images, labels), test = raw(digits)
     try:
-        arm = run_arm(settings, config["norm"], (trained, test), quiet=True)
+        arm = run_arm(settings, config["norm"], (trained, test), quiet=True, replay=True)
     except FloatingPointError:
         return {"steps": [], "curve": [], "steps_to": None, "validation": CHANCE, "test": CHANCE}
     return {

@@ -35,7 +35,7 @@ def run(config, digits):
     """Drift of the last hidden layer's 100 inputs between measurements; for one run all their percentiles."""
     settings = Settings(**{name: config[name] for name in ("steps", "lr", "seed")})
     trained, _, test = raw(digits)
-    arm = run_arm(settings, config["norm"], (trained, test), quiet=True)
+    arm = run_arm(settings, config["norm"], (trained, test), quiet=True, replay=True)
     record = {"steps": arm.steps, "test": arm.accuracy[-1]}
     for entry in ("inputs", "before"):
         percentiles = getattr(arm, entry)

@@ -137,8 +137,8 @@ def test_changes_between_two_versions():
 
 def test_changes_of_replays():
     fast, slow = measured([1.0], [1.0]), measured([2.0], [2.0])
-    both = {"this": slow, "that": slow, "this replay": slow, "that replay": fast}
+    both = {"this": slow, "that": slow, "this, fused and replayed": slow, "that, fused and replayed": fast}
     told = changes(a_record(training("networks", batch=8, **both), ours=("this", "that"), peers=())).splitlines()
     assert [line.split(" (")[0] for line in told] == [
-        "SLOWER: mlp batch 8 replay: 0.50", "no difference beyond the spread and 5 %: 1 cases"
+        "SLOWER: mlp batch 8, fused and replayed: 0.50", "no difference beyond the spread and 5 %: 1 cases"
     ]  # fmt: skip

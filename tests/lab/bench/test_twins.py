@@ -8,7 +8,7 @@ import pytest
 from minidl.lab.bench.cases import NETWORKS, network, operations
 from minidl.lab.bench.contest import Budget, Team
 from minidl.lab.bench.environment import worker_environment
-from minidl.lab.bench.remote import PEERS, Worker, minidl_at, replaying
+from minidl.lab.bench.remote import PEERS, Worker, fused_and_replayed, minidl_at
 
 SLOW = {("compile", name) for name in NETWORKS} | {("jax", "cifar_conv"), ("channels-last", "cifar_conv")}
 
@@ -60,7 +60,7 @@ def test_a_network_has_the_same_loss_gradients_and_statistics(gradients, peer, n
 
 @pytest.mark.parametrize("name", ["mlp", "mnist_conv"])
 def test_a_replay_has_them_too(gradients, name):
-    found, expected = gradients(replaying(minidl_at()), name), gradients(minidl_at(), name)
+    found, expected = gradients(fused_and_replayed(minidl_at()), name), gradients(minidl_at(), name)
     assert {key: array.tobytes() for key, array in found.items()} == {k: a.tobytes() for k, a in expected.items()}
 
 

@@ -44,13 +44,13 @@ def test_everything(only_fakes, tmp_path, capsys):
     assert "fake.cpp:1: error: no compiler" in printed.out  # a peer that fails is told in one line
     assert "not installed, and so left out: no_such_package" in printed.err
     assert "Single operations" in printed.out
-    assert "| mlp, batch 8 | minidl |" in (tmp_path / "a" / "bench.md").read_text()
+    assert "| mlp, batch 8 | minidl, as written |" in (tmp_path / "a" / "bench.md").read_text()
 
 
 def test_no_peers(tmp_path):
     record = run(tmp_path, "--networks", "mlp", "--peers", "none", "--rounds", "3")
     (entry,) = [entry for entry in record["results"] if entry["part"] == "networks"]
-    assert list(entry["contenders"]) == ["minidl", "minidl replay"]
+    assert list(entry["contenders"]) == ["minidl", "minidl, fused and replayed"]
     assert len(entry["contenders"]["minidl"]["rounds_ms"]) == 3
     assert record["left_out"] == []
     assert record["arguments"] == ["--networks", "mlp", "--peers", "none", "--threads", "1", "--rounds", "3", "--quick"]
@@ -62,8 +62,8 @@ def test_against_itself(tmp_path, capsys):
     (entry,) = [entry for entry in record["results"] if entry["part"] == "networks"]
     this, that = record["ours"]
     assert that == f"minidl of {ROOT.name}"
-    assert list(entry["contenders"]) == [this, that, f"{this} replay", f"{that} replay"]
-    for how in ("", " replay"):
+    assert list(entry["contenders"]) == [this, that, f"{this}, fused and replayed", f"{that}, fused and replayed"]
+    for how in ("", ", fused and replayed"):
         assert entry["contenders"][this + how]["against"][that + how]["median"] > 0
     assert record["left_out"] == []
     assert f"speed, {that} = 1" in capsys.readouterr().out
@@ -76,7 +76,7 @@ def test_what_is_imported_is_really_the_other_version(tmp_path):
     record = run(tmp_path / "out", "--networks", "mlp", "--against", str(tmp_path / "other"))
     assert record["left_out"] == [
         {"contender": f"minidl of other{how}", "case": None, "reason": "ImportError: I am the other one"}
-        for how in ("", " replay")
+        for how in ("", ", fused and replayed")
     ]
 
 
@@ -114,6 +114,6 @@ def test_the_status_tells_that_nothing_was_measured(only_fakes, tmp_path, monkey
     from minidl.lab.commands import bench
 
     monkeypatch.setattr(bench, "minidl_at", lambda: fake("minidl", "refuses"))
-    monkeypatch.setattr(parts, "replaying", lambda ours: fake("minidl replay", "refuses"))
+    monkeypatch.setattr(parts, "fused_and_replayed", lambda ours: fake("minidl, fused and replayed", "refuses"))
     assert main([*QUICK, "--out", str(tmp_path), "--networks", "mlp"]) == 1
     assert json.loads((tmp_path / "bench.json").read_text())["left_out"]
