@@ -5,16 +5,14 @@ ifeq ($(strip $(PYTHON)),)
 PYTHON := python3
 endif
 BIN := .venv/bin
-# The top floors, which have no kernels, are left out where the JIT is off.
-ABOVE := bench course jobs paper plot study
 
-.PHONY: help demo lessons lessons-build test test-full test-oldest lint clean
+.PHONY: help demo lessons lessons-build test test-compiled test-plain test-full test-oldest lint clean
 
 help:
 	@echo "make demo       train the paper's network with and without batch norm, and draw Figure 1 (one to two minutes)"
 	@echo '                  with flags (minidl mnist --help has them): make demo ARGS="--threads 1 --resume"'
 	@echo "make lessons    copy the lessons into the folder work, and open them in JupyterLab (nothing there is overwritten)"
-	@echo "make test       run the tests (some minutes)"
+	@echo "make test       run the tests, compiled and with the JIT off (some minutes); test-compiled and test-plain are its parts"
 	@echo "make test-full  also run the tests that take long"
 	@echo "make test-oldest  run the tests with the lowest versions of Python and packages that are allowed"
 	@echo "make lint       check style and types"
@@ -30,11 +28,17 @@ lessons: .venv/ready-lessons
 lessons-build: .venv/ready-lessons
 	$(BIN)/python -m minidl lessons --build $(LESSONS)
 
-test: .venv/ready-dev
-	$(BIN)/python -m pytest
+test: test-compiled
 	@echo
 	@echo "Again with the JIT off: every kernel as the Python code that one reads, and how much of it the tests reach."
-	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n 2 $(ABOVE:%=--ignore=tests/%) --cov --cov-report=term:skip-covered --cov-fail-under=95
+	@$(MAKE) --no-print-directory test-plain
+
+test-compiled: .venv/ready-dev
+	$(BIN)/python -m pytest
+
+# The lab, which has no kernels, is left out where the JIT is off.
+test-plain: .venv/ready-dev
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n 2 --ignore=tests/lab --cov --cov-report=term:skip-covered --cov-fail-under=95
 
 test-full: test
 	$(BIN)/python -m pytest -m full
