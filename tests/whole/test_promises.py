@@ -1,4 +1,4 @@
-"""docs/PROMISES.md: each promise names tests, and they exist; and the promises that no other file keeps."""
+"""docs/promises.md: each promise names tests, and they exist; and the promises that no other file keeps."""
 
 import ast
 import pkgutil
@@ -18,7 +18,7 @@ except ModuleNotFoundError:  # Python 3.10, where pytest brings the same reader
     import tomli as tomllib
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "PROMISES.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "promises.md").read_text(encoding="utf-8")
 NAMED = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PAGE)
 
 
@@ -29,39 +29,45 @@ def functions_in(path):
     return {name: "mark.full" in "".join(map(ast.unparse, node.decorator_list)) for name, node in functions.items()}
 
 
+def promises_of(page):
+    """The items of the page that begin in bold, with the tests folded away under them."""
+    return re.findall(r"^- \*\*.*?(?=^- |^Not promised|^## |\Z)", page, re.MULTILINE | re.DOTALL)
+
+
 @pytest.mark.parametrize(("path", "name"), NAMED)
 def test_the_tests_that_are_named_exist(path, name):
     assert name in functions_in(path)
 
 
 def test_every_promise_names_a_test():
-    promises = re.findall(r"^- \*\*.*?(?=^- |^\n|\Z)", PAGE, re.MULTILINE | re.DOTALL)
-    assert len(promises) > 20
+    promises = promises_of(PAGE)
+    assert len(promises) > 30
     assert [promise for promise in promises if not re.search(r"`tests/[\w/]+\.py::test_\w+`", promise)] == []
+    counts = [
+        (re.findall(r"<summary>(\d+) tests?<", promise), len(re.findall("`tests/", promise))) for promise in promises
+    ]
+    assert [pair for pair in counts if pair[0] != [str(pair[1])]] == []
 
 
 def test_what_runs_in_full_only_is_said_to():
-    said = {
-        name
-        for promise in PAGE.split("\n- ")
-        if "full" in promise
-        for _, name in re.findall(r"`(\S+?)::(\w+)`", promise)
-    }
+    said = {name for _, name, note in re.findall(r"`(\S+?)::(\w+)`(.*)", PAGE) if "full" in note}
     unsaid = [name for path, name in NAMED if functions_in(path)[name] and name not in said]
     assert set(unsaid) <= {"test_killed_inside_a_write"}  # of which only the rarest moments are left for the full tests
 
 
 def test_the_readme_leads_here():
-    assert "](docs/PROMISES.md)" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "](docs/promises.md)" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_check_of_the_page_can_fail():
     assert "test_that_is_not_there" not in functions_in("tests/whole/test_promises.py")
     assert functions_in("tests/whole/test_soak.py")["test_an_hour_of_training_in_constant_memory"]
     assert not functions_in("tests/whole/test_promises.py")["test_every_promise_names_a_test"]
+    page = "- **One** thing\n  - `tests/a.py::test_b`\n\n- **Two**\n\nNot promised:\n\n- **Three**\n\n## Next\n"
+    assert [promise[:7] for promise in promises_of(page)] == ["- **One", "- **Two", "- **Thr"]
 
 
-# ---- what minidl stands on -------------------------------------------------------------------------------------------
+# ---- what surrounds minidl --------------------------------------------------------------------------------------------
 
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))

@@ -8,12 +8,13 @@ import json
 import sys
 from pathlib import Path
 
-from minidl.lab.study.claim import Result, Run, cautious, plain
+from minidl.lab.study.claim import WORDS, Result, Run, cautious, plain
 from minidl.system.files import write_atomically
 
 __all__ = ["load_results", "page", "put_table", "save_result"]
 
 BEGIN, END = "<!-- ledger: written by `minidl reproduce` -->", "<!-- end of the ledger -->"
+IN_BRIEF = ("fig1a", "ics", "lr", "sigmoid-depth", "regularise")  # what a reader asks first, whatever the verdicts are
 
 
 def save_result(folder, claim, result, facts):
@@ -72,8 +73,9 @@ def page(found, missing):
 
 
 def put_table(path, found):
-    """Replace what stands between the two marks of a Markdown file by the table.
+    """Replace what is between the two marks of a Markdown file by how many claims got which verdict, and a short table.
 
+    The table has the claims of `IN_BRIEF`, or others where those have no results: the first clause of statement and number.
     Errors  ValueError if the file has no such marks
     """
     text = Path(path).read_text(encoding="utf-8")
@@ -81,8 +83,24 @@ def put_table(path, found):
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise ValueError(f"{path} has no place for the ledger; put these two lines where it shall be: {BEGIN} {END}")
-    table = _table(found, [claim.verdict(result) for claim, _, result in found])
+    table = _brief([(claim, claim.verdict(result)) for claim, _, result in found])
     write_atomically(Path(path), f"{before}{BEGIN}\n{table}\n{END}{after}".encode())
+
+
+def _brief(judged):
+    counts = [(sum(verdict.word == word for _, verdict in judged), word) for word in WORDS]
+    summary = ", ".join(f"{count} {word}" for count, word in counts if count)
+    rows = ["| id | claim | verdict | number |", "|---|---|---|---|"]
+    order = {name: place for place, name in enumerate(IN_BRIEF)}
+    for claim, verdict in sorted(judged, key=lambda pair: order.get(pair[0].id, len(order)))[: len(order)]:
+        cells = (claim.id, _clause(claim.statement), verdict.word, _clause(verdict.number))
+        rows.append("| " + " | ".join(_cell(text) for text in cells) + " |")
+    return f"Of {len(judged)} claims: {summary}.\n\n" + "\n".join(rows)
+
+
+def _clause(text):
+    """What a text says before its first semicolon."""
+    return text.partition(";")[0].removesuffix(".")
 
 
 def _as_dict(verdict):

@@ -1,5 +1,6 @@
 """The page is made of the files, of all of them and of nothing else."""
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from minidl.lab.paper.registry import NOT_TESTED, claims
 from minidl.lab.study.claim import Scale
-from minidl.lab.study.page import BEGIN, END, load_results, page, put_table, save_result
+from minidl.lab.study.page import BEGIN, END, IN_BRIEF, load_results, page, put_table, save_result
 from minidl.lab.study.sweep import conduct
 from tests.lab.study.fakes import claim
 
@@ -96,12 +97,13 @@ def test_the_head_names_the_machine_once(folder):
     assert "commit 0123456789ab)" in page(load_results(folder, FAKES), {})
 
 
-def test_the_table_finds_its_place_in_another_file(folder):
+def test_a_short_table_finds_its_place_in_another_file(folder):
     readme = folder / "README.md"
     readme.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n", encoding="utf-8")
     put_table(readme, load_results(folder, FAKES))
     text = readme.read_text(encoding="utf-8")
-    assert text.startswith(f"before\n{BEGIN}\n| id | section |")
+    word = FAKES[0].verdict(conduct(FAKES[0], Scale(3), quiet=True)).word
+    assert text.startswith(f"before\n{BEGIN}\nOf 2 claims: 2 {word}.\n\n| id | claim |")
     assert text.endswith(f"|\n{END}\nafter\n")
     assert "old" not in text
     put_table(readme, load_results(folder, FAKES))
@@ -109,6 +111,21 @@ def test_the_table_finds_its_place_in_another_file(folder):
     readme.write_text("no place", encoding="utf-8")
     with pytest.raises(ValueError, match="no place for the ledger"):
         put_table(readme, load_results(folder, FAKES))
+
+
+def test_the_short_table_has_the_chosen_claims_first_and_one_clause_of_each(folder):
+    fakes = [claim(id=f"other{i}") for i in range(4)] + [claim(id=name) for name in reversed(IN_BRIEF[:3])]
+    fakes[-1] = dataclasses.replace(fakes[-1], statement="It works; also on Sundays.")
+    for fake in fakes:
+        save_result(folder, fake, conduct(fake, Scale(3), quiet=True), FACTS)
+    readme = folder / "README.md"
+    readme.write_text(f"{BEGIN}{END}", encoding="utf-8")
+    put_table(readme, load_results(folder, fakes))
+    text = readme.read_text(encoding="utf-8")
+    assert text.count("Of 7 claims: ") == 1
+    rows = re.findall(r"^\| ([\w-]+) \| (.*?) \|", text, re.M)[1:]
+    assert [name for name, _ in rows] == [*IN_BRIEF[:3], "other0", "other1"]
+    assert rows[0][1] == "It works"
 
 
 # ---- the ledger that is committed ------------------------------------------------------------------------------------
@@ -138,4 +155,5 @@ def test_the_readme_shows_the_committed_table(tmp_path):
     copy = tmp_path / "README.md"
     copy.write_text(readme.read_text(encoding="utf-8"), encoding="utf-8")
     put_table(copy, load_results(RESULTS, claims().values()))
+    assert set(IN_BRIEF) <= set(claims())
     assert copy.read_text(encoding="utf-8") == readme.read_text(encoding="utf-8")
