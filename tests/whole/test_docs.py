@@ -1,4 +1,4 @@
-"""What readers meet first: a README that is short and runs, pages that name what is there, a drawing that shows the imports."""
+"""What readers meet first: a README that is short and runs, pages that name what is there, a drawing of the imports."""
 
 import importlib.util
 import re
