@@ -10,7 +10,7 @@ __all__ = ["as_array", "as_numbers", "check_cat", "check_dims", "check_permutati
 
 
 def as_array(data):
-    """data as an array of a type that a tensor can hold; Python numbers become float32."""
+    """Return data as an array of a type that a tensor can hold; Python numbers become float32."""
     try:
         array = np.asarray(data)
     except ValueError as error:
@@ -25,7 +25,7 @@ def as_array(data):
 
 
 def as_numbers(op, other):
-    """The operand beside a tensor as an array of numbers."""
+    """Return the operand beside a tensor as an array of numbers."""
     try:
         array = np.asarray(other)
     except ValueError:  # a list of rows that are not equally long
@@ -36,12 +36,12 @@ def as_numbers(op, other):
 
 
 def float_type(array):
-    """The type of a result that cannot be a whole number: the array's own, or float32 for integers."""
+    """Return the type of a result that cannot be a whole number: the array's own, or float32 for integers."""
     return array.dtype if array.dtype.kind == "f" else np.dtype(np.float32)
 
 
 def common_type(op, a, b):
-    """The type in which two tensors' arrays of different types meet: floats win, and arrays over single numbers."""
+    """Return the type in which two tensors' arrays of different types meet: floats win, and arrays over single numbers."""
     floats = a.dtype.kind == "f", b.dtype.kind == "f"
     if floats == (True, False) or (all(floats) and b.ndim == 0 < a.ndim):
         return a.dtype
@@ -62,14 +62,14 @@ def reduce_to(grad, shape):
 
 
 def spread(reduced, shape, dim, keepdim):
-    """What a reduction over `dim` made, repeated to the shape of what was reduced again (a read-only view)."""
+    """Return what a reduction over `dim` made, repeated to the shape of what was reduced again (a read-only view)."""
     if dim is not None and not keepdim:
         reduced = np.expand_dims(reduced, dim)
     return np.broadcast_to(reduced, shape)
 
 
 def takes_once(index):
-    """Whether an index takes no element twice for sure: slices and single numbers, no arrays."""
+    """Return whether an index takes no element twice for sure: slices and single numbers, no arrays."""
     parts = index if isinstance(index, tuple) else (index,)
     return all(part is None or part is ... or isinstance(part, int | slice) for part in parts)
 

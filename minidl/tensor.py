@@ -1,6 +1,6 @@
-"""Tensor: a NumPy array in the graph of `autograd/engine.py`, with the operators that arrays have.
+"""Tensor: a NumPy array in the graph of `autograd/engine.py`, with the operators that arrays have (lesson 01).
 
-Under each forward computation stands its `backward`; read `__mul__` first. The operations of neural networks are in
+Each forward computation has its `backward` right under it; read `__mul__` first. The operations of neural networks are in
 `ops/`, written the same way, with kernels of their own.
 """
 

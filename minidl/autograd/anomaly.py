@@ -1,4 +1,4 @@
-"""detect_anomaly: which operation, in which layer, first made a number that is none.
+"""detect_anomaly: which operation, in which layer, first made a NaN or an infinity.
 
     with minidl.detect_anomaly():
         loss = F.cross_entropy(model(Tensor(images)), labels)

@@ -143,7 +143,7 @@ def _shown_parents(entry):
     return [parent for parent in reversed(entry.parents) if parent is not None]
 
 
-# ---- where everything stands -------------------------------------------------------------------------------------------
+# ---- where everything goes ---------------------------------------------------------------------------------------------
 
 _GAP, _BETWEEN_ROWS, _MARGIN, _TRUNK = 24, 46, 14, 14
 _PULL = {"operation": 2, "trunk": 1, "leaf": 0.01, "constant": 0.01}  # operations line up, and leaves stand aside

@@ -1,4 +1,4 @@
-"""Folding: in evaluation batch norm is one linear map, and disappears into the layer before it (Alg. 2 of the paper)."""
+"""Folding: in evaluation batch norm is one linear map, and disappears into the layer before it (Algorithm 2; lesson 08)."""
 
 import copy
 
@@ -37,7 +37,7 @@ def fold_batch_norm(model: Module) -> Module:
 
 
 def _in_order(path, module, seen):
-    """Layers in the order in which they are applied; None stands where that order is not known.
+    """Layers in the order in which they are applied; None marks where that order is not known.
 
     Yields (name, parent, attribute, layer). Only a Sequential says in which order it applies its children.
     """
@@ -75,7 +75,7 @@ def _fold_into(layer, norm, name):
         raise ValueError(f"fold_batch_norm: {name} is a {type(norm).__name__} with a forward of its own")
     if getattr(type(layer), "forward", None) not in (Linear.forward, Conv2d.forward):
         found = "no layer that is known" if layer is None else type(layer).__name__
-        raise ValueError(f"fold_batch_norm: before {name} stands {found}; it must be a Linear or a Conv2d")
+        raise ValueError(f"fold_batch_norm: before {name} comes {found}; it must be a Linear or a Conv2d")
     if not norm.track_running_stats:
         raise ValueError(f"fold_batch_norm: {name} has no running statistics, so it is not a fixed linear map")
     if layer.weight.shape[-1] != norm.features:

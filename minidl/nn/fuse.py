@@ -44,7 +44,7 @@ class BatchNormReLUMaxPool2d(BatchNorm):
 
 
 def _uses(model):
-    """How often each module stands in the tree: id → number."""
+    """How often each module occurs in the tree: id → number."""
     uses: dict[int, int] = {}
     for module in model.modules():
         for child in module.children():

@@ -1,4 +1,4 @@
-"""Layers: an operation of `functional` together with its parameters or settings. The maths stands at the operations."""
+"""Layers: an operation of `functional` together with its parameters or settings. The maths is written at the operations."""
 
 import math
 

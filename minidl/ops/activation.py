@@ -41,7 +41,7 @@ def _relu_forward(x, y):
     for k in prange(n_chunks(x.size)):
         xs, ys = x[k * CHUNK : (k + 1) * CHUNK], y[k * CHUNK : (k + 1) * CHUNK]
         for i in range(xs.size):
-            ys[i] = zero if xs[i] < zero else xs[i]  # so that a NaN stays one
+            ys[i] = zero if xs[i] < zero else xs[i]  # so that NaN is kept
 
 
 @kernel
@@ -60,6 +60,7 @@ def sigmoid(x: Tensor) -> Tensor:
     Forward   y = 1 / (1 + exp(−x))
     Backward  ∂x = ∂y · y · (1 − y)
     Shape     x, y: any
+    Lesson    03 shows where it saturates
     """
     flat = flatten("sigmoid", x)
     y = np.empty_like(flat)

@@ -16,6 +16,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     Forward   y = x·W + b
     Backward  ∂x = ∂y·Wᵀ    ∂W = xᵀ·∂y    ∂b = Σ_rows ∂y
     Shape     x (…, in), weight (in, out), bias (out,), y (…, out)
+    Lesson    02 derives it
     """
     check_tensors("linear", x=x, weight=weight, bias=bias)
     _check_shapes(x, weight, bias)

@@ -52,6 +52,7 @@ def cross_entropy(logits: Tensor, labels: ArrayLike | Tensor, label_smoothing: f
               t = 1 − s + s/C for the true class, s/C for the others, with s = label_smoothing
     Backward  ∂logits = ∂loss · (softmax(logits) − t) / N
     Shape     logits (…, C), labels (…): whole numbers from 0 to C − 1, an array; loss: one number
+    Lesson    02 derives it
     """
     target = _check_cross_entropy(logits, labels, label_smoothing)
     rows = matrix(logits.data)

@@ -36,6 +36,7 @@ def batch_norm(
               stored variance is the unbiased one, Σ(x − mean)² / (m − 1), of Algorithm 2
     Errors    ValueError: shapes; one value per feature in training; evaluation without running statistics
     Source    Ioffe and Szegedy 2015, Algorithms 1 and 2, §3.2
+    Lessons   05 derives the forward, 06 the gradient in training, 08 evaluation and the running statistics, 09 the images
     """
     check_batch_norm("batch_norm", x, running_mean, running_var, weight, bias, training, momentum, eps)
     rows = matrix(x.data)
@@ -89,9 +90,9 @@ def _batch_statistics(x, running_mean, running_var, momentum, eps, mean, inv_std
         _shifted_sums(flat, first * columns, min(size, rows - first), sums[k, 0], sums[k, 1])
     center, square = _merge_statistics(x, size, sums)
     for c in range(columns):
-        squares = 0.0 if square[c] < 0.0 else square[c]  # unlike max, leaves a NaN one
+        squares = 0.0 if square[c] < 0.0 else square[c]  # unlike max, keeps NaN
         if squares == np.inf:
-            squares = np.nan  # too large for x's type: better no number than 1/∞ = 0, which would look like one
+            squares = np.nan  # too large for x's type: better NaN than 1/∞ = 0, which would look like a result
         mean[c] = center[c]
         inv_std[c] = 1 / np.sqrt(squares / rows + eps)
         if running_mean.size:

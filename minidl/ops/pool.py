@@ -58,7 +58,7 @@ def _keep_larger(x, at, where, y, place, to, n):
     at, to, where = offset(at), offset(to), place.dtype.type(where)
     for c in range(offset(n)):
         here, best, there = x[at + c], y[to + c], place[to + c]
-        better = here > best or here != here  # a NaN wins, and stays
+        better = here > best or here != here  # NaN wins, and is kept
         y[to + c] = here if better else best
         place[to + c] = where if better else there
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from minidl._numbers import check_between
 from minidl.autograd import changed_in_place
 from minidl.kernels.jit import CHUNK, kernel, n_chunks, prange
 from minidl.tensor import Tensor
@@ -177,16 +178,17 @@ def _check_groups(groups, settings):
 
 
 def _check_settings(group):
-    for name in ("lr", "momentum", "weight_decay", "dampening"):
+    for name in ("lr", "momentum", "weight_decay"):
         value = group[name]
-        if not isinstance(value, Real) or not math.isfinite(value) or (value < 0 and name != "dampening"):
+        if not isinstance(value, Real) or not 0 <= value < math.inf:
             raise ValueError(f"SGD: {name} is {value!r}; it must be a number of at least 0")
+    check_between("SGD", "dampening", group["dampening"], 0, 1)
     if group["nesterov"] and (group["momentum"] == 0 or group["dampening"] != 0):
         raise ValueError("SGD: nesterov needs a momentum above 0 and a dampening of 0; set both, or leave it out")
 
 
 def _is_state(state):
-    """Whether it has the form of what `SGD.state_dict` gives."""
+    """Return whether it has the form of what `SGD.state_dict` gives."""
     if not isinstance(state, Mapping) or not {"groups", "buffers"} <= set(state):
         return False
     groups, buffers = state["groups"], state["buffers"]

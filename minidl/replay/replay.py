@@ -13,7 +13,7 @@ the calls into one.)
 
 Two things could go wrong. Part of a step may be no kernel call, and so not be repeated: tensor arithmetic, your own NumPy
 code. Hence a recording is tried before it is used: with other weights, other statistics and another batch, the step and the
-replay must give the same bits; if they do not, steps go on as ever. And Python may decide otherwise another time, by what
+replay must give the same bits; if they do not, steps run normally. And Python may decide otherwise another time, by what
 it sees. What it sees in modules is watched; of anything else no trial can know: see `Replay`.
 """
 
@@ -45,7 +45,7 @@ class Replay:
     The first call runs the step, and then tries its recording: the step and the replay, on other numbers, after which
     everything is as it was. So does the first with a batch of another shape (plans are kept for two), and the first after a
     change: of what any module holds, also in lists, dicts and dataclasses (so after `model.eval()`), or of a tensor's array,
-    hooks or `requires_grad`. Steps run as ever, without a replay, if they have hooks or dropout, if modules change what they
+    hooks or `requires_grad`. Steps run normally if they have hooks or dropout, if modules change what they
     hold while they compute, under `detect_anomaly`, and for targets that are neither an array nor a tensor.
     Not noticed     what changes in a variable, or in an object of your own that is no module: an `if` in a `forward` goes
                     as it went when the step was recorded
@@ -183,7 +183,7 @@ def _obstacle(targets):
         outer.obstacle = "it has a Replay in it"
         return "it is part of another Replay"
     if not isinstance(targets, np.ndarray | Tensor) or getattr(targets, "requires_grad", False):
-        return "the targets are no array, or get a gradient"
+        return "the targets are not an array, or need a gradient"
     return None if is_grad_enabled() else "gradients are off"
 
 

@@ -1,4 +1,4 @@
-"""Changes that minidl makes in place between forward and backward are noticed, at once and at no cost; see autograd.py."""
+"""Changes that minidl makes in place between forward and backward are noticed at once; see autograd/changes.py."""
 
 import copy
 

@@ -193,25 +193,25 @@ def shared_with_a_custom_module():
 
 REFUSED = {
     "a batch norm alone": (nn.BatchNorm(5), "single batch norm"),
-    "batch norm first": (nn.Sequential(nn.BatchNorm(5), nn.Linear(5, 5)), "before 0 stands no layer"),
-    "after ReLU": (nn.Sequential(nn.Linear(5, 5), nn.ReLU(), nn.BatchNorm(5)), "before 2 stands ReLU"),
-    "after dropout": (nn.Sequential(nn.Linear(5, 5), nn.Dropout(), nn.BatchNorm(5)), "before 2 stands Dropout"),
-    "after layer norm": (nn.Sequential(nn.LayerNorm(5), nn.BatchNorm(5)), "before 1 stands LayerNorm"),
+    "batch norm first": (nn.Sequential(nn.BatchNorm(5), nn.Linear(5, 5)), "before 0 comes no layer"),
+    "after ReLU": (nn.Sequential(nn.Linear(5, 5), nn.ReLU(), nn.BatchNorm(5)), "before 2 comes ReLU"),
+    "after dropout": (nn.Sequential(nn.Linear(5, 5), nn.Dropout(), nn.BatchNorm(5)), "before 2 comes Dropout"),
+    "after layer norm": (nn.Sequential(nn.LayerNorm(5), nn.BatchNorm(5)), "before 1 comes LayerNorm"),
     "after pooling": (
-        nn.Sequential(nn.Conv2d(1, 5, 3), nn.MaxPool2d(2), nn.BatchNorm(5)), "before 2 stands MaxPool2d",
+        nn.Sequential(nn.Conv2d(1, 5, 3), nn.MaxPool2d(2), nn.BatchNorm(5)), "before 2 comes MaxPool2d",
     ),
     "after average pooling": (
-        nn.Sequential(nn.Conv2d(1, 5, 3), nn.AvgPool2d(2), nn.BatchNorm(5)), "before 2 stands AvgPool2d",
+        nn.Sequential(nn.Conv2d(1, 5, 3), nn.AvgPool2d(2), nn.BatchNorm(5)), "before 2 comes AvgPool2d",
     ),
     "after flattening": (
-        nn.Sequential(nn.Conv2d(1, 5, 3), nn.Flatten(), nn.BatchNorm(5)), "before 2 stands Flatten",
+        nn.Sequential(nn.Conv2d(1, 5, 3), nn.Flatten(), nn.BatchNorm(5)), "before 2 comes Flatten",
     ),
-    "after a custom module": (nn.Sequential(Custom(), nn.BatchNorm(2)), "before 1 stands no layer"),
-    "after a custom layer": (nn.Sequential(OtherLinear(5, 5), nn.BatchNorm(5)), "before 1 stands OtherLinear"),
+    "after a custom module": (nn.Sequential(Custom(), nn.BatchNorm(2)), "before 1 comes no layer"),
+    "after a custom layer": (nn.Sequential(OtherLinear(5, 5), nn.BatchNorm(5)), "before 1 comes OtherLinear"),
     "a custom batch norm": (nn.Sequential(nn.Linear(5, 5), OtherNorm(5)), "1 is a OtherNorm with a forward of its own"),
     "in a custom forward": (BatchNormInForward(), "norm is applied by the forward of BatchNormInForward"),
     "nested custom forward": (nn.Sequential(nn.Linear(5, 5), BatchNormInForward()), "1.norm is applied by the forward"),
-    "first in a custom module's part": (FirstInForward(), "before rest.0 stands no layer"),
+    "first in a custom module's part": (FirstInForward(), "before rest.0 comes no layer"),
     "linear shared": (shared_linear(), "3 is the same layer as 0"),
     "norm shared": (shared_norm(), "3 is the same layer as 1"),
     "block shared": (shared_block(), "2 is the same layer as 0"),
@@ -237,5 +237,5 @@ def test_refused(case):
 
 def test_the_largest_network_cannot_be_folded():
     """It pools between convolution and batch norm."""
-    with pytest.raises(ValueError, match="before 4 stands MaxPool2d"):
+    with pytest.raises(ValueError, match="before 4 comes MaxPool2d"):
         fold_batch_norm(cifar_conv())

@@ -335,7 +335,7 @@ def test_targets_that_are_no_array(form):
     make, loss_fn = TARGETS[form]
     model = vectors(nn.ReLU())
     why = both_ways(model, [(x, make(y)) for x, y in batches(model)], loss_fn)
-    assert all(w == "the targets are no array, or get a gradient" for w in why)
+    assert all(w == "the targets are not an array, or need a gradient" for w in why)
 
 
 def test_targets_that_are_tensors():
@@ -347,7 +347,7 @@ def test_targets_that_are_tensors():
     for x, _ in given:
         step(x, target)
     assert target.grad is not None
-    assert step.why_not == "the targets are no array, or get a gradient"
+    assert step.why_not == "the targets are not an array, or need a gradient"
 
 
 def test_a_call_that_gets_the_inputs_in_a_tuple():

@@ -361,7 +361,7 @@ TABLE = {
     ],
     "nn.fold_batch_norm": [
         (lambda: nn.fold_batch_norm(None), "fold_batch_norm: got a NoneType; it must be a Module"),
-        (lambda: nn.fold_batch_norm(nn.Sequential(nn.ReLU(), nn.BatchNorm(3))), "fold_batch_norm: before 1 stands"),
+        (lambda: nn.fold_batch_norm(nn.Sequential(nn.ReLU(), nn.BatchNorm(3))), "fold_batch_norm: before 1 comes"),
     ],
     "nn.fuse": [(lambda: nn.fuse([nn.ReLU()]), "fuse: got a list; it must be a Module")],
     "nn.BatchNormReLUMaxPool2d": [

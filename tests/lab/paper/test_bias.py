@@ -54,7 +54,7 @@ def test_all_networks_train_and_the_bias_stays_where_it_was():
 
 
 def test_a_bias_that_batch_norm_does_not_remove_moves(monkeypatch):
-    monkeypatch.setattr(bias.nn.BatchNorm, "normalise", lambda self, op, x: x * self.weight)
+    monkeypatch.setattr(bias.nn.BatchNorm, "forward", lambda self, x: x * self.weight)
     assert (
         bias.run({"part": "network", "bias": True, "beta": False, "seed": 0, "lr": 0.5, "steps": 60}, bars())[
             "bias moved"
