@@ -97,7 +97,7 @@ def test_a_package_installs_into_an_empty_environment_and_runs_the_demo(packages
     scripts = tmp_path / "env" / ("Scripts" if os.name == "nt" else "bin")
     package = packages[kind == "wheel"]
     run(scripts / "python", "-m", "pip", "--disable-pip-version-check", "install", package, cwd=tmp_path)
-    printed = run(scripts / "minidl", "mnist", "--quick", cwd=tmp_path, PYTHONUTF8="1")
+    printed = run(scripts / "minidl", "mnist", "--quick", "--threads", "1", cwd=tmp_path, PYTHONUTF8="1")
     assert "with batch norm" in printed
     results = tmp_path / "runs" / "mnist"
     assert {"results.json", "figure1.png", "weights-batch.npz"} <= {path.name for path in results.iterdir()}
