@@ -140,7 +140,7 @@ plot.lines(
 # two billion for thirty. The cure: a node **waits** until all its users have spoken, **adds up** what they said, and
 # then speaks once. So the nodes must be visited in an order in which each comes after all its users. An order that puts
 # parents before children is called **topological**; the walk goes through it backwards. In minidl it is made by
-# [`_topological_order`](../minidl/autograd/engine.py), and the walk is [`backward`](../minidl/autograd/engine.py).
+# [`walk`](../minidl/autograd/engine.py), and the walk is [`backward`](../minidl/autograd/engine.py).
 
 # %% [markdown]
 # ## Exercise: the walk

@@ -357,7 +357,7 @@ plot.images(
 #
 # ## What we did not show
 #
-# - The best one can do on MNIST: a small convolutional network passes 99 % in five epochs ([README](../README.md));
+# - The best one can do on MNIST: a small convolutional network passes 99 % in five epochs ([demo](../docs/demo.md));
 #   [09](09_conv.ipynb) is about such networks.
 # - How the learning rate was chosen. We took one that works; a fair comparison tunes it, for each contender, on images
 #   that are neither for training nor for the test.

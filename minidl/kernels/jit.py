@@ -18,6 +18,7 @@ import functools
 import inspect
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numba
 import numpy as np
@@ -48,7 +49,7 @@ CHUNK = 8192  # elements in a chunk of elementwise work: 32 KiB of float32
 # which each channel is on its own vectorise all the same. `numpy` lets a division by zero give infinity.
 _OPTIONS = {"fastmath": False, "error_model": "numpy"}
 
-on_call = None  # told of every call that fills arrays: (function, args); whoever wants to know sets it
+on_call: Any = None  # told of every call that fills arrays: (function, args); whoever wants to know sets it
 _parallel_from = None  # set by the first kernel call
 _files: dict = {}  # helper → the source files that it is made of
 

@@ -14,7 +14,7 @@ from minidl.autograd import changed_in_place
 from minidl.tensor import Tensor
 
 M = TypeVar("M", bound="Module")
-on_call = None  # told of every module that is called; whoever wants to know sets it
+on_call: Any = None  # told of every module that is called; whoever wants to know sets it
 
 __all__ = ["Identity", "Module", "Parameter", "replace_child"]
 

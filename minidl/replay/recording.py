@@ -15,7 +15,7 @@ from minidl.nn import module
 
 __all__ = ["Recording", "current", "recording"]
 
-_now = None  # the recording that is on
+_now: Any = None  # the recording that is on
 _one_at_a_time = threading.Lock()
 
 
@@ -44,10 +44,10 @@ def recording(before: Callable[[tuple], Any] | None = None) -> Iterator[Recordin
     if current() is not None:
         raise RuntimeError("recording: one is on already; leave it first")
     with _one_at_a_time:
-        _now = Recording(before)
+        now = _now = Recording(before)
         jit.on_call, module.on_call = _note_call, _note_module
         try:
-            yield _now
+            yield now
         finally:
             _now = jit.on_call = module.on_call = None
 

@@ -136,7 +136,7 @@ def _plan(settings, parts, args):
     lines.append(f"contenders, taking turns: {who}; {settings.threads} threads each, instructions: {settings.isa}")
     missing = sorted({peer.package for peer in PEERS.values() if not peer.installed()})
     if missing and args.peers is None and not args.against:
-        lines.append(f"not installed, and so left out: {', '.join(missing)} (the README says how to get them)")
+        lines.append(f"not installed, and so left out: {', '.join(missing)} (docs/speed.md says how to get them)")
     if pins := pinned():
         lines.append(f"set aside, as found in the environment: {' '.join(f'{k}={v}' for k, v in pins.items())}")
     if settings.cold and "networks" in parts:
