@@ -128,7 +128,7 @@ def compiled_as(plain, *files):
             code.__qualname__ = plain.__qualname__
             return code
 
-        return overload(plain)(named)
+        return overload(plain, jit_options={"forceinline": True, **_OPTIONS})(named)
 
     return register
 

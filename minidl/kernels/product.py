@@ -14,11 +14,9 @@ blocks of rows and columns, whatever stands beside it, and on however many threa
 """
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
-from minidl.kernels import runs, vectors
-from minidl.kernels.jit import compiled_as, device, kernel, n_chunks, prange
-from minidl.kernels.runs import add, copy, offset
+from minidl.kernels.jit import device, kernel, n_chunks, prange
+from minidl.kernels.runs import add, clear, copy, offset, shifted, transposed, view
 from minidl.kernels.vectors import TILE_ROWS, VECTOR_BYTES, sandwich, tile, transpose
 
 __all__ = ["TILE_BYTES", "flat", "matmul", "multiply", "multiply_tiles", "product"]
@@ -35,140 +33,123 @@ _high, _low, _narrow = tile(TILE_ROWS, 2), tile(_FEWER, 2), tile(TILE_ROWS, 1)
 _copy = sandwich(np.eye(_LINES), np.eye(2))  # that many lines of two vectors
 
 
-def _matrix(array, at, shape, strides):
-    """A matrix that lies in a flat array: element (i, j) is array[at + i·strides[0] + j·strides[1]]."""
-    return as_strided(array[at:], shape, [step * array.itemsize for step in strides])
+@device
+def multiply(a, b, out, shape, keep):
+    """Compute out = a·b with keep 0, out += a·b with keep 1, for views of matrices (M, K), (K, N), (M, N).
 
-
-def multiply_tiles(a, at, row, step, rows, b, from_, line, out, to, out_line, depth, keep, next_, narrow=False):
-    """One column of tiles: out = a·b, or with keep out += a·b, for matrices (rows, depth), (depth, width) and (rows, width).
-
-    They lie in flat arrays: a's element (i, k) at a[at + i·row + k·step], b's row k from b[from_ + k·line] on, out's row i
-    from out[to + i·out_line] on. width is TILE_BYTES of numbers (narrow: half of it), depth at least 1, keep 0 (out is not
-    read) or 1. Meanwhile what stands at b[next_] is fetched for the call that follows; if none does, any place will do.
+    shape is (M, K, N), and out's column stride is 1. Either factor may be transposed, or a part of another matrix.
     """
-    width = TILE_BYTES // out.itemsize // (2 if narrow else 1)
-    a, b = _matrix(a, at, (rows, depth), (row, step)), _matrix(b, from_, (depth, width), (line, 1))
-    out = _matrix(out, to, (rows, width), (out_line, 1))
-    out[...] = a @ b + out if keep else a @ b
-
-
-@compiled_as(multiply_tiles, vectors.__file__)
-def _(a, at, row, step, rows, b, from_, line, out, to, out_line, depth, keep, next_, narrow=False):
-    def compiled(a, at, row, step, rows, b, from_, line, out, to, out_line, depth, keep, next_, narrow=False):
-        i, half = 0, depth * TILE_BYTES // 2 // out.itemsize
-        while i < rows:
-            left, to_out = rows - i, to + i * out_line
-            ahead = next_ + (half if i % (2 * TILE_ROWS) else 0)  # the one half of what comes next, or the other
-            if narrow:
-                last = min(TILE_ROWS, left) - 1
-                _narrow(a, at + i * row, row, step, last, b, from_, line, out, to_out, out_line, depth, keep, ahead)
-                i += TILE_ROWS
-            elif left <= _FEWER or TILE_ROWS < left <= 2 * _FEWER:  # two lower tiles compute fewer rows for nothing
-                last = min(_FEWER, left) - 1
-                _low(a, at + i * row, row, step, last, b, from_, line, out, to_out, out_line, depth, keep, ahead)
-                i += _FEWER
-            else:
-                last = min(TILE_ROWS, left) - 1
-                _high(a, at + i * row, row, step, last, b, from_, line, out, to_out, out_line, depth, keep, ahead)
-                i += TILE_ROWS
-
-    return compiled
+    rows, depth, columns = shape
+    if depth == 0 and not keep:
+        for i in range(rows):
+            clear(out.array, out.at + i * out.row, columns)
+    width, part = TILE_BYTES // out.array.itemsize, part_depth(depth)
+    packed = np.empty(part * width, out.array.dtype)
+    all_narrow = columns < width  # two panels of half the width may overlap, where a whole one would stick out
+    for start in range(0, columns, width // 2 if all_narrow else width):
+        wide = width // 2 if all_narrow or columns - start <= width // 2 else width
+        j = start
+        if j + wide > columns >= wide and not keep:
+            j = columns - wide  # some of the columns before once more: the same numbers to the same place
+        for k in range(0, depth, part):
+            panel = rows, min(part, depth - k), min(wide, columns - j)
+            _multiply_panel(shifted(a, 0, k), shifted(b, k, j), shifted(out, 0, j), panel, 1 if k else keep, packed)
 
 
 @device
 def part_depth(depth):
-    """Terms in a part of the sums, which depends on their number alone."""
+    """Return how many terms are in a part of the sums, which depends on their number alone."""
     return max(1, n_chunks(depth, max(1, n_chunks(depth, _DEPTH))))
 
 
-def multiply(a, at, row, step, b, from_, line, column, out, to, out_line, shape, keep):
-    """out = a·b with keep 0, out += a·b with keep 1, for matrices (M, K), (K, N), (M, N); shape is (M, K, N).
+@device
+def _multiply_panel(a, b, out, shape, keep, packed):
+    """Do as `multiply` for a panel of b: no more columns than a tile has, no more rows than a part of the sums has terms.
 
-    They lie in flat arrays, as for `multiply_tiles`; b's element (k, j) is b[from_ + k·line + j·column], so that either may
-    be transposed or a part of another. All are flat so that Numba compiles this once for all of them: it takes seconds.
+    packed  room for a panel of b
     """
     rows, depth, columns = shape
-    a, b = _matrix(a, at, (rows, depth), (row, step)), _matrix(b, from_, (depth, columns), (line, column))
-    out = _matrix(out, to, (rows, columns), (out_line, 1))
-    out[...] = a @ b + out if keep else a @ b
-
-
-@compiled_as(multiply, runs.__file__, vectors.__file__)
-def _(a, at, row, step, b, from_, line, column, out, to, out_line, shape, keep):
-    def compiled(a, at, row, step, b, from_, line, column, out, to, out_line, shape, keep):
-        rows, depth, columns = shape
-        if depth == 0 and not keep:
-            for i in range(rows):
-                out[to + i * out_line : to + i * out_line + columns] = 0
-        width = TILE_BYTES // out.itemsize
-        in_place = rows < _PACK_FROM and column == 1
-        deep = part_depth(depth)
-        part, edge = np.empty(deep * width, out.dtype), np.empty(TILE_ROWS * width, out.dtype)
-        all_narrow = columns < width  # two tiles of half the width may overlap, where a whole one would stick out
-        for j in range(0, columns, width // 2 if all_narrow else width):
-            narrow = all_narrow or columns - j <= width // 2
-            wide = width // 2 if narrow else width
-            if j + wide > columns >= wide and not keep:
-                j = columns - wide  # some of the columns before once more: the same numbers to the same place
-            whole = j + wide <= columns
-            for k in range(0, depth, deep):
-                here, add, source, start, source_line = min(deep, depth - k), 1 if k else keep, part, 0, width
-                if in_place and whole:
-                    source, start, source_line = b, from_ + k * line + j, line
-                else:
-                    _pack(b, from_ + k * line + j * column, line, column, here, min(wide, columns - j), part)
-                first, place = at + k * step, to + j
-                if whole:
-                    multiply_tiles(
-                        a, first, row, step, rows, source, start, source_line, out, place, out_line, here, add,
-                        start, narrow,
-                    )  # fmt: skip
-                    continue
-                for i in range(0, rows, TILE_ROWS):  # what sticks out over the edge is computed beside it
-                    high, corner = min(TILE_ROWS, rows - i), place + i * out_line
-                    if add:
-                        _copy_lines(out, corner, out_line, edge, 0, width, high, columns - j)
-                    multiply_tiles(
-                        a, first + i * row, row, step, high, part, 0, width, edge, 0, width, here, add, 0, narrow
-                    )  # fmt: skip
-                    _copy_lines(edge, 0, width, out, corner, out_line, high, columns - j)
-
-    return compiled
+    width = TILE_BYTES // out.array.itemsize
+    wide = width // 2 if columns <= width // 2 else width
+    if columns == wide and rows < _PACK_FROM and b.column == 1:
+        multiply_tiles(a, b, out, shape, keep, 0)
+        return
+    _pack(b, depth, columns, packed)
+    panel = view(packed, 0, width, 1)
+    if columns == wide:
+        multiply_tiles(a, panel, out, shape, keep, 0)
+        return
+    edge = view(np.empty(TILE_ROWS * width, out.array.dtype), 0, width, 1)
+    for i in range(0, rows, TILE_ROWS):  # what sticks out over the edge is computed beside it
+        high, corner = min(TILE_ROWS, rows - i), shifted(out, i, 0)
+        if keep:
+            _copy_lines(corner, edge, high, columns)
+        multiply_tiles(shifted(a, i, 0), panel, edge, (high, depth, wide), keep, 0)
+        _copy_lines(edge, corner, high, columns)
 
 
 @device
-def _copy_lines(x, at, line, y, to, y_line, lines, n):
-    for i in range(lines):
-        copy(x, at + i * line, y, to + i * y_line, n)
+def multiply_tiles(a, b, out, shape, keep, ahead):
+    """Compute one column of tiles: out = a·b, or with keep out += a·b, for views of matrices (M, K), (K, N), (M, N).
+
+    shape is (M, K, N), where N is TILE_BYTES of numbers or half of it, and K at least 1. The column strides of b and out
+    are 1. keep is 0 (then out is not read) or 1. Meanwhile the place `ahead` numbers after b's first one is fetched for the
+    call that follows; 0 if none does.
+    """
+    rows, depth, columns = shape
+    width = TILE_BYTES // out.array.itemsize
+    i, half = 0, depth * width // 2
+    while i < rows:
+        left, next_half = (
+            rows - i,
+            ahead + (half if i % (2 * TILE_ROWS) else 0),
+        )  # one half of what comes next, or the other
+        a_rows, out_rows = shifted(a, i, 0), shifted(out, i, 0)
+        if columns < width:
+            _narrow(a_rows, b, out_rows, min(TILE_ROWS, left) - 1, depth, keep, next_half)
+            i += TILE_ROWS
+        elif left <= _FEWER or TILE_ROWS < left <= 2 * _FEWER:  # two lower tiles compute fewer rows for nothing
+            _low(a_rows, b, out_rows, min(_FEWER, left) - 1, depth, keep, next_half)
+            i += _FEWER
+        else:
+            _high(a_rows, b, out_rows, min(TILE_ROWS, left) - 1, depth, keep, next_half)
+            i += TILE_ROWS
 
 
 @device
-def _pack(b, from_, line, column, depth, columns, part):
-    """Copy some columns of b to the first ones of `part`, and fill up with zeros."""
-    width = TILE_BYTES // part.itemsize
-    if column == 1 and columns == width and depth >= _LINES:
+def _copy_lines(x, y, rows, columns):
+    for i in range(rows):
+        copy(x.array, x.at + i * x.row, y.array, y.at + i * y.row, columns)
+
+
+@device
+def _pack(b, depth, columns, packed):
+    """Copy a panel of b, so that its lines lie one after another, each as wide as a tile and filled up with zeros."""
+    width = TILE_BYTES // packed.itemsize
+    lanes = width // 2
+    if b.column == 1 and columns == width and depth >= _LINES:
+        vectors, packed_vectors = view(b.array, b.at, b.row, lanes), view(packed, 0, width, lanes)
         for start in range(0, depth, _LINES):
             k = min(start, depth - _LINES)
-            _copy(b, from_ + k * line, line, width // 2, part, k * width, width, width // 2, width // 2)
+            _copy(shifted(vectors, k, 0), shifted(packed_vectors, k, 0), lanes)
         return
+    panel = view(packed, 0, width, 1)
     if columns < width:
-        part[: depth * width] = 0
-    if column == 1:
-        _copy_lines(b, from_, line, part, 0, width, depth, columns)
+        clear(packed, 0, depth * width)
+    if b.column == 1:
+        _copy_lines(b, panel, depth, columns)
         return
-    square, done = width // 2, 0
-    if line == 1 and depth >= square:
-        while done + square <= columns:
-            for start in range(0, depth, square):
-                k = min(start, depth - square)
-                transpose(b, from_ + k + done * column, column, part, k * width + done, width)
-            done += square
-    for c in range(done, columns):
-        at, to = offset(from_ + c * column), offset(c)
-        for _ in range(depth):
-            part[to] = b[at]
-            at, to = at + offset(line), to + offset(width)
+    done = 0
+    if b.row == 1 and depth >= lanes:
+        while done + lanes <= columns:
+            for start in range(0, depth, lanes):
+                k = min(start, depth - lanes)
+                transpose(transposed(shifted(b, k, done)), shifted(panel, k, done))
+            done += lanes
+    for j in range(done, columns):
+        at, to, row = offset(b.at + j * b.column), offset(j), offset(b.row)
+        for k in range(offset(depth)):
+            packed[to + k * offset(width)] = b.array[at + k * row]
 
 
 # ---- the whole product: blocks of the result, or parts of its sums, are tasks for threads ---------------------------------
@@ -176,7 +157,7 @@ def _pack(b, from_, line, column, depth, columns, part):
 
 @device
 def _block(rows, columns, depth, parts, width):
-    """How many rows and columns a task takes; the last one across takes the rest, too."""
+    """Return how many rows and columns a task takes; the last one across takes the rest, too."""
     blocks = min(_BLOCKS, rows * columns * depth // _WORK) // parts
     if columns * depth > _LARGE and parts == 1:
         wide, down = width, n_chunks(blocks, max(1, columns // width))
@@ -188,7 +169,7 @@ def _block(rows, columns, depth, parts, width):
 
 @kernel(cost=8)  # an element of a takes part in as many products as b has columns
 def product(a, b, by_columns, out):
-    """out = a @ b; a and b as `flat` makes them: by_columns is 1 if a is stored by columns, + 2 if b is.
+    """Compute out = a @ b; a and b as `flat` makes them: by_columns is 1 if a is stored by columns, + 2 if b is.
 
     The arguments are few, as each costs small products time.
 
@@ -198,24 +179,24 @@ def product(a, b, by_columns, out):
     """
     (rows, columns), flat = out.shape, out.reshape(-1)
     depth = b.size // max(1, columns)
-    row, step = (1, rows) if by_columns & 1 else (depth, 1)
-    line, column = (1, depth) if by_columns & 2 else (columns, 1)
-    deep = part_depth(depth)
-    parts = max(1, n_chunks(depth, deep)) if rows <= deep else 1
+    a_row, a_column = (1, rows) if by_columns & 1 else (depth, 1)
+    b_row, b_column = (1, depth) if by_columns & 2 else (columns, 1)
+    part_size = part_depth(depth)
+    parts = max(1, n_chunks(depth, part_size)) if rows <= part_size else 1
     if parts == 1:
-        deep = depth
+        part_size = depth
     high, wide = _block(rows, columns, depth, parts, TILE_BYTES // out.itemsize)
     down, across = n_chunks(rows, high), max(1, columns // wide)
     sums = flat if parts == 1 else np.empty(parts * flat.size, flat.dtype)
     for task in prange(parts * down * across):
         part, block = divmod(np.int64(task), down * across)
-        i, j = divmod(block, across)
-        k, first_row, first = part * deep, i * high, j * wide
-        shape = min(high, rows - first_row), min(deep, depth - k), columns - first if j == across - 1 else wide
-        multiply(
-            a, first_row * row + k * step, row, step, b, k * line + first * column, line, column,
-            sums, part * flat.size + first_row * columns + first, columns, shape, 0,
-        )  # fmt: skip
+        down_block, across_block = divmod(block, across)
+        i, j, k = down_block * high, across_block * wide, part * part_size
+        n = columns - j if across_block == across - 1 else wide
+        whole_a, whole_b = view(a, 0, a_row, a_column), view(b, 0, b_row, b_column)
+        result = view(sums, part * flat.size, columns, 1)
+        shape = min(high, rows - i), min(part_size, depth - k), n
+        multiply(shifted(whole_a, i, k), shifted(whole_b, k, j), shifted(result, i, j), shape, 0)
     if parts > 1:
         copy(sums, 0, flat, 0, flat.size)
         for part in range(1, parts):
@@ -223,19 +204,20 @@ def product(a, b, by_columns, out):
 
 
 def matmul(a, b):
-    """a @ b for matrices (M, K) and (K, N), each of which may be a transposed one."""
+    """Return a @ b for matrices (M, K) and (K, N), each of which may be a transposed one."""
     out = np.empty((a.shape[0], b.shape[1]), a.dtype)
     product[a.size](*flat(a, b), out)
     return out
 
 
 def flat(a, b):
-    """Two matrices as `product` takes them: the numbers of each in one row, and by what they are stored."""
+    """Return two matrices as `product` takes them: the numbers of each in one row, and how they are stored."""
     (a, a_by_columns), (b, b_by_columns) = _in_a_row(a), _in_a_row(b)
     return a, b, a_by_columns + 2 * b_by_columns
 
 
 def _in_a_row(matrix):
+    """Return a matrix's numbers in one row, and 1 if they are stored by columns, 0 if by rows."""
     flags = matrix.flags
     if not flags.c_contiguous and flags.f_contiguous:
         return matrix.T.ravel(), 1

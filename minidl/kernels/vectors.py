@@ -2,14 +2,16 @@
 
 A processor's core multiplies and adds vectors: 16 float32 numbers at once with AVX-512, 8 with AVX2, 4 on ARM. LLVM turns
 most of minidl's loops into such instructions by itself. It does not find out that the results of a small matrix product
-should stay in registers while all products are added to them (`_product.py`), nor that a transform of 6×6 pixels fits
-into registers whole (`ops/winograd.py`), nor that a square can be transposed in them. These three are written here
-instruction by instruction, by Python functions that run while Numba compiles: what is a loop over rows in them is straight
-code when it runs.
+should stay in registers while all products are added to them (`product.py`). Nor does it see that a transform of 6×6
+pixels fits into registers whole (`winograd.py`), or that a square can be transposed in them.
 
     tile        rows × 1 or 2 vectors of a matrix product, added up in registers
     sandwich    L·X·Rᵀ for constant matrices L and R, and a block X of vectors
     transpose   Xᵀ for a square X of as many numbers as a vector has
+
+Python functions write these three, instruction by instruction, while Numba compiles: what is a loop over rows in them is
+straight code when it runs. Beside each is a plain version, which runs when the JIT is off. It computes the same in the same
+order, so results are equal to the bit, but for one thing: a·b + c is rounded once by most processors, and twice by NumPy.
 """
 
 import zlib
@@ -22,7 +24,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from minidl.kernels.jit import compiled_as
+from minidl.kernels import runs
+from minidl.kernels.jit import compiled_as, n_chunks
 
 __all__ = ["TILE_ROWS", "VECTOR_BYTES", "sandwich", "tile", "transpose"]
 
@@ -44,24 +47,59 @@ VECTOR_BYTES, _REGISTERS = _registers()
 TILE_ROWS = 12 if _REGISTERS == 32 else 6
 
 
-class Vectors:
-    """Writes instructions for vectors of one type of numbers, into the function that Numba is compiling."""
+class Arrays:
+    """Arithmetic on NumPy arrays: what the plain versions compute with."""
 
-    def __init__(self, context, builder, array_type):
+    @staticmethod
+    def constant(value):
+        """A number, which NumPy rounds to the type of the arrays that it meets."""
+        return float(value)
+
+    @staticmethod
+    def add(a, b):
+        return a + b
+
+    @staticmethod
+    def subtract(a, b):
+        return a - b
+
+    @staticmethod
+    def multiply(a, b):
+        return a * b
+
+    @staticmethod
+    def multiply_add(a, b, c):
+        """a·b + c, rounded twice."""
+        return a * b + c
+
+
+class Vectors:
+    """The same arithmetic and more, written as instructions for vectors into the function that Numba is compiling."""
+
+    def __init__(self, context, builder, view_type):
+        array_type = view_type.types[0]
         self._context, self.builder = context, builder
         self.number = context.get_value_type(array_type.dtype)
         self.bytes = array_type.dtype.bitwidth // 8
         self.lanes = VECTOR_BYTES // self.bytes
         self.type = ir.VectorType(self.number, self.lanes)
-        self.zero = self.constant(0.0)
+
+    def unpack(self, view_type, view):
+        """The place of a view's first number, and its two strides."""
+        array, at, row, column = cgutils.unpack_tuple(self.builder, view, 4)
+        data = self._context.make_array(view_type.types[0])(self._context, self.builder, array).data
+        return self.builder.gep(data, [at]), row, column
+
+    def place(self, first, i, row, j=0, column=None):
+        """The place of element (i, j), for numbers i and j."""
+        steps = self.builder.mul(ir.Constant(row.type, i), row)
+        if column is not None:
+            steps = self.builder.add(steps, self.builder.mul(ir.Constant(row.type, j), column))
+        return self.builder.gep(first, [steps])
 
     def constant(self, value):
         """A vector with the same number in each lane."""
         return ir.Constant(self.type, [ir.Constant(self.number, value)] * self.lanes)
-
-    def pointer(self, array_type, array, at):
-        """The place of the number `at` in an array."""
-        return self.builder.gep(self._context.make_array(array_type)(self._context, self.builder, array).data, [at])
 
     def load(self, pointer):
         """The numbers from a place on."""
@@ -94,6 +132,15 @@ class Vectors:
         to_read, second_level, data = (ir.Constant(number, n) for n in (0, 2, 1))
         self.builder.call(prefetch, [place, to_read, second_level, data])
 
+    def add(self, a, b):
+        return self.builder.fadd(a, b)
+
+    def subtract(self, a, b):
+        return self.builder.fsub(a, b)
+
+    def multiply(self, a, b):
+        return self.builder.fmul(a, b)
+
     def multiply_add(self, a, b, c):
         """a·b + c, rounded once where the processor can."""
         function = ir.FunctionType(self.type, [self.type] * 3)
@@ -108,30 +155,46 @@ class Vectors:
 
 
 def tile(rows, vectors):
-    """The function that adds up a tile of a product, `rows` × `vectors` vectors: out = a·b, or with keep out += a·b.
+    """Return a function for kernels that adds up a tile of a product: out = a·b, or with keep out += a·b.
 
-    The function's arguments: a, at, row, step, last, b, from_, line, out, to, out_line, depth, keep, next_.
-    Flat arrays. a's element (i, k) is a[at + i·row + k·step]; rows past `last` are computed as row `last` once more (the
-    same numbers to the same place). b's row k begins at b[from_ + k·line], out's row i at out[to + i·out_line]; depth ≥ 1.
-    With each k, one more vector of b from b[next_] on is fetched to the second-level cache; past the end does no harm.
+    Its arguments: a, b, out, last, depth, keep, ahead. a, b and out are views of matrices (rows, depth), (depth, width) and
+    (rows, width), where width is `vectors` vectors of numbers; the column strides of b and out are 1. depth is at least 1;
+    keep is 0 (then out is not read) or 1. Rows past `last` are left out. Meanwhile the place `ahead` numbers after b's first
+    one is fetched to the second-level cache, one vector with each k; it need not exist.
     """
 
+    def plain(a, b, out, last, depth, keep, ahead):
+        high, width = min(rows, last + 1), vectors * VECTOR_BYTES // out.array.itemsize
+        sums = np.zeros((high, width), out.array.dtype)
+        for k in range(
+            depth
+        ):  # the numbers of a column of a times the numbers of a row of b: `high` × `width` products
+            column = a.array[a.at + k * a.column :: a.row][:high, np.newaxis]
+            sums = Arrays.multiply_add(column, b.array[b.at + k * b.row :][:width], sums)
+        for i in range(high):
+            line = out.array[out.at + i * out.row :][:width]
+            line[:] = line + sums[i] if keep else sums[i]
+
+    plain.__qualname__ = f"tile-{rows}-{vectors}"
+
     @intrinsic
-    def compute(typing, a, at, row, step, last, b, from_, line, out, to, out_line, depth, keep, next_):
+    def written(typing, a, b, out, last, depth, keep, ahead):
+        """Rows past `last` are computed as row `last` once more: the same numbers to the same place."""
+
         def write(context, builder, signature, arguments):
-            a, at, row, step, last, b, from_, line, out, to, out_line, depth, keep, next_ = arguments
-            v = Vectors(context, builder, signature.args[0])
-            zero, one = ir.Constant(at.type, 0), ir.Constant(at.type, 1)
-            ahead = v.pointer(signature.args[5], b, next_)
-            a, b = v.pointer(signature.args[0], a, at), v.pointer(signature.args[5], b, from_)
-            out = v.pointer(signature.args[8], out, to)
+            (a, b, out, last, depth, keep, ahead), (a_type, b_type, out_type) = arguments, signature.args[:3]
+            v = Vectors(context, builder, a_type)
+            (a, a_row, a_column), (b, b_row, _) = v.unpack(a_type, a), v.unpack(b_type, b)
+            out, out_row, _ = v.unpack(out_type, out)
+            zero, one, lanes = (ir.Constant(depth.type, n) for n in (0, 1, v.lanes))
+            ahead = builder.gep(b, [ahead])
             a_rows, places = [], []
             for i in range(rows):
-                i = ir.Constant(at.type, i)
+                i = ir.Constant(depth.type, i)
                 i = builder.select(builder.icmp_signed("<", i, last), i, last)
-                a_rows.append(builder.gep(a, [builder.mul(i, row)]))
-                start = builder.gep(out, [builder.mul(i, out_line)])
-                places += [builder.gep(start, [ir.Constant(at.type, j * v.lanes)]) for j in range(vectors)]
+                a_rows.append(builder.gep(a, [builder.mul(i, a_row)]))
+                line = builder.gep(out, [builder.mul(i, out_row)])
+                places += [v.place(line, j, lanes) for j in range(vectors)]
 
             loop, begin = builder.append_basic_block("loop"), builder.block
             after, added, stored, done = (
@@ -147,15 +210,15 @@ def tile(rows, vectors):
                 return variable
 
             k, in_a, in_b = (carried(zero) for _ in range(3))
-            sums = [carried(v.zero) for _ in places]
-            v.prefetch(builder.gep(ahead, [builder.mul(k, ir.Constant(at.type, v.lanes))]))
+            sums = [carried(v.constant(0.0)) for _ in places]
+            v.prefetch(builder.gep(ahead, [builder.mul(k, lanes)]))
             row_of_b = builder.gep(b, [in_b])
-            factors = [v.load(builder.gep(row_of_b, [ir.Constant(at.type, j * v.lanes)])) for j in range(vectors)]
+            factors = [v.load(v.place(row_of_b, j, lanes)) for j in range(vectors)]
             new = []
             for i in range(rows):
                 number = v.broadcast(builder.gep(a_rows[i], [in_a]))
                 new += [v.multiply_add(number, factors[j], sums[i * vectors + j]) for j in range(vectors)]
-            updates = [builder.add(k, one), builder.add(in_a, step), builder.add(in_b, line), *new]
+            updates = [builder.add(k, one), builder.add(in_a, a_column), builder.add(in_b, b_row), *new]
             for variable, update in zip([k, in_a, in_b, *sums], updates, strict=True):
                 variable.add_incoming(update, loop)
             builder.cbranch(builder.icmp_signed("<", updates[0], depth), loop, after)
@@ -165,7 +228,7 @@ def tile(rows, vectors):
             builder.position_at_end(added)
             there = [v.load(place) for place in places]  # all before a store: the last row may come several times
             for kept, total, place in zip(there, new, places, strict=True):
-                v.store(builder.fadd(kept, total), place)
+                v.store(v.add(kept, total), place)
             builder.branch(done)
             builder.position_at_end(stored)
             for total, place in zip(new, places, strict=True):
@@ -174,89 +237,92 @@ def tile(rows, vectors):
             builder.position_at_end(done)
             return context.get_dummy_value()
 
-        index = types.intp
-        signature = types.void(a, *[index] * 4, b, *[index] * 2, out, *[index] * 5)
-        return signature, write
+        return types.void(a, b, out, *[types.intp] * 4), write
 
-    return compute
+    @compiled_as(plain, runs.__file__)
+    def _(a, b, out, last, depth, keep, ahead):
+        return lambda a, b, out, last, depth, keep, ahead: written(a, b, out, last, depth, keep, ahead)
+
+    return plain
 
 
 # ---- constant matrices around a block ---------------------------------------------------------------------------------
 
 
 def sandwich(left, right):
-    """A function for kernels: Y = L·X·Rᵀ for each channel, with constant matrices L and R.
+    """Return a function for kernels: Y = L·X·Rᵀ for each channel, with constant matrices L and R.
 
-    Its arguments: x, at, row, column, y, to, y_row, y_column, n. Flat arrays: element (i, j) of X is a run of n channels
-    from x[at + i·row + j·column] on, and likewise in y; n is at least a vector's.
+    Its arguments: x, y, n. x and y are views whose elements are runs of n channels; n is at least a vector's. Both versions
+    call `_sandwich`, the one with vectors in registers, the other with runs of numbers in x.
     """
-    rows, columns = left.shape[1], right.shape[1]
 
-    def plain(x, at, row, column, y, to, y_row, y_column, n):
-        block = [[x[at + i * row + j * column :][:n] for j in range(columns)] for i in range(rows)]
-        result = np.einsum("ai,ijn,bj->abn", left, block, right)
-        for i, j in np.ndindex(result.shape[:2]):
-            y[to + i * y_row + j * y_column :][:n] = result[i, j]
+    def plain(x, y, n):
+        def run(view, i, j):
+            return view.array[view.at + i * view.row + j * view.column :][:n]
+
+        for i, j, result in _sandwich(Arrays, left, right, lambda i, j: run(x, i, j)):
+            run(y, i, j)[:] = result
 
     numbers = zlib.crc32(np.asarray(left, float).tobytes() + np.asarray(right, float).tobytes())
     plain.__qualname__ = f"sandwich-{left.shape}-{right.shape}-{numbers:08x}"
 
     @intrinsic
-    def vector(typing, x, at, row, column, y, to, y_row, y_column):
+    def written(typing, x, y, channel):
+        """One vector of channels, from `channel` on."""
+
         def write(context, builder, signature, arguments):
-            x, at, row, column, y, to, y_row, y_column = arguments
-            v = Vectors(context, builder, signature.args[0])
-            x, y = v.pointer(signature.args[0], x, at), v.pointer(signature.args[4], y, to)
-
-            def place(start, i, row, j, column):
-                at_row = builder.mul(ir.Constant(at.type, i), row)
-                return builder.gep(start, [builder.add(at_row, builder.mul(ir.Constant(at.type, j), column))])
-
-            down = []
-            for j in range(columns):
-                down.append(_times(v, left, [v.load(place(x, i, row, j, column)) for i in range(rows)]))
-            for i in range(len(left)):
-                for j, result in enumerate(_times(v, right, [line[i] for line in down])):
-                    v.store(result, place(y, i, y_row, j, y_column))
+            (x, y, channel), (x_type, y_type, _) = arguments, signature.args
+            v = Vectors(context, builder, x_type)
+            (x, row, column), (y, y_row, y_column) = v.unpack(x_type, x), v.unpack(y_type, y)
+            x, y = builder.gep(x, [channel]), builder.gep(y, [channel])
+            for i, j, result in _sandwich(v, left, right, lambda i, j: v.load(v.place(x, i, row, j, column))):
+                v.store(result, v.place(y, i, y_row, j, y_column))
             return context.get_dummy_value()
 
-        return types.void(x, *[types.intp] * 3, y, *[types.intp] * 3), write
+        return types.void(x, y, types.intp), write
 
-    @compiled_as(plain)
-    def _(x, at, row, column, y, to, y_row, y_column, n):
-        def loop(x, at, row, column, y, to, y_row, y_column, n):
-            width = VECTOR_BYTES // x.itemsize
-            for start in range(0, n, width):
-                c = min(start, n - width)  # the last vector may overlap the one before it: the same numbers again
-                vector(x, at + c, row, column, y, to + c, y_row, y_column)
+    @compiled_as(plain, runs.__file__)
+    def _(x, y, n):
+        def loop(x, y, n):
+            lanes = VECTOR_BYTES // x.array.itemsize
+            for c in range(n_chunks(n, lanes)):
+                written(x, y, min(c * lanes, n - lanes))  # the last vector may overlap the one before it
 
         return loop
 
     return plain
 
 
+def _sandwich(v, left, right, element):
+    """Yield i, j and element (i, j) of L·X·Rᵀ, where element(i, j) is that of X; v computes."""
+    columns = [_times(v, left, [element(i, j) for i in range(left.shape[1])]) for j in range(right.shape[1])]
+    for i in range(len(left)):
+        for j, result in enumerate(_times(v, right, [column[i] for column in columns])):
+            yield i, j, result
+
+
 def _times(v, matrix, xs):
-    """Instructions for matrix·x, where x is a list of vectors.
+    """Return matrix·xs as a list; v, which is `Arrays` or `Vectors`, computes with the numbers in the list xs.
 
     Two rows (or columns) that differ only in signs share their work: of a + b and a − b, both parts are computed once. In
     Winograd's matrices that is so for each pair of points p and −p.
     """
-    b, matrix = v.builder, np.array(matrix)
+    matrix = np.array(matrix)
     for i, k in _twins(matrix.T):  # a·x_i ± a·x_k, … = a·(x_i ± x_k), …
         xs = list(xs)
-        xs[i], xs[k] = b.fadd(xs[i], xs[k]), b.fsub(xs[i], xs[k])
+        xs[i], xs[k] = v.add(xs[i], xs[k]), v.subtract(xs[i], xs[k])
         matrix[:, i], matrix[:, k] = (matrix[:, i] + matrix[:, k]) / 2, (matrix[:, i] - matrix[:, k]) / 2
     pairs = list(_twins(matrix))
     for i, k in pairs:
         matrix[i], matrix[k] = (matrix[i] + matrix[k]) / 2, (matrix[i] - matrix[k]) / 2
     results = [_weighted_sum(v, row, xs) for row in matrix]
     for i, k in pairs:
-        results[i], results[k] = b.fadd(results[i], results[k]), b.fsub(results[i], results[k])
+        results[i], results[k] = v.add(results[i], results[k]), v.subtract(results[i], results[k])
     return results
 
 
 def _twins(matrix):
-    """Pairs of rows that are equal but for signs, and neither equal nor opposite; no row is in two of them."""
+    """Yield pairs of rows that are equal but for signs, and neither equal nor opposite; no row is in two of them."""
     free = set(range(len(matrix)))
     for i in range(len(matrix)):
         for k in range(i + 1, len(matrix)):
@@ -268,15 +334,15 @@ def _twins(matrix):
 
 
 def _weighted_sum(v, weights, xs):
-    """Σ weights·xs, without the products by 0 and 1."""
+    """Return Σ weights·xs, without the products by 0 and 1."""
     terms = sorted(((w, x) for w, x in zip(weights, xs, strict=True) if w), key=lambda term: term[0] != 1)
     if not terms:
-        return v.zero
+        return v.constant(0.0)
     weight, x = terms[0]
-    total = x if weight == 1 else v.builder.fmul(v.constant(weight), x)
+    total = x if weight == 1 else v.multiply(v.constant(weight), x)
     for weight, x in terms[1:]:
         if abs(weight) == 1:
-            total = (v.builder.fadd if weight == 1 else v.builder.fsub)(total, x)
+            total = (v.add if weight == 1 else v.subtract)(total, x)
         else:
             total = v.multiply_add(v.constant(weight), x, total)
     return total
@@ -285,36 +351,35 @@ def _weighted_sum(v, weights, xs):
 # ---- a square transposed ----------------------------------------------------------------------------------------------
 
 
-def transpose(x, at, row, y, to, y_row):
-    """y[to + j·y_row + i] = x[at + i·row + j], where i and j count the numbers of a vector. Flat arrays."""
-    lanes = VECTOR_BYTES // x.itemsize
+def transpose(x, y):
+    """Set y[j, i] = x[i, j], where i and j count the numbers of a vector. x and y are views with column strides 1."""
+    lanes = VECTOR_BYTES // x.array.itemsize
     for i in range(lanes):
-        y[to + i :: y_row][:lanes] = x[at + i * row :][:lanes]
+        y.array[y.at + i :: y.row][:lanes] = x.array[x.at + i * x.row :][:lanes]
 
 
 @intrinsic
-def _transpose(typing, x, at, row, y, to, y_row):
+def _transpose(typing, x, y):
     """Quarters change places, then quarters of quarters: log₂ n times n shuffles of two vectors, not n² single numbers."""
 
     def write(context, builder, signature, arguments):
-        x, at, row, y, to, y_row = arguments
-        v = Vectors(context, builder, signature.args[0])
-        x, y = v.pointer(signature.args[0], x, at), v.pointer(signature.args[3], y, to)
-        places = [ir.Constant(at.type, i) for i in range(v.lanes)]
-        rows = [v.load(builder.gep(x, [builder.mul(i, row)])) for i in places]
+        (x, y), (x_type, y_type) = arguments, signature.args
+        v = Vectors(context, builder, x_type)
+        (x, x_row, _), (y, y_row, _) = v.unpack(x_type, x), v.unpack(y_type, y)
+        rows = [v.load(v.place(x, i, x_row)) for i in range(v.lanes)]
         half = v.lanes // 2
         while half:
             for i in range(v.lanes):
                 if not i & half:
                     rows[i], rows[i + half] = v.exchange(rows[i], rows[i + half], half)
             half //= 2
-        for i, vector in zip(places, rows, strict=True):
-            v.store(vector, builder.gep(y, [builder.mul(i, y_row)]))
+        for i, vector in enumerate(rows):
+            v.store(vector, v.place(y, i, y_row))
         return context.get_dummy_value()
 
-    return types.void(x, *[types.intp] * 2, y, *[types.intp] * 2), write
+    return types.void(x, y), write
 
 
-@compiled_as(transpose)
-def _(x, at, row, y, to, y_row):
-    return lambda x, at, row, y, to, y_row: _transpose(x, at, row, y, to, y_row)
+@compiled_as(transpose, runs.__file__)
+def _(x, y):
+    return lambda x, y: _transpose(x, y)

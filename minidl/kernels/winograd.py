@@ -1,4 +1,4 @@
-"""3×3 convolution with a third of the multiplications: Winograd's minimal filtering, F(4×4, 3×3) and F(3×3, 3×3).
+"""3×3 convolution with a quarter of the multiplications: Winograd's minimal filtering, F(4×4, 3×3) and F(3×3, 3×3).
 
 **One line.** Four neighbouring outputs of a filter with three taps, y_i = x_i·w_0 + x_{i+1}·w_1 + x_{i+2}·w_2, take
 4·3 = 12 multiplications. But correlation is, up to the order of things, the product of two polynomials turned around
@@ -29,12 +29,7 @@ through the three maps around the products by their transposes:
 channels wide, stay in the second-level cache. For ∂W it is a part of ∂U that must stay there, of some input and some output
 channels, until all tiles have been added to it; V and ∂M are made anew for each part, being cheap next to the products.
 
-**Words.** A tile is 6 × 6 pixels, or 5 where it yields 3 outputs: wide or narrow, and tall or flat. A strip is a line of
-tiles across an image; a block, some strips. A panel is as many output channels as a product's tile is wide; two are a pair.
-An image of 7 × 7 outputs is two strips of two tiles, and 16 such strips, of 8 images, are a block:
-
-    wide and tall: 4 × 4 outputs    narrow and tall: 4 × 3      a strip
-    wide and flat: 3 × 4            narrow and flat: 3 × 3      the next one, and the last of this image
+**Words.** Tiles, strips, blocks, grids and panels are what `tiles.py` says.
 
 Measured on two cores with AVX-512, 128 images, forward and backward: 31×31×24→64 21 ms (PyTorch 61), 15×15×64→256 38 (78),
 7×7×256→256 31 (60), 3×3×256→256 7 (12).
@@ -48,7 +43,19 @@ import numpy as np
 
 from minidl.kernels.jit import assign, device, kernel, n_chunks, prange
 from minidl.kernels.product import TILE_BYTES, multiply_tiles
-from minidl.kernels.runs import add, copy
+from minidl.kernels.runs import add, clear, shifted, transposed, view
+from minidl.kernels.tiles import (
+    aligned,
+    begin_of,
+    cropped,
+    load_lines,
+    padded,
+    pair_of_panels,
+    place_strip,
+    place_tile,
+    tiles_with,
+    tiling,
+)  # fmt: skip
 from minidl.kernels.vectors import VECTOR_BYTES, sandwich, transpose
 
 __all__ = ["backward_weight", "backward_x", "forward"]
@@ -70,157 +77,122 @@ _CHANNELS = 16
 _TASKS = 8  # for ∂W, at least, so that some threads can share them evenly
 
 
-def _each_tile(name, by_size):
-    """A function for kernels: a transform for each tile of a strip, by its size; from x[x_at[t]] to y[y_at[t]]."""
-    wide4, narrow4, wide3, narrow3 = by_size
+def _by_size(name, transforms):
+    """Return a function for kernels: y = one of four sandwiches of x, for n channels, by the size of the tile."""
+    tall_wide, tall_narrow, flat_wide, flat_narrow = transforms
 
-    def transform(tall, fours, x, x_at, x_row, x_column, y, y_at, y_row, y_column, n):
-        for t in range(x_at.size):
-            at, to = x_at[t], y_at[t]
-            if tall and t < fours:
-                wide4(x, at, x_row, x_column, y, to, y_row, y_column, n)
-            elif tall:
-                narrow4(x, at, x_row, x_column, y, to, y_row, y_column, n)
-            elif t < fours:
-                wide3(x, at, x_row, x_column, y, to, y_row, y_column, n)
-            else:
-                narrow3(x, at, x_row, x_column, y, to, y_row, y_column, n)
+    def transform(tall, wide, x, y, n):
+        if tall and wide:
+            tall_wide(x, y, n)
+        elif tall:
+            tall_narrow(x, y, n)
+        elif wide:
+            flat_wide(x, y, n)
+        else:
+            flat_narrow(x, y, n)
 
-    transform.__qualname__ = f"_each_tile-{name}"
+    transform.__qualname__ = f"_by_size-{name}"
     return device(transform)
 
 
-_transform_inputs = _each_tile("inputs", [sandwich(left, right) for left in (_B, _B3) for right in (_B, _B3)])
-_transform_outputs = _each_tile("outputs", [sandwich(left, right) for left in (_A.T, _A3.T) for right in (_A.T, _A3.T)])
-_transform_output_gradients = _each_tile(
-    "gradients", [sandwich(left, right) for left in (_A, _A3) for right in (_A, _A3)]
-)
-_transform_filters, _transform_filters_back = sandwich(_G, _G), sandwich(_G.T, _G.T)
+_input_tile = _by_size("inputs", [sandwich(left, right) for left in (_B, _B3) for right in (_B, _B3)])
+_output_tile = _by_size("outputs", [sandwich(left, right) for left in (_A.T, _A3.T) for right in (_A.T, _A3.T)])
+_gradient_tile = _by_size("gradients", [sandwich(left, right) for left in (_A, _A3) for right in (_A, _A3)])
+_filter, _filter_gradient = sandwich(_G, _G), sandwich(_G.T, _G.T)
 
 
 def forward(x, weight, padding):
-    """y[n, i, j] = Σ_{a, b} x[n, i + a − p, j + b − q]·W[a, b], with x = 0 outside.
+    """Return y[n, i, j] = Σ_{a, b} x[n, i + a − p, j + b − q]·W[a, b], with x = 0 outside.
 
     Shape     x (N, H, W, C), weight (3, 3, C, O), padding (p, q), each 0 … 2, y (N, H + 2p − 2, W + 2q − 2, O)
     """
     lanes, o = VECTOR_BYTES // x.itemsize, weight.shape[3]
-    x, weight = _fill_up(x, 3, lanes), _fill_up(weight, 2, lanes)  # fewer channels than a vector has: zeros behind them
+    x, weight = padded(x, 3, lanes), padded(weight, 2, lanes)  # fewer channels than a vector has: zeros behind them
     high, wide = x.shape[1] + 2 * padding[0] - 2, x.shape[2] + 2 * padding[1] - 2
-    (*rows, covered_rows), (*columns, covered_columns) = _tiling(high), _tiling(wide)
+    (*rows, covered_rows), (*columns, covered_columns) = tiling(high), tiling(wide)
     y = np.empty((len(x), covered_rows, covered_columns, max(o, lanes)), x.dtype)
-    u = _transformed(_fill_up(weight, 3, n_chunks(o, lanes) * lanes))
-    _convolve[y.size](x, u, padding, tuple(rows), tuple(columns), y)
-    return _cut(y, (len(x), high, wide, o))
+    u = _transformed(padded(weight, 3, n_chunks(o, lanes) * lanes))
+    _convolve[y.size](x, u, padding, (*rows, *columns), y)
+    return cropped(y, (len(x), high, wide, o))
 
 
 def backward_x(grad_y, weight, padding):
-    """∂x for ∂y, shapes as in `forward`."""
-    return forward(grad_y, _turned(weight), (2 - padding[0], 2 - padding[1]))
+    """Return ∂x for ∂y, shapes as in `forward`."""
+    return forward(grad_y, _rotated(weight), (2 - padding[0], 2 - padding[1]))
 
 
-def _turned(weight):
-    """W[2 − a, 2 − b]ᵀ for each a, b. NumPy takes 0.6 ms for 256 × 256 channels, the kernel 0.09."""
-    turned = np.empty((3, 3, *weight.shape[:1:-1]), weight.dtype)
+def _rotated(weight):
+    """Return W[2 − a, 2 − b]ᵀ for each a, b. NumPy takes 0.6 ms for 256 × 256 channels, the kernel 0.09."""
+    rotated = np.empty((3, 3, *weight.shape[:1:-1]), weight.dtype)
     if min(weight.shape[2:]) < VECTOR_BYTES // weight.itemsize:
-        assign(turned, weight[::-1, ::-1].swapaxes(2, 3))  # too few for the kernel's squares
+        assign(rotated, weight[::-1, ::-1].swapaxes(2, 3))  # too few for the kernel's squares
     else:
-        _turn[weight.size](np.ascontiguousarray(weight), turned)
-    return turned
+        _rotate[weight.size](np.ascontiguousarray(weight), rotated)
+    return rotated
 
 
 def backward_weight(grad_y, x, padding):
-    """∂W for ∂y, shapes as in `forward`."""
+    """Return ∂W for ∂y, shapes as in `forward`."""
     lanes, c_given, o_given = VECTOR_BYTES // x.itemsize, x.shape[3], grad_y.shape[3]
-    x, grad_y = _fill_up(x, 3, lanes), _fill_up(grad_y, 3, lanes)
-    (*rows, covered_rows), (*columns, covered_columns) = _tiling(grad_y.shape[1]), _tiling(grad_y.shape[2])
-    grad_y = _fill_up(_fill_up(grad_y, 1, covered_rows), 2, covered_columns)
+    x, grad_y = padded(x, 3, lanes), padded(grad_y, 3, lanes)
+    (*rows, covered_rows), (*columns, covered_columns) = tiling(grad_y.shape[1]), tiling(grad_y.shape[2])
+    grad_y = padded(padded(grad_y, 1, covered_rows), 2, covered_columns)
     c, o = x.shape[3], grad_y.shape[3]
     in_parts, across = n_chunks(c, _PART), min(2, n_chunks(o, TILE_BYTES // x.itemsize)) * TILE_BYTES // x.itemsize
     out_parts = n_chunks(o, across)
     groups = n_chunks(_TASKS, in_parts * out_parts)
     grad_u = np.empty((groups, out_parts, 36, c * across + _PAD), x.dtype)
-    _multiply_back[grad_y.size](grad_y, x, padding, tuple(rows), tuple(columns), in_parts, across, grad_u)
+    _multiply_back[grad_y.size](grad_y, x, padding, (*rows, *columns), in_parts, across, grad_u)
     grad_weight = np.empty((3, 3, c, o), x.dtype)
-    _transform_weights_back[grad_u.size](grad_u, across, grad_weight)
-    return _cut(grad_weight, (3, 3, c_given, o_given))
+    _transform_filters_back[grad_u.size](grad_u, across, grad_weight)
+    return cropped(grad_weight, (3, 3, c_given, o_given))
 
 
-def _fill_up(array, axis, least):
-    """The same with zeros at the end of an axis, if that is shorter than `least`."""
-    if array.shape[axis] >= least:
-        return array
-    filled = np.zeros([least if i == axis else n for i, n in enumerate(array.shape)], array.dtype)
-    assign(filled[tuple(map(slice, array.shape))], array)
-    return filled
-
-
-def _cut(array, shape):
-    """The first numbers along every axis: the array itself (a view of it would be copied to become a `.grad`), or a copy."""
-    if array.shape == shape:
-        return array
-    part = np.empty(shape, array.dtype)
-    assign(part, array[tuple(map(slice, shape))])
-    return part
-
-
-def _tiling(size):
-    """A line cut into tiles of 4 and then of 3 outputs: how many of each, and the length they cover (1, 2 → 3; 5 → 6)."""
-    tiles = n_chunks(size, 4)
-    threes = min(tiles, 4 * tiles - size)
-    return tiles - threes, threes, 4 * tiles - threes
+# ---- filters -------------------------------------------------------------------------------------------------------------
 
 
 @kernel
-def _turn(weight, turned):
+def _rotate(weight, rotated):
+    """Set rotated[2 − a, 2 − b] = weight[a, b]ᵀ."""
     (c, o), lanes = weight.shape[2:], VECTOR_BYTES // weight.itemsize
-    flat, out = weight.reshape(-1), turned.reshape(-1)
+    flat, out = weight.reshape(-1), rotated.reshape(-1)
     for position in prange(9):
-        at, to = np.int64(position) * c * o, (8 - np.int64(position)) * c * o
+        x, y = view(flat, np.int64(position) * c * o, o, 1), view(out, (8 - np.int64(position)) * c * o, c, 1)
         for i in range(0, c, lanes):
             for j in range(0, o, lanes):  # the last square may overlap the one before: the same numbers again
                 start, first = min(i, c - lanes), min(j, o - lanes)
-                transpose(flat, at + start * o + first, o, out, to + first * c + start, c)
-
-
-# ---- weights: panels of output channels, as wide as a tile of a product, in pairs; the last may be alone -----------------
-
-
-@device
-def _pair(g, o, width):
-    """The first output channel of a pair of panels, and how many panels it is. The last pair may overlap the one before."""
-    panels = 2 if o - 2 * g * width > width else 1
-    return max(0, min(2 * g * width, o - panels * width)), panels
+                transpose(shifted(x, start, first), shifted(y, first, start))
 
 
 def _transformed(weight):
-    """U = G·W·Gᵀ, in the order in which `_convolve` multiplies by it: pair, position, panel of the pair; C, width."""
+    """Return U = G·W·Gᵀ, in the order in which `_convolve` multiplies by it: pair, position, panel of the pair; C, width."""
     c, o = weight.shape[2:]
     lanes, width = VECTOR_BYTES // weight.itemsize, TILE_BYTES // weight.itemsize
     panels, size = 36 * n_chunks(o, width), c * width + _PAD
     u = np.zeros(panels * size + lanes, weight.dtype) if o % width else np.empty(panels * size + lanes, weight.dtype)
-    skip = -(u.ctypes.data // u.itemsize) % lanes  # see `_aligned`
+    skip = -(u.ctypes.data // u.itemsize) % lanes  # see `aligned`
     u = u[skip : skip + panels * size].reshape(panels, size)
-    _transform_weights[weight.size](weight, width, u)
+    _transform_filters[weight.size](weight, width, u)
     return u
 
 
 @kernel(cost=8)
-def _transform_weights(weight, width, u):
+def _transform_filters(weight, width, u):
+    """Compute U = G·W·Gᵀ for each panel of output channels."""
     c, o = weight.shape[2:]
     size, flat, out = u.shape[1], weight.reshape(-1), u.reshape(-1)
     for task in prange(n_chunks(o, width) * n_chunks(c, _CHANNELS)):
         p, block = divmod(np.int64(task), n_chunks(c, _CHANNELS))
-        start, panels = _pair(p // 2, o, width)
+        start, panels = pair_of_panels(p // 2, o, width)
         start, to, k = start + p % 2 * width, (p // 2 * 72 + p % 2) * size, panels * size
         for i in range(block * _CHANNELS, min(c, (block + 1) * _CHANNELS)):
-            _transform_filters(
-                flat, i * o + start, 3 * c * o, c * o, out, to + i * width, 6 * k, k, min(width, o - start)
-            )
+            filters, transforms = view(flat, i * o + start, 3 * c * o, c * o), view(out, to + i * width, 6 * k, k)
+            _filter(filters, transforms, min(width, o - start))
 
 
 @kernel(cost=8)
-def _transform_weights_back(grad_u, across, grad_weight):
-    """∂W = Gᵀ·∂U·G; groups of ∂U are added up before, in their order."""
+def _transform_filters_back(grad_u, across, grad_weight):
+    """Compute ∂W = Gᵀ·∂U·G; groups of ∂U are added up before, in their order."""
     (groups, parts, _, k), (c, o) = grad_u.shape, grad_weight.shape[2:]
     flat, out = grad_u.reshape(-1), grad_weight.reshape(-1)
     for block in prange(n_chunks(c, _CHANNELS)):
@@ -232,180 +204,134 @@ def _transform_weights_back(grad_u, across, grad_weight):
                 for g in range(1, groups):
                     for position in range(36):
                         add(flat, at + (g * parts * 36 + position) * k, flat, at + position * k, across)
-                _transform_filters_back(flat, at, 6 * k, k, out, i * o + start, 3 * c * o, c * o, min(across, o))
+                grad_transforms, grad_filters = view(flat, at, 6 * k, k), view(out, i * o + start, 3 * c * o, c * o)
+                _filter_gradient(grad_transforms, grad_filters, min(across, o))
 
 
-# ---- tiles: a strip is a line of them across an image, a block some strips -----------------------------------------------
-
-
-@device
-def _first(index, fours):
-    """Where a strip or tile begins, when those of 4 come before those of 3."""
-    return 4 * min(index, fours) + 3 * max(0, index - fours)
+# ---- the tiles of a block: V, ∂M and Y -----------------------------------------------------------------------------------
 
 
 @device
-def _talls(first, here, rows):
-    """How many of the strips first, first + 1, … are of height 4."""
-    high = rows[0] + rows[1]
-    before, after = divmod(first, high), divmod(first + here, high)
-    return (after[0] - before[0]) * rows[0] + min(after[1], rows[0]) - min(before[1], rows[0])
+def _tile_in_block(array, tile, channels):
+    """Return a view of a tile's 6 × 6 positions, for one of a block's tiles."""
+    return view(array, tile * (36 * channels + _PAD), 6 * channels, channels)
 
 
 @device
-def _places(s, first, here, rows, columns, stride, corner, column, in_block, in_image):
-    """Where the tiles of strip s stand in the block of strips first, first + 1, …, and in an image; is the strip tall?
-
-    A block's tiles lie in the order tall narrow, tall wide, flat wide, flat narrow: see `_range`.
-    """
-    fours, threes = columns
-    tall, before = _talls(first, here, rows), _talls(first, s - first, rows)
-    is_tall = s % (rows[0] + rows[1]) < rows[0]
-    wide, narrow = tall * threes + before * fours, before * threes
-    if not is_tall:
-        before = s - first - before
-        wide = tall * (fours + threes) + before * fours
-        narrow = tall * (fours + threes) + (here - tall) * fours + before * threes
-    for t in range(fours + threes):
-        in_block[t] = (wide + t if t < fours else narrow + t - fours) * stride
-        in_image[t] = corner + _first(t, fours) * column
-    return is_tall
+def _tile_in_image(y, s, t, grid, channel):
+    """Return a view of a tile's outputs, tile t of strip s."""
+    (rows, columns), (_, high, wide, o) = grid, y.shape
+    n, strip = divmod(s, rows[0] + rows[1])
+    pixel = (n * high + begin_of(strip, rows[0])) * wide + begin_of(t, columns[0])
+    return view(y.reshape(-1), pixel * o + channel, wide * o, o)
 
 
 @device
-def _range(k, first, here, rows, columns):
-    """Which of a block's tiles have position k: from and to. Flat tiles lack the last row, narrow ones the last column."""
-    (i, j), (fours, threes), tall = divmod(k, 6), columns, _talls(first, here, rows)
-    from_ = tall * threes if j == 5 else 0
-    to = tall * (fours + threes) + (0 if i == 5 else (here - tall) * (fours if j == 5 else fours + threes))
-    return from_, to
+def _transform_inputs(x, channel, block, grid, padding, lines, v):
+    """Compute V = Bᵀ·X·B for a block, and as many channels as `lines` has, from `channel` on."""
+    (first, count), (rows, columns), (_, pixels, c) = block, grid, lines.shape
+    strip_lines = view(lines.reshape(-1), 0, pixels * c, c)
+    for s in range(first, first + count):
+        n, strip = divmod(s, rows[0] + rows[1])
+        load_lines(x, n, begin_of(strip, rows[0]) - padding[0], padding[1], channel, lines)
+        tall, first_wide, first_narrow = place_strip(s, block, grid)
+        for t in range(columns[0] + columns[1]):
+            tile = place_tile(t, columns, first_wide, first_narrow)
+            pixels_of_tile = shifted(strip_lines, 0, begin_of(t, columns[0]))
+            _input_tile(tall, t < columns[0], pixels_of_tile, _tile_in_block(v, tile, c), c)
 
 
 @device
-def _load(x, n, first, left, begin, lines):
-    """Rows first, first + 1, … of image n, some channels from `begin` on, each into a line from pixel `left` on; 0 outside.
-
-    What stands in a line before and after the row is not written: it must be 0, so lines are made by `np.zeros`, once.
-    Shape     x (N, H, W, C), lines (6, pixels, channels)
-    """
-    _, height, width, c = x.shape
-    rows, pixels, count = lines.shape
-    flat, out = x.reshape(-1), lines.reshape(-1)
-    for i in range(rows):
-        to = (i * pixels + left) * count
-        if not 0 <= first + i < height:
-            lines[i] = 0
-        elif count == c:
-            copy(flat, (n * height + first + i) * width * c, out, to, width * c)
-        else:
-            for j in range(width):
-                copy(flat, ((n * height + first + i) * width + j) * c + begin, out, to + j * count, count)
+def _transform_outputs(m, channels, block, grid, y):
+    """Compute Y = Aᵀ·M·A for a block; channels: the first one, and how many M has, of which some may be past y's last."""
+    (first, count), columns, (start, across) = block, grid[1], channels
+    for s in range(first, first + count):
+        tall, first_wide, first_narrow = place_strip(s, block, grid)
+        for t in range(columns[0] + columns[1]):
+            tile = _tile_in_block(m, place_tile(t, columns, first_wide, first_narrow), across)
+            _output_tile(
+                tall, t < columns[0], tile, _tile_in_image(y, s, t, grid, start), min(across, y.shape[3] - start)
+            )
 
 
 @device
-def _aligned(size, like):
-    """A new array that begins with a line of the cache: a vector across two of them takes twice as long to store."""
-    lanes = VECTOR_BYTES // like.itemsize
-    array = np.empty(size + lanes, like.dtype)
-    skip = -(array.ctypes.data // like.itemsize) % lanes
-    return array[skip : skip + size]
+def _transform_output_gradients(grad_y, channels, block, grid, m):
+    """Compute ∂M = A·∂Y·Aᵀ for a block; channels as in `_transform_outputs`."""
+    (first, count), columns, (start, across) = block, grid[1], channels
+    for s in range(first, first + count):
+        tall, first_wide, first_narrow = place_strip(s, block, grid)
+        for t in range(columns[0] + columns[1]):
+            tile = _tile_in_block(m, place_tile(t, columns, first_wide, first_narrow), across)
+            outputs = _tile_in_image(grad_y, s, t, grid, start)
+            _gradient_tile(tall, t < columns[0], outputs, tile, min(across, grad_y.shape[3]))
 
 
 # ---- the two loops over blocks -------------------------------------------------------------------------------------------
 
 
 @kernel(cost=64)
-def _convolve(x, u, padding, rows, columns, y):
-    (images, high, wide, o), c = y.shape, x.shape[3]
+def _convolve(x, u, padding, sizes, y):
+    """Compute Y = Aᵀ·M·A with M = V·U, block by block; sizes are the grid's numbers in a row."""
+    (images, _, _, o), c = y.shape, x.shape[3]
     width, lanes = TILE_BYTES // x.itemsize, VECTOR_BYTES // x.itemsize
-    o_all, per_image = n_chunks(o, lanes) * lanes, rows[0] + rows[1]
+    o_all, per_image, across = n_chunks(o, lanes) * lanes, sizes[0] + sizes[1], sizes[2] + sizes[3]
     # A new name for u: under its own, Numba's parallel build would take its shape from after the change.
-    size, filters, out = u.shape[1], u.reshape(-1), y.reshape(-1)
-    tiles_across = columns[0] + columns[1]
-    in_tile = 36 * c + _PAD
-    strips = max(1, _TILES // tiles_across)
-    for block in prange(n_chunks(images * per_image, strips)):
-        first = np.int64(block) * strips
-        here = min(strips, images * per_image - first)
-        tiles = here * tiles_across
-        lines = np.zeros((6, 4 * tiles_across + 2, c), x.dtype)
-        in_block, in_image = np.empty(tiles_across, np.int64), np.empty(tiles_across, np.int64)
-        v, m = _aligned(tiles * in_tile, x), _aligned(tiles * (72 * width + _PAD), x)
-        for s in range(first, first + here):
-            n, strip = divmod(s, per_image)
-            _load(x, n, _first(strip, rows[0]) - padding[0], padding[1], 0, lines)
-            tall = _places(s, first, here, rows, columns, in_tile, 0, c, in_block, in_image)
-            line = lines.shape[1] * c
-            _transform_inputs(tall, columns[0], lines.reshape(-1), in_image, line, c, v, in_block, 6 * c, c, c)
+    size, filters = u.shape[1], u.reshape(-1)
+    strips = max(1, _TILES // across)
+    for task in prange(n_chunks(images * per_image, strips)):
+        grid = (sizes[0], sizes[1]), (sizes[2], sizes[3])
+        first = np.int64(task) * strips
+        block = first, min(strips, images * per_image - first)
+        tiles = block[1] * across
+        v, m = aligned(tiles * (36 * c + _PAD), x), aligned(tiles * (72 * width + _PAD), x)
+        _transform_inputs(x, np.int64(0), block, grid, padding, np.zeros((6, 4 * across + 2, c), x.dtype), v)
         at = 0
         for g in range(n_chunks(o_all, 2 * width)):
-            start, panels = _pair(g, o_all, width)
-            across = panels * width
-            out_tile = 36 * across + _PAD
+            start, panels = pair_of_panels(g, o_all, width)
+            channels = start, panels * width
             for k in range(36):
-                from_, to = _range(k, first, here, rows, columns)
+                from_, to = tiles_with(k, block, grid)
                 for p in range(panels):
-                    multiply_tiles(
-                        v, from_ * in_tile + k * c, in_tile, 1, to - from_, filters, at, width,
-                        m, from_ * out_tile + k * across + p * width, out_tile, c, 0, at + size,
-                    )  # fmt: skip
+                    inputs = view(v, from_ * (36 * c + _PAD) + k * c, 36 * c + _PAD, 1)
+                    out_tile = 36 * channels[1] + _PAD
+                    products = view(m, from_ * out_tile + k * channels[1] + p * width, out_tile, 1)
+                    multiply_tiles(inputs, view(filters, at, width, 1), products, (to - from_, c, width), 0, size)
                     at += size
-            for s in range(first, first + here):
-                n, strip = divmod(s, per_image)
-                corner = (n * high + _first(strip, rows[0])) * wide * o + start
-                tall = _places(s, first, here, rows, columns, out_tile, corner, o, in_block, in_image)
-                here_o = min(across, o - start)
-                _transform_outputs(
-                    tall, columns[0], m, in_block, 6 * across, across, out, in_image, wide * o, o, here_o
-                )
+            _transform_outputs(m, channels, block, grid, y)
 
 
 @kernel(cost=64)
-def _multiply_back(grad_y, x, padding, rows, columns, in_parts, across, grad_u):
-    """∂U_k = V_kᵀ·∂M_k: a task takes some input channels, some output channels, and a group of strips."""
-    (images, high, wide, o), c = grad_y.shape, x.shape[3]
+def _multiply_back(grad_y, x, padding, sizes, in_parts, across, grad_u):
+    """Compute ∂U_k = V_kᵀ·∂M_k: a task takes some input channels, some output channels, and a group of strips."""
+    (images, _, _, o), c = grad_y.shape, x.shape[3]
     groups, out_parts, _, size = grad_u.shape
-    width, per_image, tiles_across = TILE_BYTES // x.itemsize, rows[0] + rows[1], columns[0] + columns[1]
-    grads, sums = grad_y.reshape(-1), grad_u.reshape(-1)
+    width, all_strips, tiles_across = TILE_BYTES // x.itemsize, images * (sizes[0] + sizes[1]), sizes[2] + sizes[3]
+    strips, sums = max(1, _TILES // tiles_across), grad_u.reshape(-1)
     for task in prange(groups * in_parts * out_parts):
+        grid = (sizes[0], sizes[1]), (sizes[2], sizes[3])
         group, part = divmod(np.int64(task), in_parts * out_parts)
         out_part, in_part = divmod(part, in_parts)
-        begin, count = in_part * c // in_parts, (in_part + 1) * c // in_parts - in_part * c // in_parts
-        start, n_out = max(0, min(out_part * across, o - across)), min(across, o)  # the last part may overlap
+        channel = in_part * c // in_parts
+        count = (in_part + 1) * c // in_parts - channel
+        out_channels = max(0, min(out_part * across, o - across)), across  # the last part may overlap
         in_tile, out_tile = 36 * count + _PAD, 36 * across + _PAD
-        strips = max(1, _TILES // tiles_across)
         lines = np.zeros((6, 4 * tiles_across + 2, count), x.dtype)
-        in_block, in_image = np.empty(tiles_across, np.int64), np.empty(tiles_across, np.int64)
-        v, m = _aligned(strips * tiles_across * in_tile, x), _aligned(strips * tiles_across * out_tile, x)
+        v, m = aligned(strips * tiles_across * in_tile, x), aligned(strips * tiles_across * out_tile, x)
         m[:] = 0
-        to = (group * out_parts + out_part) * 36 * size + begin * across
-        begin_strip, end = group * images * per_image // groups, (group + 1) * images * per_image // groups
-        if begin_strip == end:  # fewer strips than groups
-            grad_u[group, out_part, :, begin * across : (begin + count) * across] = 0
-        for first in range(begin_strip, end, strips):
-            here = min(strips, end - first)
-            for s in range(first, first + here):
-                n, strip = divmod(s, per_image)
-                top = _first(strip, rows[0])
-                _load(x, n, top - padding[0], padding[1], begin, lines)
-                tall = _places(s, first, here, rows, columns, in_tile, 0, count, in_block, in_image)
-                line = lines.shape[1] * count
-                _transform_inputs(
-                    tall, columns[0], lines.reshape(-1), in_image, line, count, v, in_block, 6 * count, count, count
-                )
-                _places(
-                    s, first, here, rows, columns, out_tile, (n * high + top) * wide * o + start, o, in_block, in_image
-                )
-                _transform_output_gradients(
-                    tall, columns[0], grads, in_image, wide * o, o, m, in_block, 6 * across, across, n_out
-                )
+        to = (group * out_parts + out_part) * 36 * size + channel * across
+        begin, end = group * all_strips // groups, (group + 1) * all_strips // groups
+        if begin == end:  # fewer strips than groups
+            grad_u[group, out_part, :, channel * across : (channel + count) * across] = 0
+        for first in range(begin, end, strips):
+            block = first, min(strips, end - first)
+            _transform_inputs(x, channel, block, grid, padding, lines, v)
+            _transform_output_gradients(grad_y, out_channels, block, grid, m)
             for k in range(36):
-                tile, stop = _range(k, first, here, rows, columns)
-                if tile == stop and first == begin_strip:
-                    sums[to + k * size : to + k * size + count * across] = 0
+                tile, stop = tiles_with(k, block, grid)
+                if tile == stop and first == begin:
+                    clear(sums, to + k * size, count * across)
                 for p in range(0, across if tile < stop else 0, width):
-                    at, keep = tile * out_tile + k * across + p, min(1, first - begin_strip)
-                    multiply_tiles(
-                        v, tile * in_tile + k * count, 1, in_tile, count, m, at, out_tile,
-                        sums, to + k * size + p, across, stop - tile, keep, at,
-                    )  # fmt: skip
+                    inputs = transposed(view(v, tile * in_tile + k * count, in_tile, 1))
+                    gradients = view(m, tile * out_tile + k * across + p, out_tile, 1)
+                    total = view(sums, to + k * size + p, across, 1)
+                    multiply_tiles(inputs, gradients, total, (count, stop - tile, width), min(1, first - begin), 0)

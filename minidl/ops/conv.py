@@ -1,12 +1,10 @@
-"""Convolution of images (N, H, W, C): which way it is computed, and the general way, matrix products over patches.
+"""Convolution of images (N, H, W, C): how it is computed, and the general method, matrix products over patches.
 
 An output position sees a patch of kh × kw × C numbers. With features last, a patch is kh runs of kw·C neighbours in
 memory; copied side by side they make a row, and all rows times the weights, seen as a matrix (kh·kw·C, O), are the
 convolution. That matrix of patches is kh·kw times as large as the image, so it is never built whole: each task fills a
 block that fits the second-level cache, multiplies, and goes on.
 """
-
-from functools import partial
 
 import numpy as np
 
@@ -15,7 +13,7 @@ from minidl.kernels import winograd
 from minidl.kernels.jit import assign, device, kernel, n_chunks, prange
 from minidl.kernels.product import multiply
 from minidl.kernels.reduce import add_bias, column_sums
-from minidl.kernels.runs import add, copy, offset
+from minidl.kernels.runs import add, copy, offset, transposed, view
 from minidl.ops._check import check_tensors
 from minidl.tensor import Tensor
 
@@ -23,7 +21,7 @@ __all__ = ["conv2d"]
 
 _BLOCK = 65_536  # numbers in a block of patches: 256 KiB of float32
 _WINOGRAD_FROM = 16  # channels
-_SIDE_BY_SIDE = 4  # channels from which patches are copied in runs; with 3 both ways take the same time
+_SIDE_BY_SIDE = 4  # channels from which patches are copied in runs; with 3 either takes the same time
 _GROUPS = 16  # partial sums of the weight gradient: a fixed number, so that they do not depend on threads
 
 
@@ -52,11 +50,15 @@ def conv2d(
         grad_y = np.ascontiguousarray(grad_y)
         grad_x = grad_weight = None
         if x.requires_grad:
-            way = winograd.backward_x if fast else partial(_backward_x, data.shape, stride)
-            grad_x = way(grad_y, filters, padding)
+            if fast:
+                grad_x = winograd.backward_x(grad_y, filters, padding)
+            else:
+                grad_x = _backward_x(grad_y, filters, stride, padding, data.shape)
         if weight.requires_grad:
-            way = winograd.backward_weight if fast else partial(_backward_weight, filters.shape, stride)
-            grad_weight = way(grad_y, data, padding)
+            if fast:
+                grad_weight = winograd.backward_weight(grad_y, data, padding)
+            else:
+                grad_weight = _backward_weight(grad_y, data, stride, padding, filters.shape)
         if bias is None:
             return grad_x, grad_weight
         return grad_x, grad_weight, column_sums(grad_y.reshape(-1, shape[-1])) if bias.requires_grad else None
@@ -83,18 +85,18 @@ def _forward(x, weight, stride, padding, shape):
     return y
 
 
-def _backward_x(x_shape, stride, grad_y, weight, padding):
-    n, height, width, c = x_shape
+def _backward_x(grad_y, weight, stride, padding, shape):
+    n, height, width, c = shape
     grad_padded = np.empty((n, height + 2 * padding[0], width + 2 * padding[1], c), grad_y.dtype)
     _conv_backward_x[grad_y.size](grad_y, weight.reshape(-1, weight.shape[3]), weight.shape[:2], stride, grad_padded)
     if padding == (0, 0):
         return grad_padded
-    grad_x = np.empty(x_shape, grad_y.dtype)
+    grad_x = np.empty(shape, grad_y.dtype)
     assign(grad_x, _inside(grad_padded, grad_x, padding))
     return grad_x
 
 
-def _backward_weight(shape, stride, grad_y, x, padding):
+def _backward_weight(grad_y, x, stride, padding, shape):
     grad_weight = np.empty(shape, x.dtype)
     _conv_backward_weight[grad_y.size](grad_y, _pad(x, padding), stride, grad_weight)
     return grad_weight
@@ -110,8 +112,7 @@ def _fill_patches(x, n, kernel_size, stride, width, start, count, patches):
     """Copy the patches of `count` output positions, from `start` on, of image n into `patches`.
 
     Side by side, if there are channels enough to copy them in runs; else number by number of the patch, each for all
-    positions, since pixels beside each other then lie so in memory. Returns the steps from a patch to the next one, and
-    from a number of a patch to the next.
+    positions, since pixels beside each other then lie so in memory. Return a view of the matrix: a patch in each row.
     """
     (_, height, line, c), flat = x.shape, x.reshape(-1)
     image, line, run = n * height * line * c, line * c, kernel_size[1] * c
@@ -128,12 +129,12 @@ def _fill_patches(x, n, kernel_size, stride, width, start, count, patches):
                 for b in range(run):
                     _gather(flat, at + b, stride[1] * c, patches, (a * run + b) * count + r, here)
         r += here
-    return (size, 1) if beside else (1, count)
+    return view(patches, 0, size, 1) if beside else view(patches, 0, 1, count)
 
 
 @device
 def _gather(x, at, step, y, to, n):
-    """y[to : to + n] = x[at : : step]."""
+    """Set y[to : to + n] = x[at : : step]."""
     at, step, to = offset(at), offset(step), offset(to)
     for i in range(offset(n)):
         y[to + i] = x[at + i * step]
@@ -160,9 +161,10 @@ def _conv_forward(x, matrix, kernel_size, stride, y):
     for k in prange(y.shape[0] * blocks):
         n, block = divmod(np.int64(k), blocks)
         start, count = block * size, min(size, positions - block * size)
-        patches = np.empty(count * depth, y.dtype)
-        row, step = _fill_patches(x, n, kernel_size, stride, y.shape[2], start, count, patches)
-        multiply(patches, 0, row, step, filters, 0, o, 1, out, (n * positions + start) * o, o, (count, depth, o), 0)
+        room = np.empty(count * depth, y.dtype)
+        patches = _fill_patches(x, n, kernel_size, stride, y.shape[2], start, count, room)
+        result = view(out, (n * positions + start) * o, o, 1)
+        multiply(patches, view(filters, 0, o, 1), result, (count, depth, o), 0)
 
 
 @kernel(cost=64)
@@ -175,13 +177,14 @@ def _conv_backward_x(grad_y, matrix, kernel_size, stride, grad_x):
         grad_x[n] = 0
         for start in range(0, positions, size):
             count, at = min(size, positions - start), (np.int64(n) * positions + start) * o
-            multiply(grads, at, o, 1, filters, 0, 1, o, patches, 0, depth, (count, o, depth), 0)
+            grad, weights = view(grads, at, o, 1), transposed(view(filters, 0, o, 1))
+            multiply(grad, weights, view(patches, 0, depth, 1), (count, o, depth), 0)
             _add_patches(patches, kernel_size, stride, grad_y.shape[2], start, count, grad_x, np.int64(n))
 
 
 @kernel(cost=64)
 def _conv_backward_weight(grad_y, x, stride, grad_weight):
-    """Partial sums over a share of the blocks each, and then their sum, in their order."""
+    """Compute partial sums, each over a share of the blocks, and then their sum, in their order."""
     kernel_size, o = grad_weight.shape[:2], grad_weight.shape[3]
     depth, positions = grad_weight.size // o, grad_y.shape[1] * grad_y.shape[2]
     grads, grad, size = grad_y.reshape(-1), grad_weight.reshape(-1), _patches_in_a_block(depth)
@@ -190,13 +193,13 @@ def _conv_backward_weight(grad_y, x, stride, grad_weight):
     share = n_chunks(grad_y.shape[0] * blocks, _GROUPS)
     for g in prange(_GROUPS):
         first, to = np.int64(g) * share, np.int64(g) * depth * o
-        patches = np.empty(size * depth, grad_y.dtype)
+        room = np.empty(size * depth, grad_y.dtype)
         for k in range(first, min(first + share, grad_y.shape[0] * blocks)):
             n, block = divmod(k, blocks)
             start, count = block * size, min(size, positions - block * size)
-            row, step = _fill_patches(x, n, kernel_size, stride, grad_y.shape[2], start, count, patches)
-            at = (n * positions + start) * o
-            multiply(patches, 0, step, row, grads, at, o, 1, sums, to, o, (depth, count, o), 1)
+            patches = _fill_patches(x, n, kernel_size, stride, grad_y.shape[2], start, count, room)
+            part, total = view(grads, (n * positions + start) * o, o, 1), view(sums, to, o, 1)
+            multiply(transposed(patches), part, total, (depth, count, o), 1)
     copy(sums, 0, grad, 0, grad.size)
     for g in range(1, _GROUPS):
         add(sums, g * grad.size, grad, 0, grad.size)
@@ -212,7 +215,7 @@ def _pad(x, padding):
 
 
 def _inside(padded, x, padding):
-    """The part of a padded image that is x."""
+    """Return the part of a padded image that is x."""
     (top, left), (_, height, width, _) = padding, x.shape
     return padded[:, top : top + height, left : left + width]
 

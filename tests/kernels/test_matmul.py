@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from minidl.kernels.matmul import flat, matmul, product
 
 from minidl import get_num_threads, set_num_threads
 from minidl.kernels import jit
+from minidl.kernels.product import flat, matmul, product
 from tests.helpers import DTYPES, JIT, assert_close
 
 PRODUCTS = {  # name -> from the factors (M, K) and (K, N) to the same ones, as they lie in memory

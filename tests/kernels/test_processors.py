@@ -15,10 +15,10 @@ from pathlib import Path
 import llvmlite.binding as llvm
 import numpy as np
 import pytest
-from minidl.kernels.matmul import matmul
 
 from minidl import Tensor
 from minidl import functional as F
+from minidl.kernels.product import matmul
 from minidl.ops import conv
 from tests import plain_ops
 from tests.helpers import JIT

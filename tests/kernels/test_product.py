@@ -8,18 +8,19 @@ import pytest
 
 from minidl.kernels.jit import kernel
 from minidl.kernels.product import _DEPTH, _FEWER, _PACK_FROM, TILE_BYTES, multiply, multiply_tiles, part_depth
+from minidl.kernels.runs import view
 from minidl.kernels.vectors import TILE_ROWS
-from tests.helpers import DTYPES, JIT, assert_close
+from tests.helpers import DTYPES, assert_close
 
 SIZES = [(3, 5, 4), (1, 1, 1), (1, 9, 1), (7, 1, 1), (1, 1, 6), (60, 300, 100), (26, 17, 64), (130, 600, 40)]
 
 
 @kernel
 def _inside(a, at, row, step, b, from_, line, column, out, to, out_line, shape, keep):
-    multiply(a, at, row, step, b, from_, line, column, out, to, out_line, shape, keep)
+    multiply(view(a, at, row, step), view(b, from_, line, column), view(out, to, out_line, 1), shape, keep)
 
 
-def inside(a, b, out, keep, product=_inside):
+def inside(a, b, out, keep, product=_inside.serial):
     """`multiply` for matrices that lie anywhere in arrays of their own."""
     product(*laid_out(a), *laid_out(b), *laid_out(out)[:3], (*a.shape, b.shape[1]), keep)
 
@@ -113,7 +114,6 @@ def check_cuts(product, size, dtype):
                 np.testing.assert_array_equal(cut, whole)
 
 
-@pytest.mark.skipif(not JIT, reason="NumPy's product makes no such promise")
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("size", CUT_SIZES, ids=str)
 def test_the_same_bits_whatever_the_cut(size, dtype):
@@ -177,7 +177,8 @@ def test_parts_are_as_few_and_as_equal_as_can_be():
 
 @kernel
 def tiles(a, at, row, step, rows, b, from_, line, out, to, out_line, depth, keep, next_):
-    multiply_tiles(a, at, row, step, rows, b, from_, line, out, to, out_line, depth, keep, next_)
+    shape = rows, depth, TILE_BYTES // out.itemsize
+    multiply_tiles(view(a, at, row, step), view(b, from_, line, 1), view(out, to, out_line, 1), shape, keep, next_)
 
 
 def naive_tiles(a, at, row, step, rows, b, from_, line, out, to, out_line, depth, keep, next_):
@@ -213,7 +214,7 @@ def check_tiles(compute, dtype, all_rows):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_tiles_of_any_number_of_rows(dtype):
     assert 2 * TILE_ROWS + _FEWER < 40  # whole tiles, lower ones, and both
-    check_tiles(tiles, dtype, range(41))
+    check_tiles(tiles.serial, dtype, range(41))
 
 
 WRONG_TILES = {
@@ -243,17 +244,16 @@ def test_the_check_of_tiles_rejects_wrong_ones(name):
         check_tiles(wrong, np.float32, (1, 5, 8))
 
 
-@pytest.mark.skipif(not JIT, reason="NumPy's product makes no such promise")
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_a_row_has_the_same_bits_in_a_tile_of_any_height(dtype):
     rng, width, depth = np.random.default_rng(1), TILE_BYTES // np.dtype(dtype).itemsize, 33
     a, b = rng.standard_normal((40, depth)).astype(dtype), rng.standard_normal((depth, width)).astype(dtype)
     alone = np.empty((40, width), dtype)
     for i in range(40):
-        tiles(a.reshape(-1), i * depth, depth, 1, 1, b.reshape(-1), 0, width, alone[i], 0, width, depth, 0, 0)
+        tiles.serial(a.reshape(-1), i * depth, depth, 1, 1, b.reshape(-1), 0, width, alone[i], 0, width, depth, 0, 0)
     for rows in range(1, 41):
         out = np.empty((rows, width), dtype)
-        tiles(a.reshape(-1), 0, depth, 1, rows, b.reshape(-1), 0, width, out.reshape(-1), 0, width, depth, 0, 0)
+        tiles.serial(a.reshape(-1), 0, depth, 1, rows, b.reshape(-1), 0, width, out.reshape(-1), 0, width, depth, 0, 0)
         np.testing.assert_array_equal(out, alone[:rows])
 
 

@@ -5,7 +5,11 @@ whole array is compared, so that nothing beside the result may be written. Each 
 rejects.
 """
 
+import os
+import subprocess
+import sys
 from fractions import Fraction
+from pathlib import Path
 from types import SimpleNamespace
 
 import numba
@@ -14,11 +18,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minidl.kernels.product import _FEWER
+from minidl.kernels.product import _FEWER, multiply, part_depth
+from minidl.kernels.runs import view
 from minidl.kernels.vectors import TILE_ROWS, VECTOR_BYTES, _registers, _times, _twins, sandwich, tile, transpose
 from minidl.kernels.winograd import _A, _A3, _B, _B3, _G
 from tests.helpers import DTYPES, JIT, modest
 
+ROOT = Path(__file__).parents[2]
 compiled_only = pytest.mark.skipif(not JIT, reason="there are no vector instructions in plain Python")
 
 
@@ -105,7 +111,7 @@ def compiled_tile(rows, vectors):
 
     @numba.njit
     def call(a, at, row, step, last, b, from_, line, out, to, out_line, depth, keep, next_):
-        compute(a, at, row, step, last, b, from_, line, out, to, out_line, depth, keep, next_)
+        compute(view(a, at, row, step), view(b, from_, line, 1), view(out, to, out_line, 1), last, depth, keep, next_)
 
     return call
 
@@ -172,13 +178,13 @@ class Counted:
         self.count += 1
         return result
 
-    def fadd(self, a, b):
+    def add(self, a, b):
         return self._one(a + b)
 
-    def fsub(self, a, b):
+    def subtract(self, a, b):
         return self._one(a - b)
 
-    def fmul(self, a, b):
+    def multiply(self, a, b):
         return self._one(a * b)
 
     def multiply_add(self, a, b, c):
@@ -270,7 +276,7 @@ def compiled_sandwich(left, right):
 
     @numba.njit
     def call(x, at, row, column, y, to, y_row, y_column, n):
-        compute(x, at, row, column, y, to, y_row, y_column, n)
+        compute(view(x, at, row, column), view(y, to, y_row, y_column), n)
 
     return call
 
@@ -390,7 +396,11 @@ def test_registers(features, expected, monkeypatch):
 
 @numba.njit
 def transposed_by_vectors(x, at, row, y, to, y_row):
-    transpose(x, at, row, y, to, y_row)
+    transpose(view(x, at, row, 1), view(y, to, y_row, 1))
+
+
+def transposed_plainly(x, at, row, y, to, y_row):
+    transpose(view(x, at, row, 1), view(y, to, y_row, 1))
 
 
 def check_transpose(compute, dtype):
@@ -406,7 +416,7 @@ def check_transpose(compute, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("compute", [transposed_by_vectors, transpose])
+@pytest.mark.parametrize("compute", [transposed_by_vectors, transposed_plainly])
 def test_transpose(compute, dtype):
     check_transpose(compute, dtype)
 
@@ -414,12 +424,107 @@ def test_transpose(compute, dtype):
 @pytest.mark.parametrize(
     "wrong",
     [
-        lambda x, at, row, y, to, y_row: transpose(x, at, row, y, to, y_row + 1),
-        lambda x, at, row, y, to, y_row: transpose(x, at + 1, row, y, to, y_row),
-        lambda x, at, row, y, to, y_row: transpose(x[::-1].copy(), at, row, y, to, y_row),
-        lambda x, at, row, y, to, y_row: (transpose(x, at, row, y, to, y_row), y.__setitem__(0, 1)),
+        lambda x, at, row, y, to, y_row: transposed_plainly(x, at, row, y, to, y_row + 1),
+        lambda x, at, row, y, to, y_row: transposed_plainly(x, at + 1, row, y, to, y_row),
+        lambda x, at, row, y, to, y_row: transposed_plainly(x[::-1].copy(), at, row, y, to, y_row),
+        lambda x, at, row, y, to, y_row: (transposed_plainly(x, at, row, y, to, y_row), y.__setitem__(0, 1)),
     ],
 )
 def test_the_check_rejects_a_wrong_transpose(wrong):
     with pytest.raises(AssertionError):
         check_transpose(wrong, np.float32)
+
+
+# --- what one reads is what runs ----------------------------------------------------------------------------------------
+
+
+def exact_products(rng, *shape, dtype):
+    """Powers of two: times any number they are exact, so that it does not matter whether products are rounded."""
+    return (2.0 ** rng.integers(-3, 4, shape) * rng.choice([-1, 1], shape)).astype(dtype)
+
+
+def a_product(rng, rows, depth, columns, dtype):
+    """Arguments of `multiply`, and the array that it fills."""
+    a, b = exact_products(rng, rows, depth, dtype=dtype), rng.standard_normal((depth, columns)).astype(dtype)
+    out = rng.standard_normal((rows, columns)).astype(dtype)
+    return a, b, out
+
+
+@numba.njit
+def multiply_compiled(a, b, out, shape, keep):
+    _, depth, columns = shape
+    multiply(view(a, 0, depth, 1), view(b, 0, columns, 1), view(out, 0, columns, 1), shape, keep)
+
+
+def multiply_plainly(a, b, out, shape, keep, order=1):
+    """In a process of its own the plain version would run; here its loop over k, with parts as `multiply` has them."""
+    rows, depth, columns = shape
+    a, b, out, part = a.reshape(rows, depth), b.reshape(depth, columns), out.reshape(rows, columns), part_depth(depth)
+    for start in range(0, depth, part):
+        sums = np.zeros_like(out)
+        for k in range(start, min(depth, start + part))[::order]:
+            sums = a[:, k : k + 1] * b[k] + sums
+        out[...] = out + sums if keep or start else sums
+
+
+@compiled_only
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("keep", [0, 1])
+@pytest.mark.parametrize("size", [(5, 7, 3), (13, 64, 40), (61, 700, 33), (130, 1100, 70)], ids=str)
+def test_compiled_products_add_up_in_the_order_that_one_reads(size, keep, dtype):
+    a, b, out = a_product(np.random.default_rng(0), *size, dtype)
+    expected, backwards = out.copy(), out.copy()
+    multiply_plainly(a, b, expected, size, keep)
+    multiply_plainly(a, b, backwards, size, keep, order=-1)
+    multiply_compiled(a.reshape(-1), b.reshape(-1), out.reshape(-1), size, keep)
+    np.testing.assert_array_equal(out, expected)
+    assert not np.array_equal(out, backwards)  # another order would be seen
+
+
+PLAIN = """
+import numpy as np, sys
+from minidl.kernels.product import multiply
+from minidl.kernels.runs import view
+data = np.load(sys.argv[1])
+found = {}
+for key in {name.partition(" ")[0] for name in data.files}:
+    a, b, out = (data[f"{key} {part}"] for part in "abo")
+    (rows, depth), columns, keep = a.shape, b.shape[1], int(key[-1])
+    y = out.copy()
+    multiply(view(a.reshape(-1), 0, depth, 1), view(b.reshape(-1), 0, columns, 1), view(y.reshape(-1), 0, columns, 1),
+             (rows, depth, columns), keep)
+    found[key] = y
+np.savez(sys.argv[2], **found)
+"""
+
+
+@compiled_only
+def test_the_plain_product_gives_the_bits_of_the_compiled_one(tmp_path):
+    rng, cases = np.random.default_rng(1), {}
+    for i, size in enumerate([(5, 7, 3), (13, 64, 40), (61, 700, 33), (130, 30, 70)]):
+        for dtype in DTYPES:
+            for keep in (0, 1):
+                cases[f"{i}{np.dtype(dtype).name}{keep}"] = a_product(rng, *size, dtype)
+    np.savez(
+        tmp_path / "in.npz",
+        **{f"{k} {part}": x for k, case in cases.items() for part, x in zip("abo", case, strict=True)},
+    )
+    command = [sys.executable, "-c", PLAIN, str(tmp_path / "in.npz"), str(tmp_path / "out.npz")]
+    subprocess.run(command, env=os.environ | {"NUMBA_DISABLE_JIT": "1"}, cwd=ROOT, check=True)
+    plain = np.load(tmp_path / "out.npz")
+    for name, (a, b, out) in cases.items():
+        multiply_compiled(a.reshape(-1), b.reshape(-1), out.reshape(-1), (*a.shape, b.shape[1]), int(name[-1]))
+        np.testing.assert_array_equal(plain[name], out)
+
+
+@compiled_only
+@pytest.mark.parametrize("name", ["B", "A", "G"])
+def test_the_plain_sandwich_gives_the_numbers_of_the_compiled_one(name):
+    matrix = {"B": _B, "A": _A, "G": _G}[name]
+    rng, n = np.random.default_rng(2), 19
+    rows, columns = matrix.shape[1], len(matrix)
+    x = rng.standard_normal(rows * rows * n).astype(np.float32)
+    y, plain = (np.zeros(columns * columns * n, np.float32) for _ in range(2))
+    compiled_sandwich(matrix, matrix)(x, 0, rows * n, n, y, 0, columns * n, n, n)
+    sandwich(matrix, matrix)(view(x, 0, rows * n, n), view(plain, 0, columns * n, n), n)
+    np.testing.assert_allclose(y, plain, rtol=0, atol=4e-6 * np.abs(plain).max())

@@ -5,7 +5,9 @@ import pytest
 
 from minidl import Tensor, get_num_threads, set_num_threads
 from minidl import functional as F
-from minidl.ops import conv, winograd
+from minidl.kernels import winograd
+from minidl.kernels.tiles import tiling
+from minidl.ops import conv
 from tests.helpers import JIT, sizes
 
 compiled_only = pytest.mark.skipif(not JIT, reason="large")
@@ -160,10 +162,10 @@ def test_nothing_is_written_beside_the_result(shape):
     rng = np.random.default_rng(7)
     x, weight = rng.standard_normal((n, height, width, c)), rng.standard_normal((3, 3, c, (o + 15) // 16 * 16))
     x, weight = x.astype(np.float32), weight.astype(np.float32)
-    (*rows, high), (*columns, wide) = winograd._tiling(height), winograd._tiling(width)
+    (*rows, high), (*columns, wide) = tiling(height), tiling(width)
     room = np.full(n * high * wide * o + 2000, 7.0, np.float32)
     y = room[1000:-1000].reshape(n, high, wide, o)
-    winograd._convolve[y.size](x, winograd._transformed(weight), (1, 1), tuple(rows), tuple(columns), y)
+    winograd._convolve[y.size](x, winograd._transformed(weight), (1, 1), (*rows, *columns), y)
     assert np.all(room[:1000] == 7)
     assert np.all(room[-1000:] == 7)
     np.testing.assert_array_equal(y[:, :height, :width], winograd.forward(x, weight[..., :o], (1, 1)))

@@ -5,7 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from minidl.kernels import winograd
+from minidl.kernels import tiles
+from minidl.kernels.vectors import VECTOR_BYTES
 
 LINES = [(1, 0), (0, 1), (2, 0), (0, 3), (1, 2), (2, 1)]  # tiles of 4 and of 3 in a line
 
@@ -24,7 +25,7 @@ def check_tiling(tiling):
 
 
 def test_tiling():
-    check_tiling(winograd._tiling)
+    check_tiling(tiles.tiling)
 
 
 @pytest.mark.parametrize(
@@ -33,8 +34,8 @@ def test_tiling():
         lambda size: (-(-size // 4), 0, 4 * -(-size // 4)),
         lambda size: (0, -(-size // 3), 3 * -(-size // 3)),
         lambda size: (size // 4, int(size % 4 > 0), 4 * (size // 4) + 3 * (size % 4 > 0)),
-        lambda size: (winograd._tiling(size)[1], winograd._tiling(size)[0], winograd._tiling(size)[2]),
-        lambda size: (*winograd._tiling(size)[:2], size),
+        lambda size: (tiles.tiling(size)[1], tiles.tiling(size)[0], tiles.tiling(size)[2]),
+        lambda size: (*tiles.tiling(size)[:2], size),
     ],
 )
 def test_the_check_rejects_a_wrong_tiling(wrong):
@@ -45,7 +46,7 @@ def test_the_check_rejects_a_wrong_tiling(wrong):
 @pytest.mark.parametrize("fours", range(4))
 def test_where_tiles_begin(fours):
     begins = list(itertools.accumulate([0, *[4] * fours, *[3] * 5]))
-    assert [winograd._first(i, fours) for i in range(fours + 6)] == begins
+    assert [tiles.begin_of(i, fours) for i in range(fours + 6)] == begins
 
 
 # --- the tiles of a block -------------------------------------------------------------------------------------------------
@@ -53,17 +54,17 @@ def test_where_tiles_begin(fours):
 
 def tiles_of(first, here, rows, columns):
     """A block's tiles as (strip, number in the strip, tall, wide), in the order in which they lie."""
-    tiles = []
+    found = []
     for s in range(first, first + here):
         tall = s % sum(rows) < rows[0]
-        tiles += [(s, t, tall, t < columns[0]) for t in range(sum(columns))]
+        found += [(s, t, tall, t < columns[0]) for t in range(sum(columns))]
     order = [
         (True, False),
         (True, True),
         (False, True),
         (False, False),
     ]  # tall narrow, tall wide, flat wide, flat narrow
-    return sorted(tiles, key=lambda tile: order.index(tile[2:]))  # stable: strips and tiles stay in order
+    return sorted(found, key=lambda tile: order.index(tile[2:]))  # stable: strips and tiles stay in order
 
 
 def blocks():
@@ -73,78 +74,78 @@ def blocks():
             yield first, here, rows, columns
 
 
-def check_places(places):
+def check_places(place_strip):
     for first, here, rows, columns in blocks():
-        order = tiles_of(first, here, rows, columns)
+        order, block, grid = tiles_of(first, here, rows, columns), (first, here), (rows, columns)
         for s in range(first, first + here):
-            in_block, in_image = (np.full(sum(columns), -1) for _ in range(2))
-            is_tall = places(s, first, here, rows, columns, 100, 7, 11, in_block, in_image)
-            mine = [tile for tile in order if tile[0] == s]
-            assert all(tall == is_tall for _, _, tall, _ in mine)
-            for _, t, _, _ in mine:
-                assert in_block[t] == 100 * next(i for i, tile in enumerate(order) if tile[:2] == (s, t))
-            begins = itertools.accumulate([0, *[4] * columns[0], *[3] * columns[1]])
-            assert in_image.tolist() == [7 + 11 * begin for begin in begins][:-1]
+            is_tall, first_wide, first_narrow = place_strip(s, block, grid)
+            for t, tall in ((t, tall) for strip, t, tall, _ in order if strip == s):
+                assert tall == is_tall
+                place = tiles.place_tile(t, columns, first_wide, first_narrow)
+                assert order[place][:2] == (s, t)
 
 
-def check_range(range_of):
+def check_positions(tiles_with):
     for first, here, rows, columns in blocks():
         order = tiles_of(first, here, rows, columns)
         for k, (i, j) in enumerate(itertools.product(range(6), range(6))):
             having = [n for n, (_, _, tall, wide) in enumerate(order) if (tall or i < 5) and (wide or j < 5)]
-            from_, to = range_of(k, first, here, rows, columns)
+            from_, to = tiles_with(k, (first, here), (rows, columns))
             assert list(range(from_, to)) == having
 
 
 def test_places():
-    check_places(winograd._places)
+    check_places(tiles.place_strip)
 
 
-def test_range():
-    check_range(winograd._range)
+def test_positions():
+    check_positions(tiles.tiles_with)
 
 
-def test_talls():
+def test_tall_strips_are_counted():
     for first, here, rows, _ in blocks():
         expected = sum(s % sum(rows) < rows[0] for s in range(first, first + here))
-        assert winograd._talls(first, here, rows) == expected
+        assert tiles.count_tall((first, here), rows) == expected
 
 
-def every_strip_tall(s, first, here, rows, columns, *rest):
-    return winograd._places(s, first, here, (sum(rows), 0), columns, *rest)
+def every_strip_tall(s, block, grid):
+    rows, columns = grid
+    return tiles.place_strip(s, block, ((sum(rows), 0), columns))
 
 
-def from_the_images_beginning(s, first, here, rows, columns, *rest):
+def from_the_images_beginning(s, block, grid):
+    (first, here), rows = block, grid[0]
     begin = first // sum(rows) * sum(rows)
-    return winograd._places(s - first + begin, begin, here, rows, columns, *rest)
+    return tiles.place_strip(s - first + begin, (begin, here), grid)
 
 
-def all_wide(s, first, here, rows, columns, *rest):
-    return winograd._places(s, first, here, rows, (sum(columns), 0), *rest)
+def all_wide(s, block, grid):
+    rows, columns = grid
+    return tiles.place_strip(s, block, (rows, (sum(columns), 0)))
 
 
 @pytest.mark.parametrize("wrong", [every_strip_tall, from_the_images_beginning, all_wide])
 def test_the_check_rejects_wrong_places(wrong):
-    with pytest.raises(AssertionError):
+    with pytest.raises((AssertionError, IndexError)):
         check_places(wrong)
 
 
-def as_if_images_began_with_blocks(k, first, here, rows, columns):
-    return winograd._range(k, 0, here, rows, columns)
+def as_if_images_began_with_blocks(k, block, grid):
+    return tiles.tiles_with(k, (0, block[1]), grid)
 
 
-def rows_and_columns_exchanged(k, first, here, rows, columns):
-    return winograd._range(k % 6 * 6 + k // 6, first, here, rows, columns)
+def rows_and_columns_exchanged(k, block, grid):
+    return tiles.tiles_with(k % 6 * 6 + k // 6, block, grid)
 
 
-def all_tiles(k, first, here, rows, columns):
-    return 0, here * sum(columns)
+def all_tiles(k, block, grid):
+    return 0, block[1] * sum(grid[1])
 
 
 @pytest.mark.parametrize("wrong", [as_if_images_began_with_blocks, rows_and_columns_exchanged, all_tiles])
-def test_the_check_rejects_wrong_ranges(wrong):
+def test_the_check_rejects_wrong_positions(wrong):
     with pytest.raises(AssertionError):
-        check_range(wrong)
+        check_positions(wrong)
 
 
 # --- lines of an image ----------------------------------------------------------------------------------------------------
@@ -165,16 +166,16 @@ def check_load(load):
 
 
 def test_load():
-    check_load(winograd._load)
+    check_load(tiles.load_lines)
 
 
 @pytest.mark.parametrize(
     "wrong",
     [
-        lambda x, n, first, left, begin, lines: winograd._load(x, 0, first, left, begin, lines),
-        lambda x, n, first, left, begin, lines: winograd._load(x, n, max(0, first), left, begin, lines),
-        lambda x, n, first, left, begin, lines: winograd._load(x, n, first, 0, begin, lines),
-        lambda x, n, first, left, begin, lines: winograd._load(x, n, first, left, 0, lines),
+        lambda x, n, first, left, begin, lines: tiles.load_lines(x, 0, first, left, begin, lines),
+        lambda x, n, first, left, begin, lines: tiles.load_lines(x, n, max(0, first), left, begin, lines),
+        lambda x, n, first, left, begin, lines: tiles.load_lines(x, n, first, 0, begin, lines),
+        lambda x, n, first, left, begin, lines: tiles.load_lines(x, n, first, left, 0, lines),
     ],
 )
 def test_the_check_rejects_a_wrong_load(wrong):
@@ -185,10 +186,10 @@ def test_the_check_rejects_a_wrong_load(wrong):
 def test_a_new_array_begins_with_a_line_of_the_cache():
     for dtype in (np.float32, np.float64):
         for size in (1, 15, 16, 1000):
-            array = winograd._aligned(size, np.empty(1, dtype))
+            array = tiles.aligned(size, np.empty(1, dtype))
             assert array.shape == (size,)
             assert array.dtype == dtype
-            assert array.ctypes.data % winograd.VECTOR_BYTES == 0
+            assert array.ctypes.data % VECTOR_BYTES == 0
 
 
 def test_pairs_of_panels_cover_all_channels_and_stay_inside():
@@ -196,7 +197,7 @@ def test_pairs_of_panels_cover_all_channels_and_stay_inside():
     for o in range(lanes, 300, lanes):
         covered = set()
         for g in range(-(-o // (2 * width))):
-            start, panels = winograd._pair(g, o, width)
+            start, panels = tiles.pair_of_panels(g, o, width)
             assert start >= 0
             assert start + panels * width <= max(o, width) or (panels == 2 and start == 0)
             covered |= set(range(start, min(o, start + panels * width)))
