@@ -286,7 +286,7 @@ def test_the_fingerprint_of_every_kernel_with_products_counts_the_files_that_wri
 
     for one in (
         product.product, conv._conv_forward, conv._conv_backward_x, conv._conv_backward_weight, winograd._convolve,
-        winograd._multiply_back, winograd._transform_weights, winograd._transform_weights_back,
+        winograd._multiply_back, winograd._transform_filters, winograd._transform_filters_back,
     ):  # fmt: skip
         assert "vectors.py" in {Path(file).name for file in jit._files_of_helpers(one.__wrapped__)}, one.__name__
 
@@ -392,5 +392,5 @@ def test_without_a_place_for_the_cache_kernels_still_run(monkeypatch):
             y[i] = 2 * x[i]
 
     y = np.empty(2)
-    double(np.ones(2), y)
+    double[2](np.ones(2), y)
     np.testing.assert_array_equal(y, 2)
