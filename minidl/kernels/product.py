@@ -34,86 +34,9 @@ _copy = sandwich(np.eye(_LINES), np.eye(2))  # that many lines of two vectors
 
 
 @device
-def multiply(a, b, out, shape, keep):
-    """Compute out = a·b with keep 0, out += a·b with keep 1, for views of matrices (M, K), (K, N), (M, N).
-
-    shape is (M, K, N), and out's column stride is 1. Either factor may be transposed, or a part of another matrix.
-    """
-    rows, depth, columns = shape
-    if depth == 0 and not keep:
-        for i in range(rows):
-            clear(out.array, out.at + i * out.row, columns)
-    width, part = TILE_BYTES // out.array.itemsize, part_depth(depth)
-    packed = np.empty(part * width, out.array.dtype)
-    all_narrow = columns < width  # two panels of half the width may overlap, where a whole one would stick out
-    for start in range(0, columns, width // 2 if all_narrow else width):
-        wide = width // 2 if all_narrow or columns - start <= width // 2 else width
-        j = start
-        if j + wide > columns >= wide and not keep:
-            j = columns - wide  # some of the columns before once more: the same numbers to the same place
-        for k in range(0, depth, part):
-            panel = rows, min(part, depth - k), min(wide, columns - j)
-            _multiply_panel(shifted(a, 0, k), shifted(b, k, j), shifted(out, 0, j), panel, 1 if k else keep, packed)
-
-
-@device
 def part_depth(depth):
     """Return how many terms are in a part of the sums, which depends on their number alone."""
     return max(1, n_chunks(depth, max(1, n_chunks(depth, _DEPTH))))
-
-
-@device
-def _multiply_panel(a, b, out, shape, keep, packed):
-    """Do as `multiply` for a panel of b: no more columns than a tile has, no more rows than a part of the sums has terms.
-
-    packed  room for a panel of b
-    """
-    rows, depth, columns = shape
-    width = TILE_BYTES // out.array.itemsize
-    wide = width // 2 if columns <= width // 2 else width
-    if columns == wide and rows < _PACK_FROM and b.column == 1:
-        multiply_tiles(a, b, out, shape, keep, 0)
-        return
-    _pack(b, depth, columns, packed)
-    panel = view(packed, 0, width, 1)
-    if columns == wide:
-        multiply_tiles(a, panel, out, shape, keep, 0)
-        return
-    edge = view(np.empty(TILE_ROWS * width, out.array.dtype), 0, width, 1)
-    for i in range(0, rows, TILE_ROWS):  # what sticks out over the edge is computed beside it
-        high, corner = min(TILE_ROWS, rows - i), shifted(out, i, 0)
-        if keep:
-            _copy_lines(corner, edge, high, columns)
-        multiply_tiles(shifted(a, i, 0), panel, edge, (high, depth, wide), keep, 0)
-        _copy_lines(edge, corner, high, columns)
-
-
-@device
-def multiply_tiles(a, b, out, shape, keep, ahead):
-    """Compute one column of tiles: out = a·b, or with keep out += a·b, for views of matrices (M, K), (K, N), (M, N).
-
-    shape is (M, K, N), where N is TILE_BYTES of numbers or half of it, and K at least 1. The column strides of b and out
-    are 1. keep is 0 (then out is not read) or 1. Meanwhile the place `ahead` numbers after b's first one is fetched for the
-    call that follows; 0 if none does.
-    """
-    rows, depth, columns = shape
-    width = TILE_BYTES // out.array.itemsize
-    i, half = 0, depth * width // 2
-    while i < rows:
-        left, next_half = (
-            rows - i,
-            ahead + (half if i % (2 * TILE_ROWS) else 0),
-        )  # one half of what comes next, or the other
-        a_rows, out_rows = shifted(a, i, 0), shifted(out, i, 0)
-        if columns < width:
-            _narrow(a_rows, b, out_rows, min(TILE_ROWS, left) - 1, depth, keep, next_half)
-            i += TILE_ROWS
-        elif left <= _FEWER or TILE_ROWS < left <= 2 * _FEWER:  # two lower tiles compute fewer rows for nothing
-            _low(a_rows, b, out_rows, min(_FEWER, left) - 1, depth, keep, next_half)
-            i += _FEWER
-        else:
-            _high(a_rows, b, out_rows, min(TILE_ROWS, left) - 1, depth, keep, next_half)
-            i += TILE_ROWS
 
 
 @device
@@ -150,6 +73,83 @@ def _pack(b, depth, columns, packed):
         at, to, row = offset(b.at + j * b.column), offset(j), offset(b.row)
         for k in range(offset(depth)):
             packed[to + k * offset(width)] = b.array[at + k * row]
+
+
+@device
+def multiply_tiles(a, b, out, shape, keep, ahead):
+    """Compute one column of tiles: out = a·b, or with keep out += a·b, for views of matrices (M, K), (K, N), (M, N).
+
+    shape is (M, K, N), where N is TILE_BYTES of numbers or half of it, and K at least 1. The column strides of b and out
+    are 1. keep is 0 (then out is not read) or 1. Meanwhile the place `ahead` numbers after b's first one is fetched for the
+    call that follows; 0 if none does.
+    """
+    rows, depth, columns = shape
+    width = TILE_BYTES // out.array.itemsize
+    i, half = 0, depth * width // 2
+    while i < rows:
+        left, next_half = (
+            rows - i,
+            ahead + (half if i % (2 * TILE_ROWS) else 0),
+        )  # one half of what comes next, or the other
+        a_rows, out_rows = shifted(a, i, 0), shifted(out, i, 0)
+        if columns < width:
+            _narrow(a_rows, b, out_rows, min(TILE_ROWS, left) - 1, depth, keep, next_half)
+            i += TILE_ROWS
+        elif left <= _FEWER or TILE_ROWS < left <= 2 * _FEWER:  # two lower tiles compute fewer rows for nothing
+            _low(a_rows, b, out_rows, min(_FEWER, left) - 1, depth, keep, next_half)
+            i += _FEWER
+        else:
+            _high(a_rows, b, out_rows, min(TILE_ROWS, left) - 1, depth, keep, next_half)
+            i += TILE_ROWS
+
+
+@device
+def _multiply_panel(a, b, out, shape, keep, packed):
+    """Do as `multiply` for a panel of b: no more columns than a tile has, no more rows than a part of the sums has terms.
+
+    packed  room for a panel of b
+    """
+    rows, depth, columns = shape
+    width = TILE_BYTES // out.array.itemsize
+    wide = width // 2 if columns <= width // 2 else width
+    if columns == wide and rows < _PACK_FROM and b.column == 1:
+        multiply_tiles(a, b, out, shape, keep, 0)
+        return
+    _pack(b, depth, columns, packed)
+    panel = view(packed, 0, width, 1)
+    if columns == wide:
+        multiply_tiles(a, panel, out, shape, keep, 0)
+        return
+    edge = view(np.empty(TILE_ROWS * width, out.array.dtype), 0, width, 1)
+    for i in range(0, rows, TILE_ROWS):  # what sticks out over the edge is computed beside it
+        high, corner = min(TILE_ROWS, rows - i), shifted(out, i, 0)
+        if keep:
+            _copy_lines(corner, edge, high, columns)
+        multiply_tiles(shifted(a, i, 0), panel, edge, (high, depth, wide), keep, 0)
+        _copy_lines(edge, corner, high, columns)
+
+
+@device
+def multiply(a, b, out, shape, keep):
+    """Compute out = a·b with keep 0, out += a·b with keep 1, for views of matrices (M, K), (K, N), (M, N).
+
+    shape is (M, K, N), and out's column stride is 1. Either factor may be transposed, or a part of another matrix.
+    """
+    rows, depth, columns = shape
+    if depth == 0 and not keep:
+        for i in range(rows):
+            clear(out.array, out.at + i * out.row, columns)
+    width, part = TILE_BYTES // out.array.itemsize, part_depth(depth)
+    packed = np.empty(part * width, out.array.dtype)
+    all_narrow = columns < width  # two panels of half the width may overlap, where a whole one would stick out
+    for start in range(0, columns, width // 2 if all_narrow else width):
+        wide = width // 2 if all_narrow or columns - start <= width // 2 else width
+        j = start
+        if j + wide > columns >= wide and not keep:
+            j = columns - wide  # some of the columns before once more: the same numbers to the same place
+        for k in range(0, depth, part):
+            panel = rows, min(part, depth - k), min(wide, columns - j)
+            _multiply_panel(shifted(a, 0, k), shifted(b, k, j), shifted(out, 0, j), panel, 1 if k else keep, packed)
 
 
 # ---- the whole product: blocks of the result, or parts of its sums, are tasks for threads ---------------------------------
