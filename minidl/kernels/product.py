@@ -10,7 +10,7 @@ Measured on one core of a processor with AVX-512, sizes as rows × depth × colu
 
 A sum of more than 512 terms is made of parts, all equal but for the last: Σ_k a_ik·b_kj over each part in its order, with
 one rounding for each k, and then the parts one after another. So an element is the same bits however matrices are cut into
-blocks of rows and columns, whatever stands beside it, and on however many threads.
+blocks of rows and columns, whatever is beside it, and on however many threads.
 """
 
 import numpy as np
@@ -87,10 +87,8 @@ def multiply_tiles(a, b, out, shape, keep, ahead):
     width = TILE_BYTES // out.array.itemsize
     i, half = 0, depth * width // 2
     while i < rows:
-        left, next_half = (
-            rows - i,
-            ahead + (half if i % (2 * TILE_ROWS) else 0),
-        )  # one half of what comes next, or the other
+        left = rows - i
+        next_half = ahead + (half if i % (2 * TILE_ROWS) else 0)  # one half of what comes next, or the other
         a_rows, out_rows = shifted(a, i, 0), shifted(out, i, 0)
         if columns < width:
             _narrow(a_rows, b, out_rows, min(TILE_ROWS, left) - 1, depth, keep, next_half)

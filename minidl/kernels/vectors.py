@@ -166,9 +166,7 @@ def tile(rows, vectors):
     def plain(a, b, out, last, depth, keep, ahead):
         high, width = min(rows, last + 1), vectors * VECTOR_BYTES // out.array.itemsize
         sums = np.zeros((high, width), out.array.dtype)
-        for k in range(
-            depth
-        ):  # the numbers of a column of a times the numbers of a row of b: `high` × `width` products
+        for k in range(depth):  # a column of a times a row of b: `high` × `width` products
             column = a.array[a.at + k * a.column :: a.row][:high, np.newaxis]
             sums = Arrays.multiply_add(column, b.array[b.at + k * b.row :][:width], sums)
         for i in range(high):
