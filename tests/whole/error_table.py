@@ -268,7 +268,10 @@ TABLE = {
         (lambda: fused(t(2, 1, 4, 3)), "batch_norm_relu_max_pool2d: x is .*; it must be .* at least 2×2 pixels"),
         (lambda: fused(ones(2, 4, 4, 3)), "batch_norm_relu_max_pool2d: x is a ndarray, not a Tensor; wrap it"),
         (lambda: fused(t(2, 4, 4, 3), running_mean=ones(4)), "batch_norm_relu_max_pool2d: x is .* but running_mean is"),
-        (lambda: fused(t(2, 4, 4, 3), running_var=None), "batch_norm_relu_max_pool2d: got one of .*; pass"),
+        (
+            lambda: fused(t(2, 4, 4, 3), running_var=None),
+            "batch_norm_relu_max_pool2d: got one of running_mean and running_var; pass",
+        ),
         (lambda: fused(t(2, 4, 4, 3), weight=t(4)), "batch_norm_relu_max_pool2d: x is .* but weight is"),
         (lambda: fused(t(2, 4, 4, 3), bias=t(4)), "batch_norm_relu_max_pool2d: x is .* but bias is"),
         (lambda: fused(t(2, 4, 4, 3), eps=-1), "batch_norm_relu_max_pool2d: eps is -1; it must be"),

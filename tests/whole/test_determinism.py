@@ -97,12 +97,11 @@ def test_the_digest_notices_a_difference():
 
 @pytest.mark.skipif(not JIT, reason="without compiled kernels there are no threads")
 def test_these_batches_do_run_on_threads():
-    from minidl.kernels.matmul import _product
-
+    from minidl.kernels.product import product
     from minidl.ops.norm import _batch_statistics
 
     train("mnist_conv", 61)
-    for kernel in (_product, _batch_statistics):
+    for kernel in (product, _batch_statistics):
         assert kernel.parallel.signatures
 
 
