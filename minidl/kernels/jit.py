@@ -13,7 +13,9 @@ A prange counts in unsigned numbers; divmod, min and max of one and a signed num
 With the environment variable NUMBA_DISABLE_JIT=1 every kernel is the Python function that you read: step through it.
 """
 
+import builtins
 import contextlib
+import dis
 import functools
 import inspect
 import zlib
@@ -35,6 +37,7 @@ __all__ = [
     "by_precision",
     "compiled_as",
     "device",
+    "inlined",
     "kernel",
     "n_chunks",
     "numpy_kernel",
@@ -54,14 +57,19 @@ _parallel_from = None  # set by the first kernel call
 _files: dict = {}  # helper → the source files that it is made of
 
 
-def device(function):
+def device(function, inline=False):
     """Compile a helper that kernels call: a number in and a number out, or a loop over parts of arrays.
 
     Nothing here runs on a GPU: the words kernel and device are borrowed from there.
+
+    inline  put the code into every caller, for short runs whose call would take longer than they do
     """
-    helper = numba.njit(**_OPTIONS)(_with_a_name(function))
+    helper = numba.njit(forceinline=inline, **_OPTIONS)(_with_a_name(function))
     _files[helper] = _files_of_helpers(function) | {inspect.getsourcefile(function)}
     return helper
+
+
+inlined = functools.partial(device, inline=True)
 
 
 def _with_a_name(function):
@@ -76,8 +84,15 @@ def _with_a_name(function):
 
 
 def _files_of_helpers(function):
-    """Source files of the helpers whose names stand in a function, or that it was made around."""
-    used = [function.__globals__.get(name) for name in function.__code__.co_names]
+    """Source files of the helpers whose names stand in a function, or that it was made around.
+
+    NameError for a name that is not defined yet: a helper below the kernel would be left out of its fingerprint.
+    """
+    known = vars(builtins) | function.__globals__
+    names = {i.argval for i in dis.get_instructions(function) if i.opname == "LOAD_GLOBAL"}
+    if not names <= known.keys():
+        raise NameError(f"{function.__qualname__}: define {', '.join(sorted(names - known.keys()))} above it")
+    used = [known[name] for name in names]
     used += [cell.cell_contents for cell in function.__closure__ or ()]
     return {file for helper in used if callable(helper) for file in _files.get(helper, ())}
 
@@ -143,7 +158,7 @@ def kernel(function=None, *, cost=1):
     """Compile a loop for one core and for many; each call uses the build that suits its size.
 
     `loop[work](…)`: work, times `cost`, is how much there is to do. Work is mostly a number of elements; cost 1 is a few
-    multiplications for each, 4 to 8 an exponential, 64 a matrix product; roughly. A kernel fills arrays that it is given and
+    multiplications for each, 4 to 8 an exponential, 64 a convolution; roughly. A kernel fills arrays that it is given and
     returns nothing; a step of a `prange` writes only what no other step touches.
     """
     return Kernel(function, cost) if function else functools.partial(kernel, cost=cost)

@@ -15,13 +15,13 @@ blocks of rows and columns, whatever is beside it, and on however many threads.
 
 import numpy as np
 
-from minidl.kernels.jit import device, kernel, n_chunks, prange
+from minidl.kernels.jit import device, inlined, kernel, n_chunks, prange
 from minidl.kernels.runs import add, clear, copy, offset, shifted, transposed, view
 from minidl.kernels.vectors import TILE_ROWS, VECTOR_BYTES, sandwich, tile, transpose
 
-__all__ = ["TILE_BYTES", "flat", "matmul", "multiply", "multiply_tiles", "product"]
+__all__ = ["PANEL_BYTES", "as_stored", "matmul", "multiply", "multiply_tiles", "product"]
 
-TILE_BYTES = 2 * VECTOR_BYTES  # of a tile's line
+PANEL_BYTES = 2 * VECTOR_BYTES  # of a line of a tile of the result, and of the panel of b under it
 _DEPTH = 512  # terms in a part of the sums, at most: 64 KiB of packed b, which the second-level cache keeps
 _PACK_FROM = 10 * TILE_ROWS  # rows: a copy takes as long as a tenth of the products with so many
 _LINES = 4
@@ -30,7 +30,7 @@ _LARGE = 2**17  # numbers in b from which blocks are columns too; a smaller one 
 _BLOCKS = 16  # aimed at: enough for some threads to share evenly; more would pack the same parts of b again
 _FEWER = TILE_ROWS * 2 // 3  # rows of a lower tile, which leaves less over: 64 = 4·12 + 2·8
 _high, _low, _narrow = tile(TILE_ROWS, 2), tile(_FEWER, 2), tile(TILE_ROWS, 1)
-_copy = sandwich(np.eye(_LINES), np.eye(2))  # that many lines of two vectors
+_copy = sandwich(np.eye(_LINES), np.eye(2))  # 1·X·1: that many lines of two vectors, all loaded before one is stored
 
 
 @device
@@ -39,7 +39,7 @@ def part_depth(depth):
     return max(1, n_chunks(depth, max(1, n_chunks(depth, _DEPTH))))
 
 
-@device
+@inlined
 def _copy_lines(x, y, rows, columns):
     for i in range(rows):
         copy(x.array, x.at + i * x.row, y.array, y.at + i * y.row, columns)
@@ -48,7 +48,7 @@ def _copy_lines(x, y, rows, columns):
 @device
 def _pack(b, depth, columns, packed):
     """Copy a panel of b, so that its lines lie one after another, each as wide as a tile and filled up with zeros."""
-    width = TILE_BYTES // packed.itemsize
+    width = PANEL_BYTES // packed.itemsize
     lanes = width // 2
     if b.column == 1 and columns == width and depth >= _LINES:
         vectors, packed_vectors = view(b.array, b.at, b.row, lanes), view(packed, 0, width, lanes)
@@ -79,12 +79,12 @@ def _pack(b, depth, columns, packed):
 def multiply_tiles(a, b, out, shape, keep, ahead):
     """Compute one column of tiles: out = a·b, or with keep out += a·b, for views of matrices (M, K), (K, N), (M, N).
 
-    shape is (M, K, N), where N is TILE_BYTES of numbers or half of it, and K at least 1. The column strides of b and out
+    shape is (M, K, N), where N is PANEL_BYTES of numbers or half of it, and K at least 1. The column strides of b and out
     are 1. keep is 0 (then out is not read) or 1. Meanwhile the place `ahead` numbers after b's first one is fetched for the
     call that follows; 0 if none does.
     """
     rows, depth, columns = shape
-    width = TILE_BYTES // out.array.itemsize
+    width = PANEL_BYTES // out.array.itemsize
     i, half = 0, depth * width // 2
     while i < rows:
         left = rows - i
@@ -108,7 +108,7 @@ def _multiply_panel(a, b, out, shape, keep, packed):
     packed  room for a panel of b
     """
     rows, depth, columns = shape
-    width = TILE_BYTES // out.array.itemsize
+    width = PANEL_BYTES // out.array.itemsize
     wide = width // 2 if columns <= width // 2 else width
     if columns == wide and rows < _PACK_FROM and b.column == 1:
         multiply_tiles(a, b, out, shape, keep, 0)
@@ -137,7 +137,7 @@ def multiply(a, b, out, shape, keep):
     if depth == 0 and not keep:
         for i in range(rows):
             clear(out.array, out.at + i * out.row, columns)
-    width, part = TILE_BYTES // out.array.itemsize, part_depth(depth)
+    width, part = PANEL_BYTES // out.array.itemsize, part_depth(depth)
     packed = np.empty(part * width, out.array.dtype)
     all_narrow = columns < width  # two panels of half the width may overlap, where a whole one would stick out
     for start in range(0, columns, width // 2 if all_narrow else width):
@@ -165,9 +165,9 @@ def _block(rows, columns, depth, parts, width):
     return max(1, n_chunks(high, 4) * 4), max(1, wide)  # tiles are 8 or 12 rows high, or 4 or 6
 
 
-@kernel(cost=8)  # an element of a takes part in as many products as b has columns
+@kernel(cost=8)  # the work is a's size: from about ten columns in b, as in a network's last layer, threads pay
 def product(a, b, by_columns, out):
-    """Compute out = a @ b; a and b as `flat` makes them: by_columns is 1 if a is stored by columns, + 2 if b is.
+    """Compute out = a @ b; a and b as `as_stored` gives them: by_columns is 1 if a is stored by columns, + 2 if b is.
 
     The arguments are few, as each costs small products time.
 
@@ -183,7 +183,7 @@ def product(a, b, by_columns, out):
     parts = max(1, n_chunks(depth, part_size)) if rows <= part_size else 1
     if parts == 1:
         part_size = depth
-    high, wide = _block(rows, columns, depth, parts, TILE_BYTES // out.itemsize)
+    high, wide = _block(rows, columns, depth, parts, PANEL_BYTES // out.itemsize)
     down, across = n_chunks(rows, high), max(1, columns // wide)
     sums = flat if parts == 1 else np.empty(parts * flat.size, flat.dtype)
     for task in prange(parts * down * across):
@@ -204,11 +204,11 @@ def product(a, b, by_columns, out):
 def matmul(a, b):
     """Return a @ b for matrices (M, K) and (K, N), each of which may be a transposed one."""
     out = np.empty((a.shape[0], b.shape[1]), a.dtype)
-    product[a.size](*flat(a, b), out)
+    product[a.size](*as_stored(a, b), out)
     return out
 
 
-def flat(a, b):
+def as_stored(a, b):
     """Return two matrices as `product` takes them: the numbers of each in one row, and how they are stored."""
     (a, a_by_columns), (b, b_by_columns) = _in_a_row(a), _in_a_row(b)
     return a, b, a_by_columns + 2 * b_by_columns

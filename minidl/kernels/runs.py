@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minidl.kernels.jit import device
+from minidl.kernels.jit import device, inlined
 
 __all__ = ["View", "add", "clear", "copy", "offset", "shifted", "transposed", "view"]
 
@@ -46,7 +46,7 @@ def transposed(x):
     return View(x.array, x.at, x.column, x.row)
 
 
-@device
+@inlined
 def clear(x, at, n):
     """Set x[at : at + n] = 0."""
     at = offset(at)
@@ -54,7 +54,7 @@ def clear(x, at, n):
         x[at + i] = 0
 
 
-@device
+@inlined
 def copy(x, at, y, to, n):
     """Set y[to : to + n] = x[at : at + n]."""
     at, to = offset(at), offset(to)
@@ -62,7 +62,7 @@ def copy(x, at, y, to, n):
         y[to + i] = x[at + i]
 
 
-@device
+@inlined
 def add(x, at, y, to, n):
     """Add x[at : at + n] to y[to : to + n]."""
     at, to = offset(at), offset(to)

@@ -42,7 +42,7 @@ Source: Winograd 1980; Lavin and Gray 2016 for convolutional networks, and for t
 import numpy as np
 
 from minidl.kernels.jit import assign, device, kernel, n_chunks, prange
-from minidl.kernels.product import TILE_BYTES, multiply_tiles
+from minidl.kernels.product import PANEL_BYTES, multiply_tiles
 from minidl.kernels.runs import add, clear, shifted, transposed, view
 from minidl.kernels.tiles import (
     aligned,
@@ -60,15 +60,15 @@ from minidl.kernels.vectors import VECTOR_BYTES, sandwich, transpose
 
 __all__ = ["backward_weight", "backward_x", "forward"]
 
-# Rows: the points 0, 1, −1, 2, −2, ∞. What is called _B is the Bᵀ of the text.
-_B = np.array([[4, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0], [0, -2, -1, 2, 1, 0], [0, 2, -1, -2, 1, 0],
-               [0, 4, 0, -5, 0, 1]])  # fmt: skip
+# Rows: the points 0, 1, −1, 2, −2, ∞.
+_BT = np.array([[4, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0], [0, -2, -1, 2, 1, 0], [0, 2, -1, -2, 1, 0],
+                [0, 4, 0, -5, 0, 1]])  # fmt: skip
 _A = np.array([[1, 0, 0, 0], [1, 1, 1, 1], [1, -1, 1, -1], [1, 2, 4, 8], [1, -2, 4, -8], [0, 0, 0, 1]])
 _G = np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]) / 24
-_B3, _A3 = _B[:5, :5], _A[:5, :3]
+_BT3, _A3 = _BT[:5, :5], _A[:5, :3]
 
 # Numbers between tiles, and between panels: 1,024 apart they would meet in the same lines of the cache.
-_PAD = VECTOR_BYTES // 4
+_GAP = VECTOR_BYTES // 4
 _TILES = 32  # in a block, about: V and 64 channels of M stay in the second-level cache. 16 and 64 are no faster
 _PART = 64  # channels of x in a part of ∂U, which with 64 of y takes 590 KB of the second-level cache
 # Channels whose filters are transformed one after another, for the same panel: then there are 36 places to write to and not
@@ -95,7 +95,7 @@ def _by_size(name, transforms):
     return device(transform)
 
 
-_input_tile = _by_size("inputs", [sandwich(left, right) for left in (_B, _B3) for right in (_B, _B3)])
+_input_tile = _by_size("inputs", [sandwich(left, right) for left in (_BT, _BT3) for right in (_BT, _BT3)])
 _output_tile = _by_size("outputs", [sandwich(left, right) for left in (_A.T, _A3.T) for right in (_A.T, _A3.T)])
 _gradient_tile = _by_size("gradients", [sandwich(left, right) for left in (_A, _A3) for right in (_A, _A3)])
 _filter, _filter_gradient = sandwich(_G, _G), sandwich(_G.T, _G.T)
@@ -138,10 +138,10 @@ def backward_weight(grad_y, x, padding):
     (*rows, covered_rows), (*columns, covered_columns) = tiling(grad_y.shape[1]), tiling(grad_y.shape[2])
     grad_y = padded(padded(grad_y, 1, covered_rows), 2, covered_columns)
     c, o = x.shape[3], grad_y.shape[3]
-    in_parts, across = n_chunks(c, _PART), min(2, n_chunks(o, TILE_BYTES // x.itemsize)) * TILE_BYTES // x.itemsize
+    in_parts, across = n_chunks(c, _PART), min(2, n_chunks(o, PANEL_BYTES // x.itemsize)) * PANEL_BYTES // x.itemsize
     out_parts = n_chunks(o, across)
     groups = n_chunks(_TASKS, in_parts * out_parts)
-    grad_u = np.empty((groups, out_parts, 36, c * across + _PAD), x.dtype)
+    grad_u = np.empty((groups, out_parts, 36, c * across + _GAP), x.dtype)
     _multiply_back[grad_y.size](grad_y, x, padding, (*rows, *columns), in_parts, across, grad_u)
     grad_weight = np.empty((3, 3, c, o), x.dtype)
     _transform_filters_back[grad_u.size](grad_u, across, grad_weight)
@@ -167,8 +167,8 @@ def _rotate(weight, rotated):
 def _transformed(weight):
     """Return U = G·W·Gᵀ, in the order in which `_convolve` multiplies by it: pair, position, panel of the pair; C, width."""
     c, o = weight.shape[2:]
-    lanes, width = VECTOR_BYTES // weight.itemsize, TILE_BYTES // weight.itemsize
-    panels, size = 36 * n_chunks(o, width), c * width + _PAD
+    lanes, width = VECTOR_BYTES // weight.itemsize, PANEL_BYTES // weight.itemsize
+    panels, size = 36 * n_chunks(o, width), c * width + _GAP
     u = np.zeros(panels * size + lanes, weight.dtype) if o % width else np.empty(panels * size + lanes, weight.dtype)
     skip = -(u.ctypes.data // u.itemsize) % lanes  # see `aligned`
     u = u[skip : skip + panels * size].reshape(panels, size)
@@ -184,7 +184,8 @@ def _transform_filters(weight, width, u):
     for task in prange(n_chunks(o, width) * n_chunks(c, _CHANNELS)):
         p, block = divmod(np.int64(task), n_chunks(c, _CHANNELS))
         start, panels = pair_of_panels(p // 2, o, width)
-        start, to, k = start + p % 2 * width, (p // 2 * 72 + p % 2) * size, panels * size
+        # In u a pair of panels takes turns at each of 36 positions; k numbers lie between two positions of a panel.
+        start, to, k = start + p % 2 * width, (p // 2 * 2 * 36 + p % 2) * size, panels * size
         for i in range(block * _CHANNELS, min(c, (block + 1) * _CHANNELS)):
             filters, transforms = view(flat, i * o + start, 3 * c * o, c * o), view(out, to + i * width, 6 * k, k)
             _filter(filters, transforms, min(width, o - start))
@@ -212,9 +213,15 @@ def _transform_filters_back(grad_u, across, grad_weight):
 
 
 @device
+def _tile_size(channels):
+    """Return how far apart the transforms of two tiles lie: 36 positions, and a gap."""
+    return 36 * channels + _GAP
+
+
+@device
 def _tile_in_block(array, tile, channels):
     """Return a view of a tile's 6 × 6 positions, for one of a block's tiles."""
-    return view(array, tile * (36 * channels + _PAD), 6 * channels, channels)
+    return view(array, tile * _tile_size(channels), 6 * channels, channels)
 
 
 @device
@@ -273,29 +280,29 @@ def _transform_output_gradients(grad_y, channels, block, grid, m):
 def _convolve(x, u, padding, sizes, y):
     """Compute Y = Aᵀ·M·A with M = V·U, block by block; sizes are the grid's numbers in a row."""
     (images, _, _, o), c = y.shape, x.shape[3]
-    width, lanes = TILE_BYTES // x.itemsize, VECTOR_BYTES // x.itemsize
+    width, lanes = PANEL_BYTES // x.itemsize, VECTOR_BYTES // x.itemsize
     o_all, per_image, across = n_chunks(o, lanes) * lanes, sizes[0] + sizes[1], sizes[2] + sizes[3]
     # A new name for u: under its own, Numba's parallel build would take its shape from after the change.
     size, filters = u.shape[1], u.reshape(-1)
     strips = max(1, _TILES // across)
-    for task in prange(n_chunks(images * per_image, strips)):
+    for task in prange(n_chunks(images * per_image, strips)):  # tuples of tuples do not pass into a prange
         grid = (sizes[0], sizes[1]), (sizes[2], sizes[3])
         first = np.int64(task) * strips
         block = first, min(strips, images * per_image - first)
         tiles = block[1] * across
-        v, m = aligned(tiles * (36 * c + _PAD), x), aligned(tiles * (72 * width + _PAD), x)
+        v, m = aligned(tiles * _tile_size(c), x), aligned(tiles * _tile_size(2 * width), x)
         _transform_inputs(x, np.int64(0), block, grid, padding, np.zeros((6, 4 * across + 2, c), x.dtype), v)
         at = 0
         for g in range(n_chunks(o_all, 2 * width)):
             start, panels = pair_of_panels(g, o_all, width)
             channels = start, panels * width
             for k in range(36):
-                from_, to = tiles_with(k, block, grid)
+                tile, stop = tiles_with(k, block, grid)
                 for p in range(panels):
-                    inputs = view(v, from_ * (36 * c + _PAD) + k * c, 36 * c + _PAD, 1)
-                    out_tile = 36 * channels[1] + _PAD
-                    products = view(m, from_ * out_tile + k * channels[1] + p * width, out_tile, 1)
-                    multiply_tiles(inputs, view(filters, at, width, 1), products, (to - from_, c, width), 0, size)
+                    inputs = view(v, tile * _tile_size(c) + k * c, _tile_size(c), 1)
+                    out_tile = _tile_size(channels[1])
+                    products = view(m, tile * out_tile + k * channels[1] + p * width, out_tile, 1)
+                    multiply_tiles(inputs, view(filters, at, width, 1), products, (stop - tile, c, width), 0, size)
                     at += size
             _transform_outputs(m, channels, block, grid, y)
 
@@ -305,7 +312,7 @@ def _multiply_back(grad_y, x, padding, sizes, in_parts, across, grad_u):
     """Compute ∂U_k = V_kᵀ·∂M_k: a task takes some input channels, some output channels, and a group of strips."""
     (images, _, _, o), c = grad_y.shape, x.shape[3]
     groups, out_parts, _, size = grad_u.shape
-    width, all_strips, tiles_across = TILE_BYTES // x.itemsize, images * (sizes[0] + sizes[1]), sizes[2] + sizes[3]
+    width, all_strips, tiles_across = PANEL_BYTES // x.itemsize, images * (sizes[0] + sizes[1]), sizes[2] + sizes[3]
     strips, sums = max(1, _TILES // tiles_across), grad_u.reshape(-1)
     for task in prange(groups * in_parts * out_parts):
         grid = (sizes[0], sizes[1]), (sizes[2], sizes[3])
@@ -314,7 +321,7 @@ def _multiply_back(grad_y, x, padding, sizes, in_parts, across, grad_u):
         channel = in_part * c // in_parts
         count = (in_part + 1) * c // in_parts - channel
         out_channels = max(0, min(out_part * across, o - across)), across  # the last part may overlap
-        in_tile, out_tile = 36 * count + _PAD, 36 * across + _PAD
+        in_tile, out_tile = _tile_size(count), _tile_size(across)
         lines = np.zeros((6, 4 * tiles_across + 2, count), x.dtype)
         v, m = aligned(strips * tiles_across * in_tile, x), aligned(strips * tiles_across * out_tile, x)
         m[:] = 0

@@ -1,14 +1,15 @@
-"""Convolution of images (N, H, W, C): how it is computed, and the general method, matrix products over patches.
+"""Convolution of images (N, H, W, C) by one of two methods: Winograd's, for most 3×3 filters, or products over patches.
 
-An output position sees a patch of kh × kw × C numbers. With features last, a patch is kh runs of kw·C neighbours in
-memory; copied side by side they make a row, and all rows times the weights, seen as a matrix (kh·kw·C, O), are the
-convolution. That matrix of patches is kh·kw times as large as the image, so it is never built whole: each task fills a
-block that fits the second-level cache, multiplies, and goes on.
+`kernels/winograd.py` is the first. The second is below, and takes any filter. An output position sees a patch of kh × kw × C
+numbers. With features last, a patch is kh runs of kw·C neighbours in memory; copied side by side they make a row, and all
+rows times the weights, seen as a matrix (kh·kw·C, O), are the convolution. That matrix of patches is kh·kw times as large as
+the image, so it is never built whole: each task fills a block that fits the second-level cache, multiplies, and goes on.
 """
 
 import numpy as np
 
 from minidl._numbers import pair
+from minidl.autograd.engine import is_observed
 from minidl.kernels import winograd
 from minidl.kernels.jit import assign, device, kernel, n_chunks, prange
 from minidl.kernels.product import multiply
@@ -22,6 +23,7 @@ __all__ = ["conv2d"]
 _BLOCK = 65_536  # numbers in a block of patches: 256 KiB of float32
 _WINOGRAD_FROM = 16  # channels
 _SIDE_BY_SIDE = 4  # channels from which patches are copied in runs; with 3 either takes the same time
+_ROUNDING = 2e-5  # of the terms of an output: what `detect_anomaly` lets pass; up to 2e-6 is usual
 _GROUPS = 16  # partial sums of the weight gradient: a fixed number, so that they do not depend on threads
 
 
@@ -36,6 +38,9 @@ def conv2d(
               ∂W = Σ patchᵀ·∂y over all positions    ∂b = Σ ∂y
     Shape     x (N, H, W, C), weight (kh, kw, C, O), bias (O,), y (N, H′, W′, O) with H′ = ⌊(H + 2p − kh) / s⌋ + 1
               stride and padding: a whole number, or a pair for height and width
+    Method    float32, 3×3, stride 1, padding up to 2, at least 16 channels in and out: Winograd's, on tiles of 6×6 pixels.
+              Its rounding errors are up to 1e-5 of the largest terms in a tile, not in an output, and a NaN spoils its
+              tiles. `detect_anomaly` refuses outputs that a far larger pixel nearby has spoiled. Else: products over patches
     """
     check_tensors("conv2d", x=x, weight=weight, bias=bias)
     stride, padding = pair("conv2d", "stride", stride, 1), pair("conv2d", "padding", padding, 0)
@@ -43,6 +48,8 @@ def conv2d(
     data, filters = np.ascontiguousarray(x.data), np.ascontiguousarray(weight.data)
     fast = _suits_winograd(x, weight, stride, padding)
     y = winograd.forward(data, filters, padding) if fast else _forward(data, filters, stride, padding, shape)
+    if fast and is_observed():
+        _check_rounding("y", y, "x", data, filters, padding)
     if bias is not None:
         add_bias[y.size](y.reshape(-1, shape[-1]), np.ascontiguousarray(bias.data))
 
@@ -52,6 +59,9 @@ def conv2d(
         if x.requires_grad:
             if fast:
                 grad_x = winograd.backward_x(grad_y, filters, padding)
+                if is_observed():
+                    rotated = filters[::-1, ::-1].swapaxes(2, 3)
+                    _check_rounding("the gradient of x", grad_x, "that of y", grad_y, rotated, [2 - p for p in padding])
             else:
                 grad_x = _backward_x(grad_y, filters, stride, padding, data.shape)
         if weight.requires_grad:
@@ -108,6 +118,14 @@ def _patches_in_a_block(size):
 
 
 @device
+def _gather(x, at, step, y, to, n):
+    """Set y[to : to + n] = x[at : : step]."""
+    at, step, to = offset(at), offset(step), offset(to)
+    for i in range(offset(n)):
+        y[to + i] = x[at + i * step]
+
+
+@device
 def _fill_patches(x, n, kernel_size, stride, width, start, count, patches):
     """Copy the patches of `count` output positions, from `start` on, of image n into `patches`.
 
@@ -130,14 +148,6 @@ def _fill_patches(x, n, kernel_size, stride, width, start, count, patches):
                     _gather(flat, at + b, stride[1] * c, patches, (a * run + b) * count + r, here)
         r += here
     return view(patches, 0, size, 1) if beside else view(patches, 0, 1, count)
-
-
-@device
-def _gather(x, at, step, y, to, n):
-    """Set y[to : to + n] = x[at : : step]."""
-    at, step, to = offset(at), offset(step), offset(to)
-    for i in range(offset(n)):
-        y[to + i] = x[at + i * step]
 
 
 @device
@@ -218,6 +228,24 @@ def _inside(padded, x, padding):
     """Return the part of a padded image that is x."""
     (top, left), (_, height, width, _) = padding, x.shape
     return padded[:, top : top + height, left : left + width]
+
+
+def _check_rounding(name, y, x_name, x, weight, padding):
+    """Check that Winograd's errors are small next to what each output is a sum of: not so where tiles hold one huge pixel.
+
+    Next to the typical output, too: a sum of zeros may come out as 1e-7.
+    """
+    padding = tuple(padding)
+    exact = _forward(x, np.ascontiguousarray(weight), (1, 1), padding, y.shape)
+    terms = _forward(np.abs(x), np.abs(weight, order="C"), (1, 1), padding, y.shape)
+    typical = np.median(terms[terms > 0]) if terms.any() else 0
+    errors = np.abs(y - exact) - _ROUNDING * (terms + typical)
+    if np.max(errors, initial=0) > 0:  # not where there is a NaN, which is found without this
+        worst = tuple(int(i) for i in np.unravel_index(np.argmax(errors), y.shape))
+        raise RuntimeError(
+            f"detect_anomaly: conv2d: rounding made {name}{list(worst)} {y[worst]:.6g} in place of {exact[worst]:.6g}, as "
+            f"{x_name} holds far larger numbers nearby (up to {np.abs(x).max():.3g}); clip or normalise them, or use float64"
+        )
 
 
 def _output_shape(x, weight, bias, stride, padding):

@@ -14,7 +14,14 @@ from minidl.kernels.jit import device, kernel, n_chunks, prange
 from minidl.kernels.reduce import chunk_rows
 from minidl.kernels.runs import offset
 from minidl.ops._check import matrix
-from minidl.ops.norm import add_gradients, check_batch_norm, input_gradient, input_line, merge_gradients, prepare
+from minidl.ops.norm import (
+    add_gradients,
+    check_batch_norm,
+    input_coefficients,
+    input_gradient,
+    merge_gradients,
+    prepare,
+)
 from minidl.tensor import Tensor
 
 __all__ = ["batch_norm_relu_max_pool2d"]
@@ -58,18 +65,6 @@ def batch_norm_relu_max_pool2d(
     return Tensor._from_op(y, (x, *compress((weight, bias), given)), backward)
 
 
-@kernel(cost=2)
-def _forward(x, stats, gamma, beta, y, place):
-    (_, height, width, features), (mean, inv_std) = x.shape, stats
-    scale, line = inv_std * gamma, width * features
-    pixels, out, places = x.reshape(-1), y.reshape(-1), place.reshape(-1)
-    for row in prange(y.shape[0] * y.shape[1]):
-        n, i = divmod(np.int64(row), y.shape[1])
-        at, to = (n * height + 2 * i) * line, np.int64(row) * y.shape[2] * features
-        for j in range(y.shape[2]):
-            _largest(pixels, at + 2 * j * features, line, (mean, scale, beta), out, places, to + j * features)
-
-
 @device
 def _largest(x, at, line, norm, y, place, to):
     """The window whose first pixel is at x[at]; `line` numbers further on starts the line below."""
@@ -91,6 +86,18 @@ def _largest(x, at, line, norm, y, place, to):
         nan = z0 != z0 or z1 != z1 or z2 != z2 or z3 != z3
         y[to + c] = zero / zero if nan else best
         place[to + c] = _NOWHERE if nan else where
+
+
+@kernel(cost=2)
+def _forward(x, stats, gamma, beta, y, place):
+    (_, height, width, features), (mean, inv_std) = x.shape, stats
+    scale, line = inv_std * gamma, width * features
+    pixels, out, places = x.reshape(-1), y.reshape(-1), place.reshape(-1)
+    for row in prange(y.shape[0] * y.shape[1]):
+        n, i = divmod(np.int64(row), y.shape[1])
+        at, to = (n * height + 2 * i) * line, np.int64(row) * y.shape[2] * features
+        for j in range(y.shape[2]):
+            _largest(pixels, at + 2 * j * features, line, (mean, scale, beta), out, places, to + j * features)
 
 
 @device
@@ -136,9 +143,9 @@ def _backward(x, grad_y, place, stats, gamma, grads, share, grad_x):
     _, height, width, features = x.shape
     flat, out, total = x.reshape(-1), grad_x.reshape(-1), x.size // features
     size = chunk_rows(features)
-    line = input_line(stats, gamma, grads[0], grads[1], share)
+    coefficients = input_coefficients(stats, gamma, grads[0], grads[1], share)
     for k in prange(n_chunks(total, size)):
         first = np.int64(k) * size
         grad = np.empty((min(size, total - first), features), x.dtype)
         _unpool(grad_y, place, height, width, first, grad)
-        input_gradient((grad.reshape(-1), 0), (flat, first * features), len(grad), line, out)
+        input_gradient((grad.reshape(-1), 0), (flat, first * features), len(grad), coefficients, out)

@@ -73,12 +73,45 @@ def prepare(rows, running_mean, running_var, weight, bias, training, momentum, e
     return (mean, inv_std), gamma, beta
 
 
+@device
+def _merge_statistics(x, size, sums):
+    """Mean and Σ(x − mean)² of each column, from the sums over chunks; columns in the inner loop fill vector registers."""
+    rows, columns = x.shape
+    center, square = np.zeros(columns, np.float64), np.zeros(columns, np.float64)
+    for k in range(len(sums)):
+        before, now = float(k * size), float(min(size, rows - k * size))
+        first, total, squares = x[k * size], sums[k, 0].astype(np.float64), sums[k, 1]
+        for c in range(columns):
+            distance = first[c] + total[c] / now - center[c]
+            square[c] += squares[c] - total[c] * total[c] / now + distance * distance * (before * now / (before + now))
+            center[c] += distance * (now / (before + now))
+    return center, square
+
+
+@device
+def _shifted_sums(x, at, rows, sums, squares):
+    """Σ(x − f) and Σ(x − f)² of `rows` rows from x[at] on, f being the first; two rows at a time, which halves the loads."""
+    width, first = offset(sums.size), offset(at)
+    at = first
+    for _ in range(rows // 2):
+        for c in range(width):
+            a, b = x[at + c] - x[first + c], x[at + width + c] - x[first + c]
+            sums[c] += a + b
+            squares[c] += a * a + b * b
+        at += width + width
+    for _ in range(rows % 2):
+        for c in range(width):
+            a = x[at + c] - x[first + c]
+            sums[c] += a
+            squares[c] += a * a
+
+
 @kernel
 def _batch_statistics(x, running_mean, running_var, momentum, eps, mean, inv_std):
     """Statistics of each column; running ones are updated if there are any.
 
-    A chunk of rows is summed in one pass, Σ(x − k) and Σ(x − k)² with k its first row. Without the shift by k, Σx² − (Σx)²
-    cancels: in float32 it gives −8 for a variance of 1 at mean 10,000. As k is one of the rows, (k − mean)² is at most the
+    A chunk of rows is summed in one pass, Σ(x − f) and Σ(x − f)² with f its first row. Without the shift by f, Σx² − (Σx)²
+    cancels: in float32 it gives −8 for a variance of 1 at mean 10,000. As f is one of the rows, (f − mean)² is at most the
     number of rows times the variance, so no more digits than that can be lost. Chunks are merged in float64, in
     their order, as in Chan et al. 1979: Σ(x − mean)² over a union = both sums + (difference of means)²·n₁·n₂ / (n₁ + n₂).
     """
@@ -100,39 +133,6 @@ def _batch_statistics(x, running_mean, running_var, momentum, eps, mean, inv_std
             running_var[c] += momentum * (squares / (rows - 1) - running_var[c])
 
 
-@device
-def _merge_statistics(x, size, sums):
-    """Mean and Σ(x − mean)² of each column, from the sums over chunks; columns in the inner loop fill vector registers."""
-    rows, columns = x.shape
-    center, square = np.zeros(columns, np.float64), np.zeros(columns, np.float64)
-    for k in range(len(sums)):
-        before, now = float(k * size), float(min(size, rows - k * size))
-        first, total, squares = x[k * size], sums[k, 0].astype(np.float64), sums[k, 1]
-        for c in range(columns):
-            distance = first[c] + total[c] / now - center[c]
-            square[c] += squares[c] - total[c] * total[c] / now + distance * distance * (before * now / (before + now))
-            center[c] += distance * (now / (before + now))
-    return center, square
-
-
-@device
-def _shifted_sums(x, at, rows, sums, squares):
-    """Σ(x − k) and Σ(x − k)² of `rows` rows from x[at] on, k being the first; two rows at a time, which halves the loads."""
-    width, first = offset(sums.size), offset(at)
-    at = first
-    for _ in range(rows // 2):
-        for c in range(width):
-            a, b = x[at + c] - x[first + c], x[at + width + c] - x[first + c]
-            sums[c] += a + b
-            squares[c] += a * a + b * b
-        at += width + width
-    for _ in range(rows % 2):
-        for c in range(width):
-            a = x[at + c] - x[first + c]
-            sums[c] += a
-            squares[c] += a * a
-
-
 @kernel
 def _normalise(x, stats, gamma, beta, y):
     mean, inv_std = stats
@@ -149,7 +149,10 @@ def _normalise(x, stats, gamma, beta, y):
 
 @device
 def add_gradients(grad_y, x, rows, mean, grad_gamma, grad_beta):
-    """Add the part of some rows in Σ ∂y·(x − mean) and Σ ∂y; grad_y and x: a flat array, and where the rows begin in it."""
+    """Add the part of some rows in Σ ∂y·(x − mean), which `merge_gradients` makes ∂γ, and in ∂β = Σ ∂y.
+
+    grad_y and x  a flat array, and where the rows begin in it
+    """
     (grads, from_), (x, at), width = grad_y, x, offset(mean.size)
     from_, at = offset(from_), offset(at)
     for _ in range(rows // 2):  # two rows at a time, in the same order, load and store the sums half as often
@@ -185,7 +188,7 @@ def merge_gradients(partial, inv_std, grad_gamma, grad_beta):
 
 
 @device
-def input_line(stats, gamma, grad_gamma, grad_beta, share):
+def input_coefficients(stats, gamma, grad_gamma, grad_beta, share):
     """What does not change from row to row in ∂x = scale·(∂y − shift − (x − mean)·slope): mean, scale, slope, shift.
 
     share is 1/m, or 0 where the statistics are constants. With x̂ = (x − mean)·inv_std
@@ -196,9 +199,9 @@ def input_line(stats, gamma, grad_gamma, grad_beta, share):
 
 
 @device
-def input_gradient(grad_y, x, rows, line, grad_x):
-    """Fill some rows of ∂x, by what `input_line` gave; grad_y and x: a flat array, and where the rows begin in it."""
-    (grads, from_), (x, at), (mean, scale, slope, shift) = grad_y, x, line
+def input_gradient(grad_y, x, rows, coefficients, grad_x):
+    """Fill some rows of ∂x by what `input_coefficients` gave; grad_y and x as in `add_gradients`."""
+    (grads, from_), (x, at), (mean, scale, slope, shift) = grad_y, x, coefficients
     from_, at, width = offset(from_), offset(at), offset(mean.size)
     for _ in range(rows):
         for c in range(width):
@@ -209,7 +212,7 @@ def input_gradient(grad_y, x, rows, line, grad_x):
 
 @kernel
 def _batch_norm_backward(grad_y, x, stats, gamma, share, grad_gamma, grad_beta, grad_x):
-    """Two passes: ∂γ = Σ ∂y·x̂ and ∂β = Σ ∂y, then ∂x, which needs both."""
+    """Two passes: ∂γ = Σ ∂y·x̂ and ∂β = Σ ∂y, then ∂x, which needs both. `ops/fused.py` is built from the same parts."""
     size, width = chunk_rows(x.shape[1]), x.shape[1]
     partial = np.zeros((n_chunks(len(x), size), 2, width), x.dtype)
     grads, flat, out = grad_y.reshape(-1), x.reshape(-1), grad_x.reshape(-1)
@@ -219,11 +222,11 @@ def _batch_norm_backward(grad_y, x, stats, gamma, share, grad_gamma, grad_beta, 
         rows = min(size, len(x) - np.int64(k) * size)
         add_gradients((grads, at), (flat, at), rows, mean, partial[k, 0], partial[k, 1])
     merge_gradients(partial, inv_std, grad_gamma, grad_beta)
-    line = input_line(stats, gamma, grad_gamma, grad_beta, share)
+    coefficients = input_coefficients(stats, gamma, grad_gamma, grad_beta, share)
     for k in prange(len(partial)):
         at = np.int64(k) * size * width
         rows = min(size, len(x) - np.int64(k) * size)
-        input_gradient((grads, at), (flat, at), rows, line, out)
+        input_gradient((grads, at), (flat, at), rows, coefficients, out)
 
 
 def check_batch_norm(op, x, running_mean, running_var, weight, bias, training, momentum, eps):

@@ -4,7 +4,7 @@ import numpy as np
 
 from minidl._numbers import pair
 from minidl.kernels.jit import device, kernel, prange
-from minidl.kernels.runs import copy, offset
+from minidl.kernels.runs import clear, copy, offset
 from minidl.ops._check import check_tensors
 from minidl.tensor import Tensor
 
@@ -33,6 +33,34 @@ def max_pool2d(x: Tensor, kernel_size: int | tuple[int, int], stride: int | tupl
     return Tensor._from_op(y, (x,), backward)
 
 
+@device
+def _keep_larger(x, at, where, y, place, to, n):
+    at, to, where = offset(at), offset(to), place.dtype.type(where)
+    for c in range(offset(n)):
+        here, best, there = x[at + c], y[to + c], place[to + c]
+        better = here > best or here != here  # NaN wins, and is kept
+        y[to + c] = here if better else best
+        place[to + c] = where if better else there
+
+
+@device
+def _larger(here, where, best, there):
+    return (here, where) if here > best or here != here else (best, there)
+
+
+@device
+def _largest_of_four(x, at, line, y, place, to, n):
+    """A 2×2 window whose second line is `line` numbers on: by far the most frequent, and in one pass twice as fast."""
+    to, features = offset(to), offset(n)
+    a0, a2 = offset(at), offset(at) + offset(line)
+    a1, a3 = a0 + features, a2 + features
+    for c in range(features):
+        best, where = x[a0 + c], np.int32(0)
+        best, where = _larger(x[a1 + c], np.int32(1), best, where)
+        best, where = _larger(x[a2 + c], np.int32(2), best, where)
+        y[to + c], place[to + c] = _larger(x[a3 + c], np.int32(3), best, where)
+
+
 @kernel(cost=2)
 def _max_forward(x, kernel_size, stride, y, place):
     _, height, width, features = x.shape
@@ -54,31 +82,19 @@ def _max_forward(x, kernel_size, stride, y, place):
 
 
 @device
-def _keep_larger(x, at, where, y, place, to, n):
-    at, to, where = offset(at), offset(to), place.dtype.type(where)
+def _put_where(grad_y, place, from_, where, grad_x, to, n):
+    from_, to, where, zero = offset(from_), offset(to), place.dtype.type(where), grad_x.dtype.type(0)
     for c in range(offset(n)):
-        here, best, there = x[at + c], y[to + c], place[to + c]
-        better = here > best or here != here  # NaN wins, and is kept
-        y[to + c] = here if better else best
-        place[to + c] = where if better else there
+        grad, there = grad_y[from_ + c], place[from_ + c]
+        grad_x[to + c] = grad if there == where else zero
 
 
 @device
-def _largest_of_four(x, at, line, y, place, to, n):
-    """A 2×2 window whose second line is `line` numbers on: by far the most frequent, and in one pass twice as fast."""
-    to, features = offset(to), offset(n)
-    a0, a2 = offset(at), offset(at) + offset(line)
-    a1, a3 = a0 + features, a2 + features
-    for c in range(features):
-        best, where = x[a0 + c], np.int32(0)
-        best, where = _larger(x[a1 + c], np.int32(1), best, where)
-        best, where = _larger(x[a2 + c], np.int32(2), best, where)
-        y[to + c], place[to + c] = _larger(x[a3 + c], np.int32(3), best, where)
-
-
-@device
-def _larger(here, where, best, there):
-    return (here, where) if here > best or here != here else (best, there)
+def _add_where(grad_y, place, from_, where, grad_x, to, n):
+    from_, to, where = offset(from_), offset(to), place.dtype.type(where)
+    for c in range(offset(n)):
+        grad, there, total = grad_y[from_ + c], place[from_ + c], grad_x[to + c]
+        grad_x[to + c] = total + grad if there == where else total
 
 
 @kernel(cost=2)
@@ -97,7 +113,7 @@ def _max_backward(grad_y, place, kernel_size, stride, grad_x):
                 left += 1
             to = (np.int64(line) * width + w) * features
             if top >= bottom or left >= right:
-                _clear(out, to, features)
+                clear(out, to, features)
             for i in range(top, bottom):
                 for j in range(left, right):
                     where = (h - i * stride[0]) * kernel_size[1] + w - j * stride[1]
@@ -106,29 +122,6 @@ def _max_backward(grad_y, place, kernel_size, stride, grad_x):
                         _put_where(grads, places, from_, where, out, to, features)
                     else:
                         _add_where(grads, places, from_, where, out, to, features)
-
-
-@device
-def _clear(x, at, n):
-    at, zero = offset(at), x.dtype.type(0)
-    for c in range(offset(n)):
-        x[at + c] = zero
-
-
-@device
-def _put_where(grad_y, place, from_, where, grad_x, to, n):
-    from_, to, where, zero = offset(from_), offset(to), place.dtype.type(where), grad_x.dtype.type(0)
-    for c in range(offset(n)):
-        grad, there = grad_y[from_ + c], place[from_ + c]
-        grad_x[to + c] = grad if there == where else zero
-
-
-@device
-def _add_where(grad_y, place, from_, where, grad_x, to, n):
-    from_, to, where = offset(from_), offset(to), place.dtype.type(where)
-    for c in range(offset(n)):
-        grad, there, total = grad_y[from_ + c], place[from_ + c], grad_x[to + c]
-        grad_x[to + c] = total + grad if there == where else total
 
 
 def avg_pool2d(x: Tensor, kernel_size: int | tuple[int, int], stride: int | tuple[int, int] | None = None) -> Tensor:

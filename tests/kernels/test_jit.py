@@ -394,3 +394,10 @@ def test_without_a_place_for_the_cache_kernels_still_run(monkeypatch):
     y = np.empty(2)
     double[2](np.ones(2), y)
     np.testing.assert_array_equal(y, 2)
+
+
+def test_a_helper_must_be_defined_above_its_kernel():
+    """Below it would be left out of the fingerprint, and the cache would keep code that is out of date."""
+    code = "from minidl.kernels.jit import kernel\n@kernel\ndef f(x):\n    later(x)\ndef later(x):\n    pass"
+    with pytest.raises(NameError, match=r"f: define later above it"):
+        exec(compile(code, "<test>", "exec"), {"__name__": "test"})

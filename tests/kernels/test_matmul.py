@@ -5,7 +5,7 @@ import pytest
 
 from minidl import get_num_threads, set_num_threads
 from minidl.kernels import jit
-from minidl.kernels.product import flat, matmul, product
+from minidl.kernels.product import as_stored, matmul, product
 from tests.helpers import DTYPES, JIT, assert_close
 
 PRODUCTS = {  # name -> from the factors (M, K) and (K, N) to the same ones, as they lie in memory
@@ -42,7 +42,7 @@ def test_agrees_with_numpy(name, size, dtype):
 
 def arguments(a, b, out):
     """Of the kernel `product`, for these matrices."""
-    return *flat(a, b), out
+    return *as_stored(a, b), out
 
 
 @pytest.mark.parametrize("size", [(0, 3, 4), (3, 4, 0), (3, 0, 4), (0, 0, 0), (600, 0, 4)], ids=str)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from minidl.kernels.jit import kernel
-from minidl.kernels.product import _DEPTH, _FEWER, _PACK_FROM, TILE_BYTES, multiply, multiply_tiles, part_depth
+from minidl.kernels.product import _DEPTH, _FEWER, _PACK_FROM, PANEL_BYTES, multiply, multiply_tiles, part_depth
 from minidl.kernels.runs import view
 from minidl.kernels.vectors import TILE_ROWS
 from tests.helpers import DTYPES, assert_close
@@ -177,12 +177,12 @@ def test_parts_are_as_few_and_as_equal_as_can_be():
 
 @kernel
 def tiles(a, at, row, step, rows, b, from_, line, out, to, out_line, depth, keep, next_):
-    shape = rows, depth, TILE_BYTES // out.itemsize
+    shape = rows, depth, PANEL_BYTES // out.itemsize
     multiply_tiles(view(a, at, row, step), view(b, from_, line, 1), view(out, to, out_line, 1), shape, keep, next_)
 
 
 def naive_tiles(a, at, row, step, rows, b, from_, line, out, to, out_line, depth, keep, next_):
-    width = TILE_BYTES // out.itemsize
+    width = PANEL_BYTES // out.itemsize
     for i in range(rows):
         total = out[to + i * out_line :][:width] * out.dtype.type(keep)
         for k in range(depth):
@@ -191,7 +191,7 @@ def naive_tiles(a, at, row, step, rows, b, from_, line, out, to, out_line, depth
 
 
 def check_tiles(compute, dtype, all_rows):
-    rng, width = np.random.default_rng(0), TILE_BYTES // np.dtype(dtype).itemsize
+    rng, width = np.random.default_rng(0), PANEL_BYTES // np.dtype(dtype).itemsize
 
     def integers(size):
         return rng.integers(-8, 9, size).astype(dtype)
@@ -224,8 +224,8 @@ WRONG_TILES = {
     "always adds": {"keep": lambda keep: 1},
     "rows of a side by side": {"row": lambda row: 1},
     "by rows only": {"step": lambda step: 1},
-    "lines of out side by side": {"out_line": lambda line: TILE_BYTES // 4},
-    "lines of b side by side": {"line": lambda line: TILE_BYTES // 4},
+    "lines of out side by side": {"out_line": lambda line: PANEL_BYTES // 4},
+    "lines of b side by side": {"line": lambda line: PANEL_BYTES // 4},
     "a from its beginning": {"at": lambda at: 0},
 }
 
@@ -246,7 +246,7 @@ def test_the_check_of_tiles_rejects_wrong_ones(name):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_a_row_has_the_same_bits_in_a_tile_of_any_height(dtype):
-    rng, width, depth = np.random.default_rng(1), TILE_BYTES // np.dtype(dtype).itemsize, 33
+    rng, width, depth = np.random.default_rng(1), PANEL_BYTES // np.dtype(dtype).itemsize, 33
     a, b = rng.standard_normal((40, depth)).astype(dtype), rng.standard_normal((depth, width)).astype(dtype)
     alone = np.empty((40, width), dtype)
     for i in range(40):

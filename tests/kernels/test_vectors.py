@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from minidl.kernels.product import _FEWER, multiply, part_depth
 from minidl.kernels.runs import view
 from minidl.kernels.vectors import TILE_ROWS, VECTOR_BYTES, _registers, _times, _twins, sandwich, tile, transpose
-from minidl.kernels.winograd import _A, _A3, _B, _B3, _G
+from minidl.kernels.winograd import _A, _A3, _BT, _BT3, _G
 from tests.helpers import DTYPES, JIT, modest
 
 ROOT = Path(__file__).parents[2]
@@ -208,8 +208,8 @@ def one_after_another(matrix):
 @pytest.mark.parametrize(
     ("matrix", "expected", "unshared"),
     [
-        (_B, 13, 16),
-        (_B3, 11, 14),
+        (_BT, 13, 16),
+        (_BT3, 11, 14),
         (_A.T, 10, 14),
         (_A3.T, 8, 10),
         (_A, 9, 12),
@@ -309,7 +309,7 @@ PAIRS = {
     "one number": (np.array([[-1]]), np.array([[3]])),
     "ones and zeros": (np.ones((2, 3)), np.array([[0, 0], [1, 0], [0, -1]])),
     "signs": (SIGNS, SIGNS.T),
-    "B": (_B, _B3),
+    "B": (_BT, _BT3),
     "A": (_A, _A3.T),
 }
 
@@ -520,7 +520,7 @@ def test_the_plain_product_gives_the_bits_of_the_compiled_one(tmp_path):
 @compiled_only
 @pytest.mark.parametrize("name", ["B", "A", "G"])
 def test_the_plain_sandwich_gives_the_numbers_of_the_compiled_one(name):
-    matrix = {"B": _B, "A": _A, "G": _G}[name]
+    matrix = {"B": _BT, "A": _A, "G": _G}[name]
     rng, n = np.random.default_rng(2), 19
     rows, columns = matrix.shape[1], len(matrix)
     x = rng.standard_normal(rows * rows * n).astype(np.float32)

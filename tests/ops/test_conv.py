@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import minidl
 from minidl import Tensor
 from minidl import functional as F
 from minidl.kernels import winograd
@@ -229,3 +230,46 @@ def test_any_shape(n, channels, n_out, kernel, extra, stride, padding, seed):
     y = conv(stride, padding)(Tensor(x), Tensor(weight), Tensor(bias)).data
     assert_close(y, reference.conv2d(x, weight, bias, stride, padding))
     assert_adjoint(x, weight, bias, stride, padding, rng)
+
+
+def _with_one_huge_pixel(size, seed=0):
+    """Images of N(0, 1) but for one number, and filters of 16 channels."""
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((1, 12, 12, 16)).astype(np.float32)
+    x[0, 1, 3, 3] = size
+    return Tensor(x, requires_grad=True), Tensor(0.1 * rng.standard_normal((3, 3, 16, 16)).astype(np.float32))
+
+
+@pytest.mark.parametrize("size", [1e3, 1e4, 1e6])
+def test_detect_anomaly_tells_that_a_huge_pixel_spoils_its_neighbours(size):
+    x, weight = _with_one_huge_pixel(size)
+    y = F.conv2d(x, weight)
+    with minidl.detect_anomaly(), pytest.raises(RuntimeError, match=r"rounding made y\[0, \d, \d, \d+\] .* float64"):
+        F.conv2d(x, weight)
+    with minidl.detect_anomaly():
+        exact = F.conv2d(Tensor(x.data.astype(np.float64)), Tensor(weight.data.astype(np.float64)))
+        assert np.abs(y.data - exact.data)[:, 6:].max() < 1e-4  # other tiles are as exact as ever
+
+
+def test_detect_anomaly_tells_that_a_huge_gradient_spoils_its_neighbours():
+    x, weight = _with_one_huge_pixel(1)
+    grad_y = np.ones((1, 12, 12, 16), np.float32)
+    grad_y[0, 1, 3, 3] = 1e6
+    with minidl.detect_anomaly():
+        y = F.conv2d(x, weight, padding=1)
+        with pytest.raises(RuntimeError, match="rounding made the gradient of x"):
+            y.backward(grad_y)
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("kind", ["normal", "rectified", "sparse", "one pixel", "zero", "large"])
+def test_detect_anomaly_is_content_with_ordinary_images(kind, seed):
+    x, weight = _with_one_huge_pixel(1, seed)
+    one = np.arange(x.data.size).reshape(x.shape) == 700
+    keep = {"normal": 1, "rectified": x.data > 0, "sparse": x.data > 2.5, "one pixel": one, "zero": 0, "large": 1e20}[
+        kind
+    ]
+    x.data[...] *= keep
+    with minidl.detect_anomaly():
+        y = F.conv2d(x, weight, padding=1)
+        y.backward(y.data)
