@@ -18,6 +18,8 @@ import contextlib
 import dis
 import functools
 import inspect
+import math
+import os
 import zlib
 from pathlib import Path
 from typing import Any
@@ -53,6 +55,7 @@ CHUNK = 8192  # elements in a chunk of elementwise work: 32 KiB of float32
 _OPTIONS = {"fastmath": False, "error_model": "numpy"}
 
 on_call: Any = None  # told of every call that fills arrays: (function, args); whoever wants to know sets it
+forks = 0  # of this process and those that it was forked from, that left Numba's threads behind
 _parallel_from = None  # set by the first kernel call
 _files: dict = {}  # helper → the source files that it is made of
 
@@ -184,7 +187,11 @@ class Kernel:
         """The build that suits so much work."""
         if _parallel_from is None:
             _start()
-        build = self.serial if work * self.cost < _parallel_from else self.parallel
+        if work * self.cost < _parallel_from:
+            build = self.serial
+        else:
+            threads.adopt()
+            build = self.parallel
         return build if on_call is None else functools.partial(_announced, build)
 
 
@@ -210,22 +217,47 @@ def _compile(function, build, parallel):
     name = function.__qualname__
     function.__qualname__ = f"{name}-{build}-{_fingerprint(function):08x}"
     try:
-        return _if_there_is_room(numba.njit(parallel=parallel, cache=True, **_OPTIONS)(function))
+        return _forgiving(numba.njit(parallel=parallel, cache=True, **_OPTIONS)(function))
     except RuntimeError:  # no folder for the cache can be written: compile anew each time
         return numba.njit(parallel=parallel, **_OPTIONS)(function)
     finally:
         function.__qualname__ = name
 
 
-def _if_there_is_room(build):
-    """The same build, which a full disk does not stop: what cannot be kept is compiled anew the next time."""
-    save = build._cache.save_overload
+def _forgiving(build):
+    """The same build, stopped neither by a full disk nor by a damaged cache: what is lost is compiled anew.
+
+    After a power cut a file may be empty, cut, or have zeros inside. Numba reads code as pickles, which end where they say
+    they do: behind one goes its checksum.
+    """
+    cache = build._cache
+    file = cache._cache_file
+    save, load, dump, load_data = cache.save_overload, cache.load_overload, file._dump, file._load_data
 
     def save_or_not(signature, compiled):
         with contextlib.suppress(OSError):
             save(signature, compiled)
 
-    build._cache.save_overload = save_or_not
+    def load_or_not(signature, context):
+        try:
+            return load(signature, context)
+        except Exception:  # whatever unpickling damaged bytes may raise
+            with contextlib.suppress(OSError):
+                cache.flush()
+            return None
+
+    def dump_with_checksum(code):
+        pickled = dump(code)
+        return pickled + zlib.crc32(pickled).to_bytes(4, "big")
+
+    def load_if_intact(name):
+        content = Path(file._data_path(name)).read_bytes()
+        if zlib.crc32(content[:-4]).to_bytes(4, "big") != content[-4:]:
+            raise ValueError(f"{name} is damaged")
+        return load_data(name)
+
+    cache.save_overload, cache.load_overload = save_or_not, load_or_not
+    file._dump, file._load_data = dump_with_checksum, load_if_intact
     return build
 
 
@@ -234,6 +266,17 @@ def _start():
     global _parallel_from
     keep_freed_memory()
     _parallel_from = threads.parallel_from()
+
+
+def _after_fork():
+    """Use one core from now on: Numba's threads stayed with the parent, and its parallel loops would end the process."""
+    global _parallel_from, forks
+    if threads.are_started():
+        _parallel_from, forks = math.inf, forks + 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 class on_compile(event.Listener):

@@ -27,6 +27,7 @@ from minidl import functional as F
 from minidl import nn
 from minidl.autograd import is_grad_enabled
 from minidl.autograd.engine import is_observed, leaves_of, walk
+from minidl.kernels import jit, threads
 from minidl.replay.recording import current, recording
 from minidl.replay.surroundings import Surroundings, once
 from minidl.tensor import Tensor
@@ -76,7 +77,7 @@ class Replay:
             return self._plain_step(inputs, targets, why_not)
         numbers = targets.data if isinstance(targets, Tensor) else targets
         batch = Tensor(inputs).data, numbers
-        key = batch[0].shape, batch[0].dtype, numbers.shape, numbers.dtype, type(targets)
+        key = jit.forks, batch[0].shape, batch[0].dtype, numbers.shape, numbers.dtype, type(targets)
         surroundings, plan = self._plans.get(key, (None, "it is new"))
         if surroundings is None or not surroundings.are_unchanged():
             if self._pause:
@@ -86,6 +87,7 @@ class Replay:
         if isinstance(plan, str):
             return self._plain_step(inputs, targets, plan)
         self.why_not, self._in_vain, self._pause = None, 0, 0
+        threads.adopt()
         return plan(batch)
 
     def _plain_step(self, inputs, targets, why_not):
