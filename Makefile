@@ -12,6 +12,7 @@ help:
 	@echo "make demo       train the paper's network with and without batch norm, and draw Figure 1 (one to two minutes)"
 	@echo '                  with flags (minidl mnist --help has them): make demo ARGS="--threads 1 --resume"'
 	@echo "make lessons    copy the lessons into the folder work, and open them in JupyterLab (nothing there is overwritten)"
+	@echo "make lessons-build  make the notebooks from their sources again; LESSONS=\"03 04\" for some"
 	@echo "make test       run the tests, compiled and with the JIT off (some minutes); test-compiled and test-plain are its parts"
 	@echo "make test-full  also run the tests that take long"
 	@echo "make test-oldest  run the tests with the lowest versions of Python and packages that are allowed"

@@ -38,7 +38,9 @@ def golden(family, prefix=""):
             case, name = key.split("/")
             if case.startswith(prefix):
                 cases.setdefault(case, {})[name] = arrays[key]
-    assert cases, f"no golden case of {family} starts with {prefix!r}"
+    assert cases, (
+        f"no golden case of {family} starts with {prefix!r}: add one to tests/golden/make_golden.py, and run it"
+    )
     return cases
 
 

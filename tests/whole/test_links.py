@@ -8,9 +8,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 AWAY = {".venv", ".venv-oldest", ".git", "runs", "work", "build", "dist"}
 PAGES = sorted(p for p in ROOT.rglob("*.md") if not AWAY & set(p.relative_to(ROOT).parts) and "egg-info" not in str(p))
-LINK = re.compile(
-    r"!?\[[^\]]*\]\(\s*<?([^)\s>]+)>?[^)]*\)|^\[[^\]]+\]:\s*(\S+)|<(?:img|a)\s[^>]*(?:src|href)=\"([^\"]+)\"", re.M
-)
+INLINE = r"\[[^\]]*\]\(\s*<?([^)\s>]+)>?[^)]*\)"
+IMAGE = re.compile("!" + INLINE)
+LINK = re.compile(INLINE + r"|^\[[^\]]+\]:\s*(\S+)|<(?:img|a)\s[^>]*(?:src|href)=\"([^\"]+)\"", re.M)
 
 
 def text_of(page):
@@ -20,7 +20,8 @@ def text_of(page):
 
 
 def targets(text):
-    return ["".join(found) for found in LINK.findall(text)]
+    """Where links lead, and images come from; an image may be what one clicks on."""
+    return [*IMAGE.findall(text), *("".join(found) for found in LINK.findall(IMAGE.sub("image", text)))]
 
 
 def anchors(page):
@@ -58,10 +59,13 @@ def test_broken_links_are_found(tmp_path):
     page = ROOT / "README.md"
     text = (
         '[a](no-such.md) ![b](docs/no-such.png) <img src="gone.svg"> [c](#no-such-heading)\n[d]: LICENSE\n[e](LICENSE)'
+        "[![f](docs/rooms.svg)](no-such.toml)"
     )
-    assert [broken(page, target) for target in targets(text)] == [
-        "leads to no file", "leads to no file", "leads to no file", "leads to no heading", None, None
-    ]  # fmt: skip
+    assert {target: broken(page, target) for target in targets(text)} == {
+        "no-such.md": "leads to no file", "docs/no-such.png": "leads to no file", "gone.svg": "leads to no file",
+        "#no-such-heading": "leads to no heading", "LICENSE": None, "docs/rooms.svg": None,
+        "no-such.toml": "leads to no file",
+    }  # fmt: skip
     assert broken(page, "https://example") == "is no address"
     other = tmp_path / "page.md"
     other.write_text("# `a` & *B*: c_d!\n## Twice\n## Twice\n```\n# no heading\n```\n", encoding="utf-8")

@@ -82,7 +82,8 @@ def test_source_and_notebook_agree(source):
     def cells(notebook):
         return [(c.cell_type, c.source, c.metadata.get("tags", [])) for c in notebook.cells]
 
-    assert cells(notebooks.read(source)) == cells(committed)
+    same = cells(notebooks.read(source)) == cells(committed)
+    assert same, f"the notebook is older than its source: make lessons-build LESSONS={source.name[:2]}"
 
 
 @lesson

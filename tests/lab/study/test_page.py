@@ -156,4 +156,5 @@ def test_the_readme_shows_the_committed_table(tmp_path):
     copy.write_text(readme.read_text(encoding="utf-8"), encoding="utf-8")
     put_table(copy, load_results(RESULTS, claims().values()))
     assert set(IN_BRIEF) <= set(claims())
-    assert copy.read_text(encoding="utf-8") == readme.read_text(encoding="utf-8")
+    same = copy.read_text(encoding="utf-8") == readme.read_text(encoding="utf-8")
+    assert same, "the table in README is written by `minidl reproduce`, from results/ and what minidl/lab/paper/ states"
