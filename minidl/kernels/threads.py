@@ -1,10 +1,28 @@
-"""How many threads the kernels use, and from how much work on threads pay."""
+"""Which threads run the kernels, how many there are, and from how much work on they pay.
 
+Numba hands parallel loops to one of three libraries. OpenMP gives every thread an equal part, and threads spin while they
+wait. If another program has taken one core, a thread spins for a partner that does not run, and a step that took half a
+millisecond takes many. In TBB, a thread that runs takes the parts of one that does not: just as fast on a quiet machine, and
+hardly slower on a busy one (docs/speed.md has figures). So TBB is used where it is installed. Numba looks for it on the
+loader's path, and pip puts it elsewhere: it is loaded from there before Numba looks.
+
+Else OpenMP is used, told to spin for a short while only. Numba's own `workqueue` is all that some platforms have. Who sets
+Numba's or OpenMP's variables for any of this is obeyed. The bits are the same with all three.
+"""
+
+import contextlib
+import ctypes
+import os
+import sys
 import threading
+import time
+from importlib import metadata
 
 import numba
 import numpy as np
 from numba.np.ufunc import parallel
+
+from minidl.kernels.load import Watch
 
 __all__ = ["adopt", "are_started", "get_num_threads", "parallel_from", "set_num_threads"]
 
@@ -15,6 +33,8 @@ _PARALLEL_FROM = {"omp": 131_072, "tbb": 131_072, "workqueue": 2_097_152}
 
 
 _chosen: int | None = None  # by `set_num_threads`
+_allowed = 0  # of those, as many as have cores; 0 before the first parallel loop
+_watch = Watch()
 _here = threading.local()  # what Numba has been told in this thread of Python's: it keeps a number for each
 
 
@@ -25,27 +45,62 @@ def are_started() -> bool:
 
 def parallel_from() -> int:
     """Start Numba's threads, and return the work from which they pay."""
-    numba.get_num_threads()  # starts them, so that the layer is known
+    if not are_started():
+        _load_tbb()
+    with _short_spin():
+        numba.get_num_threads()  # starts them, so that the layer is known
     return _PARALLEL_FROM[numba.threading_layer()]
 
 
+def _load_tbb():
+    """Load TBB's library, if pip has installed it and nobody has told Numba what to use."""
+    if numba.config.THREADING_LAYER != "default":  # type: ignore[attr-defined]
+        return
+    name = "tbb12.dll" if sys.platform == "win32" else "libtbb.so.12"
+    with contextlib.suppress(metadata.PackageNotFoundError, OSError):
+        for file in metadata.files("tbb") or ():
+            if file.name == name:
+                ctypes.CDLL(str(file.locate()), mode=ctypes.RTLD_GLOBAL)
+
+
+@contextlib.contextmanager
+def _short_spin():
+    """Have GNU's OpenMP, which reads this when it is loaded, wait some microseconds before its threads sleep."""
+    names = {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"}
+    if names & os.environ.keys():
+        yield
+        return
+    os.environ["GOMP_SPINCOUNT"] = "2000"
+    try:
+        yield
+    finally:
+        del os.environ["GOMP_SPINCOUNT"]
+
+
 def set_num_threads(n: int) -> None:
-    """Use n threads from now on (1 … the number of cores). Results do not depend on n, only speed does."""
+    """Use at most n threads from now on (1 … the number of cores). Results do not depend on n, only speed does.
+
+    It holds in every thread of Python's. While other programs keep cores busy, as many threads fewer are used.
+    """
     most = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
     if not isinstance(n, int | np.integer) or not 1 <= n <= most:
         raise ValueError(f"set_num_threads: got {n}; this process can use 1 to {most} threads")
-    global _chosen
-    _chosen = int(n)
-    adopt()
+    global _chosen, _allowed
+    _chosen = _allowed = int(n)
 
 
 def get_num_threads() -> int:
-    """Return how many threads the kernels use."""
-    return numba.get_num_threads() if _chosen is None else _chosen
+    """Return how many threads the kernels use at most."""
+    return _chosen or numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
 
 
 def adopt():
-    """Make Numba use the chosen number in the calling thread, too."""
-    if getattr(_here, "chosen", None) != _chosen:
-        numba.set_num_threads(_chosen)
-        _here.chosen = _chosen
+    """Make Numba use as many threads as were chosen and have cores; it keeps a number for each thread of Python's."""
+    global _allowed
+    now = time.monotonic()
+    if now >= _watch.due:
+        _watch.count(now)
+        _allowed = max(1, min(get_num_threads(), round(_watch.free)))
+    if getattr(_here, "n", None) != _allowed:
+        numba.set_num_threads(_allowed)
+        _here.n = _allowed

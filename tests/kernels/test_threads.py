@@ -1,10 +1,12 @@
 """How many threads there are, in threads of the user's own and in forked processes."""
 
+import contextlib
 import multiprocessing
 import os
 import subprocess
 import sys
 import threading
+from importlib import metadata
 from pathlib import Path
 
 import numba
@@ -14,7 +16,8 @@ import pytest
 import minidl
 from minidl import Tensor
 from minidl import functional as F
-from tests.helpers import JIT
+from minidl.kernels import load, threads
+from tests.helpers import JIT, in_a_process
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
@@ -63,7 +66,19 @@ def test_forked_processes_train_to_the_same_bits(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="needs two cores")
+@pytest.fixture
+def quiet(monkeypatch):
+    """Two cores or more, and no other program on them."""
+    if numba.config.NUMBA_NUM_THREADS < 2:
+        pytest.skip("needs two cores")
+    monkeypatch.setattr(threads._watch, "due", float("inf"))
+    monkeypatch.setattr(threads, "_here", threading.local())
+    before = minidl.get_num_threads()
+    yield
+    minidl.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("quiet")
 def test_the_number_of_threads_holds_in_every_thread():
     def use_kernels():
         seen.append(minidl.get_num_threads())
@@ -77,3 +92,77 @@ def test_the_number_of_threads_holds_in_every_thread():
         thread.start()
         thread.join()
         assert seen == [n, n if JIT else numba.get_num_threads()]
+
+
+def _stat(*busy):
+    """What Linux says of cores that were idle for 1,000 s and busy for some."""
+    return "cpu 1 2 3\n" + "".join(f"cpu{i} {round(100 * b)} 0 0 100000 50 0 0 0 0 0\n" for i, b in enumerate(busy))
+
+
+@pytest.mark.parametrize(
+    ("busy", "own", "free"), [((0, 0), 0, 2), ((1, 0), 0, 1), ((1, 1), 2, 2), ((0.5, 1), 1, 1.5), ((1, 1), 0, 0)]
+)
+def test_cores_that_others_use_are_not_free(busy, own, free, tmp_path, monkeypatch):
+    stat, spent = tmp_path / "stat", iter([5.0, 5.0 + own])
+    monkeypatch.setattr(load, "_STAT", stat)
+    monkeypatch.setattr(load, "_cores", lambda: [0, 1])
+    monkeypatch.setattr(load.time, "process_time", lambda: next(spent))
+    monkeypatch.setattr(load.os, "sysconf", lambda name: 100, raising=False)
+    watch = load.Watch()
+    stat.write_text(_stat(7, 8))
+    watch.count(10.0)
+    assert watch.free == 2
+    stat.write_text(_stat(7 + busy[0], 8 + busy[1]))
+    watch.count(11.0)
+    assert watch.free == pytest.approx(free)
+
+
+@pytest.mark.parametrize("content", [None, "", "cpu0 1 2\n", "nonsense"])
+def test_where_the_system_does_not_tell_all_cores_count_as_free(content, tmp_path, monkeypatch):
+    monkeypatch.setattr(load, "_STAT", tmp_path / "stat")
+    if content is not None:
+        (tmp_path / "stat").write_text(content)
+    watch = load.Watch()
+    for now in (1.0, 2.0):
+        watch.count(now)
+        assert watch.free == len(load._cores())
+
+
+@pytest.mark.skipif(not JIT, reason="needs compiled kernels")
+@pytest.mark.usefixtures("quiet")
+@pytest.mark.parametrize(("free", "n"), [(2, 2), (1.6, 2), (1.4, 1), (0.2, 1)])
+def test_no_thread_is_started_for_a_core_that_is_taken(free, n, monkeypatch):
+    minidl.set_num_threads(2)
+    monkeypatch.setattr(threads._watch, "due", 0)
+    monkeypatch.setattr(threads._watch, "count", lambda now: monkeypatch.setattr(threads._watch, "free", free))
+    F.relu(Tensor(np.ones(2_100_000, np.float32)))
+    assert (numba.get_num_threads(), minidl.get_num_threads()) == (n, 2)
+
+
+LAYER = """
+import hashlib, numba, numpy as np
+from minidl import Tensor, functional as F, set_num_threads
+for threads in (1, 2):
+    set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+    rng = np.random.default_rng(0)
+    x, w = (Tensor(rng.standard_normal(s).astype(np.float32), requires_grad=True) for s in ((8, 28, 28, 16), (3, 3, 16, 32)))
+    y = F.batch_norm(F.conv2d(x, w, padding=1), None, None, training=True)
+    y.backward(np.cos(y.data))
+    print(hashlib.sha256(b"".join(a.tobytes() for a in (y.data, x.grad, w.grad))).hexdigest())
+print(numba.threading_layer())
+"""
+
+
+@pytest.mark.skipif(not JIT, reason="needs compiled kernels")
+def test_all_thread_layers_give_the_same_bits_on_any_number_of_threads_quiet_and_busy():
+    bits, layers = set(), {}
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as partner:
+        for asked in ("default", "omp", "workqueue"):
+            *hashes, layers[asked] = in_a_process(LAYER, NUMBA_THREADING_LAYER=asked).split()
+            bits |= set(hashes)
+        partner.kill()
+    assert len(bits) == 1
+    assert (layers["omp"], layers["workqueue"]) == ("omp", "workqueue")
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        assert metadata.version("tbb")
+        assert layers["default"] == "tbb"
