@@ -16,7 +16,7 @@ import numpy as np
 from minidl import Tensor
 from minidl.lab import plot
 from minidl.lab.course import check, pick
-from minidl.lab.course.suspects import DEFECTS, SOUND, WRONG_FUNCTION
+from minidl.lab.course.defects import DEFECTS, SOUND, WRONG_FUNCTION
 
 # %% [markdown]
 # ## One number

@@ -20,7 +20,7 @@ from minidl import Tensor
 from minidl import functional as F
 from minidl.lab import plot
 from minidl.lab.course import check, digits, pick
-from minidl.lab.course.paths import MovingNorm, PathNorm, normalise, suspects, watch
+from minidl.lab.course.broken_norms import MovingNorm, PathNorm, normalise, suspects, watch
 
 (images, labels), _ = digits()
 x = (images.reshape(-1, 784) > 127).astype(np.float32)  # black and white pixels, as in the paper
@@ -356,7 +356,7 @@ for name, bn in people.items():
 
 # %% [markdown]
 # Not all their gradients are right. Question them (`people["A"]` is a function of a tensor), and write down for each
-# which paths are missing. (Their code is at the end of [`suspects`](../minidl/lab/course/paths.py); read it after the
+# which paths are missing. (Their code is at the end of [`suspects`](../minidl/lab/course/broken_norms.py); read it after the
 # verdict, not before.)
 
 # %% tags=["exercise:suspects"]

@@ -20,8 +20,8 @@ from minidl import functional as F
 from minidl.gradcheck import gradcheck, jacobian
 from minidl.lab import course, models, plot
 from minidl.lab.course import check
-from minidl.lab.course.norms import at_batch_norms, removed
-from minidl.lab.course.paths import PathNorm
+from minidl.lab.course.broken_norms import PathNorm
+from minidl.lab.course.norm_gradients import at_batch_norms, removed
 
 generator = np.random.default_rng(6)
 m, features, eps = 8, 3, 1e-5

@@ -59,7 +59,7 @@ print(found.source)
 # batch norm we add noise: in each training step every unit gets a fresh random factor from 0.5 to 2 and a fresh random
 # shift from −1 to 1, the same for all examples of the batch. No layer can foresee them. The inputs of the sigmoids then
 # jump about in every single step, more than any training would make them. (When the network is tested, the noise is
-# off.) Here it is: [`NoisyNorm`](../minidl/lab/paper/_networks.py).
+# off.) Here it is: [`NoisyNorm`](../minidl/lab/paper/_norms.py).
 #
 # A sceptic objects: the *next* batch norm takes off just that, a factor and a shift, so the layers behind it hardly
 # notice. Therefore two more networks get such noise at the same places, but have no batch norm anywhere to take it off

@@ -7,7 +7,7 @@ process of its own; they take turns, one computing while the others are halted; 
     ours, peers_torch, peers_jax, peers_numpy    the contenders; a process imports one of them, and nothing of the others
     worker      the process of a contender             remote    how to talk to it
     contest     contenders taking turns                parts     which cases, by whom
-    stats       medians, quartiles, ratios
+    quartiles   medians, quartiles, and ratios of them
     limits      what the machine can do at most        environment    which processor instructions may be used
     versions    another version of minidl, to compare with
     record, report    results as a dict, and as tables

@@ -11,7 +11,7 @@ Source    Williams, Waterman and Patterson 2009 (the roofline model)
 from typing import NamedTuple
 
 from minidl.lab.bench.cases import steps_operations
-from minidl.lab.bench.stats import quartiles
+from minidl.lab.bench.quartiles import quartiles
 
 __all__ = ["Limits", "floor_seconds", "limits_of"]
 

@@ -7,7 +7,7 @@ import numpy as np
 import minidl
 from minidl.lab.bench.environment import pinned
 from minidl.lab.bench.limits import floor_seconds, limits_of
-from minidl.lab.bench.stats import quartiles, speed_ratio
+from minidl.lab.bench.quartiles import quartiles, speed_ratio
 from minidl.system.machine import machine
 
 __all__ = ["as_record"]

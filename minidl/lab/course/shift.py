@@ -8,7 +8,7 @@ from minidl import nn
 from minidl.lab.models import paper_mlp
 from minidl.lab.paper._drift import drift
 from minidl.lab.paper._landscape import along_gradient, gradient_change
-from minidl.lab.paper._networks import NoisyNorm, add_biases
+from minidl.lab.paper._norms import NoisyNorm, add_biases
 from minidl.lab.paper._training import draws, marks, score, split, train
 from minidl.probe import Probe
 from minidl.tensor import Tensor

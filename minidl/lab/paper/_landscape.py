@@ -7,7 +7,7 @@ import numpy as np
 
 from minidl import nn
 from minidl.autograd import no_grad
-from minidl.lab.paper._networks import NoisyNorm
+from minidl.lab.paper._norms import NoisyNorm
 from minidl.lab.paper._training import loss_of
 
 __all__ = ["STEPS", "Path", "along_gradient", "gradient_change", "loss_range"]

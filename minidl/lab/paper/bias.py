@@ -6,7 +6,7 @@ from minidl import functional as F
 from minidl import nn
 from minidl.lab.models import paper_mlp
 from minidl.lab.paper._checks import deviation, largest
-from minidl.lab.paper._networks import add_biases
+from minidl.lab.paper._norms import add_biases
 from minidl.lab.paper._training import draws, score, split, train
 from minidl.lab.study.claim import Claim, Verdict
 from minidl.lab.study.statistics import paired, t_interval

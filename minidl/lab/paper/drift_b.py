@@ -6,7 +6,7 @@ import numpy as np
 
 from minidl import nn
 from minidl.lab.models import paper_mlp
-from minidl.lab.paper._networks import StoppedNorm, add_biases
+from minidl.lab.paper._norms import PathNorm, add_biases
 from minidl.lab.paper._training import draws, marks, split, train
 from minidl.lab.study.claim import Claim, Verdict
 from minidl.lab.study.statistics import paired, t_interval
@@ -56,7 +56,8 @@ def _alone(config):
 
 
 def _network(config, digits):
-    norm = StoppedNorm if config["gradient"] == "stopped" else partial(nn.BatchNorm, affine=False)
+    stopped = partial(PathNorm, mean=False, variance=False)
+    norm = stopped if config["gradient"] == "stopped" else partial(nn.BatchNorm, affine=False)
     model = add_biases(paper_mlp(norm, generator=np.random.default_rng(config["seed"])))
     hidden = [layer for layer in model if isinstance(layer, nn.Linear)][:-1]
     sizes, losses = [], []

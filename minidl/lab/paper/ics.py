@@ -6,7 +6,7 @@ from minidl import nn
 from minidl.lab.models import paper_mlp
 from minidl.lab.paper._drift import drift
 from minidl.lab.paper._landscape import gradient_change, loss_range
-from minidl.lab.paper._networks import NoisyNorm
+from minidl.lab.paper._norms import NoisyNorm
 from minidl.lab.paper._training import FINAL, draws, finals, marks, rate, score, split, train, tune
 from minidl.lab.study.claim import Claim, Verdict
 from minidl.lab.study.statistics import paired, t_interval

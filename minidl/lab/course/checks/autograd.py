@@ -3,7 +3,7 @@
 import numpy as np
 
 from minidl.lab.course._check import Wrong, ask, compare, exercise
-from minidl.lab.course.suspects import DEFECTS, SOUND
+from minidl.lab.course.defects import DEFECTS, SOUND
 from minidl.tensor import Tensor
 
 _PATIENCE = 20_000  # looks at parents; the largest graph below has 200 nodes

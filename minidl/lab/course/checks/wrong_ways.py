@@ -4,7 +4,7 @@ import numpy as np
 
 from minidl import functional as F
 from minidl.lab.course._check import Wrong, ask, compare, exercise
-from minidl.lab.course.paths import normalise, suspects
+from minidl.lab.course.broken_norms import normalise, suspects
 from minidl.tensor import Tensor
 
 _TRUTH = {"A": {"variance"}, "B": set(), "C": {"mean", "variance"}, "D": {"mean"}}

@@ -1,4 +1,4 @@
-"""What arrives at a network's batch norms on the way back, for lesson 06."""
+"""The gradients that arrive at a network's batch norms, for lesson 06."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from minidl import functional as F
 from minidl import nn
-from minidl.lab.course.paths import PathNorm
+from minidl.lab.paper._norms import PathNorm
 from minidl.tensor import Tensor
 
 __all__ = ["at_batch_norms", "removed"]

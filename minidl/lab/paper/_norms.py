@@ -1,22 +1,36 @@
-"""Batch norms that are wrong, or noisy, on purpose; biases where batch norm would do without."""
+"""Batch norms that are wrong, or noisy, on purpose; biases where batch norm needs none."""
 
 import numpy as np
 
-from minidl import functional as F
 from minidl import nn
+from minidl.tensor import Tensor
 
-__all__ = ["NoisyNorm", "StoppedNorm", "add_biases"]
+__all__ = ["NoisyNorm", "PathNorm", "add_biases", "normalise"]
 
 
-class StoppedNorm(nn.Module):
-    """Batch norm without γ and β whose gradient takes mean and variance for constants: what §2 warns against."""
+def normalise(x: Tensor, mean: bool = True, variance: bool = True, eps: float = 1e-5) -> Tensor:
+    """Return x̂ = (x − μ_B) / √(σ²_B + ε), operation by operation; a gradient may miss its path through μ_B or σ²_B.
 
-    def __init__(self, features):
-        self.features = features
+    mean, variance    whether the gradient flows through them; else it takes them for constants, which §2 warns against
+    Shape             x, x̂ (m, C)
+    """
+    mu = x.mean(0)
+    centred = x - (mu if mean else mu.detach())
+    var = (centred * centred).mean(0)
+    return centred / ((var if variance else var.detach()) + eps) ** 0.5
 
-    def forward(self, x):
-        """x (N, C) → the same shape, normalised by the statistics of this batch."""
-        return F.batch_norm(x, x.data.mean(0), x.data.var(0))
+
+class PathNorm(nn.Module):
+    """`normalise` as a layer, in the place of a batch norm; without γ and β."""
+
+    eps = 1e-5
+
+    def __init__(self, features: int, mean: bool = True, variance: bool = True):
+        self.features, self.mean, self.variance = features, mean, variance
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise x (m, C)."""
+        return normalise(x, self.mean, self.variance, self.eps)
 
 
 class NoisyNorm(nn.Module):
