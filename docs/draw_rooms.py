@@ -1,7 +1,7 @@
 """Draw the layers of minidl, from the imports in its source: `python docs/draw_rooms.py` writes docs/rooms.svg.
 
-A layer is a folder of `minidl/`, or a file beside the folders. An arrow leads from a layer to one that it imports from. It is
-left out where other arrows lead there already: `nn` imports `functional`, which imports `ops`, so there is none from `nn` to
+A layer is a folder of `minidl/`, or a file beside the folders. An arrow leads from a layer to one that it imports from.
+Arrows that follow from others are omitted: `nn` imports `functional`, which imports `ops`, so there is none from `nn` to
 `ops`. Small files with a few functions are left out. A test compares the drawing with the imports.
 """
 
