@@ -1,4 +1,4 @@
-"""Speed, side by side: minidl and whichever of PyTorch and JAX are installed, in one run on one machine.
+"""Speed comparisons: minidl and whichever of PyTorch and JAX are installed, in one run on one machine.
 
 An absolute time means little on a machine that others use too, so everything here is compared. Each contender has a
 process of its own; they take turns, one computing while the others are halted; and what counts are ratios.

@@ -49,7 +49,7 @@ def exercise(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
 
 
 def names() -> list[str]:
-    """The names of all exercises of the course."""
+    """List the names of all exercises of the course."""
     _load()
     return sorted(_CHECKS)
 
@@ -83,7 +83,7 @@ def _judge(function, answers):
 
 
 def ask(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-    """What the learner's function returns for these arguments, which it must not change.
+    """Call the learner's function with these arguments, which it must not change, and return its result.
 
     Errors  Wrong if it raises an error, or changes an argument in place
     """
@@ -110,7 +110,7 @@ def ask(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
 
 
 def _learners(frames):
-    """The last place in code of the learner's: not in minidl, nor in what is installed."""
+    """Return the last place in the learner's own code: not in minidl, nor in what is installed."""
     own = [f for f in frames if not f.filename.startswith(_PACKAGE) and "site-packages" not in f.filename]
     return (own or frames)[-1]
 
@@ -156,7 +156,7 @@ def _and(hint):
 
 
 def _load():
-    """The checks of all lessons, which register themselves; late, because each imports what its lesson is about."""
+    """Load the checks of all lessons, which register themselves; late, because each imports what its lesson is about."""
     import importlib
     import pkgutil
 

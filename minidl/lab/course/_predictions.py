@@ -1,4 +1,4 @@
-"""Predictions, kept in a file from before a result was seen until after."""
+"""Predictions, kept in a file from before a result is seen until after."""
 
 import json
 import os
@@ -11,7 +11,7 @@ __all__ = ["predict", "predictions", "recall"]
 
 
 def _file():
-    """In the folder that the notebook runs in; elsewhere where a notebook is run for all readers, not for one."""
+    """Return the file in the folder that the notebook runs in, or another where notebooks are run for all readers."""
     return Path(os.environ.get("MINIDL_PREDICTIONS") or "predictions.json")
 
 
@@ -34,7 +34,7 @@ def predict(**answers: Any) -> dict[str, Any]:
 
 
 def predictions() -> dict[str, Any]:
-    """All predictions kept here; an empty dict if there are none."""
+    """Return all predictions kept here; an empty dict if there are none."""
     path = _file()
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 

@@ -1,4 +1,4 @@
-"""Batch norms whose gradient misses a path, on purpose, and what becomes of networks that are trained with them."""
+"""Batch norms whose gradient misses a path, on purpose, and what becomes of networks trained with them (lesson 04)."""
 
 from collections.abc import Callable
 from itertools import count
@@ -25,7 +25,7 @@ class MovingNorm(nn.Module):
         self.register_buffer("running_var", np.ones(features, np.float32))
 
     def forward(self, x: Tensor) -> Tensor:
-        """x (m, C) → the same shape."""
+        """Normalise x (m, C)."""
         y = F.batch_norm(x, self.running_mean, self.running_var)
         if self.training:
             self.running_mean[:] += np.float32(0.1) * (x.data.mean(0) - self.running_mean)
@@ -34,7 +34,7 @@ class MovingNorm(nn.Module):
 
 
 def one_direction(x: np.ndarray) -> float:
-    """How much of what the units of a layer do they all do together: 1/C for unrelated units, 1 if all do the same.
+    """Measure how much of what a layer's units do they all do together: 1/C if they are unrelated, 1 if all do the same.
 
     The largest eigenvalue of the correlation matrix of the C units, over the sum of all; x (m, C). nan if some unit's
     numbers are not finite, or all equal.
@@ -121,7 +121,7 @@ def _together(model, last, x):
 
 
 def suspects() -> dict[str, Callable[[Tensor], Tensor]]:
-    """Four functions (m, C) → (m, C) that normalise alike; some of their gradients miss a path."""
+    """Return four functions (m, C) → (m, C) that normalise alike; some of their gradients miss a path."""
     return {"A": _a, "B": _b, "C": _c, "D": _d}
 
 

@@ -26,7 +26,7 @@ def _claim(x, y, gradient):
 
 
 def _through_both(grad, x_hat, inv_std):
-    """The gradient of batch norm: through the mean, and through the variance."""
+    """Return the gradient of batch norm: through the mean, and through the variance."""
     return inv_std * (grad - grad.mean(0) - x_hat * (grad * x_hat).mean(0))
 
 

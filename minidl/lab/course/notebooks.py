@@ -1,4 +1,4 @@
-"""Lessons as files: a source in jupytext's py:percent beside the executed notebook.
+"""Lessons as files: a source in jupytext's py:percent next to the executed notebook.
 
 The source is what is written and reviewed; the notebook is what is read, on the web too, with its figures.
 """
@@ -20,12 +20,12 @@ WIDGET = "widget"  # a cell tagged so has an output for the living only, which i
 
 
 def sources(folder: str | os.PathLike) -> list[Path]:
-    """The lessons' sources in their order: files that begin with two digits."""
+    """List the lessons' sources in their order: files that begin with two digits."""
     return sorted(p for p in Path(folder).glob("*.py") if re.match(r"\d\d_", p.name))
 
 
 def read(source: str | os.PathLike) -> Any:
-    """A lesson as a notebook without outputs."""
+    """Read a lesson as a notebook without outputs."""
     import jupytext
 
     notebook = jupytext.reads(Path(source).read_text(encoding="utf-8"), fmt="py:percent")
@@ -41,7 +41,7 @@ def read(source: str | os.PathLike) -> Any:
 
 
 def exercises(notebook: Any) -> dict[str, Any]:
-    """The cells in which a learner writes, by the name of the exercise."""
+    """Return the cells in which a learner writes, by the name of the exercise."""
     return {
         tag.removeprefix(EXERCISE): cell
         for cell in notebook.cells
@@ -91,7 +91,7 @@ def execute(notebook: Any, folder: str | os.PathLike, quick: bool = False, timeo
 
 
 def _tidy(notebook):
-    """Take out what would differ from run to run, or means nothing on paper."""
+    """Take out what would differ from run to run, or means nothing in print."""
     notebook.metadata["language_info"] = {"name": "python"}
     notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:

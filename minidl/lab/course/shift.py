@@ -1,4 +1,4 @@
-"""What the lesson on internal covariate shift measures: networks in training, looked at with five instruments."""
+"""Measurements of internal covariate shift (lesson 10): networks in training, observed by five instruments."""
 
 from functools import partial
 
@@ -88,7 +88,7 @@ class _Noise(NoisyNorm):
 
 
 def _percentiles(model, images):
-    """Of all hidden units, as they are in training: what reaches the sigmoids, and what the linear layers hand on."""
+    """Return percentiles of all hidden units in training mode: of the sigmoids' inputs, and the linear layers' outputs."""
     names = {kind: [n for n, m in model.named_modules() if isinstance(m, kind)] for kind in (nn.Sigmoid, nn.Linear)}
     sigmoids, linears = names[nn.Sigmoid], names[nn.Linear][:-1]
     buffers = [(buffer, buffer.copy()) for buffer in model.buffers()]

@@ -1,4 +1,4 @@
-"""Sliders for a figure; a figure that stands alone comes before each."""
+"""Sliders for a figure; before each comes a figure that needs none."""
 
 import os
 from collections.abc import Callable

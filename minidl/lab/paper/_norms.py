@@ -46,7 +46,7 @@ class NoisyNorm(nn.Module):
         self.hold, self.noise = False, None
 
     def forward(self, x):
-        """x (N, C) → the same shape."""
+        """Normalise x (N, C), and add the noise."""
         y = self.norm(x)
         if not self.training:
             return y

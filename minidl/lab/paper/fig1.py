@@ -56,13 +56,13 @@ class Arm:
     seconds: float = 0.0  # that the training took
 
     def steps_to(self, accuracy):
-        """The first measured step with at least this test accuracy, or None."""
+        """Return the first measured step with at least this test accuracy, or None."""
         reached = np.flatnonzero(self.accuracy >= accuracy)
         return int(self.steps[reached[0]]) if len(reached) else None
 
 
 def build(settings, norm):
-    """The network of the settings, with norm "batch" or "none"; the same weights for both."""
+    """Build the network of the settings, with norm "batch" or "none"; the same weights for both."""
     generator = np.random.default_rng(settings.seed)
     if settings.model == "conv":
         return mnist_conv(norm, generator)
@@ -70,7 +70,7 @@ def build(settings, norm):
 
 
 def prepare(images, model):
-    """Bytes (N, 28, 28) as the network takes them: mlp binary and flat (N, 784), conv grey (N, 28, 28, 1), 0 … 1."""
+    """Turn bytes (N, 28, 28) into the network's input: mlp binary and flat (N, 784), conv grey (N, 28, 28, 1), 0 … 1."""
     if model == "conv":
         return (images.astype(np.float32) / 255)[..., None]
     return (images.reshape(len(images), -1) > 127).astype(np.float32)
@@ -127,7 +127,7 @@ class Training:
         self.seen = {"step": [], "loss": [], "accuracy": [], "inputs": []} | ({"before": []} if norm == "batch" else {})
 
     def do_step(self):
-        """One step of training."""
+        """Do one step of training."""
         chosen = self.generator.integers(0, len(self.images), self.batch_size)
         x, labels = self.images[chosen], self.labels[chosen]
         self.optimizer.zero_grad()
@@ -150,13 +150,13 @@ class Training:
         return self.seen["accuracy"][-1]
 
     def arm(self):
-        """What has come out so far."""
+        """Return the results so far."""
         seen = {name: np.array(values) for name, values in self.seen.items()}
         before, seconds = seen.get("before"), self._seconds()
         return Arm(self.model, seen["step"], seen["accuracy"], seen["loss"], seen["inputs"], before, seconds)
 
     def state_dict(self):
-        """Everything needed to go on later, to the same bits."""
+        """Return everything needed to continue later, to the same bits."""
         return {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -166,7 +166,7 @@ class Training:
         }
 
     def load_state_dict(self, step, state):
-        """Go on after so many steps, from where `state_dict` was taken."""
+        """Continue after so many steps, from where `state_dict` was taken."""
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.generator.bit_generator.state = state["generator"]
@@ -178,7 +178,7 @@ class Training:
 
 
 def _save(checkpoints, training):
-    """A full disk ends no training; the last good checkpoint is still there."""
+    """Save a checkpoint. A full disk does not stop the training; the last good checkpoint is still there."""
     try:
         checkpoints.save(training.step, training.state_dict())
     except OSError as error:
@@ -190,7 +190,7 @@ def _save(checkpoints, training):
 
 
 def typical_unit(arm):
-    """The unit whose input's median wandered a median distance in training: neither the calmest nor the wildest.
+    """Return the unit whose input's median wandered a median distance: neither the calmest nor the wildest.
 
     Distance: Σ |change of the median| over all measurements.
     """

@@ -61,7 +61,7 @@ def _best(result, name):
 
 
 def chosen(result, std=None):
-    """With BN and without: the runs of the results at the best setting; with `std`, the best among those of that scale."""
+    """Return, with BN and without, the results' runs at the best setting; with `std`, at the best of that scale."""
     names = {name: _best(result, name) if std is None else _name(name, std) for name in NORMS}
     return {name: result.where(arm=arm, lr=rate(result, arm), **FINAL) for name, arm in names.items()}
 

@@ -1,4 +1,4 @@
-"""The claims that have a study: every file of this folder that defines CLAIM. Adding a claim is adding a file."""
+"""The claims that have a study: every file of this folder that defines CLAIM. To add a claim, add a file."""
 
 import importlib
 import pkgutil
@@ -17,7 +17,7 @@ NOT_TESTED = {
 
 
 def claims():
-    """All claims, by their place in the paper: id → Claim."""
+    """Return all claims, in the paper's order: id → Claim."""
     names = [module.name for module in pkgutil.iter_modules(minidl.lab.paper.__path__)]
     modules = [importlib.import_module(f"minidl.lab.paper.{name}") for name in names]
     found = [module.CLAIM for module in modules if hasattr(module, "CLAIM")]

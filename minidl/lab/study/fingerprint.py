@@ -1,4 +1,4 @@
-"""A number that changes with the code of a run, so that what an older version of it found is not taken for its result."""
+"""A number that changes with the code of a run, so that old results are not taken for those of new code."""
 
 import ast
 import hashlib
@@ -12,7 +12,7 @@ __all__ = ["fingerprint"]
 
 
 def fingerprint(function):
-    """Hex digits that change with a function's code, and with all that it uses from its own library.
+    """Return hex digits that change with a function's code, and with everything that it uses from its own library.
 
     Of the folder in which the function stands, functions, classes and constants that it names are counted, and what those
     name in turn: a study does not depend on its neighbours. Of the rest of the library whole files are counted, and the

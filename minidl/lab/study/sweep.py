@@ -20,7 +20,7 @@ __all__ = ["conduct", "perform"]
 
 
 def conduct(claim, scale, store=None, jobs=1, scheduler=None, load=None, quiet=False):
-    """All runs that a claim's plan asks for; returns a Result.
+    """Do all runs that a claim's plan asks for; returns a Result.
 
     store      a Store, in which finished runs are looked up and kept; None: every run is done anew
     jobs       processes on this machine; 1: none but this one
@@ -41,7 +41,7 @@ def conduct(claim, scale, store=None, jobs=1, scheduler=None, load=None, quiet=F
 
 
 def perform(claim, config, load=None):
-    """One run, on one thread; returns a Run."""
+    """Do one run, on one thread; returns a Run."""
     threads = get_num_threads()
     start = time.thread_time()
     set_num_threads(1)

@@ -1,4 +1,4 @@
-"""Lesson 01: the walk over a graph, the gradient of γx + β, and a gradient check that must find planted defects."""
+"""Checks of lesson 01 (autograd): the walk over a graph, the gradient of γx + β, a gradient check that finds defects."""
 
 import numpy as np
 

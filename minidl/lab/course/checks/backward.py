@@ -1,4 +1,4 @@
-"""Checks of lesson 06: BN's gradient in stages, in one line and as a projection; what a projection is; the rank."""
+"""Checks of lesson 06 (backward): BN's gradient in stages, in one line, as a projection; what a projection is; the rank."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Lesson 09: batch norm for images, how far a layer is from moving along with its input, and folding into what follows."""
+"""Checks of lesson 09 (convolutions): batch norm for images, how a layer moves with its input, folding into what follows."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Lesson 03: the weights that keep the variance, and how saturated a layer is."""
+"""Checks of lesson 03 (saturation): the weights that keep the variance, and how saturated a layer is."""
 
 import numpy as np
 

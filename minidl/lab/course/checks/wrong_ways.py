@@ -1,4 +1,4 @@
-"""Lesson 04: where a bias runs to, and which paths a batch norm's gradient misses."""
+"""Checks of lesson 04 (wrong ways): where a bias runs to, and which paths a batch norm's gradient misses."""
 
 import numpy as np
 
