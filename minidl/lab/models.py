@@ -18,10 +18,10 @@ def paper_mlp(
 ) -> nn.Sequential:  # fmt: skip
     """Build the network of the paper's Figure 1: sigmoid layers of 100 units, with or without batch norm before each.
 
-    norm        "batch" or "none"; or what makes another layer in batch norm's place, from the number of features. A batch
-                norm makes the bias before it redundant (§3.2), so it comes without one
+    norm        "batch" or "none"; or a function that makes another layer in batch norm's place, from the number of
+                features. A batch norm makes the bias before it redundant (§3.2), so there is none
     init_std    weights are normal with this standard deviation, biases 0; equal generators give equal weights
-                whatever the norm
+                with any norm
     activation  what makes the layer after it
     Shape       (N, 784) → (N, 10)
     Source      Ioffe and Szegedy 2015, §4.1
@@ -108,7 +108,7 @@ class Scale(nn.Module):
 def _spare():
     """Return a generator for the initial weights of layers, which `_initialise` replaces: the real one must be left alone.
 
-    Layers with and without a bias draw different amounts, and equal seeds shall give equal weights whatever the norm.
+    Layers with and without a bias draw different amounts, and equal seeds must give equal weights with any norm.
     """
     return np.random.default_rng(0)
 

@@ -1,9 +1,9 @@
 """What is timed: training steps of three networks and single operations, each with its amount of work.
 
-The work is counted here and nowhere else, as it is written in the textbook, whoever computes it and however:
+The work is counted here and nowhere else, as in the textbook, no matter who computes it and how:
 
-    flops   a multiplication, an addition, a comparison, an exponential: one each. A convolution counts as the direct one
-            does, so a faster algorithm (Winograd) can exceed what the processor multiplies
+    flops   a multiplication, an addition, a comparison, an exponential: one each. Every convolution counts as a direct
+            one, so a faster algorithm (Winograd) can exceed the processor's peak
     bytes   what passes through memory, each array once for each time that it is needed: batch norm reads its input twice,
             once for the statistics and once to apply them. Arrays that stay in a cache can beat this
 """

@@ -1,4 +1,4 @@
-"""Which processor instructions, and how many threads, the libraries may use: by environment variables, alike for all.
+"""Which processor instructions, and how many threads, the libraries may use: the same for all, by environment variables.
 
 Libraries look at the processor and pick their fastest code. Variables in the environment can pin some of them to older
 instructions, which would hobble those alone; a fair comparison lifts all pins, or limits everyone.

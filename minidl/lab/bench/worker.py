@@ -30,7 +30,7 @@ def main(lines, reply):
         message = json.loads(line)
         try:
             answer = getattr(session, message.pop("do"))(**message)
-        except Exception as error:  # whatever a peer may raise: the benchmark goes on without it
+        except Exception as error:  # a peer may raise anything: the benchmark continues without it
             answer = {"error": one_line(error)}
         reply(json.dumps(answer))
 

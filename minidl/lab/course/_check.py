@@ -1,4 +1,4 @@
-"""How an exercise is checked: call the answer, compare, and name the likely misconception.
+"""How an exercise is checked: call the answer, compare it, and name the likely misconception.
 
 A check is a function of the learner's answers that raises `Wrong` when one of them is not right:
 
@@ -8,7 +8,7 @@ A check is a function of the learner's answers that raises `Wrong` when one of t
         …
         compare("y", ask(answer, x, w, b), x @ w + b, instead={"the bias is missing": x @ w})
 
-Checks use shapes and numbers drawn at random, so that an answer passes by its maths and not by its looks.
+Checks use random shapes and numbers, so an answer passes by its maths and not by its looks.
 """
 
 import textwrap
@@ -59,7 +59,7 @@ def check(name: str, *answers: Any) -> str:
 
     name     the exercise, as its cell says
     answers  what the learner wrote: functions or values; `...` and NotImplementedError mean "not attempted"
-    Errors   ValueError for an exercise that does not exist; whatever is wrong with an answer is printed, not raised
+    Errors   ValueError for an exercise that does not exist; what is wrong with an answer is printed, not raised
     """
     _load()
     if name not in _CHECKS:
@@ -104,7 +104,7 @@ def ask(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
     for i, (before, after) in enumerate(zip(arguments, given, strict=True), 1):
         if isinstance(before, np.ndarray) and not np.array_equal(before, after, equal_nan=True):
             raise Wrong(
-                f"Your function changes its argument number {i} in place; others still need it: work on a copy."
+                f"Your function changes its argument number {i} in place, and others still need it; work on a copy."
             )
     return result
 

@@ -18,8 +18,8 @@ def _file():
 def predict(**answers: Any) -> dict[str, Any]:
     """Keep predictions in the file predictions.json here: `predict(speedup=3)`; returns all that are kept.
 
-    The first answer to a question stays, as a prediction that is changed after the result is none (to start again, delete
-    the file). An answer `...` is not kept.
+    The first answer to a question stays: a prediction changed after the result is no prediction. To start again, delete
+    the file. An answer `...` is not kept.
     Errors  TypeError for answers that are not numbers, texts or lists of them
     """
     kept = predictions()
@@ -40,7 +40,7 @@ def predictions() -> dict[str, Any]:
 
 
 def recall(question: str, found: Any) -> None:
-    """Print a prediction beside what was found."""
+    """Print a prediction and what was found."""
     kept = predictions()
     mine = f"you predicted {kept[question]}" if question in kept else "you kept no prediction"
     print(f"{question}: {mine}; found {found}")

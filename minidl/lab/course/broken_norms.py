@@ -17,7 +17,7 @@ __all__ = ["MovingNorm", "PathNorm", "normalise", "one_direction", "suspects", "
 
 
 class MovingNorm(nn.Module):
-    """Normalises by moving averages of earlier batches also in training; they are constants for the gradient, rightly."""
+    """Normalises by moving averages of earlier batches, in training too; rightly, the gradient takes them for constants."""
 
     def __init__(self, features: int):
         self.features = features
@@ -53,12 +53,12 @@ def watch(
     """Train the paper's network with biases and a normalisation before each sigmoid; batches of 60, plain SGD.
 
     last_lr    the learning rate of the output layer; by default that of all others
-    less_mean  take their mean over the batch off the inputs of each hidden layer; the gradient does not know of it
+    less_mean  subtract from the inputs of each hidden layer their mean over the batch; the gradient ignores that
     Returns rows of one number every so many steps: "step"; "loss", the mean since the last one; "bias" and "weight", the
     root mean square of those before a normalisation; "one direction", that of the inputs of the last normalisation, for
     500 images; "common", the share of the gradient that reaches the last hidden layer which is the same for all examples
     of the batch (the square of its mean over the mean of its squares), the mean since the last one. A run that is no
-    longer finite ends early; its rows go on as nan.
+    longer finite ends early; its remaining rows are nan.
     """
     model = add_biases(paper_mlp(norm, generator=np.random.default_rng(seed)))
     if less_mean:

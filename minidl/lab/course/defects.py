@@ -1,6 +1,6 @@
 """Operations that claim a gradient: sound ones, and the same with a defect planted. All take and return a float Tensor.
 
-The defects are of kinds that stand in well-known teaching code. Rows of x (N, C) are examples.
+Such defects are found in well-known teaching code. Rows of x (N, C) are examples.
 """
 
 import numpy as np

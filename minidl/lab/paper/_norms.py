@@ -38,7 +38,7 @@ class NoisyNorm(nn.Module):
 
     In training each step draws for each unit a factor from 0.5 to 2 and a shift from −1 to 1, the same for all examples of
     the batch; with `hold` True those of the last step are used again. In evaluation it is batch norm.
-    Source      after Santurkar et al. 2018, who draw besides for each example
+    Source      after Santurkar et al. 2018, who also draw for each example
     """
 
     def __init__(self, features, generator):

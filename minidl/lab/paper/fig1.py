@@ -1,10 +1,10 @@
 """Figure 1 of the paper (§4.1): the same network with and without batch normalization, trained on binary digits.
 
-Both arms start from the same weights and see the same batches in the same order. Now and then test accuracy and the
+Both arms start from the same weights and see the same batches in the same order. From time to time test accuracy and the
 15th, 50th and 85th percentiles of what reaches each unit of the last hidden layer are measured on the test images, in
 evaluation mode: with batch norm, by statistics of a fixed part of the training images, as Algorithm 2 has it. The paper
-shows the input of one sigmoid (b, c); with batch norm we also keep what comes in before the normalisation (d), because
-after it only γ and β can move the bands.
+shows the input of one sigmoid (b, c). With batch norm we also keep the input of the normalisation (d), because after it
+only γ and β can move the bands.
 """
 
 import sys
@@ -81,9 +81,9 @@ def run_arm(
 ):
     """Train one arm; returns an Arm.
 
-    checkpoints   Checkpoints to save to, each `every` steps, when stopped, and at the end
-    saved         what such Checkpoints had as their latest, to go on from
-    stop          asked before each step; once it answers True, the arm as far as it has come is returned
+    checkpoints   Checkpoints to save to: every `every` steps, when stopped, and at the end
+    saved         the latest of such Checkpoints, to continue from
+    stop          called before each step; once it returns True, the arm is returned as it is
     replay        repeat the kernel calls of the first steps: the same bits in less time
     """
     training = Training(settings, norm, digits, replay)
@@ -183,7 +183,7 @@ def _save(checkpoints, training):
         checkpoints.save(training.step, training.state_dict())
     except OSError as error:
         print(
-            f"minidl: no checkpoint of step {training.step:,} ({error.strerror or error}); training goes on, and the "
+            f"minidl: no checkpoint of step {training.step:,} ({error.strerror or error}); training continues, and the "
             f"checkpoints before it stay in {checkpoints.folder}",
             file=sys.stderr,
         )

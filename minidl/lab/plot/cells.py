@@ -18,7 +18,7 @@ def cells(
     """Draw numbers over two settings: light cells for low ones, dark for high ones.
 
     values          (rows, columns); what is not finite leaves a white cell
-    rows, columns   what stands beside and below the cells; the first row is the lowest
+    rows, columns   names beside and below the cells; the first row is the lowest
     limits          the numbers of the lightest and the darkest colour; by default the lowest and highest of `values`
     form            how a number is written
     Errors          ValueError for sizes that do not match, no finite number, and limits out of order

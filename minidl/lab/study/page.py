@@ -1,7 +1,7 @@
 """The ledger: a folder of results, and the page that is written from it and from nothing else.
 
-The folder has a file `<id>.json` for each claim and its figure under `figures/<id>.png`. The page repeats no number that
-is not in those files, and its verdicts are computed from the runs in them.
+The folder has a file `<id>.json` for each claim, and its figure `figures/<id>.png`. Every number on the page comes from
+these files, and its verdicts are computed from the runs in them.
 """
 
 import json
@@ -50,10 +50,10 @@ def load_results(folder, claims):
 def _can_judge(claim, result, path):
     try:
         claim.verdict(result)
-    except Exception as error:  # whatever it misses
+    except Exception as error:  # it may miss anything
         print(
             f"minidl: {path} is left out: it comes from another version of this study ({type(error).__name__}: {error}); "
-            f"to make it anew: minidl reproduce --claim {claim.id} --out {path.parent}",
+            f"to make it again: minidl reproduce --claim {claim.id} --out {path.parent}",
             file=sys.stderr,
         )
         return False

@@ -22,7 +22,7 @@ __all__ = ["conduct", "perform"]
 def conduct(claim, scale, store=None, jobs=1, scheduler=None, load=None, quiet=False):
     """Do all runs that a claim's plan asks for; returns a Result.
 
-    store      a Store, in which finished runs are looked up and kept; None: every run is done anew
+    store      a Store, in which finished runs are looked up and kept; None: every run is done again
     jobs       processes on this machine; 1: none but this one
     scheduler  address of a Dask scheduler, which then has the runs done; needs the extra `cluster`
     load       load() gives the digits, in whichever process it is called; must be picklable if there are several

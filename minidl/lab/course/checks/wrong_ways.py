@@ -96,8 +96,8 @@ def _compare_paths(got, missing, spy):
         )
     if len(grad) == 2:
         raise Wrong(
-            "You feed it two examples. Then x̂ is ±1 whatever they are, and the true ∂x is nearly 0, so that its sums are "
-            "not small beside it: take five or more."
+            "You feed it two examples. Then x̂ is always ±1, and the true ∂x is nearly 0, so its sums are not small "
+            "compared with it: take five or more."
         )
     accused, spared = found - missing, missing - found
     if spared == {"variance"}:
