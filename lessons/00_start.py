@@ -2,14 +2,14 @@
 # # 00 Start: what will batch normalization buy me?
 #
 # Batch normalization is one more operation between the layers of a network. Its inventors promise faster training,
-# larger learning rates, and less worry about how the network starts. Here you hold them to it: the same deep network
-# with it and without, from a poor start and from a good one. Afterwards you can run everything in this course, and you
-# have written down four predictions that its lessons will put to the test.
+# larger learning rates, and less worry about how the network starts. Here you test that: the same deep network with
+# it and without, from a poor start and from a good one. Afterwards you can run everything in this course, and you
+# will have written down four predictions for its lessons to test.
 #
 # **Time**: about 100 s on two cores (the first run compiles kernels, which takes some seconds more).
 #
-# **You need**: Python, arrays, the chain rule. Nothing about neural networks: this lesson shows, the next ones
-# explain. Words are in the [glossary](README.md#glossary), symbols in the [notation](README.md#notation).
+# **You need**: Python, arrays, the chain rule. You need to know nothing about neural networks: this lesson shows, the
+# next ones explain. Words are in the [glossary](README.md#glossary), symbols in the [notation](README.md#notation).
 
 # %%
 import math
@@ -28,9 +28,9 @@ from minidl.train import evaluate, predict_logits
 #
 # Each example is a picture of a handwritten digit, 28 × 28 pixels, and its **label**, the digit that was meant; they
 # come from the well-known collection MNIST. The **training set** is what a network learns from; the **test set** is
-# never shown to it while it learns, and tells how it does on what it has not seen. **Accuracy** is the share of digits
-# it reads right: someone who guesses blindly among ten gets about 10 %. (Without a network connection minidl draws
-# digits of its own; everything here works with those, too.)
+# never shown to it while it learns, so it tells how the network does on images that it has not seen. **Accuracy** is
+# the share of digits it reads right: someone who guesses blindly among ten gets about 10 %. (Without a network
+# connection minidl draws its own digits; everything here works with those, too.)
 
 # %%
 (train_images, train_labels), (test_images, test_labels) = found = digits()
@@ -55,7 +55,7 @@ plot.images(train_images[:16], train_labels[:16], "Sixteen training images, and 
 #
 # $$\hat{x} = \frac{x - \mu_B}{\sqrt{\sigma_B^2 + \epsilon}}, \qquad y = \gamma\,\hat{x} + \beta$$
 #
-# ($\epsilon$ is a hundred-thousandth, and keeps us from dividing by 0. The layer needs no $b$ any more: β does its
+# ($\epsilon$ is a hundred-thousandth, and keeps us from dividing by 0. The layer no longer needs $b$: β does its
 # work. When the network is tested, BN takes averages of mean and variance that it kept while training, so that an
 # image's answer does not depend on its neighbours; [lesson 08](08_inference.ipynb) is about that.)
 #
@@ -80,9 +80,9 @@ print("its first layer:", *list(network("batch"))[:3], sep="\n  ")
 # ## Your predictions, before anything runs
 #
 # Write four predictions into the cell below; change the dots, nothing else. There are no wrong ones: a prediction is
-# worth something because a result can disagree with it. They are kept in the file `predictions.json` beside this
-# notebook, and the first answer stays: what is changed after the result is no prediction. Later lessons come back to
-# them.
+# worth something because a result can disagree with it. They are kept in the file `predictions.json` next to this
+# notebook, and the first answer stays: a prediction changed after the result is no prediction. Later lessons come
+# back to them.
 #
 # - `plain`: the test accuracy, in percent, of our eight layers **without** BN after 2,000 steps. (10 is guessing.)
 # - `batch`: the same **with** BN.
@@ -153,19 +153,20 @@ for name, model in models.items():
 
 # %% [markdown]
 # In our run on MNIST the plain network ended at 11.35 % and had never been above 12 %. It has not learned slowly: in
-# 2,000 steps it has not begun. It gives one answer to all images, now this digit, now that: 1,135 of the 10,000 test
-# images are ones, so it said "1" at its last look, and after one step more (printed) "7". With BN the same network was
-# past 80 % after the first hundred steps and ended near 94 %.
+# 2,000 steps it has not begun. It gives the same answer to all images, sometimes one digit, sometimes another. Of the
+# 10,000 test images 1,135 are ones, so it said "1" at its last look, and after one more step (printed) "7". With BN
+# the same network was past 80 % after the first hundred steps and ended near 94 %.
 #
 # What keeps the plain network from starting is the subject of [lesson 03](03_saturation.ipynb).
 
 # %% [markdown]
 # ## Was that fair?
 #
-# A sceptic objects: *you chose the start.* The first weights were drawn with standard deviation 0.1, and the biases $b$
-# were 0. The plain network may be no worse than BN, only badly started. So give it a start made for sigmoids: weights
-# and biases chosen so that a signal reaches the last layer about as large as it set out. (A recipe by Glorot and
-# Bengio, 2010, with two corrections for sigmoids. [Lesson 03](03_saturation.ipynb) derives them; here we only use them.)
+# A sceptic objects: *you chose the start.* The initial weights were drawn with standard deviation 0.1, and the biases
+# $b$ were 0. The plain network may be no worse than BN, only badly started. So give it a start made for sigmoids:
+# weights and biases chosen so that a signal reaches the last layer about as large as it started. (A recipe by Glorot
+# and Bengio, 2010, with two corrections for sigmoids. [Lesson 03](03_saturation.ipynb) derives them; here we only use
+# them.)
 #
 # **Prediction**: the plain network with this careful start, and no BN, after 2,000 steps: (a) still guesses; (b)
 # learns, but ends far below BN; (c) ends within two points of BN. Write down which, and why.
@@ -188,8 +189,8 @@ draw(runs, target=0.9);
 
 # %% [markdown]
 # (c): in our run it ended level with BN; with another seed one or the other is a point ahead. So the network *could*
-# learn all along; it stood still for lack of a start. BN got going from a start that was no good, and faster: after 100
-# steps it was past 80 %, the careful start near 30 %. The dots mark where each curve first reaches 90 %.
+# learn all along; it only lacked a good start. BN got going from a poor one, and faster: after 100 steps it was past
+# 80 %, the careful start near 30 %. The dots mark where each curve first reaches 90 %.
 
 # %% [markdown]
 # ## Exercise: when does a curve reach its target?
@@ -216,11 +217,11 @@ check("reach", reach);
 #
 # ## Four starts, three learning rates
 #
-# One run is one run, 0.5 is one learning rate, and BN has not been given the careful start. The next cell does what is
-# missing: with BN and without, from both starts, with three learning rates and three seeds (a **seed** fixes all random
-# draws: the first weights, and which images come when), in 36 short runs.
+# We have made one run each, at one learning rate, and BN has not been given the careful start. The next cell fills
+# the gaps: with BN and without, from both starts, with three learning rates and three seeds (a **seed** fixes all
+# random draws: the initial weights, and which images come when), in 36 short runs.
 #
-# **Prediction**: at the learning rate 2.0, four times what we took so far, which of the four still learn? And what does
+# **Prediction**: at the learning rate 2.0, four times the one so far, which of the four still learn? And what does
 # the careful start add to BN?
 
 # %%
@@ -254,15 +255,15 @@ ax.minorticks_off()
 ax.legend(title="mean of the seeds (dots)", frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(0, 0.35));
 
 # %% [markdown]
-# (Printed: the mean over the seeds, and from the lowest to the highest.) In our run the plain network never moved. The
-# careful start came to 90 % at 0.1 and to about 91 % at 0.5, within two points of BN; at 2.0 all its seeds were guessing.
-# With BN every mean was 90 % or more, from either start, over learning rates that are twenty times apart. So BN is not
-# the only way to start such a network. It is the one that took no thought, and the only one of ours that bore the large
-# learning rate.
+# (Printed: the mean over the seeds, and from the lowest to the highest.) In our run the plain network never moved.
+# The careful start came to 90 % at 0.1 and to about 91 % at 0.5, within two points of BN; at 2.0 all its seeds were
+# guessing. With BN every mean was 90 % or more, from either start, over learning rates that are twenty times apart.
+# So BN is not the only way to start such a network. It is the one that took no thought, and the only one of ours that
+# tolerated the large learning rate.
 #
 # And the careful start was not wasted on BN: it won one to three points at 0.5 and 2.0, and lost one at 0.1. A likely
-# reason: BN divides the spread of the sums out again, so that to its sigmoids both starts are the same; but a step of
-# the same size turns larger weights less, as with a smaller learning rate. (Section 3.3 of the paper says so. The last
+# reason: BN divides the spread of the sums out again, so both starts look the same to its sigmoids. But a step of the
+# same size turns larger weights less, as a smaller learning rate would. (Section 3.3 of the paper says so. The last
 # layer, which has no BN, differs, too.)
 #
 # ## What we did not show
@@ -278,7 +279,7 @@ ax.legend(title="mean of the seeds (dots)", frameon=False, fontsize=9, loc="cent
 # ## Summary
 #
 # - BN normalises each layer's sums over the batch, then lets training choose scale γ and mean β.
-# - An eight-layer sigmoid network that did not train at all from our first weights trained at once with it.
+# - An eight-layer sigmoid network that did not train at all from our initial weights trained at once with it.
 # - With weights and biases made for sigmoids it trained as well without BN, at learning rates that are not too large.
 #   What BN bought here was a start that needed no thought, quick first steps, and a wider choice of learning rates.
 #

@@ -2,9 +2,9 @@
 # # 01 Autograd: how does `backward()` work?
 #
 # In [lesson 00](00_start.ipynb) one line, `loss.backward()`, found out for 150,000 numbers at once which way each of
-# them had to move. Everything that training does rests on that line, and a mistake in it does not stop a program: it
-# may train a little worse, and nobody knows why. Here you build the idea in twenty lines, see where it can go wrong,
-# and write the test that finds out. Afterwards you can trust a gradient, because you can check it.
+# them had to move. All of training depends on that line, and a mistake in it does not stop a program: it may train a
+# little worse, and nobody knows why. Here you build the idea in twenty lines, see where it can go wrong, and write
+# the test that notices. Afterwards you can trust a gradient, because you can check it.
 #
 # **Time**: about 10 s on two cores.
 #
@@ -16,14 +16,14 @@ import numpy as np
 from minidl import Tensor
 from minidl.lab import plot
 from minidl.lab.course import check, pick
-from minidl.lab.course.suspects import DEFECTS, SOUND, WRONG_FUNCTION
+from minidl.lab.course.defects import DEFECTS, SOUND, WRONG_FUNCTION
 
 # %% [markdown]
 # ## One number
 #
 # Let the prediction of a tiny model be $w x + b$, and its **loss**, the number that says how wrong it is,
 # $L = (w x + b - y)^2$. The **gradient** of $L$ with respect to $w$ is the slope $\partial L/\partial w$: if $w$
-# grows by a small $h$, $L$ grows by about $h \cdot \partial L/\partial w$. So one can measure it: take a small step,
+# grows by a small $h$, $L$ grows by about $h \cdot \partial L/\partial w$. So you can measure it: take a small step,
 # and look.
 #
 # **Prediction**: $w = 2$, $x = 3$, $b = 1$, $y = 5$. Before you run the cell, write down $\partial L/\partial w$ and
@@ -47,8 +47,8 @@ print(f"a step of {h:g} in b changes L by {(loss_of(2.0, 1.0 + h) - loss_of(2.0,
 # A `Tensor` is an array that remembers how it was made. Here is what the loss remembers: a **graph**, in which each
 # **node** is a number (or an array) and points to the nodes that it was computed from, its **parents**. Nodes that
 # were not computed are **leaves**; `requires_grad=True` marks those whose gradient we want (blue), the others are
-# constants (dashed). We take the picture first, since `backward()` takes the graph apart as it goes; it fills in the
-# gradients when they come.
+# constants (dashed). We take the picture first, since `backward()` takes the graph apart as it goes; the gradients
+# are filled in when they arrive.
 
 # %%
 w, b = Tensor(2.0, requires_grad=True), Tensor(1.0, requires_grad=True)
@@ -61,17 +61,17 @@ graph
 # %% [markdown]
 # Grey lines run down: the computation. Orange lines run up: the gradients. Read it from the bottom. The slope of $L$
 # with respect to itself is 1. Each operation knows one small fact: how far its own result moves when one of its
-# operands does ($a \cdot b$ moves $b$ times as far as $a$). It multiplies what it is given by that, and hands the
-# product to its parents. That is the chain rule, one operation at a time. Did 12 and 4 agree with your prediction, and
-# with the measured steps?
+# operands does ($a \cdot b$ moves $b$ times as far as $a$). It multiplies the gradient it receives by that, and
+# passes the product to its parents. That is the chain rule, one operation at a time. Did 12 and 4 agree with your
+# prediction, and with the measured steps?
 #
-# The node `error` is special: it is used **twice** by the multiplication, and collected $2 + 2 = 4$.
+# The node `error` is special: the multiplication uses it **twice**, and it collected $2 + 2 = 4$.
 
 # %% [markdown]
 # ## The whole idea in twenty lines
 #
-# For numbers, an operation has to note only its parents and the **slope** toward each of them. This class does, and
-# nothing else.
+# For numbers, an operation only has to note its parents and the **slope** toward each of them. This class does just
+# that.
 
 
 # %%
@@ -100,11 +100,11 @@ print(path_by_path(error * error), "visits; w has", w.grad, "and b has", b.grad)
 
 # %% [markdown]
 # It works: the same 12 and 4. But the graph has eight nodes, and there were 15 visits: `error` was visited twice, and
-# each time all six nodes above it were, too. That grows. **Prediction**: take a number and double it,
+# so were all six nodes above it, each time. That grows. **Prediction**: take a number and double it,
 # $x \leftarrow x + x$, thirty times. How many visits does `path_by_path` make: about 30, about 60, about 1,000, or
 # about two billion?
 #
-# minidl can be watched doing the same: a **hook** is a function that it calls when the gradient of a node is complete.
+# You can watch minidl do the same: a **hook** is a function that it calls when the gradient of a node is complete.
 
 
 # %%
@@ -136,11 +136,12 @@ plot.lines(
 );
 
 # %% [markdown]
-# `path_by_path` walks every way from the loss to a leaf, and the ways double with each doubling: $2^{n+1} - 1$ visits,
-# two billion for thirty. The cure: a node **waits** until all its users have spoken, **adds up** what they said, and
-# then speaks once. So the nodes must be visited in an order in which each comes after all its users. An order that puts
-# parents before children is called **topological**; the walk goes through it backwards. In minidl it is made by
-# [`walk`](../minidl/autograd/engine.py), and the walk is [`backward`](../minidl/autograd/engine.py).
+# `path_by_path` walks every way from the loss to a leaf, and the ways double with each doubling: $2^{n+1} - 1$
+# visits, two billion for thirty. The cure: a node **waits** until all its users have sent their gradients, **adds
+# them up**, and then sends its own once. So the nodes must be visited in an order in which each comes after all its
+# users. An order that puts parents before children is called **topological**; the walk goes through it backwards. In
+# minidl [`walk`](../minidl/autograd/engine.py) makes it, and [`backward`](../minidl/autograd/engine.py) goes through
+# it.
 
 # %% [markdown]
 # ## Exercise: the walk
@@ -204,15 +205,15 @@ graph
 
 # %% [markdown]
 # The mean hands $1/8$ to each of eight squares: $\sqrt{8 \cdot (1/8)^2} = 0.3536$. From `error` up to the product `@`
-# the size stays the same, since $+$ and $-$ hand on what they are given, unchanged. At $b$ it changes: the gradient of
-# a (4, 2) has been summed to a (2,).
+# the size stays the same, since $+$ and $-$ pass gradients on unchanged. At $b$ it changes: a gradient of shape (4,
+# 2) has been summed to (2,).
 #
 # ## Exercise: the gradient of $y = \gamma x + \beta$
 #
-# The last operation of batch normalization scales and shifts each feature: $x$ is (N, C), one row for each example;
-# $\gamma$ and $\beta$ are (C,), used for every row. Given `grad_y` $= \partial L/\partial y$, of shape (N, C), return
-# the three arrays `grad_x`, `grad_gamma`, `grad_beta`, each in the shape of what it belongs to. NumPy only; three
-# lines. In minidl this is part of [`batch_norm`](../minidl/ops/norm.py).
+# The last operation of batch normalization scales and shifts each feature: $x$ is (N, C), one row for each example.
+# $\gamma$ and $\beta$ are (C,), and are used for every row. Given `grad_y` $= \partial L/\partial y$, of shape (N,
+# C), return the three arrays `grad_x`, `grad_gamma`, `grad_beta`, each in the shape of what it belongs to. NumPy
+# only; three lines. In minidl this is part of [`batch_norm`](../minidl/ops/norm.py).
 
 
 # %% tags=["exercise:affine"]
@@ -226,8 +227,7 @@ check("affine", affine_backward);
 # %% [markdown]
 # ## Is it right? Ask a small step
 #
-# The measured slope from the top of this lesson is the judge over every gradient. It has one free choice, the step
-# $h$.
+# The measured slope from the top of this lesson can judge every gradient. It has one free choice, the step $h$.
 #
 # **Prediction**: as $h$ gets smaller and smaller, the measured slope gets (a) ever more exact; (b) more exact up to a
 # point, and then worse; (c) it makes no difference.
@@ -270,9 +270,9 @@ for name, (step, least) in best.items():
 
 # %% [markdown]
 # (b). On the right the curve bends within the step: the error falls like $h$ to one side, and like $h^2$ to both. On
-# the left the two values agree in almost all digits, and what is left of their difference is rounding, divided by a
-# tiny $h$. In between is a best step, near $10^{-5}$ for both sides in float64, and a thousand times larger in float32,
-# where the best slope is a million times less exact. (At its left end float32 cannot even tell $x + h$ from $x$.) So
+# the left the two values agree in almost all digits, and their difference is mostly rounding, divided by a tiny $h$.
+# In between is a best step, near $10^{-5}$ for both sides in float64, and a thousand times larger in float32, where
+# the best slope is a million times less exact. (At the left end float32 cannot even tell $x + h$ from $x$.) So
 # gradients are checked in float64, even if training uses float32.
 
 # %% [markdown]
@@ -285,8 +285,8 @@ for name, (step, least) in best.items():
 #
 # $$\frac{L(x + hv) - L(x - hv)}{2h} \;\approx\; \sum \frac{\partial L}{\partial x} \cdot v$$
 #
-# On the left only $f$ is used; on the right is what `backward` claims. Two evaluations, however many elements there
-# are. `y.backward(u)` gives the right side's $\partial L/\partial x$ in `x.grad`.
+# The left side uses only $f$; the right side is what `backward` claims. It takes two evaluations, however many
+# elements there are. `y.backward(u)` gives the right side's $\partial L/\partial x$ in `x.grad`.
 #
 # ## Exercise: hunt them all
 #
@@ -294,9 +294,10 @@ for name, (step, least) in best.items():
 # float64, and a random generator (`rng.standard_normal(shape)`). It returns one number, how far the two sides are
 # apart, relative to the larger of them, or to 1 if both are smaller.
 #
-# It is tried on four sound operations, of which it must say less than 0.00001, and on six that claim a wrong gradient,
-# of which it must say more than 0.001. They are about batch normalization, or about using a node several times. You
-# have not met their formulas; you need not, a gradient check does not know them either. (Eight to ten lines.)
+# It is tried on four sound operations, for which it must return less than 0.00001, and on six that claim a wrong
+# gradient, for which it must return more than 0.001. They are about batch normalization, or about using a node
+# several times. You have not met their formulas. You need not: a gradient check does not know them either. (Eight to
+# ten lines.)
 
 
 # %% tags=["exercise:hunt"]
@@ -308,13 +309,13 @@ def my_gradcheck(f, x, rng):
 check("hunt", my_gradcheck);
 
 # %% [markdown]
-# minidl's own is [`gradcheck`](../minidl/gradcheck.py); its tests run it on every operation, and prove it on wrong
-# ones.
+# minidl's own is [`gradcheck`](../minidl/gradcheck.py); its tests run it on every operation, and check that it
+# rejects wrong ones.
 #
 # ## A check is worth what it rejects
 #
-# Many programs check with something simpler. Here are the same six wrong gradients, which are of kinds that stand in
-# well-known teaching code, and below them two operations with a flaw of another kind. Five checks look at each:
+# Many programs check with something simpler. Here are the same six wrong gradients, of kinds found in well-known
+# teaching code, and below them two operations with a flaw of another kind. Five checks look at each:
 #
 # - `u = 1`: the loss is the plain sum of the result; $v$ is random
 # - `m = 2`: only two examples in the batch; $u$ and $v$ random
@@ -375,25 +376,25 @@ for name, f in SOUND.items():
 # %% [markdown]
 # (The title counts what is found in more than nine draws out of ten.) Four of the five checks have a hole:
 #
-# - A plain sum (`u = 1`) misses two in every draw, among them a batch norm that sends back **no gradient at all**. The
-#   reason is batch norm itself: whatever $x$ is, the normalised batch sums to zero, so the true slope of the sum *is*
+# - A plain sum (`u = 1`) misses two in every draw, among them a batch norm that sends back **no gradient at all**.
+#   The reason is batch norm itself: for any $x$ the normalised batch sums to zero. So the true slope of the sum *is*
 #   zero, and so is what both of them claim.
-# - With two examples (`m = 2`), normalising leaves +1 and −1 whatever they were; the true gradient is nearly zero, and
-#   "no gradient" looks right in most draws.
+# - With two examples (`m = 2`), normalising always gives +1 and −1; the true gradient is nearly zero, and "no
+#   gradient" looks right in most draws.
 # - At `x = 0`, the part of the gradient that one of them lacks is multiplied by zero.
 # - `one element` is blind to what goes wrong in a row that it does not move.
 #
-# `random` finds all six. Not in every single draw: now and then the random numbers happen to agree, in our run in 4 of
-# the 500 draws for one of the six. So one draws more than once. It never accuses the two below the line, nor could it:
-# their gradients are right. They are batch norms that compute **something else** than they should. The other way round,
-# no sound operation comes near the limit.
+# `random` finds all six. Not in every single draw: sometimes the random numbers happen to agree, in our run in 4 of
+# the 500 draws for one of the six. So draw more than once. It never accuses the two below the line, and could not:
+# their gradients are right. They are batch norms that compute **something else** than they should. No sound operation
+# comes near the limit.
 
 # %% [markdown]
 # ## What we did not show
 #
-# - Gradients of gradients. minidl has none; its `backward` functions work on plain arrays.
+# - Second derivatives. minidl does not support them; its `backward` functions work on plain arrays.
 # - A proof. A random check can miss a defect that shows only somewhere else (a kink, an overflow, another mode); so
-#   one checks with several shapes, in training and evaluation mode, and at values that occur.
+#   check with several shapes, in training and evaluation mode, and at values that occur.
 # - That the *function* is right. The last two rows of the table stay invisible to any gradient check: they need a
 #   second, simple implementation to compare with.
 #
@@ -406,7 +407,7 @@ for name, f in SOUND.items():
 #   than two examples, and more than once.
 #
 # **Confusions settled**: gradients add up, they do not replace each other, and they are not averaged. A smaller step
-# is not a better one. A check that passes is worth as much as the wrong gradients that it rejects. A right gradient
-# is no sign of a right function.
+# is not a better one. A check that passes is worth as much as the wrong gradients it rejects. A right gradient does
+# not mean a right function.
 #
 # Next: [02 Can I train MNIST?](02_layers.ipynb)

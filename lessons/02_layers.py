@@ -3,13 +3,13 @@
 #
 # Two layers, four lines that repeat, and a network reads handwritten digits. The same four lines with one mistake
 # also run without any error, and train something else. So this lesson builds the layers and the loop, and then breaks
-# the loop in four ways, to see which mistake one can notice, and from what. Afterwards you can build a training loop,
-# and debug one.
+# the loop in four ways, to see which mistakes can be noticed, and how. Afterwards you can build a training loop, and
+# debug one.
 #
 # **Time**: about 10 s on two cores.
 #
-# **You need**: [01](01_autograd.ipynb): gradients, and that those of a node used several times add up. Words are in
-# the [glossary](README.md#glossary).
+# **You need**: [01](01_autograd.ipynb): gradients, and that they add up where a node is used several times. Words are
+# in the [glossary](README.md#glossary).
 
 # %%
 import numpy as np
@@ -30,11 +30,11 @@ print(f"{found.source}: x {x.shape} from {x.min():g} to {x.max():g}, y {y.shape}
 #
 # An image is a row of 784 numbers from 0 (paper) to 1 (ink). A **linear layer** makes `out` weighted sums of a row's
 # `in` numbers: $y = xW + b$, with $W$ of shape (in, out) and $b$ of shape (out,). A batch of $N$ images is a matrix
-# (N, in), and the same formula does all of them. Between two linear layers stands an **activation**, something that
-# is not linear, or else the two would be no more than one; here **ReLU**, $\max(0, x)$.
+# (N, in), and the same formula does all of them. Between two linear layers there is an **activation**, something that
+# is not linear, or the two would amount to one. Here it is **ReLU**, $\max(0, x)$.
 #
-# The last layer gives ten numbers, the **logits**. **Softmax** makes probabilities of them, positive numbers that sum
-# to 1; and the loss, **cross-entropy**, is minus the logarithm of the probability that the network gives to the right
+# The last layer gives ten numbers, the **logits**. **Softmax** turns them into probabilities, positive numbers that
+# sum to 1. The loss, **cross-entropy**, is minus the logarithm of the probability that the network gives to the right
 # digit, averaged over the batch:
 #
 # $$p_k = \frac{e^{z_k}}{\sum_j e^{z_j}}, \qquad L = -\frac{1}{N}\sum_i \log p_{i,\,\text{label}_i}$$
@@ -90,13 +90,14 @@ check("linear", linear_forward, linear_backward);
 # ## Exercise: softmax with cross-entropy
 #
 # `loss_forward(logits, labels)` returns the loss, one number; `logits` is (N, C), `labels` N whole numbers below C.
-# `loss_backward(logits, labels)` returns $\partial L/\partial z$, (N, C). It comes out surprisingly simple: derive
-# it, starting from $\log p_k = z_k - \log \sum_j e^{z_j}$, and mind that every logit is in the sum, but only one is
+# `loss_backward(logits, labels)` returns $\partial L/\partial z$, (N, C). It turns out to be simple. Derive it,
+# starting from $\log p_k = z_k - \log \sum_j e^{z_j}$, and mind that every logit is in the sum, but only one is
 # $z_{\text{label}}$.
 #
 # Both must survive logits of 1,000, whose $e^z$ no computer can hold. Softmax does not change when a constant is
-# taken off all logits of a row: which constant makes the largest $e^z$ exactly 1? And take the logarithm by hand, as
-# above: a probability that has been rounded to 0 has none. minidl's own is [`cross_entropy`](../minidl/ops/loss.py).
+# subtracted from all logits of a row: which constant makes the largest $e^z$ exactly 1? And take the logarithm by
+# hand, as above: a probability that has been rounded to 0 has no logarithm. minidl's own is
+# [`cross_entropy`](../minidl/ops/loss.py).
 
 
 # %% tags=["exercise:cross-entropy"]
@@ -158,18 +159,18 @@ for (name, (model, losses)), wanted in zip(learned.items(), (few_labels, random_
 plot.label(ax, f"By heart after {len(steps)} steps: {', '.join(right)}", "training step", "loss");
 
 # %% [markdown]
-# In our run on MNIST both losses went to nearly 0, and all 32 labels were learned, the random ones too; they took
-# longer. On the test images the first network was right in 55 %, from 32 examples, and the second in 8 %, which is
-# guessing. So learning by heart says nothing about having learned anything; only images that were not trained on do.
-# But as a test *of the loop* it is just right: fast, and with a known answer.
+# In our run on MNIST both losses went to nearly 0, and all 32 labels were learned, the random ones too, which took
+# longer. On the test images the first network was right on 55 %, after 32 examples, and the second on 8 %, which is
+# guessing. So learning by heart does not show that anything else was learned; only images that were not trained on
+# can show that. But as a test *of the loop* it is just right: fast, and with a known answer.
 #
 # ## Exercise: the loop
 #
-# Write `descend(model, images, labels, steps, lr)`, without an optimizer: `steps` steps of gradient descent, all on the
-# same images. It returns the list of the losses, each computed before its step.
-# `F.cross_entropy(model(Tensor(images)), labels)` is the loss, and `.item()` makes a Python number of it. For each `p`
-# in `model.parameters()`, `p.data` is an array, to be changed in place, and `p.grad` its slope, or None if it has none;
-# set it to None to forget it. (Eight lines; minidl's own are [`SGD`](../minidl/optim/sgd.py) and
+# Write `descend(model, images, labels, steps, lr)`, without an optimizer: `steps` steps of gradient descent, all on
+# the same images. It returns the list of the losses, each computed before its step.
+# `F.cross_entropy(model(Tensor(images)), labels)` is the loss, and `.item()` turns it into a Python number. For each
+# `p` in `model.parameters()`, `p.data` is an array, to be changed in place, and `p.grad` its slope, or None if it has
+# none; set it to None to forget it. (Eight lines; minidl's own are [`SGD`](../minidl/optim/sgd.py) and
 # [`train_one_epoch`](../minidl/train.py).)
 
 
@@ -214,17 +215,17 @@ print(f"the loss of one who knows only how often each label occurs: {-(share * n
 # %% [markdown]
 # In our run two gave themselves away, each in its own manner:
 #
-# - *bytes* started at 26 and not near 2.3, and the next steps threw it to many millions. Larger inputs make larger
-#   gradients. Afterwards it came to rest at 2.212, which is the last number printed: what a network gets that has
-#   learned how often each digit occurs among the 32 and does not look at the image any more.
-# - *softmax before the loss* started at 2.30 and was still falling slowly at 1.465. It cannot get below 1.461, however
-#   long it trains: the best that a softmax of probabilities can do is with a 1 and nine zeros,
+# - *bytes* started at 26 instead of near 2.3, and the next steps threw it to many millions. Larger inputs make larger
+#   gradients. Afterwards it came to rest at 2.212, the last number printed. A network gets this loss if it has
+#   learned how often each digit occurs among the 32, and no longer looks at the image.
+# - *softmax before the loss* started at 2.30 and was still falling slowly at 1.465. It cannot get below 1.461,
+#   however long it trains. The best that a softmax of probabilities can do is with a 1 and nine zeros:
 #   $-\log \frac{e}{e + 9} = \log(1 + 9/e)$. A loss that comes to rest near this number has a softmax too many.
 #
-# The other two start where they should, and **pass the test**. *labels shuffled* is the random labels again, and learns
-# them by heart. *no zero_grad* is even faster than the right loop: adding up all gradients that ever were makes the
-# network move ever faster in the direction in which it went before. On 32 images that did no harm. On the whole
-# training set?
+# The other two start where they should, and **pass the test**. *labels shuffled* is the random labels again, and
+# learns them by heart. *no zero_grad* is even faster than the right loop: it adds up all past gradients, so the
+# network moves faster and faster in the direction in which it went before. On 32 images that did no harm. What about
+# the whole training set?
 
 # %% [markdown]
 # ## All of it
@@ -275,14 +276,14 @@ ends = ", ".join(f"{losses[-1]:.2f} {name}" for name, (_, losses) in means.items
 plot.label(plot.loss_curves(means), f"At the end {ends}", "training step", "loss (means)");
 
 # %% [markdown]
-# In our run the right loop reached 94.6 % on the test images, and the other two were guessing. With shuffled labels the
-# loss rests at 2.30, $\log 10$: with 60,000 images there is too much to learn by heart in two epochs, and nothing else
-# to learn. Without `zero_grad` it grew above that: the network still moves in directions that were right for weights of
-# long ago. So the test with 32 images finds much, but not everything. What finds the rest is the whole training set,
-# and images that were not trained on.
+# In our run the right loop reached 94.6 % on the test images, and the other two were guessing. With shuffled labels
+# the loss rests at 2.30, $\log 10$: with 60,000 images there is too much to learn by heart in two epochs, and nothing
+# else to learn. Without `zero_grad` it grew above that: the network still moves in directions that were right for its
+# weights long ago. So the test with 32 images finds much, but not everything. The rest shows only on the whole
+# training set, and on images that were not trained on.
 #
 # Which digits does it get wrong? Here are those where it was most certain of a wrong answer: the label → its answer,
-# and the probability that it gave to that.
+# and the probability that it gave.
 
 # %%
 probabilities = F.softmax(Tensor(predict_logits(model, x_test))).data
@@ -294,7 +295,7 @@ plot.misclassified(x_test.reshape(-1, 28, 28), y_test, probabilities, count=10);
 # The first layer makes 100 weighted sums; each of them, with its weights, is a **unit**. A unit has one weight for
 # each pixel, so its weights are an image. So are the changes that training made to them.
 #
-# **Prediction**: some pixels, in the corners say, are white in every training image. What becomes of the weights at
+# **Prediction**: some pixels, in the corners say, are white in every training image. What happens to the weights at
 # those pixels: (a) they go to 0; (b) they change a little, at random; (c) not one bit of them changes?
 
 # %%
@@ -309,13 +310,13 @@ figure.axes[-1].set_ylabel("change of a weight");
 
 # %% [markdown]
 # (c), and you have derived why: $\partial L/\partial W = x^{\mathsf T}\,\partial L/\partial y$, and a pixel that is 0
-# in every image makes a row of zeros. The 100 weights at each of these pixels are, bit by bit, what they were at the
-# start. So the trained network still carries random weights there, and is blind to what they do: nothing has ever shown
-# them.
+# in every image makes a row of zeros. The 100 weights at each of these pixels are, bit for bit, what they were at the
+# start. So the trained network still has random weights there, and no training image has ever shown what they do.
 #
-# **Prediction**: now put ink, full black, on all those pixels of every test image. Training never saw such a thing.
-# What is left of the accuracy: (a) nearly all; (b) a few points less; (c) little better than guessing? And with as much
-# ink on pixels that have some in one to ten of a hundred training images? (So that it seldom covers the digit.)
+# **Prediction**: now put ink, full black, on all those pixels of every test image. Training never showed such a
+# thing. How much accuracy is left: (a) nearly all; (b) a few points less; (c) little better than guessing? And with
+# as much ink on pixels that have some in one to ten of a hundred training images? (So that it seldom covers the
+# digit.)
 
 # %%
 def with_ink(spots):
@@ -333,12 +334,13 @@ print(f"{with_ink([]):.1f} % right without added ink, {with_ink(never):.1f} % wi
 print(f"{reached[0]:.1f} to {reached[-1]:.1f} % with as much ink where there sometimes was (five draws of pixels)")
 
 # %% [markdown]
-# In our run (a): hardly anything changed. We had expected a disaster, and were wrong. The random weights are small, and
-# of both signs: in the sum over 67 pixels most of them cancel. As much ink on pixels with *trained* weights cost four
-# to fifteen points, depending on the pixels. What the network has not learned did less harm here than what it has.
+# In our run (a): hardly anything changed. We had expected a disaster, and were wrong. The random weights are small,
+# and of both signs: in the sum over 67 pixels most of them cancel. The same amount of ink on pixels with *trained*
+# weights cost four to fifteen points, depending on the pixels. What the network has not learned did less harm here
+# than what it has learned.
 #
-# A unit's weights are hard to read: strokes here and there. A network of **one** linear layer has no hidden units; some
-# of its ten images can be read:
+# A unit's weights are hard to read: strokes here and there. A network of **one** linear layer has no hidden units;
+# some of its ten images are readable:
 
 # %%
 minidl.manual_seed(0)
@@ -351,29 +353,29 @@ plot.images(
 );
 
 # %% [markdown]
-# Orange is a ring for the zero, and ink in its middle speaks against it. With no hidden layer that is all it can do:
-# add up, for each digit, what each pixel says on its own. In our run it reached 91.6 %, the network with a hidden layer
-# 94.6 %, at a learning rate that was tuned for neither.
+# For the zero, orange is a ring, and ink in its middle counts against it. With no hidden layer that is all it can do:
+# add up, for each digit, what each pixel says on its own. In our run it reached 91.6 %, the network with a hidden
+# layer 94.6 %, at a learning rate that was tuned for neither.
 #
 # ## What we did not show
 #
-# - The best one can do on MNIST: a small convolutional network passes 99 % in five epochs ([demo](../docs/demo.md));
-#   [09](09_conv.ipynb) is about such networks.
-# - How the learning rate was chosen. We took one that works; a fair comparison tunes it, for each contender, on images
+# - The best that is possible on MNIST: a small convolutional network passes 99 % in five epochs
+#   ([demo](../docs/demo.md)); [09](09_conv.ipynb) is about such networks.
+# - How the learning rate was chosen. We took one that works; a fair comparison tunes it for each network, on images
 #   that are neither for training nor for the test.
-# - Spread: these are runs with one seed each. The differences spoken of here are large; for small ones that would not
-#   do.
-# - Deep networks. Two layers start by themselves; eight did not, in [00](00_start.ipynb). Why is the next question.
+# - Spread: these are runs with one seed each. The differences discussed here are large; for small ones, one seed
+#   would not be enough.
+# - Deep networks. Two layers start on their own; eight did not, in [00](00_start.ipynb). Why is the next question.
 #
 # ## Summary
 #
 # - linear, activation, linear, softmax with cross-entropy: `grad_x` $= \partial y\,W^{\mathsf T}$, `grad_W`
 #   $= x^{\mathsf T}\partial y$, and $(p - \text{one-hot})/N$ for the logits.
 # - The loop: zero_grad, loss, backward, step.
-# - Test a loop first on a few images; look at the first loss ($\log 10$), and at where the last one rests.
+# - Test a loop first on a few images; look at the first loss ($\log 10$), and at where it comes to rest.
 #
-# **Confusions settled**: a loss that falls to 0 is no sign of learning (random labels). `cross_entropy` takes logits,
-# not probabilities. Gradients add up until someone sets them to zero. A bug can pass the overfitting test: two of four
-# did.
+# **Confusions settled**: a loss that falls to 0 does not prove learning (random labels). `cross_entropy` takes
+# logits, not probabilities. Gradients add up until someone sets them to zero. A bug can pass the overfitting test:
+# two of four did.
 #
 # Next: [03 Why do sigmoid stacks stall?](03_saturation.ipynb)

@@ -1,11 +1,11 @@
 # %% [markdown]
 # # 03 Saturation: why do sigmoid stacks stall?
 #
-# A network of sigmoids cannot overflow: whatever goes in, a number between 0 and 1 comes out. And yet the deeper such a
-# network is, the longer it does nothing at all. This lesson finds out what is lost on the way, derives what the weights
-# would have to be, and watches three networks wake up, or not. After it you can look at a network that does not learn,
-# measure three numbers in each layer (its signal, its saturation, the size of its updates), and say what is wrong with
-# it.
+# A network of sigmoids cannot overflow: for any input, a number between 0 and 1 comes out. And yet the deeper such a
+# network is, the longer it does nothing at all. This lesson finds out what is lost on the way, derives what the
+# weights would have to be, and watches three networks wake up, or not. Afterwards you can look at a network that does
+# not learn, measure three numbers in each layer (its signal, its saturation, the size of its updates), and say what
+# is wrong with it.
 #
 # **Time**: about 1 minute on two cores (the first run ever compiles kernels, some seconds more).
 #
@@ -63,21 +63,20 @@ plot.lines(ax, runs, title, "products", "size of the vector", log="y").set_ytick
 
 # %% [markdown]
 # Each new number is a sum of $n = 100$ products $w_i x_i$. The weights are independent with mean 0, so variances add
-# up: the variance of the sum is $n s^2$ times the mean of $x_i^2$. A product multiplies the *size* by $g = s\sqrt{n}$,
-# which we call the **gain**, and fifty products multiply it by $g^{50}$. That is $10^{50}$ for $s = 1$, and float32
-# ends at $3\cdot 10^{38}$: the numbers become infinite, and as the next product subtracts infinities, `nan`. It is
-# $10^{-50}$ for $s = 0.01$, and float32's smallest number is $1.4\cdot 10^{-45}$: exactly 0. Only $g = 1$,
-# $s = 1/\sqrt{n}$, passes something through, and there is little room: with $g = 0.8$ a factor of $0.8^{50} = 0.000014$
-# is left, with $g = 1.2$ it is 9,100 (expected; our one draw gave a few thousand).
+# up: the variance of the sum is $n s^2$ times the mean of $x_i^2$. A product multiplies the *size* by
+# $g = s\sqrt{n}$, which we call the **gain**, and fifty products multiply it by $g^{50}$. That is $10^{50}$ for
+# $s = 1$, and float32 ends at $3\cdot 10^{38}$: the numbers become infinite, and as the next product subtracts
+# infinities, `nan`. It is $10^{-50}$ for $s = 0.01$, and float32's smallest number is $1.4\cdot 10^{-45}$: exactly 0.
+# Only $g = 1$, $s = 1/\sqrt{n}$, passes something through, and there is little margin: with $g = 0.8$ a factor of
+# $0.8^{50} = 0.000014$ is left, with $g = 1.2$ it is 9,100 (expected; our one draw gave a few thousand).
 #
 # ## 2. Now with sigmoids
 #
-# A **sigmoid** squeezes any number into (0, 1): $\sigma(x) = 1/(1 + e^{-x})$. So neither of the two accidents above can
-# happen. Take 20 layers, each a product with weights of gain 1 (biases 0) and then a sigmoid; a last product makes ten
-# logits. Feed it 500 digits. We look at two things in each layer: the **size** of what the sigmoids hand on, the root
-# mean square of all outputs; and the **signal**, by how much what goes *into* a sigmoid differs *from image to image*
-# (its standard deviation over the images, averaged over the units as a root mean square). Only the signal can tell a 3
-# from an 8.
+# A **sigmoid** squeezes any number into (0, 1): $\sigma(x) = 1/(1 + e^{-x})$. So neither accident above can happen.
+# Take 20 layers, each a product with weights of gain 1 (biases 0) and then a sigmoid; a last product makes ten
+# logits. Feed it 500 digits. We look at two things in each layer: the **size** of the sigmoids' outputs, their root
+# mean square; and the **signal**, how much the input of a sigmoid differs *from image to image* (its standard
+# deviation over the images, averaged over the units as a root mean square). Only the signal can tell a 3 from an 8.
 #
 # **Prediction.** At layer 20: (a) the outputs have kept their size, and the signal too; (b) the outputs have become
 # tiny; (c) the outputs have kept their size, and the signal is gone.
@@ -100,11 +99,11 @@ plot.lines(right, {"gradient": (layers, gradient)}, title, "layer", "∂loss/∂
 # (c). The size stays near ½, and each layer divides the signal by about four.
 #
 # Four is no accident. The **slope** of the sigmoid is $\sigma'(x) = \sigma(x)(1 - \sigma(x))$, at most $\tfrac14$, at
-# $x = 0$. A small difference $\delta$ between two images leaves a sigmoid as $\sigma'(x)\,\delta$, and the product with
-# weights of gain $g$ makes $g\,\sigma'(x)\,\delta$ of it: a factor of $g/4$ at most, on average. The gradient comes
-# back by the chain rule through the same weights and the same slopes, so the same factor takes it away from the *first*
-# layers (the right figure, read from right to left). What the first layer would have to learn from is hardly there, and
-# what it learns hardly arrives.
+# $x = 0$. A small difference $\delta$ between two images leaves a sigmoid as $\sigma'(x)\,\delta$, and the product
+# with weights of gain $g$ makes $g\,\sigma'(x)\,\delta$ of it: a factor of $g/4$ at most, on average. The gradient
+# comes back by the chain rule through the same weights and the same slopes, so it shrinks by the same factor on the
+# way to the *first* layers (the right figure, read from right to left). The first layer has hardly anything to learn
+# from, and what it learns hardly arrives.
 #
 # How bad is so small a signal on numbers of size ½? In float32, numbers have about 7 digits. We send the same images
 # through the same network in float32 and in float64, and ask how well the differences between images agree (their
@@ -131,15 +130,15 @@ plot.lines(ax, {"correlation": (layers, agreement)}, title, "layer", "correlatio
 ax.set_ylim(-0.1, 1.05);
 
 # %% [markdown]
-# In our run (20 layers, on MNIST) the correlation falls below one half at layer 13, and from layer 15 on nothing of the
-# images is left. What such a layer hands on is about the computer, not about digits, and the layers above it have
+# In our run (20 layers, on MNIST) the correlation falls below one half at layer 13, and from layer 15 on nothing of
+# the images is left. The output of such a layer is about the computer, not about digits, and the layers above it have
 # nothing else to learn from.
 #
 # ## 3. Which weights would keep the signal?
 #
-# Let $x$ be what goes into the sigmoids of a layer, and $f$ any function in the place of the sigmoid. A unit of the
-# next layer receives $\sum_i w_i f(x_i)$, with $n$ fixed weights, drawn with mean 0 and standard deviation $s$. Over
-# the images, treating the $x_i$ as independent, variances add up:
+# Let $x$ be what goes into the sigmoids of a layer, and $f$ any function in place of the sigmoid. A unit of the next
+# layer receives $\sum_i w_i f(x_i)$, with $n$ fixed weights, drawn with mean 0 and standard deviation $s$. Over the
+# images, treating the $x_i$ as independent, variances add up:
 #
 # $$\mathrm{Var}\Big[\sum_i w_i f(x_i)\Big] = \sum_i w_i^2\,\mathrm{Var}[f(x_i)] \approx n\,s^2\,\mathrm{Var}[f(x)]$$
 #
@@ -157,9 +156,9 @@ def weight_std(f, x, n):
 check("gain", weight_std);
 
 # %% [markdown]
-# [`keeping_gain`](../minidl/lab/course/saturation.py) gives the same as a gain, $g = s\sqrt{n}$, for $x$ that is normal
-# with mean zero. (For ReLU you may know $\sqrt{2}$, He et al. 2015: their variance is also over the draw of the
-# weights, so the mean of $f(x)$ counts as well. Here only what differs from image to image does.)
+# [`keeping_gain`](../minidl/lab/course/saturation.py) gives the same as a gain, $g = s\sqrt{n}$, for $x$ that is
+# normal with mean zero. (For ReLU you may know $\sqrt{2}$, He et al. 2015: their variance is also over the draw of
+# the weights, so the mean of $f(x)$ counts as well. Here only what differs from image to image counts.)
 
 # %%
 def sigmoid(x):
@@ -173,8 +172,8 @@ print(f"tanh: {keeping_gain(np.tanh):.2f}")
 
 # %% [markdown]
 # **Prediction.** We build 20 layers with gain 1, with gain 4 (a slope of ¼ suggests it), and with the derived gain of
-# 4.80. In which does the signal at layer 20 have at least half of the size that it has at layer 1: (a) 4 and 4.80; (b)
-# only 4.80; (c) in none of them?
+# 4.80. In which does the signal at layer 20 have at least half of its size at layer 1: (a) 4 and 4.80; (b) only 4.80;
+# (c) in none of them?
 
 # %%
 seeds = range(pick(5, 2))
@@ -195,13 +194,13 @@ print(", ".join(f"{name}: {share:.1e} of the signal is left" for name, share in 
 
 # %% [markdown]
 # (c), in our run. The algebra is right, and still the signal dies. What did we leave out? We computed the gain for an
-# $x$ with mean 0. Look at one unit. Its input is $\sum_i w_i\,\sigma(x_i)$, and the outputs $\sigma(x_i)$ have the mean
-# ½. So besides the signal it receives $\tfrac12\sum_i w_i$: the same for all images, another number for each unit, of
-# size $g/2 = 2.4$. That is no signal, but it moves the unit away from 0, to where the sigmoid is flat. With the right
-# scale it is the *mean* that kills the signal.
+# $x$ with mean 0. Look at one unit. Its input is $\sum_i w_i\,\sigma(x_i)$, and the outputs $\sigma(x_i)$ have the
+# mean ½. So in addition to the signal it receives $\tfrac12\sum_i w_i$, which is the same for all images, different
+# for each unit, and of size $g/2 = 2.4$. That is no signal, but it moves the unit away from 0, to where the sigmoid
+# is flat. With the right scale it is the *mean* that kills the signal.
 #
-# If that is so, we can take it away: give each unit the bias $b_j = -\tfrac12\sum_i w_{ij}$, so that an output of ½
-# counts as nothing. We call this network **centred**. It can fail: should the signal die all the same, the explanation
+# If that is so, we can remove it: give each unit the bias $b_j = -\tfrac12\sum_i w_{ij}$, so that an output of ½
+# counts as nothing. We call this network **centred**. This test can fail: if the signal still dies, the explanation
 # is wrong.
 
 # %%
@@ -217,17 +216,17 @@ title = f"Centred: layer 1 gets {ratio:.1f} times layer {depth}'s gradient"
 plot.lines(right, runs, title, "layer", "∂loss/∂(input of the sigmoid)", log="y", key=False);
 
 # %% [markdown]
-# After twenty layers the signal is where it was: 1.00 in our run, the mean over five seeds. So a layer needs two
+# After twenty layers the signal has kept its size: 1.00 in our run, the mean over five seeds. So a layer needs two
 # things: the right **scale** and the right **centre**. We computed both from the initial weights. After the first
-# training step the weights are others.
+# training step the weights are different.
 #
 # ## 4. Depth × scale: what can be trained?
 #
-# If a lost signal is what stops learning, we can say beforehand which networks will learn. We train networks of 1 to 16
-# hidden layers of 100 sigmoids, with gains from ½ to 16, for 400 steps (batches of 60, learning rate 0.3, no tuning),
-# three times: plain, centred, and with batch normalization, which you will take apart in the next lessons. Here all
-# that matters is what it promises: before each sigmoid it subtracts the mean of the batch and divides by its standard
-# deviation, in every step anew.
+# If a lost signal is what stops learning, we can say beforehand which networks will learn. We train networks of 1 to
+# 16 hidden layers of 100 sigmoids, with gains from ½ to 16, for 400 steps (batches of 60, learning rate 0.3, no
+# tuning), three times: plain, centred, and with batch normalization, which you will take apart in the next lessons.
+# Here all that matters is what it promises: before each sigmoid it subtracts the mean of the batch and divides by its
+# standard deviation, anew in every step.
 #
 # **Prediction.** Guessing gives 10 %. (1) At 16 layers, which gains will train the plain network? (2) Which the centred
 # one? (3) Will batch normalization be best everywhere in the table?
@@ -266,12 +265,12 @@ print(f"and with a third of the learning rate: {accuracy(depths[-1], gains[-2], 
 #   with three seeds; 90 with a third of the learning rate). Gain 4, near the derived 4.80, stays at 10.
 # - Centred: gain 4 reads more than 80 % at 16 layers, where the plain network with the same weights stays at 10. Gains
 #   of 2 and less still lose the signal.
-# - Batch normalization makes a table in which little happens: something is learned at every scale and every depth (more
-#   than 70 % in the worst cell). At 16 layers it is also the most accurate, by about six points. But up to four layers
-#   it is not: at this learning rate the best plain cells are one to three points above it. What it buys everywhere is
-#   not accuracy but indifference to the scale.
+# - Batch normalization makes a table in which little happens: something is learned at every scale and every depth
+#   (more than 70 % in the worst cell). At 16 layers it is also the most accurate, by about six points. But up to four
+#   layers it is not: at this learning rate the best plain cells are one to three points above it. What it brings
+#   everywhere is not accuracy but indifference to the scale.
 #
-# The network that would not start in [lesson 00](00_start.ipynb) is in the first table, but for its pixels and its
+# The network that would not start in [lesson 00](00_start.ipynb) is in the first table, except for its pixels and its
 # learning rate: 8 layers, weights of standard deviation 0.1, which is gain 1. Its careful start was gain 4.
 #
 # ## 5. Why 8, and not 4?
@@ -310,13 +309,13 @@ for ax, (what, name) in zip(axes, names.items(), strict=True):
 
 # %% [markdown]
 # (b). Larger weights do two things. They push more units off the steep part, and they enlarge the differences in the
-# units that are still there. Near gain 10, in our run, the two cancel: the signal comes through 16 layers, and so does
-# the gradient, with more than half of the outputs saturated. At 8 about a quarter of the signal is left, which was
-# enough to train from. So a wrong centre can be paid for with a larger scale and most of the units. Centred, at 4.80,
-# hardly any output is flat.
+# units that are still there. Near gain 10, in our run, the two cancel: the signal comes through 16 layers, and so
+# does the gradient, although more than half of the outputs are saturated. At 8 about a quarter of the signal is left,
+# which was enough to train from. So a larger scale can make up for a wrong centre, at the price of most of the units.
+# Centred, at 4.80, hardly any output is flat.
 #
 # And above these gains? There the gradient *grows* on its way back, at gain 16 to about a hundred times at layer 1
-# (plain) and to thousands (centred). The cells of gain 16 do not stall for want of a signal.
+# (plain) and to thousands (centred). The cells of gain 16 do not stall for lack of a signal.
 #
 # In a running notebook the next cell has sliders: all of it in one picture, the outputs of each layer as a column.
 
@@ -338,13 +337,12 @@ explore(draw, gain=(0.5, 16.0), depth=(2, 30), centred=False)
 # %% [markdown]
 # ## 6. Saturation, over time
 #
-# A sigmoid is **saturated** where it is flat: we say, where its slope is below a tenth of the steepest that a sigmoid
-# has. And a unit is **stuck** if it is saturated for every image of a batch, at whichever end: then hardly any gradient
-# passes through it.
+# A sigmoid is **saturated** where it is flat: here, where its slope is below a tenth of its steepest slope. A unit is
+# **stuck** if it is saturated for every image of a batch, at either end: then hardly any gradient passes through it.
 #
-# **Exercise `saturation`.** Write `saturation(y)` for the outputs `y` of a layer of sigmoids, an array (images, units).
-# Return two numbers: the fraction of all outputs that are saturated, and the fraction of units that are stuck. (Express
-# the slope by the output.)
+# **Exercise `saturation`.** Write `saturation(y)` for the outputs `y` of a layer of sigmoids, an array (images,
+# units). Return two numbers: the fraction of all outputs that are saturated, and the fraction of units that are
+# stuck. (Express the slope in terms of the output.)
 
 # %% tags=["exercise:saturation"]
 def saturation(y):
@@ -419,28 +417,28 @@ for i, std in enumerate(starts):
 
 # %% [markdown]
 # Each column of a picture is a histogram of one layer's outputs at one step; dark is where many are. (One seed; the
-# curves above are of three.)
+# curves above are from three.)
 #
 # Did you say std 1? Most of its outputs are saturated from the start (the dark lines at 0 and 1), they remain so, and
-# it learns at once. The network that stands still starts without a single saturated output. For most of its first 1,000
+# it learns at once. The network that stalls starts without a single saturated output. For most of its first 1,000
 # steps, in our run, its second and third layers are thin lines: all images give nearly the same outputs. The lines
 # slide, the third layer's to below 0.1, all units together, but they do not open. Then they open, the first layer
 # first, and only then does the loss leave that of guessing, $\log 10 = 2.30$. So "sigmoids saturate" is one reason to
 # stall, and not the one here: the weights are too small for the slope, and the signal is lost as in part 2. A network
 # can stall by being **flat** or by being **asleep**.
 #
-# Flat is no good choice either: std 1 starts fastest, and is overtaken by std 0.1, in our run after some 500 steps. But
-# a share of flat outputs alone tells little: the first layer of the best network ended with more of them than that of
-# the slowest.
+# Flat is not a good choice either: std 1 starts fastest, and is overtaken by std 0.1, in our run after some 500
+# steps. But a share of flat outputs alone tells little: the first layer of the best network ended with more of them
+# than that of the slowest.
 #
 # ## 7. How far does a step move the weights?
 #
-# There is a number that shows sleep from the first step on, and flatness soon after: the size of a step's update against
-# the size of the weights, $\operatorname{std}(\Delta W)/\operatorname{std}(W)$, layer by layer. Rule of thumb: about
-# one in 1,000.
+# One number shows sleep from the first step on, and flatness soon after: the size of a step's update against the size
+# of the weights, $\operatorname{std}(\Delta W)/\operatorname{std}(W)$, layer by layer. Rule of thumb: about one in
+# 1,000.
 #
-# **Prediction.** In the sleeping network (std 0.01), which layer takes the largest first step for its size, and by how
-# many powers of ten does the first layer lag behind it?
+# **Prediction.** In the sleeping network (std 0.01), which layer takes the largest first step relative to its size,
+# and by how many powers of ten does the first layer lag behind it?
 
 # %%
 figure, axes = plot.panels(3, size=(4.4, 3.9))
@@ -457,20 +455,20 @@ for ax, std in zip(axes, starts, strict=True):
     ax.set_ylim(-6, 0.5)
 
 # %% [markdown]
-# In the sleeping network the output layer jumps by about half of its own size in one step, and the first layer moves by
-# some millionths of its own: five powers of ten between two layers of one network. No single learning rate suits both
-# at that moment. When the network wakes up, the lines come together. In the one that learns best (std 0.1) they are
-# together after about 500 steps. In the flat one (std 1) they stay apart: the first layer, behind three layers of
-# mostly flat units, moves about ten times less than the output layer to the end.
+# In the sleeping network the output layer jumps by about half of its own size in one step, while the first layer
+# moves by a few millionths of its own: five powers of ten between two layers of one network. No single learning rate
+# suits both at that moment. When the network wakes up, the lines come together. In the one that learns best (std 0.1)
+# they are together after about 500 steps. In the flat one (std 1) they stay apart: the first layer, behind three
+# layers of mostly flat units, moves about ten times less than the output layer to the end.
 #
 # So look at the distance between the lines before you look at their height. The lines of our best run end near
-# $10^{-2}$ and not $10^{-3}$: with plain SGD and batches of 60 that was no sign of trouble.
+# $10^{-2}$, not $10^{-3}$: with plain SGD and batches of 60 that was no sign of trouble.
 #
 # ## What we did not show
 #
-# - That a lost signal *causes* every stall in part 4. Giving the centre back cures one column, which is strong; the
-#   signal was measured in the deepest row only, and with gain 16 it is not what is missing. And 400 steps are few: the
-#   sleeping network of part 6 needed 1,000.
+# - That a lost signal *causes* every stall in part 4. Restoring the centre cures one column, which is strong
+#   evidence; the signal was measured in the deepest row only, and with gain 16 it is not what is missing. And 400
+#   steps are few: the sleeping network of part 6 needed 1,000.
 # - Other learning rates: the tables have one, and in one cell another did better. A fair comparison tries several for
 #   each network (as [07](07_figure_1.ipynb) does), and chooses on images that are not the test set.
 # - Why batch normalization helps. We saw that it makes the start harmless, not that this is its whole effect.
@@ -481,14 +479,14 @@ for ax, std in zip(axes, starts, strict=True):
 # - Through a layer, differences between images are multiplied by about gain × slope, and so is the gradient on its way
 #   back. A factor of ½ leaves a millionth after 20 layers.
 # - Size is not signal. Outputs of size ½ that are the same for all images carry nothing.
-# - Two things should be right before a sigmoid: the scale *and* the centre. The mean of ½ that sigmoids hand on is
+# - Two things should be right before a sigmoid: the scale *and* the centre. The mean of ½ of the sigmoids' outputs is
 #   what kills a stack whose scale is right; a larger scale makes up for it, at the price of saturation.
 # - A network stalls when it is flat (saturated) or when it is asleep (weights too small); histograms tell which.
 #
 # **Confusions settled.** "No unit is saturated, so all is well": the sleeping network has none. "Sigmoids cannot
 # explode or vanish": their outputs cannot, their differences can. "Good initial weights make batch normalization
-# needless": up to 8 layers they did, in these 400 steps and at this learning rate; at 16 the best centred network read
-# 86 % and the best normalised one 93.
+# unnecessary": up to 8 layers they did, in these 400 steps and at this learning rate; at 16 the best centred network
+# read 86 % and the best normalised one 93.
 #
 # Both, scale and centre, could be set once, before training. They could also be set in every step, from the batch at
 # hand. The obvious way of doing that goes wrong in an instructive manner: [04](04_wrong_ways.ipynb).

@@ -3,9 +3,10 @@
 #
 # Lesson 03 ended with a wish: in every step, bring what goes into a sigmoid back to mean 0 and standard deviation 1.
 # Nothing seems easier: compute the mean and the standard deviation of the batch, subtract, divide. One line of NumPy.
-# In this lesson you do that, watch a parameter run away while the loss stands still, watch a layer of 100 units turn
-# into one, find out by what, and learn to see, from nothing but a gradient, which of its paths a batch norm has lost.
-# After it you can explain §2 of the paper, and why batch normalization is one operation *with a gradient of its own*.
+# In this lesson you do that. You watch a parameter run away while the loss does not move, watch a layer of 100 units
+# turn into one, and find out why. And you learn to see, from a gradient alone, which of its paths a batch norm has
+# lost. Afterwards you can explain §2 of the paper, and why batch normalization is one operation *with a gradient of
+# its own*.
 #
 # **Time**: about 1 minute on two cores.
 #
@@ -20,7 +21,7 @@ from minidl import Tensor
 from minidl import functional as F
 from minidl.lab import plot
 from minidl.lab.course import check, digits, pick
-from minidl.lab.course.paths import MovingNorm, PathNorm, normalise, suspects, watch
+from minidl.lab.course.broken_norms import MovingNorm, PathNorm, normalise, suspects, watch
 
 (images, labels), _ = digits()
 x = (images.reshape(-1, 784) > 127).astype(np.float32)  # black and white pixels, as in the paper
@@ -34,11 +35,11 @@ print(f"{len(x):,} images")
 #
 # $$x_i = u_i + b \qquad \hat x_i = x_i - \mathrm{E}[x] \qquad \text{loss} = \frac{1}{2m}\sum_i (\hat x_i - t_i)^2$$
 #
-# $\mathrm{E}[x] = \frac1m\sum_j x_j$ is the mean of the batch (in the paper's example, of the whole training set), the
-# $t_i$ are what the loss wants $\hat x_i$ to be. Here all $t_i = 1$.
+# $\mathrm{E}[x] = \frac1m\sum_j x_j$ is the mean of the batch (in the paper's example, of the whole training set),
+# the $t_i$ are the targets of $\hat x_i$. Here all $t_i = 1$.
 #
 # We do it twice. *Outside the graph*, the mean is computed as a plain number: for the gradient it is a constant
-# (`x.mean().detach()`; `detach` gives a tensor with the same numbers and without their history). *Inside the graph*,
+# (`x.mean().detach()`; `detach` gives a tensor with the same numbers but without their history). *Inside the graph*,
 # the gradient knows that $\mathrm{E}[x]$ depends on $b$. The forward computation is the same in both.
 #
 # **Prediction.** 1,000 steps of gradient descent on $b$, learning rate 0.1, from $b = 0$. Outside the graph: (a) $b$
@@ -77,14 +78,14 @@ plot.lines(right, {"mean outside the graph": (at, outside[1]), "inside": (at, in
 right.set_ylim(0, 1.2 * outside[1].max());
 
 # %% [markdown]
-# (d). The gradient says: "a larger $b$ makes all $\hat x_i$ larger". That would be true if the mean were a constant. But
-# the next forward computes the mean anew, and takes out exactly what the step put in:
+# (d). The gradient says: "a larger $b$ makes all $\hat x_i$ larger". That would be true if the mean were a constant.
+# But the next forward computes the mean again, and takes out exactly what the step put in:
 #
 # $$u_i + (b + \Delta b) - \mathrm{E}[u + (b + \Delta b)] = u_i + b - \mathrm{E}[u + b]$$
 #
-# So the next gradient is the same, and the next, and so on for ever. Inside the graph there are two paths from $b$ to
+# So the next gradient is the same, and the next, and so on forever. Inside the graph there are two paths from $b$ to
 # $\hat x_i$, the direct one and the one through the mean, and they cancel:
-# $\partial \hat x_i/\partial b = 1 - \frac1m\sum_j 1 = 0$. A gradient of 0 is the truth: $b$ *cannot* change the loss.
+# $\partial \hat x_i/\partial b = 1 - \frac1m\sum_j 1 = 0$. A gradient of 0 is correct: $b$ *cannot* change the loss.
 #
 # **Exercise `runaway`.** Any $u$ and $t$ (arrays of $m$ numbers), any learning rate: where is $b$ after so many steps,
 # from $b = 0$, with the mean outside the graph? Write `predict(u, t, lr, steps)`. You need no loop.
@@ -101,9 +102,9 @@ check("runaway", predict);
 # %% [markdown]
 # ## 2. And the scale?
 #
-# Batch normalization also divides by the standard deviation. The same game for a factor $a$: $x_i = a\,u_i$,
-# $\hat x_i = (x_i - \mathrm{E}[x])/\sqrt{\operatorname{Var}[x]}$, and the loss wants $\hat x$ twice as large as it can
-# ever be. Mean and variance are outside the graph.
+# Batch normalization also divides by the standard deviation. The same experiment for a factor $a$: $x_i = a\,u_i$,
+# $\hat x_i = (x_i - \mathrm{E}[x])/\sqrt{\operatorname{Var}[x]}$, and the loss wants $\hat x$ twice as large as it
+# can ever be. Mean and variance are outside the graph.
 #
 # **Prediction.** $a$ starts at 1. In 1,000 steps at learning rate 0.1 it grows (a) as $b$ did, by the same amount in
 # every step; (b) faster and faster; (c) slower and slower, but without end; (d) up to some number, where it settles.
@@ -140,10 +141,10 @@ plot.lines(ax, curves, title, "training step", "a", inks=[0, 1, 5]);
 #
 # ## 3. In a network
 #
-# Is that a curiosity of two toys, or does it ruin a network? We take the paper's network (three hidden layers of 100
-# sigmoids) with a bias in each layer, and before each sigmoid a normalisation (without the trainable $\gamma$ and
-# $\beta$ of the next lesson). From $x$ to $\hat x$ lead three paths: the direct one, one through the mean and one through
-# the variance. The forward is the same in all of the networks, except for the last:
+# Is that a curiosity of two toy examples, or does it ruin a network? We take the paper's network (three hidden layers
+# of 100 sigmoids) with a bias in each layer, and before each sigmoid a normalisation (without the trainable $\gamma$
+# and $\beta$ of the next lesson). From $x$ to $\hat x$ lead three paths: the direct one, one through the mean and one
+# through the variance. The forward is the same in all networks but the last:
 #
 # - **both paths**: the gradient knows of the mean and of the variance. That is batch normalization.
 # - **no mean path**, **no variance path**: one of the two is a constant for the gradient.
@@ -198,20 +199,20 @@ for row, lr in enumerate(rates):
 # %% [markdown]
 # What this shows, in our run (3 seeds):
 #
-# - **The biases move exactly where the path through the mean is missing** (and with the moving average), and stand
-#   still to rounding where it is there. The path through the variance has nothing to do with it.
-# - **The bias does not keep a steady pace here**, as it did alone: what it is added to spreads wider as the network
-#   trains (at rate 1 the weights grow fivefold), and its gradient is divided by that standard deviation. It is the brake
-#   of part 2.
+# - **The biases move exactly where the path through the mean is missing** (and with the moving average). Where it is
+#   there they do not move, up to rounding. The path through the variance has nothing to do with it.
+# - **The bias does not keep a steady pace here**, as it did alone. The sums to which it is added spread wider as the
+#   network trains (at rate 1 the weights grow fivefold), and its gradient is divided by their standard deviation. It
+#   is the brake of part 2.
 # - **At learning rate 0.1 nobody is ruined.** The paper says that $b$ grows "while the loss remains fixed"; here the
-#   biases grow *and* the loss falls, as the other parameters go on learning. Each missing path costs a little, in every
-#   seed; that of the variance more than that of the mean.
-# - **At learning rate 1 the two paths part.** Without the variance's path the network learns nearly as with both (0.38
-#   and 0.36). Without the mean's it ends at about 5, far *above* the loss of guessing (2.30). So does the moving
-#   average. Its gradient is right for constants; but they follow each step, a few batches later, and take it back.
-# - The paper reports the like: its model "blows up when the normalization parameters are computed outside the gradient
-#   descent step". It also says that this "can get worse" if one scales as well as centres. Here that was so at rate 0.1,
-#   and not at rate 1, where neither path did no worse than no mean path.
+#   biases grow *and* the loss falls, as the other parameters keep learning. Each missing path costs a little, in
+#   every seed; that of the variance more than that of the mean.
+# - **At learning rate 1 the two paths part.** Without the variance's path the network learns nearly as with both
+#   (0.38 and 0.36). Without the mean's it ends at about 5, far *above* the loss of guessing (2.30). So does the
+#   moving average. Its gradient is right for constants. But they follow each step a few batches later, and undo it.
+# - The paper reports something similar: its model "blows up when the normalization parameters are computed outside
+#   the gradient descent step". It also says that this "can get worse" if one scales as well as centres. Here that was
+#   so at rate 0.1, and not at rate 1, where neither path did no worse than no mean path.
 #
 # ## 4. What has happened to them?
 #
@@ -219,15 +220,15 @@ for row, lr in enumerate(rates):
 # have gone wrong. Let us follow the missing path into the weights.
 #
 # Let $g_i$ be the gradient that arrives at a unit for example $i$, and $u_i$ the layer's input, one number for each
-# unit below. If the mean over the batch is not taken out of it, a common part $\bar g$ remains, the same for all
-# examples, and it moves the unit's weights by $-\mathrm{lr}\,\bar g \sum_i u_i$, along the **mean input** $\bar u$. For
-# a bias that is harmless. For weights on sigmoids, whose outputs are all about ½, it means: every unit receives, with
-# some factor, *the same* new ingredient $\bar u \cdot u_i$, essentially "how many of the units below are on". That does
+# unit below. If its mean over the batch is not subtracted, a common part $\bar g$ remains, the same for all examples,
+# and it moves the unit's weights by $-\mathrm{lr}\,\bar g \sum_i u_i$, along the **mean input** $\bar u$. For a bias
+# that is harmless. For weights on sigmoids, whose outputs are all about ½, it means: every unit receives, with some
+# factor, *the same* new ingredient $\bar u \cdot u_i$, essentially "how many of the units below are on". That does
 # vary from image to image, so subtracting the mean does not remove it.
 #
-# If this is right, the units of a layer must become alike. That can be measured: **one direction** is the share of all
-# that the 100 units do (their variance, each unit scaled to 1) which they do together, from 1/100 for unrelated units
-# to 1 if all of them compute the same number.
+# If this is right, the units of a layer must become alike. That can be measured: **one direction** is the share of
+# the units' total variance (each unit scaled to 1) that they have in common, from 1/100 for unrelated units to 1 if
+# all of them compute the same number.
 #
 # **Prediction.** After 600 steps at learning rate 1: how much of what the last 100 units do is the same, with both
 # paths, and without that of the mean?
@@ -248,17 +249,17 @@ for ax, lr in zip(axes, rates, strict=True):
     directions(ax, {name: runs[lr, name] for name in norms}, title, key=lr == rates[0])
 
 # %% [markdown]
-# At learning rate 1, within the first 30 steps (60 with the moving average), a layer of 100 units has become one unit, a
-# hundred times. What 100 different units could say of a digit is gone. At 0.1 the missing path through the mean shows
-# nothing of the kind; there it is the one through the variance that moves the units together, a little.
+# At learning rate 1, within the first 30 steps (60 with the moving average), a layer of 100 units has become one
+# unit, a hundred times. What 100 different units could say about a digit is gone. At 0.1 the missing path through the
+# mean shows nothing of the kind; there the one through the variance moves the units together, a little.
 #
-# The collapse and the bad loss go together. But is the way to it the one that we described, along $\bar u$? And where
-# does so large a common part $\bar g$ come from? Two interventions, on the network without mean path at rate 1:
+# The collapse and the bad loss go together. But does it happen as we described, along $\bar u$? And where does so
+# large a common part $\bar g$ come from? Two interventions, on the network without mean path at rate 1:
 #
 # - **ū = 0**: before each hidden layer, subtract the mean of its inputs over the batch. Then the common part of the
 #   gradient has no direction to move the weights in. (The biases may run as before.)
 # - **Small steps**: a learning rate of 0.1 instead of 1, for only some of the layers: either for the output layer, or
-#   for the three hidden ones, which are those that collapse.
+#   for the three hidden ones, which collapse.
 #
 # **Prediction.** In which of the three does the collapse not happen: ū = 0; small steps of the output layer; small steps
 # of the hidden layers?
@@ -286,10 +287,10 @@ directions(ax, arms, f"No mean path, rate 1: {together['no mean path']:.0f} % in
 
 # %% [markdown]
 # In our run $\bar u = 0$ cures it altogether: the units stay as different as with both paths and the loss ends at the
-# same 0.36, *while the biases still run away*. So a bias that runs away is a symptom, and the missing path does its
-# harm in the weights.
+# same 0.36, *while the biases still run away*. So a runaway bias is a symptom, and the missing path does its harm in
+# the weights.
 #
-# And the steps that do it are those of the *output* layer. With its rate at 0.1 there is no collapse, only short
+# And the steps responsible are those of the *output* layer. With its rate at 0.1 there is no collapse, only short
 # excursions, though the hidden layers keep their rate of 1. With its rate at 1 they collapse even at 0.1. The last
 # column fits: where the output layer takes large steps, a fifth to a third of the gradient that reaches the hidden
 # layers in the first 30 steps is the same for all examples, and three percent elsewhere. (Our reading: it overshoots,
@@ -298,10 +299,10 @@ directions(ax, arms, f"No mean path, rate 1: {together['no mean path']:.0f} % in
 #
 # ## 5. The detective
 #
-# In real code a missing path does not announce itself. The outputs are right, the network learns, a little worse. Three
-# examples of what has been found in published teaching code: statistics computed by NumPy from `x.data`; statistics
-# computed under `no_grad()`; a gradient check that used a loss of `y.sum()`, which a batch norm that sends nothing back
-# passes (lesson 01).
+# In real code a missing path does not announce itself. The outputs are right, the network learns, a little worse.
+# Three examples of what has been found in published teaching code: statistics computed by NumPy from `x.data`;
+# statistics computed under `no_grad()`; a gradient check with the loss `y.sum()`, which passes even a batch norm that
+# sends nothing back (lesson 01).
 #
 # So let us find out from the gradient alone. Write $\partial x_i$ for $\partial\text{loss}/\partial x_i$, of one
 # feature. If the gradient is true, then
@@ -332,8 +333,8 @@ for name, (first, second) in table.items():
 # misses: `set()`, `{"mean"}`, `{"variance"}` or `{"mean", "variance"}`. You choose the numbers that you feed it, and
 # the gradient that you send back, as above. The check tries your detective on batch norms that you have not seen.
 #
-# Two traps: with $\varepsilon = 10^{-5}$ the sums are not *exactly* 0. And not every gradient at the output brings the
-# truth to light.
+# Two traps: with $\varepsilon = 10^{-5}$ the sums are not *exactly* 0. And not every gradient at the output reveals
+# the truth.
 
 # %% tags=["exercise:detective"]
 def missing_paths(bn):
@@ -345,7 +346,7 @@ def missing_paths(bn):
 check("detective", missing_paths);
 
 # %% [markdown]
-# **Exercise `suspects`.** Four people wrote a batch norm. All four give the right outputs, to the last digits:
+# **Exercise `suspects`.** Four people wrote a batch norm. All four give the right outputs, up to the last digits:
 
 # %%
 people = suspects()
@@ -356,7 +357,7 @@ for name, bn in people.items():
 
 # %% [markdown]
 # Not all their gradients are right. Question them (`people["A"]` is a function of a tensor), and write down for each
-# which paths are missing. (Their code is at the end of [`suspects`](../minidl/lab/course/paths.py); read it after the
+# which paths are missing. (Their code is at the end of [`suspects`](../minidl/lab/course/broken_norms.py); read it after the
 # verdict, not before.)
 
 # %% tags=["exercise:suspects"]
@@ -367,22 +368,22 @@ verdicts = ...  # a set for each: {"A": …, "B": …, "C": …, "D": …}
 check("suspects", verdicts);
 
 # %% [markdown]
-# If you have convicted three and acquitted one, read the code of the innocent. It takes a mean as a constant, too, and
-# gets away with it. Why? (By how much does $\sum_i (x_i - \mu)^2$ change if $\mu$ alone moves a little? Its slope is
-# $-2\sum_i (x_i - \mu)$.)
+# If you have convicted three and acquitted one, read the code of the innocent one. It also takes a mean as a
+# constant, and gets away with it. Why? (By how much does $\sum_i (x_i - \mu)^2$ change if $\mu$ alone moves a little?
+# Its slope is $-2\sum_i (x_i - \mu)$.)
 #
-# A fifth kind of defect we left out: an output with no gradient function at all. It confesses by itself, as
+# We left out a fifth kind of defect: an output with no gradient function at all. It gives itself away, as
 # `backward()` stops with an error. The dangerous ones are silent.
 #
 # ## What we did not show
 #
 # - "Without bound". $b$ alone grows as long as one runs it. In float32 it would stop at about two million, where a step
 #   of 0.1 no longer changes it. In the networks we saw 600 steps.
-# - $\gamma$ and $\beta$. A $\beta$ after the normalisation can do what the gradient asks of the bias, and then the bias
-#   is driven less.
+# - $\gamma$ and $\beta$. A $\beta$ after the normalisation can do what the gradient asks of the bias, so the bias is
+#   driven less.
 # - Two learning rates are no curve, and the losses are on training batches.
-# - Why a collapsed network is *worse* than guessing. With a hundred equal units each step of the output layer counts a
-#   hundredfold, which would explain it; we did not test that.
+# - Why a collapsed network is *worse* than guessing. With a hundred equal units each step of the output layer counts
+#   a hundred times, which would explain it; we did not test that.
 # - Whitening, the paper's first idea in §2: making the units uncorrelated as well. It would keep units from becoming
 #   alike, and it has a price: study `whitening` of `minidl reproduce`.
 #
@@ -391,9 +392,9 @@ check("suspects", verdicts);
 # - If a statistic is computed from the batch, it depends on the parameters, and the gradient has to know. Otherwise
 #   each step is undone by the next forward, and repeated by the next gradient.
 # - The bias then grows by the same amount each step, the scale as a root; the loss sees neither.
-# - In a network the runaway bias is harmless. The harm is done by the common part of the gradient, which batch
-#   normalization removes: it pushes all units into one direction. At a small learning rate that is hardly noticed, at a
-#   large one (of the output layer) it ruins the layers below.
+# - In a network the runaway bias is harmless. The common part of the gradient, which batch normalization removes,
+#   does the harm: it pushes all units into one direction. At a small learning rate that is hardly noticed, at a large
+#   one (of the output layer) it ruins the layers below.
 # - $\sum_i \partial x_i = 0$ and $\sum_i \partial x_i \hat x_i = 0$ are the marks of a true gradient. Send back
 #   something random.
 #

@@ -1,10 +1,10 @@
 # %% [markdown]
 # # 05 Algorithm 1: what does batch normalization compute?
 #
-# Four lines of arithmetic, so short that one believes to have understood them after one reading. They hide three
-# surprises: no number can stand out of its batch by more than a fixed amount, the same picture gives another answer in
-# other company, and with a textbook formula for the variance features become `nan`. After this lesson you can write the
-# transform, do it without losing digits, and say what each of its parameters is for.
+# Four lines of arithmetic, so short that you think you understand them after one reading. They hide three surprises.
+# No number can stand out from its batch by more than a fixed amount. The same picture gets a different answer in a
+# different batch. And with a textbook formula for the variance, features become `nan`. After this lesson you can
+# write the transform, do it without losing digits, and say what each of its parameters is for.
 #
 # **Time**: about 10 s on two cores; the first run compiles some kernels, which takes some seconds more.
 #
@@ -26,19 +26,20 @@ print(f"{len(images):,} digits ({found.source})")
 # %% [markdown]
 # ## Four lines
 #
-# A network is trained on a few examples at a time, its **batch** $B$; $m$ is how many. A layer computes several numbers
-# from each example, its **features**; a batch is a table of $m$ rows and one column a feature. Batch normalization (BN)
-# stands between a layer's sums and its activation, and treats each column alone, so we need to look at one only: $m$
-# numbers $x_1, …, x_m$.
+# A network is trained on a few examples at a time, its **batch** $B$; $m$ is how many. A layer computes several
+# numbers from each example, its **features**; a batch is a table of $m$ rows and one column a feature. Batch
+# normalization (BN) comes between a layer's sums and its activation. It treats each column on its own, so we need to
+# look at only one: $m$ numbers $x_1, …, x_m$.
 #
 # Algorithm 1 of the paper:
 #
 # $$\mu_B = \frac1m \sum_i x_i \qquad \sigma_B^2 = \frac1m \sum_i (x_i - \mu_B)^2 \qquad
 # \hat x_i = \frac{x_i - \mu_B}{\sqrt{\sigma_B^2 + \varepsilon}} \qquad y_i = \gamma\,\hat x_i + \beta$$
 #
-# In words: the batch's mean; its **variance** (the mean square of the distances from the mean); each number's distance
-# from the mean, in units of the typical distance; and a new scale γ and a new position β, which are learned like weights,
-# one pair a feature. ε is a small constant (here $10^{-5}$) that keeps us from dividing by 0 when all $x_i$ are equal.
+# In words: the batch's mean; its **variance** (the mean square of the distances from the mean); each number's
+# distance from the mean, in units of the typical distance; and a new scale γ and a new position β, which are learned
+# like weights, one pair for each feature. ε is a small constant (here $10^{-5}$) that keeps us from dividing by 0
+# when all $x_i$ are equal.
 #
 # By hand, for $m = 5$, with γ = 3 and β = 1:
 #
@@ -62,9 +63,9 @@ print(F.batch_norm(Tensor(x), None, None, gamma, beta, training=True, eps=0).dat
 #
 # Now $x_5$ moves, and the four others stay: 4, 6, 7, 8.
 #
-# **Prediction.** (1) $x_5$ goes from 10 to a million. Then $\hat x_5$ becomes about (a) a million; (b) half a million;
-# (c) 100; (d) 2. (2) Meanwhile $\hat x_1, …, \hat x_4$, whose $x$ did not change, (a) stay; (b) all move down by the
-# same amount; (c) move together until they are one. Write your choices down.
+# **Prediction.** (1) $x_5$ goes from 10 to a million. Then $\hat x_5$ becomes about (a) a million; (b) half a
+# million; (c) 100; (d) 2. (2) Meanwhile $\hat x_1, …, \hat x_4$, whose $x$ did not change, (a) stay; (b) all move
+# down by the same amount; (c) move together until they are equal. Write your choices down.
 
 # %%
 def x_hat(table):
@@ -79,9 +80,9 @@ for far in (10.0, 100.0, 10_000.0, 1_000_000.0):
     print(f"x5 = {far:>11,.0f}:  x̂ =", np.round(x_hat(np.array([[4, 6, 7, 8, far]]).T).ravel(), 4))
 
 # %% [markdown]
-# It is (d), and (c). The moved example drags the mean after it, and the variance too: it is measured with a ruler that it
-# stretches itself. For comparison, **evaluation**: when a trained network is used, mean and variance are constants (which
-# ones, lesson 08 asks), here those of the batch as it was, 7 and 4.
+# It is (d), and (c). The moved example drags the mean along with it, and the variance too: it is measured with a
+# ruler that it stretches itself. For comparison, **evaluation**: when a trained network is used, mean and variance
+# are constants (lesson 08 asks which), here those of the original batch, 7 and 4.
 
 # %%
 constants = np.full(places.size, 7.0), np.full(places.size, 4.0)  # mean, variance
@@ -106,8 +107,8 @@ coupling(right, evaluation, "Evaluation")
 right.legend(fontsize=8, frameon=False, loc="upper left");
 
 # %% [markdown]
-# Left: a batch is a common fate. Every $\hat x_i$ depends on every $x_j$. Right (the orange line leaves the picture):
-# with constants, each example is on its own.
+# Left: in a batch every $\hat x_i$ depends on every $x_j$. Right (the orange line leaves the picture): with
+# constants, each example is on its own.
 #
 # In a running notebook the next cell has sliders: other sizes of the batch, and γ and β.
 
@@ -129,9 +130,9 @@ explore(draw, others=(1, 20), place=(-40.0, 40.0), gamma=(0.0, 3.0), beta=(-3.0,
 # %% [markdown]
 # ### Exercise: how far can one stand out?
 #
-# With $m = 5$ it stops at 2. Where does it stop for any $m$ (with ε = 0)? You need two facts only: the $\hat x_i$ have
-# mean 0, and their squares have mean 1. Say the one is at $a$. The others sum to $-a$, and for a given sum their squares
-# are least when all are equal. Write a function that takes $m$ and returns the largest possible $a$.
+# With $m = 5$ it stops at 2. Where does it stop for any $m$ (with ε = 0)? You need only two facts: the $\hat x_i$
+# have mean 0, and their squares have mean 1. Say the one is at $a$. The others sum to $-a$, and for a given sum their
+# squares are least when all are equal. Write a function that takes $m$ and returns the largest possible $a$.
 
 # %% tags=["exercise:stand_out"]
 def largest(m):
@@ -141,11 +142,11 @@ def largest(m):
 check("stand_out", largest);
 
 # %% [markdown]
-# ## The same picture in other company
+# ## The same picture in different batches
 #
-# In a network nobody moves an example by hand. But each picture is drawn into another batch each time. We take one unit (a
-# random weight vector $w$) and look at the $\hat x$ of one digit in 3,000 random batches: once for a digit that lies one
-# standard deviation above the mean of all digits, and once for one that lies 2.5 above it.
+# In a network nobody moves an example by hand. But each picture is drawn into a different batch each time. We take
+# one unit (a random weight vector $w$) and look at the $\hat x$ of one digit in 3,000 random batches: once for a
+# digit that lies one standard deviation above the mean of all digits, and once for one that lies 2.5 above it.
 #
 # **Prediction.** The spread of such 3,000 numbers, when the batch is 16 times as large (15 → 240), becomes (a) the same;
 # (b) half; (c) a quarter; (d) a sixteenth. And is it the same for both digits?
@@ -183,20 +184,21 @@ right.set_yticks([0.1, 0.2, 0.5, 1], ["0.1", "0.2", "0.5", "1"])
 right.minorticks_off()
 
 # %% [markdown]
-# It is (c) for the first digit: the spread falls as $1/\sqrt m$, as that of a mean of $m$ random numbers does. In our run
-# it went from 0.33 at $m = 15$ to 0.08 at $m = 240$. Not so for the digit that stands out: a small batch does not let it.
-# It is held down by the bound of the exercise, $\sqrt{m-1}$, which is 2 for $m = 5$; and what cannot move does not spread.
+# It is (c) for the first digit: the spread falls as $1/\sqrt m$, as that of a mean of $m$ random numbers does. In our
+# run it went from 0.33 at $m = 15$ to 0.08 at $m = 240$. Not so for the digit that stands out: in a small batch it
+# cannot. The bound of the exercise, $\sqrt{m-1}$, holds it down (2 for $m = 5$), and what cannot move does not
+# spread.
 #
-# At $m = 2$ nothing is left of the number itself: $\hat x$ is $+1$ or $-1$, whichever of the two is larger. (The few dots
-# in between are pairs that agree so closely that ε counts.) Lesson 06 shows what that does to learning, lesson 08 what one
-# does about it when the network is used.
+# At $m = 2$ nothing is left of the number itself: $\hat x$ is $+1$ or $-1$, whichever of the two is larger. (The few
+# dots in between are pairs that agree so closely that ε counts.) Lesson 06 shows what that does to learning, and
+# lesson 08 what to do about it when the network is used.
 #
-# So BN adds noise to training: a picture is hardly ever seen twice in quite the same way.
+# So BN adds noise to training: the network hardly ever sees a picture twice in quite the same way.
 #
 # ## γ and β: can the layer undo itself?
 #
-# The paper wants the transform to be able to "represent the identity": if normalising is bad, γ and β can learn to take it
-# back.
+# The paper wants the transform to be able to "represent the identity": if normalising is bad, γ and β can learn to
+# undo it.
 #
 # ### Exercise: the identity
 #
@@ -238,13 +240,13 @@ for ax, name, batch in zip(axes, names, (first, second), strict=True):
     plot.label(ax, f"{name}:\noff by at most {distance:.2f} standard deviations", "x", "y")
 
 # %% [markdown]
-# It is (b): in half of our 300 pairs the worst of the 60 numbers was off by less than half a standard deviation, in one of
-# twenty by 0.9 or more. In training BN is not the identity for batch after batch, because what it subtracts is another
-# number each time. It can be for all inputs at once in evaluation, where mean and variance are constants; that is the
-# case of which the paper speaks.
+# It is (b): in half of our 300 pairs the worst of the 60 numbers was off by less than half a standard deviation, in
+# one of twenty by 0.9 or more. In training BN cannot be the identity for every batch, because it subtracts a
+# different number each time. In evaluation, where mean and variance are constants, it can be for all inputs at once;
+# that is the case that the paper means.
 #
-# What γ and β are for is plainer than the word identity: **after BN a feature has mean β and standard deviation |γ|** in
-# each batch (but for ε), whatever came before. Two numbers that depended on all the layers below, in a complicated way,
+# What γ and β are for is simpler than the word identity: **after BN a feature has mean β and standard deviation |γ|**
+# in each batch (but for ε), for any input. Two numbers that depended on all the layers below, in a complicated way,
 # are now two parameters that a training step can set directly.
 #
 # ## Which variance?
@@ -252,8 +254,8 @@ for ax, name, batch in zip(axes, names, (first, second), strict=True):
 # Statistics books divide by $m - 1$, not $m$, when they estimate a variance from $m$ samples. BN's forward divides by $m$.
 # A mistake?
 #
-# **Prediction.** We take the variance of many batches of $m = 2$ by each formula. On average, that with $1/m$ comes out
-# (a) as the variance of all digits; (b) as half of it; (c) as twice.
+# **Prediction.** We take the variance of many batches of $m = 2$ by each formula. On average, the one with $1/m$ is
+# (a) the variance of all digits; (b) half of it; (c) twice as large.
 
 # %%
 print("      mean of x̂², if the sum of      variance of a batch, as a share of")
@@ -269,16 +271,17 @@ for m in (2, 4, 8, 60):
     print(f"{m:3}    {squares[0]:6.3f}      {squares[1]:6.3f}             {relative[0]:6.3f}      {relative[1]:6.3f}")
 
 # %% [markdown]
-# (b), and no mistake: these are two questions. "What must I divide by, so that *this batch* has mean square 1?" needs
-# $m$: the first column is 1 for every $m$. "What is the variance of *all* data?" needs $m - 1$: the last column is 1
-# within the noise, and with $m$ it comes out too small by $(m-1)/m$, half at $m = 2$. BN normalises with the first
-# (**biased**), and keeps the second (**unbiased**) for evaluation, where the second question is asked: Algorithm 2,
-# lesson 08.
+# (b), and it is no mistake: these are two questions. "What must I divide by, so that *this batch* has mean square 1?"
+# needs $m$: the first column is 1 for every $m$. "What is the variance of *all* data?" needs $m - 1$: the last column
+# is 1 within the noise, and with $m$ it comes out too small by $(m-1)/m$, half at $m = 2$. BN normalises with the
+# first (**biased**), and keeps the second (**unbiased**) for evaluation, which needs the answer to the second
+# question: Algorithm 2, lesson 08.
 #
 # ## A large mean in float32
 #
-# float32 keeps about 7 decimal digits. There is a well-known formula that needs one pass over the data instead of two:
-# $\sigma^2 = \overline{x^2} - \overline x^{\,2}$ (mean of the squares less square of the mean). On paper it is the same.
+# float32 keeps about 7 decimal digits. There is a well-known formula that needs one pass over the data instead of
+# two: $\sigma^2 = \overline{x^2} - \overline x^{\,2}$ (the mean of the squares minus the square of the mean). On
+# paper it is the same.
 #
 # **Prediction.** 256 numbers with variance 1 and mean 10,000, in float32. The one-pass formula gives (a) 1.00; (b) 1 to
 # within 10 %; (c) 0; (d) something else.
@@ -316,12 +319,13 @@ title = f"At mean 10,000, one pass is off by {worst['one pass']:.0f} variances,\
 plot.lines(ax, runs, title, "mean of x (its standard deviation is 1)", "largest relative error of the variance", log="xy");
 
 # %% [markdown]
-# It is (d): values far from 1, some *negative*. $\overline{x^2}$ is about $10^8$; there float32's numbers are 8 apart, and
-# the difference of two such numbers knows nothing of a 1. A negative variance below the root is `nan`, and one `nan` in
-# one feature spoils the loss. The error grows with the square of the mean. Two passes, first the mean and then the
-# distances from it, were still right to four digits at a mean of 10,000 in our run; at a million their mean is itself
-# rounded. (minidl takes one pass, over the distances from the batch's *first row*, which is near enough to the mean, and
-# exact in float32; [`_batch_statistics`](../minidl/ops/norm.py) says why. What has no error at all is drawn at $10^{-8}$.)
+# It is (d): values far from 1, some *negative*. $\overline{x^2}$ is about $10^8$; there float32's numbers are 8
+# apart, and the difference of two such numbers knows nothing of a 1. The root of a negative variance is `nan`, and
+# one `nan` in one feature spoils the loss. The error grows with the square of the mean. Two passes, first the mean
+# and then the distances from it, were still right to four digits at a mean of 10,000 in our run; at a million the
+# mean itself is rounded. (minidl takes one pass, over the distances from the batch's *first row*, which is near
+# enough to the mean, and exact in float32; [`_batch_statistics`](../minidl/ops/norm.py) says why. What has no error
+# at all is drawn at $10^{-8}$.)
 #
 # ### Exercise: write it
 #
@@ -366,11 +370,11 @@ for name, values in sizes.items():
     print(f"gradient of the {name + ',':22}mean size in {len(values)} steps: {np.mean(values):.0e}")
 
 # %% [markdown]
-# (c) and (c). The constant is subtracted with the mean, so the loss does not depend on $b$, and what does not matter has
-# no gradient; what you see of it is rounding. (In [04](04_wrong_ways.ipynb) $b$ ran away where the gradient did not know
-# of the mean.) β does the job instead: it comes after the subtraction. That is why the layers before BN in minidl's
-# networks are made with `bias=False` ([`paper_mlp`](../minidl/lab/models.py)). And note the float32 line: a large constant
-# is not *quite* harmless in numbers with 7 digits.
+# (c) and (c). The constant is subtracted with the mean, so the loss does not depend on $b$, and $b$ has no gradient;
+# what you see is rounding. (In [04](04_wrong_ways.ipynb) $b$ ran away where the gradient ignored the mean.) β does
+# the job instead: it comes after the subtraction. That is why the layers before BN in minidl's networks are made with
+# `bias=False` ([`paper_mlp`](../minidl/lab/models.py)). And note the float32 line: a large constant is not *quite*
+# harmless in numbers with 7 digits.
 #
 # ## A batch of one
 #
@@ -389,9 +393,9 @@ image = x_hat(generator.standard_normal((1, 28, 28, 1)))
 print(f"\none image of 28 × 28 is fine: 784 values for its one feature, mean {image.mean():.1g}, std {image.std():.3f}")
 
 # %% [markdown]
-# A number that is its own mean is at distance 0 from it: $\hat x = 0$, and $y = \beta$ **whatever $x$ was**. Nothing is
-# left of the input, without any error in the formula; hence minidl makes it one. It happens to people by accident: 60,001
-# examples in batches of 60 leave a last batch of one. The cure: `DataLoader(…, drop_last=True)`. An image counts once for
+# A number that is its own mean is at distance 0 from it: $\hat x = 0$, and $y = \beta$ **for any $x$**. Nothing is
+# left of the input, although the formula has no error; so minidl raises one. It happens by accident: 60,001 examples
+# in batches of 60 leave a last batch of one. The cure: `DataLoader(…, drop_last=True)`. An image counts once for
 # every position, so one image is enough (lesson 09).
 #
 # ## What we did not show
@@ -399,7 +403,7 @@ print(f"\none image of 28 × 28 is fine: 784 values for its one feature, mean {i
 # - That any of this helps training: lessons [00](00_start.ipynb), [07](07_figure_1.ipynb) and [10](10_shift.ipynb) ask.
 # - What evaluation should use for mean and variance, and how it is kept: lesson [08](08_inference.ipynb).
 # - Whether the noise from batch-mates is good or bad: we measured its size, for one unit and two digits, before any
-#   training. (The study `regularise` of `minidl reproduce` asks.)
+#   training. (The study `regularise` of `minidl reproduce` tests it.)
 # - That such large means occur: that of 10,000 was ours.
 #
 # ## In short

@@ -1,11 +1,11 @@
 # %% [markdown]
 # # 06 Backward: where does the gradient come from?
 #
-# In training, every output of batch normalization depends on its feature's inputs in the whole batch. So a gradient that
-# arrives at one example goes back to all of them. Followed step by step that takes six equations; put together it becomes
-# one line; and that line is a picture: a shadow, from which two directions are missing. After this lesson you can derive
-# the gradient in all three forms, check each, and say what it never lets through. In a batch of two that is everything,
-# and what a network then does is not what you would expect.
+# In training, every output of batch normalization depends on its feature's inputs in the whole batch. So a gradient
+# that arrives at one example goes back to all of them. Step by step that takes six equations; put together they
+# become one line; and that line is a picture: a shadow, from which two directions are missing. After this lesson you
+# can derive the gradient in all three forms, check each, and say what it never lets through. In a batch of two that
+# is everything, and the network then does not do what you would expect.
 #
 # **Time**: about 20 s on two cores; the first run compiles some kernels, which takes some seconds more.
 #
@@ -20,8 +20,8 @@ from minidl import functional as F
 from minidl.gradcheck import gradcheck, jacobian
 from minidl.lab import course, models, plot
 from minidl.lab.course import check
-from minidl.lab.course.norms import at_batch_norms, removed
-from minidl.lab.course.paths import PathNorm
+from minidl.lab.course.broken_norms import PathNorm
+from minidl.lab.course.norm_gradients import at_batch_norms, removed
 
 generator = np.random.default_rng(6)
 m, features, eps = 8, 3, 1e-5
@@ -37,13 +37,14 @@ grad_y = generator.standard_normal((m, features))  # ∂L/∂y: what arrives fro
 # $$\mu = \frac1m \sum_i x_i \qquad \sigma^2 = \frac1m \sum_i (x_i - \mu)^2 \qquad
 # \hat x_i = \frac{x_i - \mu}{\sqrt{\sigma^2 + \varepsilon}} \qquad y_i = \gamma\,\hat x_i + \beta$$
 #
-# Somewhere above, the loss $L$, one number, is computed from $y$. The layers above hand us $\partial L/\partial y$, a table
-# like $y$: by how much $L$ grows for each unit that an entry of $y$ grows. We must hand on $\partial L/\partial x$.
+# Somewhere above, the loss $L$, one number, is computed from $y$. The layers above give us $\partial L/\partial y$, a
+# table like $y$: by how much $L$ grows for each unit that an entry of $y$ grows. We must pass on
+# $\partial L/\partial x$.
 #
-# Here are the four lines as tensor operations, with a random $\partial L/\partial y$, and the graph that autograd made of
-# them. Each box has the size of the gradient that arrived there. Follow the arrows from $x$ down to the division
-# (`/`), whose result is $\hat x$: there is a direct way (through one subtraction), one through the mean, and one through
-# the variance (the square and the second mean).
+# Here are the four lines as tensor operations, with a random $\partial L/\partial y$, and the graph that autograd
+# made of them. Each box has the size of the gradient that arrived there. Follow the arrows from $x$ down to the
+# division (`/`), whose result is $\hat x$: there is a direct path (through one subtraction), one through the mean,
+# and one through the variance (the square and the second mean).
 
 # %%
 def four_lines(x, gamma, beta, mean_knows=True, var_knows=True):
@@ -67,14 +68,14 @@ picture
 # ## Does the gradient flow through μ and σ?
 #
 # They are "only statistics", and much code has been written in which they are constants on the way back (with
-# `detach()`, which hands on the numbers of a tensor without their history).
+# `detach()`, which passes on the numbers of a tensor without their history).
 #
 # **Prediction 1.** With random numbers in batches of 60, treating both as constants makes $\partial L/\partial x$ wrong by
 # (a) nothing but rounding, (b) about 1 %, (c) about 20 %, (d) more than its own size. And with batches of 4?
 #
-# First, who is right? The judge is a finite difference: `gradcheck` moves $x$, γ and β by $10^{-6}$ in random directions,
-# and compares what happens to $L$ with what the gradient says. (It finds *that* a gradient is wrong. How wrong it is, the
-# figure measures.)
+# First, who is right? A finite difference decides: `gradcheck` moves $x$, γ and β by $10^{-6}$ in random directions,
+# and compares what happens to $L$ with what the gradient says. (It shows *that* a gradient is wrong. The figure
+# measures how wrong.)
 
 # %%
 routes = {"both know": (True, True), "μ constant": (False, True), "σ² constant": (True, False)}
@@ -109,9 +110,9 @@ ax.minorticks_off()
 _ = ax.set_yticks([5, 10, 20, 50, 100], ["5 %", "10 %", "20 %", "50 %", "100 %"])
 
 # %% [markdown]
-# **Yes: the gradient flows through both**, and for random numbers both routes carry about equally much. It is (c) at 60; at
-# 4 the error is as long as the gradient itself. It falls about as $1/\sqrt m$: a large batch makes the mistake small, and
-# easy to overlook. (Where this curve comes from, and what a real network makes of it, you will see below.)
+# **Yes: the gradient flows through both**, and for random numbers both paths carry about the same. It is (c) at 60;
+# at 4 the error is as long as the gradient itself. It falls about as $1/\sqrt m$: a large batch makes the mistake
+# small, and easy to overlook. (You will see below where this curve comes from, and what happens in a real network.)
 #
 # ## First rung: the chain rule, in stages
 #
@@ -160,8 +161,8 @@ check("staged", staged);
 #
 # ### Exercise: closed form
 #
-# Put these two into the equation of $\partial L/\partial x_i$, and take out what all three terms share. You get one line
-# in $g$, $\hat x$, $1/s$, γ and means over the batch; $x$, μ and σ² do not occur any more. `grad_y` and `x_hat` are
+# Put these two into the equation of $\partial L/\partial x_i$, and factor out what all three terms share. You get one
+# line in $g$, $\hat x$, $1/s$, γ and means over the batch; $x$, μ and σ² no longer occur. `grad_y` and `x_hat` are
 # (m, C); `inv_std`, which is $1/s$, and `gamma` are (C,). Return ∂L/∂x.
 
 # %% tags=["exercise:closed"]
@@ -196,7 +197,7 @@ print(f"and the term that is 0: Σ(x − μ) = {np.abs(distances.sum(0)).max():.
 # %% [markdown]
 # ## Third rung: a projection
 #
-# Forget the algebra for a moment, and ask the forward.
+# Forget the algebra for a moment, and look at the forward.
 #
 # **Prediction 3.** We move the numbers of a batch by a small step of length 0.001. First the same for all of them (a step
 # along $\mathbf 1 = (1, …, 1)$); then each in proportion to its own $\hat x_i$ (a step along $\hat x$); then in a random
@@ -216,17 +217,17 @@ for name, direction in directions.items():
     print(f"a step of 0.001 {name}: x̂ moves by {np.linalg.norm(normalise(column + step) - x_hat):.1e}")
 
 # %% [markdown]
-# The first two, a shift and a stretch of the batch, are undone by the forward. So no loss above it can feel them, and the
-# gradient has no part along them. That is what the line says: from $g$ it takes its mean, which is its part along
-# $\mathbf 1$, and the part that is proportional to $\hat x$.
+# The forward undoes the first two, a shift and a stretch of the batch. So no loss above it can depend on them, and
+# the gradient has no part along them. That is what the line says: it removes from $g$ its mean, which is its part
+# along $\mathbf 1$, and the part that is proportional to $\hat x$.
 #
 # Think of the column $g = (g_1, …, g_m)$ as one arrow in a space of $m$ dimensions. $\mathbf 1$ and $\hat x$ are two
-# arrows in it, at right angles, as $\sum_i \hat x_i = 0$. Taking away the parts along both leaves the shadow that $g$ casts
-# on the space at right angles to both: an **orthogonal projection**.
+# arrows in it, at right angles, as $\sum_i \hat x_i = 0$. Removing the parts along both leaves the shadow that $g$
+# casts on the space at right angles to both: an **orthogonal projection**.
 #
-# With $m = 3$ one can see it. Three numbers are a point in space, and we look at it along $\mathbf 1$: whoever adds the
-# same to all three moves the point straight towards us, and we see nothing. Now let the library normalise 300 batches of
-# three, and send gradients back through some of them.
+# With $m = 3$ you can see it. Three numbers are a point in space, and we look at it along $\mathbf 1$: adding the
+# same number to all three moves the point straight towards us, and we see nothing. Now let the library normalise 300
+# batches of three, and send gradients back through some of them.
 
 # %%
 eyes = np.array([[1, -1, 0], [1, 1, -2]]) / np.sqrt([[2], [6]])  # two directions at right angles to 1: what we see
@@ -254,10 +255,10 @@ for ax, title in zip((left, right), titles, strict=True):
     plot.label(ax, title, "(x₁ − x₂) / √2", "(x₁ + x₂ − 2x₃) / √6")
 
 # %% [markdown]
-# There is the picture. All batches of three lie on one circle after the forward (of radius $\sqrt 3$, as the mean square
-# is 1), and only one freedom is left: *where* on the circle. A gradient can push along it, not off it. For any $m$ the
-# circle becomes a sphere: one of the $m$ directions is the one we look along, one points outwards, and $m - 2$ run along
-# the surface.
+# Here is the picture. All batches of three lie on one circle after the forward (of radius $\sqrt 3$, as the mean
+# square is 1), and only one freedom is left: *where* on the circle. A gradient can push along it, not off it. For any
+# $m$ the circle becomes a sphere: one of the $m$ directions is the one we look along, one points outwards, and
+# $m - 2$ run along the surface.
 #
 # ### Exercise: the matrix of it
 #
@@ -274,9 +275,9 @@ check("projector", projector);
 # %% [markdown]
 # ### Exercise: is it a projection?
 #
-# A shadow of a shadow is the shadow: a matrix is an orthogonal projection if $PP = P$ and $P^\top = P$. Write a function
-# that says (True or False) whether a square matrix is one, within rounding. A check must be able to say no: yours is tried
-# on matrices that are nearly projections, and on some that only look like it.
+# A shadow of a shadow is the shadow: a matrix is an orthogonal projection if $PP = P$ and $P^\top = P$. Write a
+# function that says (True or False) whether a square matrix is one, within rounding. A check must be able to say no:
+# yours is tried on matrices that are nearly projections, and on some that only look like one.
 
 # %% tags=["exercise:is_projection"]
 def is_projection(matrix):
@@ -288,9 +289,9 @@ check("is_projection", is_projection);
 # %% [markdown]
 # ## The Jacobian
 #
-# The **Jacobian** of a function is the table of all its slopes: row $i$, column $j$ is $\partial y_i/\partial x_j$, how
-# much example $j$ moves example $i$. We do not trust our algebra, and ask the library for it number by number (here with
-# γ = 1, times σ, so that it should be $P$).
+# The **Jacobian** of a function is the table of all its slopes: row $i$, column $j$ is $\partial y_i/\partial x_j$,
+# how much example $j$ moves example $i$. We do not trust our algebra, and let the library compute it number by number
+# (here with γ = 1, times σ, so it should be $P$).
 
 # %%
 def slopes(column, eps=0.0):
@@ -339,12 +340,12 @@ plot.label(right, f"One feature: in {same} of 5 random draws the rank is m − 2
 
 # %% [markdown]
 # The **rank** is the number of independent directions that survive. One feature of a batch of $m$ numbers has $m$
-# directions to move in, and hears from $m - 2$ of them.
+# directions to move in, and $m - 2$ of them get a gradient.
 #
 # ### Exercise: what is left
 #
 # How many independent directions pass back through a whole BN layer (training, ε = 0), given `m` and the number of
-# `features`? It must be right for every $m$ from 1 on (a batch of one: whatever $x$ is, $\hat x = 0$, lesson 05).
+# `features`? It must be right for every $m$ from 1 on (in a batch of one $\hat x = 0$ for any $x$, lesson 05).
 
 # %% tags=["exercise:freedom"]
 def freedom(m, features):
@@ -375,10 +376,10 @@ course.explore(draw, m=(2, 12), log10_eps=(-8.0, 1.0), outlier=(0.0, 20.0))
 # %% [markdown]
 # ## How much of a real gradient is taken away?
 #
-# A random arrow in $m$ dimensions has, on average, the share $1/m$ of its squared length along any given direction: at
-# $m = 60$ some 1.7 % along $\mathbf 1$, and 1.7 % along $\hat x$. (That is the curve of the first figure: whoever takes the
-# statistics for constants keeps 2 parts of $m$ that should go, beside the $m - 2$ that should stay, and is wrong by
-# $\sqrt{2/(m-2)}$ of the true length: 19 % at 60, 100 % at 4.) But real gradients are not random arrows.
+# A random arrow in $m$ dimensions has, on average, the share $1/m$ of its squared length along any given direction:
+# at $m = 60$ some 1.7 % along $\mathbf 1$, and 1.7 % along $\hat x$. (That is the curve of the first figure: treating
+# the statistics as constants keeps 2 parts of $m$ that should go, in addition to the $m - 2$ that should stay. The
+# error is $\sqrt{2/(m-2)}$ of the true length: 19 % at 60, 100 % at 4.) But real gradients are not random arrows.
 #
 # **Prediction 4.** In the paper's network (three BN layers) while it learns MNIST, the share along $\mathbf 1$ is (a) near
 # 1.7 % in all three layers, (b) much larger in all, as whole batches are pushed one way, (c) different from layer to
@@ -425,11 +426,11 @@ for k, (ax, title) in enumerate(zip(axes, titles, strict=True)):
 axes[1].set_ylim(axes[0].get_ylim());
 
 # %% [markdown]
-# (c). In our run the two lower layers carry about 0.1 % along $\mathbf 1$, far *less* than a random arrow (dotted), and
-# the top layer 3 to 6 %, more than one. A reason offers itself: what comes down to layers 1 and 2 has just passed the BN
-# above them, and that has taken the mean away. A linear layer keeps a mean of 0, so only the sigmoid in between can bring
-# some back. The top layer has no BN above it. If that is the reason, the share must rise when the BNs above take nothing
-# away. That can be tried: the same weights, with statistics that are constants on the way back.
+# (c). In our run the two lower layers carry about 0.1 % along $\mathbf 1$, far *less* than a random arrow (dotted),
+# and the top layer 3 to 6 %, more than one. A likely reason: the gradient that reaches layers 1 and 2 has just passed
+# the BN above them, which has removed the mean. A linear layer keeps a mean of 0, so only the sigmoid in between can
+# bring some back. The top layer has no BN above it. If that is the reason, the share must rise when the BNs above
+# remove nothing. We can try that: the same weights, with statistics that are constants on the way back.
 
 # %%
 rng = np.random.default_rng(0)
@@ -443,14 +444,15 @@ for name, norm in {"BN": "batch", "constant statistics": lambda n: PathNorm(n, m
 # %% [markdown]
 # It is the reason: with constant statistics the lower layers are about where the top one is.
 #
-# Along $\hat x$ all three begin where a random arrow would be. The top layer's share rises to about 6 % within ten steps;
-# after a thousand steps all three are near 0.6 %, below the random arrow. We do not know why.
+# Along $\hat x$ all three start where a random arrow would be. The top layer's share rises to about 6 % within ten
+# steps; after a thousand steps all three are near 0.6 %, below the random arrow. We do not know why.
 #
-# So at $m = 60$ the projection takes away little: in the lower layers about 2 % of the squared length, then less; in the top
-# one 5 % before training, about 12 % after ten steps, 3 % at the end. If it matters, then not by how *much* it takes, but by
-# what: just the part that would push the mean and the scale of the inputs (lesson 04: the runaway bias).
+# So at $m = 60$ the projection removes little: in the lower layers about 2 % of the squared length, then less; in the
+# top one 5 % before training, about 12 % after ten steps, 3 % at the end. If it matters, it is not because of how
+# *much* it removes, but what: the very part that would push the mean and the scale of the inputs (lesson 04: the
+# runaway bias).
 #
-# ## ε leaves the door ajar
+# ## ε lets a little through
 #
 # For any $m$, ε > 0 makes $\sum_i \hat x_i^2$ a little less than $m$, so the part along $\hat x$ is not removed
 # completely: the share $\varepsilon/(\sigma^2+\varepsilon)$ of it passes. The part along $\mathbf 1$ is removed exactly,
@@ -469,14 +471,15 @@ for value in (0, 1e-5, 1e-3, 0.1):
 # ## A batch of two
 #
 # At $m = 2$ the rank is 0: $\hat x$ is $(-1, +1)$ or $(+1, -1)$, whichever is the larger, and moving either a little
-# changes nothing. (Of the circle above only two points are left, and no way between them.) No gradient passes.
+# changes nothing. (Of the circle above only two points are left, and no path between them.) No gradient passes.
 #
 # **Prediction 5.** We train with batches of two (ε = $10^{-5}$, as always). The weights below the BN layers (a) do not
 # move at all, (b) move a little, because of ε, (c) move as with any other batch, (d) move more than with any other.
 #
-# First one BN layer, the sums of 100 units with random weights, and random gradients from above. The **gain** of a unit,
-# $|\partial L/\partial x| \,/\, |\partial L/\partial y|$, is how many times as long its gradient leaves as it arrived.
-# Then the paper's network, and how far each training step moves its first weights.
+# First one BN layer, the sums of 100 units with random weights, and random gradients from above. The **gain** of a
+# unit, $|\partial L/\partial x| \,/\, |\partial L/\partial y|$, is how many times as long its gradient is when it
+# leaves as when it arrived. Then the paper's network, and how far each training step moves the weights of its first
+# layer.
 
 # %%
 weights = generator.normal(0, 0.1, (784, 100)).astype(np.float32)
@@ -527,14 +530,14 @@ title = f"In all, the first weights move {times:.0f} times as far at m = 2 as at
 plot.lines(right, {"five seeds": (few, moved)}, title, "m", "‖change of W‖ / ‖W at first‖", log="xy");
 
 # %% [markdown]
-# (d)! In our run the weights moved by less than a tenth of their length at $m = 60$, and by ten lengths and more
-# at $m = 2$. And look at how: a typical step at $m = 2$ is as small as at $m = 60$. A few blows do it all; on the
-# left, three steps of the 300 are longer than ten lengths.
+# (d)! In our run the weights moved by less than a tenth of their length at $m = 60$, and by ten lengths and more at
+# $m = 2$. And look at how: a typical step at $m = 2$ is as small as at $m = 60$. A few huge steps do it all; on the
+# left, three of the 300 steps are longer than ten lengths.
 #
-# The algebra is right, and the conclusion that one draws from it is wrong. The rank is 0 *at ε = 0*. With ε the share
-# $\varepsilon/(\sigma^2+\varepsilon)$ of the part along $\hat x$ passes, times $1/\sqrt{\sigma^2+\varepsilon}$; so the
-# gain of a batch of two is at most $\varepsilon/(\sigma^2+\varepsilon)^{3/2}$: next to nothing for most pairs, but
-# $1/\sqrt\varepsilon \approx 316$ for a pair that this unit finds equal.
+# The algebra is right, and the obvious conclusion from it is wrong. The rank is 0 *at ε = 0*. With ε the share
+# $\varepsilon/(\sigma^2+\varepsilon)$ of the part along $\hat x$ passes, times $1/\sqrt{\sigma^2+\varepsilon}$; so
+# the gain of a batch of two is at most $\varepsilon/(\sigma^2+\varepsilon)^{3/2}$: next to nothing for most pairs,
+# but $1/\sqrt\varepsilon \approx 316$ for a pair that this unit finds equal.
 #
 # The picture behind it: with $m = 2$, $\hat x_1$ is a *step* in $x_1 - x_2$, from −1 to +1, whose edge ε rounds off.
 
@@ -553,15 +556,16 @@ title = f"In a batch of two, x̂ is a step; at ε = {name} its slope reaches {sl
 plot.label(ax, title, "x₁ − x₂", "x̂ of the first");
 
 # %% [markdown]
-# A smaller ε makes the edge narrower and steeper. The step keeps its height of 2, so the *mean* slope hardly changes; in
-# the table, too, the mean gain is about 1 for every $m$. But the mean *square* grows: what the flat parts lack is put into
-# a few blows, and one of those outweighs hundreds of small steps. (The gain of 316 is twice the steepest slope, as both
-# examples move.)
+# A smaller ε makes the edge narrower and steeper. The step keeps its height of 2, so the *mean* slope hardly changes;
+# in the table, too, the mean gain is about 1 for every $m$. But the mean *square* grows: what the flat parts lack
+# goes into a few huge steps, and one of those outweighs hundreds of small ones. (The gain of 316 is twice the
+# steepest slope, as both examples move.)
 #
 # ## Train with your own
 #
-# A network of two layers, BN between them, without autograd: every gradient below is written by hand. With `MINE = True`
-# the gradient of BN is your `staged`; otherwise the library's. Beside it the same network trained by `loss.backward()`.
+# A network of two layers, BN between them, without autograd: every gradient below is written by hand. With `MINE =
+# True` the gradient of BN is your `staged`; otherwise the library's. Next to it the same network is trained by
+# `loss.backward()`.
 
 # %%
 MINE = False
@@ -610,25 +614,25 @@ print(f"the largest difference between the two losses, at any step: {np.abs(loss
 #
 # - Evaluation mode: there mean and variance *are* constants, nothing is removed, and
 #   $\partial L/\partial x = \gamma\,g/\sqrt{\sigma^2+\varepsilon}$ (lesson 08).
-# - That the projection is what makes BN useful. It makes the gradient *right*; whether BN helps is asked in lessons 07
-#   and 10.
+# - That the projection is what makes BN useful. It makes the gradient *right*; lessons 07 and 10 ask whether BN
+#   helps.
 # - Why the share along $\hat x$ falls below that of a random arrow while the network learns. We measured it on one network,
 #   at one learning rate, with five seeds.
-# - That a network cannot be trained with batches of two: we only looked at how its gradients are spread, and how far its
-#   first weights moved.
+# - That a network cannot be trained with batches of two: we only looked at how its gradients are spread, and how far
+#   the weights of its first layer moved.
 #
 # ## In short
 #
 # - Six equations, one line, one picture: $\partial L/\partial x = \frac{\gamma}{s}\,(g - \overline g -
 #   \hat x\,\overline{g\hat x})$ removes what is along $\mathbf 1$ and (but for ε) along $\hat x$.
-# - At ε = 0 the rank is $m - 2$ for each feature: the forward undoes shift and stretch, so the backward does not ask for
-#   them. What is left runs along a sphere.
+# - At ε = 0 the rank is $m - 2$ for each feature: the forward undoes shift and stretch, so the backward ignores them.
+#   What is left runs along a sphere.
 #
-# **Confusions settled.** The gradient flows through μ and through σ; whoever takes them for constants is wrong by
-# $\sqrt{2/(m-2)}$ of its length if a random gradient arrives, and by more or less in a network. The bias before BN has no
-# gradient because $\sum_i \partial L/\partial x_i = 0$. A batch of two has no gradient at ε = 0, and with ε a rare and
-# huge one; a batch of one has none at all.
+# **Confusions settled.** The gradient flows through μ and through σ. Treating them as constants makes an error of
+# $\sqrt{2/(m-2)}$ of its length if a random gradient arrives, and of more or less in a network. The bias before BN
+# has no gradient because $\sum_i \partial L/\partial x_i = 0$. A batch of two has no gradient at ε = 0, and with ε a
+# rare and huge one; a batch of one has none at all.
 #
 # `python -m minidl reproduce --claim alg1` tests these identities as a claim of the paper.
 #
-# Next: now that the layer is ours, does the paper's experiment come out? [07](07_figure_1.ipynb)
+# Next: now that we have the layer, does the paper's experiment replicate? [07](07_figure_1.ipynb)

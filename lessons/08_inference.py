@@ -1,11 +1,11 @@
 # %% [markdown]
 # # 08 Inference: why does batch normalization need two modes?
 #
-# A network with batch normalization (BN) gives a digit another answer when other digits lie beside it. In training that
-# is bearable. In use it is not: the same picture must have the same answer, alone or in a crowd. So such a network has
-# two modes, and most accidents with BN happen between them. After this lesson you can keep the statistics that the
-# second mode needs, say how good they are, find out why a network is "worse in evaluation", and ship a model in which
-# no batch normalization is left.
+# A network with batch normalization (BN) gives a digit a different answer when the other digits in its batch are
+# different. In training that is acceptable. In use it is not: the same picture must get the same answer, on its own
+# or in a batch. So such a network has two modes, and most accidents with BN happen between them. After this lesson
+# you can keep the statistics that the second mode needs, say how good they are, find out why a network is "worse in
+# evaluation", and ship a model that has no batch normalization left.
 #
 # **Time**: about 30 s on two cores; the first run compiles some kernels, which takes some seconds more.
 #
@@ -51,11 +51,11 @@ accuracy = train.evaluate(model, x_test, y_test).accuracy
 print(f"after {steps:,} steps {100 * accuracy:.2f} % of the test digits are read right (in evaluation mode)")
 
 # %% [markdown]
-# ## One digit, in varying company
+# ## One digit, in different batches
 #
 # `model.train()` sets the mode in which each BN uses the mean and the variance of the batch before it; this is what
-# training does. Let us classify the test digits in this mode, in batches of 60, 30 times, each time shuffled anew.
-# Nothing is trained: the weights are the same each time, and so is each picture. Only its neighbours change.
+# training does. Let us classify the test digits in this mode, in batches of 60, 30 times, each time in a new random
+# order. Nothing is trained: the weights are the same each time, and so is each picture. Only its neighbours change.
 #
 # **Prediction.** Write down which share of the test digits will change their class at least once in the 30 rounds:
 # (a) none, the weights are fixed; (b) about 1 %; (c) about 5 %; (d) more than 10 %.
@@ -81,13 +81,12 @@ print(f"{100 * flipped.mean():.1f} % of the digits changed their class at least 
 print(f"accuracy of the single rounds: {100 * np.mean(classes == y_test):.2f} % on average")
 
 # %% [markdown]
-# (d). In our run it was more than one digit in eight, although each round by itself had nearly the usual accuracy: what
-# is wrong with this mode cannot be seen in the accuracy.
+# (d). In our run it was more than one digit in eight, although each round by itself had nearly the usual accuracy:
+# the accuracy does not show what is wrong with this mode.
 #
 # That was with mixed batches. A real queue of pictures is often *sorted*: all the sevens of one form, then the next
 # form. **Prediction.** The test digits are now sorted by class, so that nearly every batch has digits of one class
-# only. The accuracy in training mode will be (a) about the same; (b) some points lower; (c) less than a quarter of the
-# digits.
+# only. The accuracy in training mode will be (a) about the same; (b) some points lower; (c) below 25 %.
 
 # %%
 sorted_order, sizes = np.argsort(y_test, kind="stable"), [2, 5, 10, 60, 200, 1000]
@@ -109,11 +108,11 @@ title = f"At m = 60: mixed {100 * mixed[at_60]:.1f} %, sorted {100 * in_line[at_
 _ = plot.lines(right, runs, title, "m, digits in a batch", "accuracy (%)", log="x")
 
 # %% [markdown]
-# (c): in our run 17 % at $m = 60$. (The answers to all three are read off the right curve; where batches are small,
-# mixed company is no good either.) And a batch of *one* has no variance at all: [`batch_norm`](../minidl/ops/norm.py)
-# refuses it in training mode.
+# (c): in our run 17 % at $m = 60$. (The right curve shows all of this; where batches are small, mixed ones are no
+# good either.) And a batch of *one* has no variance at all: [`batch_norm`](../minidl/ops/norm.py) refuses it in
+# training mode.
 #
-# What is it that a batch of sevens loses? **Prediction**: BN takes off the batch's mean, and divides by the root of its
+# What does a batch of sevens lose? **Prediction**: BN subtracts the batch's mean, and divides by the root of its
 # variance. Which of the two is to blame for the sorted queue: the mean, the variance, or both?
 
 
@@ -141,29 +140,29 @@ for batch_mean, batch_var in itertools.product((True, False), repeat=2):
 
 # %% [markdown]
 # The mean, and the mean alone: in our run the batch's variance did no harm. The mean of a batch of sevens is what
-# sevens have in common, so with it goes what makes them sevens.
+# sevens have in common. Subtracting it removes what makes them sevens.
 #
 # ## Algorithm 2: the population
 #
-# What should stand in the place of $\mu_B$ and $\sigma^2_B$? The paper's answer: once the weights are final, the mean
-# and the variance of the **population**, that is of all training examples. These are constants, so the answer for a
-# picture depends on the picture alone. Using them is **evaluation mode**, which `model.eval()` sets. The paper averages
-# over many batches of size $m$:
+# What should take the place of $\mu_B$ and $\sigma^2_B$? The paper's answer: once the weights are final, the mean and
+# the variance of the **population**, that is of all training examples. These are constants, so the answer for a
+# picture depends on the picture alone. Using them is **evaluation mode**, which `model.eval()` sets. The paper
+# averages over many batches of size $m$:
 #
 # $$ \mathrm E[x] = \mathrm E_B[\mu_B], \qquad \mathrm{Var}[x] = \frac{m}{m-1}\,\mathrm E_B[\sigma^2_B]. $$
 #
-# Why $m/(m-1)$? $\sigma^2_B$ measures distances from the *batch's* mean, which lies nearer to its own members than the
-# population's mean $\mu$ does. For each feature
+# Why $m/(m-1)$? $\sigma^2_B$ measures distances from the *batch's* mean, which is nearer to its own members than the
+# population's mean $\mu$ is. For each feature
 #
 # $$ \frac1m\sum_i (x_i-\mu)^2 = \sigma^2_B + (\mu_B-\mu)^2 . $$
 #
 # On average the left side is the true $\sigma^2$. The last term is the variance of a mean of $m$ numbers, and if they
-# are independent this is $\sigma^2/m$. So $\mathrm E[\sigma^2_B] = \sigma^2 - \sigma^2/m = \frac{m-1}{m}\sigma^2$: too
-# small by a quarter at $m = 4$, by 1.7 % at $m = 60$. $\sigma^2_B$ is called the **biased** estimate, and
-# $\frac{m}{m-1}\sigma^2_B$, which divides by $m - 1$ and not by $m$, the **unbiased** one. BN normalises with the first
-# and stores the second ([05](05_algorithm_1.ipynb)).
+# are independent this is $\sigma^2/m$. So $\mathrm E[\sigma^2_B] = \sigma^2 - \sigma^2/m = \frac{m-1}{m}\sigma^2$:
+# too small by a quarter at $m = 4$, by 1.7 % at $m = 60$. $\sigma^2_B$ is called the **biased** estimate, and
+# $\frac{m}{m-1}\sigma^2_B$, which divides by $m - 1$ instead of $m$, the **unbiased** one. BN normalises with the
+# first and stores the second ([05](05_algorithm_1.ipynb)).
 #
-# The step that needs care is "if they are independent". Our network has three BNs, one behind the other. We take 400
+# The step that needs care is "if they are independent". Our network has three BNs, one after another. We pass 400
 # batches of 4 digits through it, and compare $\mathrm E[\sigma^2_B]$ with
 # $\mathrm E[\sigma^2_B] + \mathrm{Var}[\mu_B]$, the variance of everything that arrived.
 #
@@ -208,11 +207,11 @@ title = "At m = 4: {:.2f} at BN 1, then {:.2f} and {:.2f}".format(*shares[4])
 _ = plot.lines(right, arrivals, title, "m, digits in a batch", "E[σ²_B] / σ²", log="x")
 
 # %% [markdown]
-# The answer is (c). The first BN sees independent digits, and the formula holds (its line lies on the dotted one). The
-# second and third do not follow it: in our run their ratio is 0.998 even at $m = 4$. The suspect is the BN before them:
-# it has set the mean of every feature of this batch to β, so the batch's members are no longer independent, and the
-# means that come out behind it hardly differ from batch to batch. We can test that: with the first two BNs in
-# evaluation mode, where they do nothing to the batch as a whole, the formula should hold at the third.
+# The answer is (c). The first BN sees independent digits, and the formula holds (its line lies on the dotted one).
+# The second and third do not follow it: in our run their ratio is 0.998 even at $m = 4$. The suspect is the BN before
+# them: it has set the mean of every feature of this batch to β, so the batch's members are no longer independent, and
+# the means after it hardly differ from batch to batch. We can test that: with the first two BNs in evaluation mode,
+# where they do nothing to the batch as a whole, the formula should hold at the third.
 
 # %%
 free = moments(model, 4, still=(0, 1))[2]
@@ -223,24 +222,24 @@ for name, found in (("first two in training mode", layers[4][2]), ("first two in
 print(f"independent digits:                              {3 / 4:.3f},                        1/√m = {1 / 2:.3f}")
 
 # %% [markdown]
-# So $m/(m-1)$ is right for the first BN, and overcorrects behind another BN, if the statistics are taken in batches as
-# small as those. Whether that costs anything is measured below.
+# So $m/(m-1)$ is right for the first BN, and overcorrects after another BN, if the statistics are taken in batches as
+# small as these. Below we measure whether that costs anything.
 #
 # ## The moving average
 #
 # A pass over the population after each step would be too slow. To know during training how good the network is, the
-# paper proposes what all libraries do since: each training step mixes the statistics of its batch into a **running**
-# mean and variance,
+# paper proposes what all libraries have done since: each training step mixes the statistics of its batch into a
+# **running** mean and variance,
 #
 # $$ \text{running} \leftarrow (1-\alpha)\cdot\text{running} + \alpha\cdot\text{batch}, $$
 #
-# and evaluation mode uses these. They are **buffers**: arrays that belong to the model and are saved with it, but that
-# no gradient changes. α is called *momentum*. Beware: in PyTorch and in minidl α weighs the **new** batch, by default
-# 0.1; in some other libraries "momentum 0.9" means $1-\alpha = 0.9$, the same thing by the opposite number. Take a 0.9
-# from there, and the average is nearly the last batch alone.
+# and evaluation mode uses these. They are **buffers**: arrays that belong to the model and are saved with it, but
+# that no gradient changes. α is called *momentum*. Beware: in PyTorch and in minidl α is the weight of the **new**
+# batch, by default 0.1. In some other libraries "momentum 0.9" means $1-\alpha = 0.9$, the same thing by the opposite
+# number. Copy that 0.9, and the average is little more than the last batch.
 #
 # **Exercise.** Write this update: the batch `x` is `(m, C)`, the running mean and variance are `(C,)`; return the new
-# mean and the new variance (unbiased!) as new arrays, leaving those that you got as they are. NumPy only.
+# mean and the new variance (unbiased!) as new arrays, and leave the given ones as they are. NumPy only.
 
 
 # %% tags=["exercise:running"]
@@ -258,8 +257,8 @@ check("running", update_running);
 #
 # What does α do? Unroll the update: the batch from $k$ steps ago has the weight $\alpha(1-\alpha)^k$.
 #
-# - **Forgetting.** Of the start (mean 0, variance 1) the share $(1-\alpha)^t$ is left after $t$ steps: at α = 0.01 that
-#   is 37 % after 100 steps. What was true of old weights is forgotten no faster than that.
+# - **Forgetting.** Of the start (mean 0, variance 1) the share $(1-\alpha)^t$ is left after $t$ steps: at α = 0.01
+#   that is 37 % after 100 steps. The statistics of old weights are forgotten no faster than that.
 # - **Noise.** If batches were independent, the average's variance would be
 #   $\sum_k \alpha^2(1-\alpha)^{2k} = \alpha/(2-\alpha)$ times that of one batch: as good as the plain mean of
 #   $(2-\alpha)/\alpha$ batches. That is 199 for α = 0.01, 19 for 0.1, and 1.2 for 0.9.
@@ -278,8 +277,8 @@ for alpha in (0.1, 0.9):
     print(f"α = {alpha}: as good as {worth:.1f} batches; by the formula {(2 - alpha) / alpha:.1f}")
 
 # %% [markdown]
-# A large α is noisy, a small one is late. **Prediction.** We compare α = 0.01, 0.1, 0.9 with a pass over the
-# population. Which is the worst after 50 steps, and which after 2,000? By how many points of accuracy?
+# A large α is noisy, a small one lags. **Prediction.** We compare α = 0.01, 0.1, 0.9 with a pass over the population.
+# Which is the worst after 50 steps, and which after 2,000? By how many points of accuracy?
 #
 # The running statistics have no influence on training, so one run can keep all three:
 # [`Averages`](../minidl/lab/course/inference.py) does. [`update_bn`](../minidl/train.py) is the pass over the population,
@@ -328,10 +327,11 @@ _ = plot.lines(right, curves, title, "training step", "test accuracy (%)", log="
 # %% [markdown]
 # The unit on the left is the one whose population mean moves most. All four curves on the right belong to *the same
 # weights* at every step. In our run the network with α = 0.01 read less than 40 % for about its first 100 steps, and
-# needed a few hundred to catch up: not because it had learned less, but because its statistics were still those of the
-# start. This is one reason why a network may be **"worse in evaluation than in training"**, and it needs no training to
-# repair. After 2,000 steps no one is the worst: the four lie within a line's width. Even α = 0.9, the swapped momentum,
-# follows the population most closely at first, and is hardly worse later. So is it harmless? That depends on $m$:
+# needed a few hundred to catch up: not because it had learned less, but because its statistics were still those of
+# the start. This is one reason why a network may be **"worse in evaluation than in training"**, and it needs no
+# training to repair. After 2,000 steps none is the worst: the four lie within a line's width. Even α = 0.9, the
+# swapped momentum, follows the population most closely at first, and is hardly worse later. So is it harmless? That
+# depends on $m$:
 #
 # ## Four examples in a batch, or sixty
 #
@@ -339,15 +339,15 @@ _ = plot.lines(right, curves, title, "training step", "test accuracy (%)", log="
 # 5 at $m = 4$. **Prediction**: at $m = 4$, what will be best and what worst: α = 0.01, 0.1, 0.9, a pass over the
 # population in batches of 1,000, or a pass in batches of 4 (where $m/(m-1)$ overcorrects at BN 2 and 3)?
 #
-# And there is one more difference between the modes. Algorithm 2 sees to it that the mean of the *variance* is right.
-# But what BN multiplies by is $1/\sigma_B$, and its mean is not $1/\sigma$: a batch of four that happen to lie close
-# together is blown up a lot. For normal numbers, the mean of $\sigma/\sigma_B$ is 1.60 at $m = 4$ and 1.02 at $m = 60$
-# (the next cell estimates both). So what the layers behind a BN see in training is 1.6 times as large as what
+# And there is one more difference between the modes. Algorithm 2 makes sure that the mean of the *variance* is right.
+# But BN multiplies by $1/\sigma_B$, and the mean of that is not $1/\sigma$: a batch of four that happen to lie close
+# together is magnified a lot. For normal numbers, the mean of $\sigma/\sigma_B$ is 1.60 at $m = 4$ and 1.02 at
+# $m = 60$ (the next cell estimates both). So what the layers after a BN see in training is 1.6 times as large as what
 # evaluation gives them. If that matters, all variances times a factor $c < 1$ should be *better* than the right ones,
-# best near $c = 1/1.6^2 = 0.39$, and nothing of the kind should happen at $m = 60$. **Prediction**: will it?
+# best near $c = 1/1.6^2 = 0.39$. And at $m = 60$ this should not happen. **Prediction**: will it?
 #
-# Five **seeds** (five sets of first weights and batches) for each $m$; the learning rate is 0.5 at $m = 60$ and 0.1 at
-# $m = 4$, neither tuned.
+# Five **seeds** (five sets of initial weights and batches) for each $m$; the learning rate is 0.5 at $m = 60$ and 0.1
+# at $m = 4$, neither tuned.
 
 # %%
 FACTORS, table, scaled = (0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.3), {4: {}, 60: {}}, {4: [], 60: []}
@@ -390,8 +390,8 @@ for m, values in gains.items():
     print(f"m = {m}, c = 0.4, gain of each seed:", ", ".join(f"{gain:+.2f}" for gain in values[:, FACTORS.index(0.4)]))
 
 # %% [markdown]
-# In our run, at $m = 60$ all ways are within half a point. At $m = 4$ the swapped momentum costs some seven points.
-# A pass in batches of 4 is more than a point behind one in batches of 1,000: the correction that overcorrects.
+# In our run, at $m = 60$ all ways are within half a point. At $m = 4$ the swapped momentum costs some seven points. A
+# pass in batches of 4 is more than a point behind one in batches of 1,000: its correction overcorrects.
 #
 # And the right variances were *not* the best: with $c = 0.4$ the networks of $m = 4$ read 1.7 points more (each of the
 # five seeds gained, half a point to three), and those of $m = 60$ neither gained nor lost. A network that was trained in
@@ -400,10 +400,10 @@ for m, values in gains.items():
 #
 # ## A network that broke while nobody trained it
 #
-# The three BNs update their running statistics whenever they run in training mode, whatever one runs them *for*.
-# Suppose that a validation loop forgets `model.eval()`. It has `no_grad()`, so that "nothing can change". The
-# validation digits are sorted by class. **Prediction**: what is the accuracy, in the right mode, *after* this loop? (a)
-# unchanged; (b) some points lower; (c) the network is useless.
+# The three BNs update their running statistics whenever they run in training mode, for *any* purpose. Suppose that a
+# validation loop forgets `model.eval()`. It has `no_grad()`, so that "nothing can change". The validation digits are
+# sorted by class. **Prediction**: what is the accuracy, in the right mode, *after* this loop? (a) unchanged; (b) some
+# points lower; (c) the network is useless.
 
 # %%
 broken = copy.deepcopy(model)
@@ -427,20 +427,21 @@ counter.train()(Tensor(np.random.default_rng(0).standard_normal((60, 100)).astyp
 print(f"one forward in training mode later: {int(counter.num_batches_tracked):,}")
 
 # %% [markdown]
-# (b), but 12 points in our run, by nothing but looking. With α = 0.1 the loop's last batches count most, and those were
-# nines, and before them eights: just the digits that are misread now. The running mean has become the mean of nines,
-# and taking it off takes off what makes a nine. Had we sorted otherwise, it would be other digits, and perhaps more or
-# fewer points.
+# (b), but 12 points in our run, merely from looking. With α = 0.1 the loop's last batches count most, and those were
+# nines, and before them eights: the very digits that are misread now. The running mean has become the mean of nines,
+# and subtracting it removes what makes a nine. In another order it would be other digits, and perhaps more or fewer
+# points.
 #
 # `no_grad()` stops gradients; `eval()` stops statistics. They are different things, and evaluation needs the second.
-# The counter `num_batches_tracked` is the witness: if it is not the number of training steps, something else has run
-# the model in training mode. [`evaluate`](../minidl/train.py) sets the mode itself, and gives back the one that was.
+# The counter `num_batches_tracked` gives it away: if it is not the number of training steps, something else has run
+# the model in training mode. [`evaluate`](../minidl/train.py) sets the mode itself, and then restores the old one.
 #
 # ## The backward of evaluation mode
 #
-# One does need gradients in evaluation mode: to ask which pixels matter, or to go on training with frozen statistics.
-# The statistics are constants then, so each output depends on its own input alone. **Prediction**: the **Jacobian** of
-# BN for one feature and 8 examples is the 8 × 8 table of $\partial y_i/\partial x_j$. Sketch it for both modes.
+# You do need gradients in evaluation mode: to ask which pixels matter, or to continue training with frozen
+# statistics. The statistics are constants then, so each output depends on its own input alone. **Prediction**: the
+# **Jacobian** of BN for one feature and 8 examples is the 8 × 8 table of $\partial y_i/\partial x_j$. Sketch it for
+# both modes.
 
 # %%
 values = np.random.default_rng(4).normal(1, 2, (8, 1))
@@ -461,8 +462,8 @@ for ax, j, mode in zip(axes, tables, ("Training", "Evaluation"), strict=True):
     plot.heat_map(ax, j, title, "j, example that moves", "i, example that answers", limit=most)
 
 # %% [markdown]
-# In training everyone answers everyone ([06](06_backward.ipynb)). In evaluation only the diagonal is left, and all its
-# entries are the same: $\gamma/\sqrt{\text{running\_var}+\varepsilon}$.
+# In training every output depends on every input ([06](06_backward.ipynb)). In evaluation only the diagonal is left,
+# and all its entries are the same: $\gamma/\sqrt{\text{running\_var}+\varepsilon}$.
 #
 # **Exercise.** Write the backward of evaluation mode. With $s = 1/\sqrt{\text{running\_var}+\varepsilon}$ and
 # $\hat x = (x-\text{running\_mean})\,s$, the forward is $y = \gamma\hat x + \beta$. Given `grad_y`
@@ -483,15 +484,15 @@ check("eval-backward", eval_backward);
 # In the library both modes share one [`_batch_norm_backward`](../minidl/ops/norm.py): in evaluation, the `share` of the
 # mean terms is 0.
 #
-# ## Shipping it: no batch norm is left
+# ## Shipping it without batch norm
 #
-# In evaluation mode BN multiplies each feature by a constant and adds a constant. The linear layer before it does that
-# already: two linear maps in a row are one,
+# In evaluation mode BN multiplies each feature by a constant and adds a constant. The linear layer before it already
+# does that: two linear maps in a row are one,
 #
 # $$ \gamma\,\frac{xW + b - \text{mean}}{\sqrt{\text{var}+\varepsilon}} + \beta \;=\; x\,W' + b'. $$
 #
 # **Exercise.** Find $W'$ and $b'$. `weight` is `(in, out)`, all others but `eps` are `(out,)`; return the new weight
-# and the new bias. Folding must leave the outputs as they are, to rounding.
+# and the new bias. Folding must leave the outputs as they are, up to rounding.
 
 
 # %% tags=["exercise:fold"]
@@ -518,9 +519,9 @@ one_by_one = np.concatenate([train.predict_logits(shipped, x_test[i : i + 1]) fo
 print(f"digits alone against digits in company: {np.abs(one_by_one - folded[:100]).max() / np.abs(folded).max():.1e}")
 
 # %% [markdown]
-# Each `Identity` stands where a BN was; it does nothing. What is shipped is a plain network of four matrices, four
-# biases and three sigmoids; BN was a way to find its numbers. It takes one digit as gladly as a thousand. And the bias
-# before a BN, which is redundant in training, is back: as $b'$.
+# Each `Identity` has replaced a BN, and does nothing. What you ship is a plain network of four matrices, four biases
+# and three sigmoids; BN was a way to find its numbers. It takes one digit or a thousand. And the bias before a BN,
+# which is redundant in training, is back: as $b'$.
 #
 # ## What we did not show
 #
@@ -534,7 +535,7 @@ print(f"digits alone against digits in company: {np.abs(one_by_one - folded[:100
 # ## In short
 #
 # - Training mode uses the batch's statistics, evaluation mode the population's. In training mode a digit's class
-#   depends on its company, and sorted by class digits are read little better than by guessing.
+#   depends on the rest of its batch, and digits sorted by class are read little better than by guessing.
 # - The moving average forgets the start like $(1-\alpha)^t$, and is worth $(2-\alpha)/\alpha$ batches.
 # - With constant statistics BN is one linear map for each feature: a diagonal Jacobian, and nothing left after folding.
 #

@@ -34,14 +34,15 @@ print(f"{all_digits.source}: {len(x):,} digits to train on, {len(x_test):,} to t
 # the same question, asked at every position. The result is an array (N, H, W, C): the examples, the height, the width,
 # the channels. One number of it is an **activation**.
 #
-# Over what should BN take a mean? Two candidates, for a batch of $m$ images and feature maps of $p × q$ positions:
+# Over which axes should BN take a mean? There are two candidates, for a batch of $m$ images and feature maps of
+# $p × q$ positions:
 #
 # | | mean over | numbers in each mean | pairs of γ and β |
 # |---|---|---|---|
 # | per activation: each position of each channel is a feature of its own | N | $m$ | $p·q·C$ |
 # | per channel (the paper, §3.2): each channel is a feature | N, H, W | $m' = m·p·q$ | $C$ |
 #
-# The paper's reason is that a convolution treats all places of an image alike, and that the normalisation should, too.
+# The paper's reason: a convolution treats all positions of an image alike, so the normalisation should, too.
 #
 # minidl keeps features on the last axis, so that BN of (N, H, W, C) is BN of the tall matrix (N·H·W, C): every position
 # of every image is an example. [`BatchNorm`](../minidl/nn/norm.py) does this for 2 axes and for 4. Per activation is BN
@@ -79,8 +80,8 @@ for name, norm in ARMS.items():
 
 # %% [markdown]
 # The end of this network asks only whether a feature is *somewhere* in the image, not where. All three have the same
-# first weights for the same seed, and see the same batches. (The bias of a convolution before BN is redundant; it is
-# kept so that all arms draw the same random numbers.)
+# initial weights for the same seed, and see the same batches. (The bias of a convolution before BN is redundant; it
+# is kept so that all arms draw the same random numbers.)
 #
 # **Prediction 1.** All arms take 600 steps with batches of 60, at the same learning rate. (The optimizer's `momentum`
 # keeps 0.9 of the last step's direction and adds the new gradient; it has nothing to do with that of BN's running
@@ -129,18 +130,18 @@ right.set(xticks=[], yticks=[])
 _ = plot.label(right, "A test digit, and the same moved by 4 pixels", "", "", grid=False)
 
 # %% [markdown]
-# On digits where they belong, three seeds do not tell the three arms apart in our run: all nine networks lie within
-# about five points. One might take the axes for a matter of taste. Moved by four pixels, which no reader would notice,
-# per activation has lost about half of its accuracy, and the other two about a point. No accuracy on MNIST's own test
-# digits would have shown that. (One learning rate, 0.05, not tuned for each arm: what counts here is how each arm
-# *changes* with the shift, not which one is best on MNIST.)
+# On digits in their usual place, three seeds cannot tell the three arms apart in our run: all nine networks lie
+# within about five points. The axes might seem a matter of taste. With the digits moved by four pixels, which no
+# reader would notice, per activation has lost about half of its accuracy, and the other two about a point. No
+# accuracy on MNIST's own test digits would have shown that. (One learning rate, 0.05, not tuned for each arm: what
+# counts here is how each arm *changes* with the shift, not which one is best on MNIST.)
 #
 # ## Why: a convolution moves along with its input
 #
-# Move the image, and the output of a convolution moves by as much: it asks the same question everywhere. This is called
-# **shift equivariance**. Per-channel BN keeps it, since it does the same to every position. Per-activation BN in
-# evaluation mode scales each position by its own $1/\sqrt{\sigma^2+\varepsilon}$. **Prediction**: at which positions of
-# a 28 × 28 map is this factor largest, and how large can it get with $\varepsilon = 10^{-5}$?
+# Move the image, and the output of a convolution moves by the same amount: it asks the same question everywhere. This
+# is called **shift equivariance**. Per-channel BN keeps it, since it does the same to every position. Per-activation
+# BN in evaluation mode scales each position by its own $1/\sqrt{\sigma^2+\varepsilon}$. **Prediction**: at which
+# positions of a 28 × 28 map is this factor largest, and how large can it get with $\varepsilon = 10^{-5}$?
 
 # %%
 channel_net, activation_net = models["per channel", 0], models["per activation", 0]
@@ -164,15 +165,15 @@ most = gains[14, reach + 1 : reach + 5, channel].max()
 _ = plot.label(right, f"Where only moved digits have ink: up to {most:.0f}", "column", "1/√(σ² + ε)")
 
 # %% [markdown]
-# (The channel shown is the one whose factors are smallest in the median.) MNIST's digits lie in the middle of the
+# (The channel shown is the one whose factors are smallest in the median.) MNIST's digits are in the middle of the
 # image. Near the edge nothing ever happens, the variance there is 0, and the factor is $1/\sqrt{10^{-5}} = 316$. In
-# training this is harmless: 316 times nothing is nothing. A digit that reaches into these columns is multiplied by tens
-# or hundreds.
+# training this is harmless: 316 times nothing is nothing. A digit that reaches into these columns is multiplied by
+# tens or hundreds.
 #
-# A good story; but is it *the* cause? Besides its variance, each position has its own mean, its own γ and its own β. We
-# can test all of it without training: move them by 4 pixels too, along with the digit (by 2 behind the first pooling,
-# which halves all distances, and by 1 behind the second; 4 is chosen so that this comes out even). If nothing is wrong
-# but that everything stands at its place, the accuracy must come back.
+# A good story; but is it *the* cause? In addition to its variance, each position has its own mean, its own γ and its
+# own β. We can test all of it without training: move them by 4 pixels too, along with the digit (by 2 after the first
+# pooling, which halves all distances, and by 1 after the second; we chose 4 so that this comes out even). If the only
+# fault is that everything stays in its old place, the accuracy must come back.
 #
 # **Prediction**: which of them have to move along: (a) the variances; (b) the means; (c) γ and β; (d) all four?
 
@@ -207,16 +208,17 @@ _ = plot.intervals(ax, rows, title, "test accuracy (%), digits moved by 4; per a
 
 # %% [markdown]
 # (d). In our run, with all four moved along, the three networks read some 90 % of the moved digits, nearly as many as
-# of those that were not moved. That much had to come out, if nothing else in the network knows about places (only the
+# of those that were not moved. That had to happen, if nothing else in the network knows about positions (only the
 # edge does). It says what the network has learned: not what a digit looks like, but what it looks like *there*.
 #
-# What could have come out otherwise is the rest. The variances alone, the spectacular factors at the edge, make it
-# worse than nothing, and so do the means alone. Both together bring back a third to a half of what was lost, γ and β
-# alone about a quarter at most. There is no single culprit: what a position has of its own belongs together.
+# The rest could have come out differently. Moving the variances alone, the spectacular factors at the edge, makes it
+# worse than moving nothing, and so does moving the means alone. Both together bring back a third to a half of what
+# was lost, γ and β alone about a quarter at most. There is no single culprit: the mean, variance, γ and β of a
+# position belong together.
 #
 # **Exercise.** Measure it. `layer` is a function from images (N, H, W, C) to images of the same height and width.
 # Compare `layer(moved x)` with `moved layer(x)`, where "moved" is `np.roll(…, by, axis=2)`, to the right. Return the
-# largest absolute difference, leaving out `edge` columns on both sides, where images go round the edge.
+# largest absolute difference, leaving out `edge` columns on both sides, where images wrap around.
 
 
 # %% tags=["exercise:shift"]
@@ -275,10 +277,10 @@ print(
 # %% [markdown]
 # ## How large is the batch really?
 #
-# The paper calls $m' = m·p·q$ the "effective" size of the batch. For 60 images and 28 × 28 positions that is 47,040, so
-# the mean of a channel should be known to $\sigma/\sqrt{47{,}040}$, half a percent of $\sigma$. But neighbouring
+# The paper calls $m' = m·p·q$ the "effective" size of the batch. For 60 images and 28 × 28 positions that is 47,040,
+# so the mean of a channel should be known to $\sigma/\sqrt{47{,}040}$, half a percent of $\sigma$. But neighbouring
 # positions of an image are alike. If the images are independent, the variance of a batch mean is that of the *image
-# means* divided by $m$, so that one image is worth
+# means* divided by $m$, so one image is worth
 #
 # $$ \frac{\text{variance of all activations of the channel}}{\text{variance of the mean over one image}} $$
 #
@@ -307,12 +309,12 @@ title = f"At BN 1 the {worth['BN 1'][0]} positions are worth {least:.0f} to {mos
 _ = plot.label(ax, title, "numbers for each image", "")
 
 # %% [markdown]
-# There is no one answer: it depends on the channel. So $m' = m·p·q$ is what one divides by, not what one knows. In our
-# run 784 pixels are worth 55 numbers, and a channel's 784 positions anything from some dozens to thousands. How can
-# they be worth *more* than they are? When they do not repeat each other but cancel. Summed over the image, a filter
-# gives (sum of its nine weights) × (sum of the ink), so a filter whose weights sum to almost nothing, one that looks
-# for edges, has nearly the same mean on every image. If that is the whole explanation, the worth of a channel of BN 1
-# can be computed from its nine weights:
+# There is no single answer: it depends on the channel. So $m' = m·p·q$ is what BN divides by, not how much is known.
+# In our run 784 pixels are worth 55 numbers, and a channel's 784 positions anything from a few dozen to thousands.
+# How can they be worth *more* than their number? They can if they do not repeat each other, but cancel. Summed over
+# the image, a filter gives (sum of its nine weights) × (sum of the ink), so a filter whose weights sum to almost
+# nothing, one that looks for edges, has nearly the same mean on every image. If that is the whole explanation, the
+# worth of a channel of BN 1 can be computed from its nine weights:
 
 # %%
 sums = channel_net[0].weight.data.sum((0, 1, 2))
@@ -322,8 +324,8 @@ for name, values in (("sum of the filter", sums), ("worth, by formula", formula)
     print(f"{name:18}", "".join(f"{value:9.2f}" for value in values))
 
 # %% [markdown]
-# (Only the variance above the line is measured there.) What one knows of a channel's mean depends on the channel, and
-# so does the right correction in the place of $m'/(m'-1)$; with some thousand numbers, all of these are nearly 1.
+# (Only the variance above the line is measured there.) How well a channel's mean is known depends on the channel, and
+# so does the right correction in place of $m'/(m'-1)$; with some thousand numbers, all of these are nearly 1.
 #
 # ## Folding into a convolution
 #
@@ -376,7 +378,7 @@ for ax, (name, (two, single)) in zip(axes, pairs.items(), strict=True):
 _ = figure.colorbar(image, ax=axes, label="largest difference", shrink=0.85)
 
 # %% [markdown]
-# A frame, one pixel wide. The padding is zeros *after* BN; folded, the same zeros stand *before* it, and a zero before
+# A frame, one pixel wide. The padding is zeros *after* BN; folded, the same zeros are *before* it, and a zero before
 # BN is $\beta - \text{mean}·s$ after it. Inside, no filter touches the padding, and the fold is exact to rounding.
 # [`fold_batch_norm`](../minidl/nn/fold.py) folds conv → BN only, and refuses the other.
 #
@@ -395,9 +397,9 @@ print(f"numbers to ship: {sum(p.data.size for p in shipped.parameters()):,} inst
 # ## What we did not show
 #
 # - That per-channel BN reads MNIST better than none: one learning rate, 600 steps and three seeds are no contest. At
-#   another learning rate the order of those two may be the other way round.
-# - Pictures in which position does carry meaning (a photograph's sky is above). There, too, one hardly meets
-#   per-activation BN, but our experiment does not speak about them.
+#   another learning rate the order of those two may be reversed.
+# - Pictures in which position does carry meaning (a photograph's sky is above). There, too, per-activation BN is
+#   rare, but our experiment says nothing about them.
 # - Other choices of axes: the mean over one image's positions, or over groups of channels.
 #
 # ## In short

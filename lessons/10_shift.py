@@ -2,7 +2,7 @@
 # # 10 Shift: does batch normalization reduce internal covariate shift?
 #
 # The title of the paper gives a *reason* why batch normalization works. A reason can be wrong although the method
-# works. In this lesson you test the reason: you measure it by two definitions, you make it worse on purpose, and you
+# works. In this lesson you test the reason. You measure the shift by two definitions, make it worse on purpose, and
 # see which of the paper's three steps survives. At the end you can test a mechanism, not only a result.
 #
 # **Time**: about 1 minute on two cores.
@@ -14,9 +14,9 @@
 # %% [markdown]
 # ## 1. One sentence, three claims
 #
-# A classifier suffers from **covariate shift** when its inputs are distributed otherwise than they were when it
-# learned. In a deep network each layer's inputs are made by the layers before it, and those change with every training
-# step. So each layer keeps having to adapt. The paper calls this **internal covariate shift**, and its argument has
+# A classifier suffers from **covariate shift** when the distribution of its inputs is no longer the one it learned
+# from. In a deep network each layer's inputs are made by the layers before it, and those change with every training
+# step. So each layer must keep adapting. The paper calls this **internal covariate shift**, and its argument has
 # three parts:
 #
 # 1. batch norm makes the shift smaller;
@@ -36,10 +36,10 @@
 # its own 15th and 85th percentile, averaged over all hidden units; the "input" is what reaches the sigmoid, as it is in
 # training.
 #
-# For the **gradient change**, G is the gradient of one layer's weights at this step. All layers *before* it take their
-# step; then the gradient of that same layer is computed again, on the same batch: G′. If G′ is nearly G, it did no harm
-# that all layers learn at the same time. If ‖G − G′‖ is as large as ‖G‖, the layer makes a step that was right for a
-# network that is gone.
+# For the **gradient change**, G is the gradient of one layer's weights at this step. All layers *before* it take
+# their step; then the gradient of that same layer is computed again, on the same batch: G′. If G′ is nearly G, it
+# does no harm that all layers learn at the same time. If ‖G − G′‖ is as large as ‖G‖, the layer makes a step that was
+# right for a network that is gone.
 
 # %%
 import numpy as np
@@ -56,21 +56,21 @@ print(found.source)
 # ## 2. An intervention: put the shift back
 #
 # To separate claim 2 from claim 1 we need a network that has batch norm's arithmetic *and* much shift. So after each
-# batch norm we add noise: in each training step every unit gets a fresh random factor from 0.5 to 2 and a fresh random
-# shift from −1 to 1, the same for all examples of the batch. No layer can foresee them. The inputs of the sigmoids then
-# jump about in every single step, more than any training would make them. (When the network is tested, the noise is
-# off.) Here it is: [`NoisyNorm`](../minidl/lab/paper/_networks.py).
+# batch norm we add noise: in each training step every unit gets a fresh random factor from 0.5 to 2 and a fresh
+# random shift from −1 to 1, the same for all examples of the batch. No layer can foresee them. The inputs of the
+# sigmoids then jump in every single step, more than any training would make them. (When the network is tested, the
+# noise is off.) Here it is: [`NoisyNorm`](../minidl/lab/paper/_norms.py).
 #
-# A sceptic objects: the *next* batch norm takes off just that, a factor and a shift, so the layers behind it hardly
-# notice. Therefore two more networks get such noise at the same places, but have no batch norm anywhere to take it off
-# again. One gets the very same noise. The other gets it in its own measure: after batch norm a unit's standard
-# deviation over the batch, σ, is near 1, so a shift of 1 is one σ there, and in a network whose units differ less it is
-# many. So in the last network each shift is from −σ to σ of that unit, and the factor stretches about its mean.
+# A sceptic objects: the *next* batch norm removes just that, a factor and a shift, so the layers after it hardly
+# notice. Therefore two more networks get such noise in the same places, but have no batch norm anywhere to remove it
+# again. One gets exactly the same noise. The other gets it in its own units: after batch norm a unit's standard
+# deviation over the batch, σ, is near 1, so a shift of 1 is one σ there, and in a network whose units differ less it
+# is many. So in the last network each shift is from −σ to σ of that unit, and the factor stretches about its mean.
 #
 # ### Prediction
 #
 # Five networks with the same initial weights and the same batches: **without BN**, **with BN**, **noise after BN**,
-# **noise, no BN**, and **noise in σ, no BN**. Write down, before you go on:
+# **noise, no BN**, and **noise in σ, no BN**. Write down, before you continue:
 #
 # - what the noise does to the accuracy with BN, and without it: much worse, a little worse, no difference, better?
 # - will the *gradient change* be smaller with BN than without: always, sometimes, never?
@@ -101,15 +101,15 @@ check("gradient change", gradient_change);
 # %% [markdown]
 # The library's own version for real networks is [`gradient_change`](../minidl/lab/paper/_landscape.py); it also puts
 # everything back as it was, batch norm's running statistics included. One more measure comes along: **drift before**,
-# the drift of what the *linear* layers hand on, which without batch norm is the input of the sigmoid, and with it is
-# what comes in before the normalisation. (While it measures the gradient change, the noise holds still: only the step
+# the drift of the outputs of the *linear* layers. Without batch norm they are the input of the sigmoid; with it they
+# are the input of the normalisation. (While it measures the gradient change, the noise holds still: only the step
 # counts.)
 #
 # ## 4. The experiment
 #
-# All five networks, several seeds, two learning rates. Fifteen times during training they are looked at with all
-# instruments: [`watch`](../minidl/lab/course/shift.py). The first rate is small for this network, the second is the one at
-# which the network *without* batch norm does best. (The accuracy on the way is that of 1,000 test images.)
+# All five networks, several seeds, two learning rates. Fifteen times during training all instruments are read:
+# [`watch`](../minidl/lab/course/shift.py). The first rate is small for this network; the second is the one at which
+# the network *without* batch norm does best. (The accuracy during training is that of 1,000 test images.)
 
 # %%
 RATES, SEEDS, STEPS = (0.1, 2.0), range(pick(5, 2)), pick(1500, 150)
@@ -169,23 +169,23 @@ for ax, (measure, lr) in zip(axes, [(m, lr) for m in ("drift", "gradient change"
 # %% [markdown]
 # In our run (MNIST, 1,500 steps, five seeds) the two definitions disagree.
 #
-# **Drift** fell with BN at both rates: at learning rate 0.1 from 0.096 to 0.007 band widths, fourteen times less; at 2
-# about five times less once the first 300 steps are over, and more before. That is hardly a finding: after BN, γ and β
-# fix the band ([07](07_figure_1.ipynb), section 6). What could have come out otherwise is the drift *before* the
-# normalisation, and it was smaller with BN, too: 0.028 against 0.096, and 0.065 against 0.40. And the noise did what it
-# is for: 36 times the drift of BN at rate 0.1, and 9 times at rate 2.
+# **Drift** fell with BN at both rates: at learning rate 0.1 from 0.096 to 0.007 band widths, fourteen times less; at
+# 2 about five times less once the first 300 steps are over, and more before. That is hardly a finding: after BN, γ
+# and β fix the band ([07](07_figure_1.ipynb), section 6). The drift *before* the normalisation could have come out
+# differently. It was smaller with BN, too: 0.028 against 0.096, and 0.065 against 0.40. And the noise did its job: 36
+# times the drift of BN at rate 0.1, and 9 times at rate 2.
 #
-# **Gradient change** depends on the learning rate. At 2 it was less with BN (0.58 against 0.70). But at 0.1 it was
-# **more**, 0.084 against 0.032, far beyond the spread of the seeds: 2.6 times as much internal covariate shift by the
-# second definition, in the network that ends at 91 %, where the one "without shift" ends at 71 % and has barely left
-# guessing for half of the time. It seems that a network that hardly learns hardly changes.
+# **Gradient change** depends on the learning rate. At 2 it was smaller with BN (0.58 against 0.70). But at 0.1 it was
+# **larger**, 0.084 against 0.032, far beyond the spread of the seeds: 2.6 times as much internal covariate shift by
+# the second definition, in the network that ends at 91 %, where the one "without shift" ends at 71 % and has barely
+# left guessing for half of the time. It seems that a network that hardly learns hardly changes.
 #
 # ## 6. Does more shift slow training down?
 #
-# Claim 2 says that training suffers from shift. So put every trained network into one picture: across, how much drift
-# it suffered; up, its accuracy, both as means over training (a network that learns sooner is higher). If the claim were
-# true, the dots would fall from left to right; above all, each network with noise would lie *below* the same network
-# without noise.
+# Claim 2 says that training suffers from shift. So put every trained network into one picture. The horizontal axis is
+# its drift, the vertical one its accuracy, both as means over training (a network that learns sooner is higher). If
+# the claim were true, the dots would fall from left to right; above all, each network with noise would lie *below*
+# the same network without noise.
 
 
 # %%
@@ -213,22 +213,22 @@ for lr in RATES:
         print(f"rate {lr:<4g}{arm:18} against {quiet:11} {cost(lr, arm)}; at the end {end} points")
 
 # %% [markdown]
-# Here is the answer to claim 2, on this network. At learning rate 0.1 BN was 47 points ahead of the plain network on
-# the way. In our run the noise after BN brought 36 times its drift, more than twice that of the plain network, and took
-# 0.3 ± 0.3 points of that lead. At rate 2 BN was 12 points ahead; the noise brought 9 times its drift, and took 0.7 ±
-# 0.7.
+# Here is the answer to claim 2, on this network. At learning rate 0.1 BN was 47 points ahead of the plain network
+# during training. In our run the noise after BN brought 36 times its drift, more than twice that of the plain
+# network, and took 0.3 ± 0.3 points of that lead. At rate 2 BN was 12 points ahead; the noise brought 9 times its
+# drift, and took 0.7 ± 0.7.
 #
-# And the sceptic's networks, with no batch norm to take the noise off again? At rate 0.1 they drifted 13 and 3 times as
-# much as the plain network without noise, and learned *faster*, by 7 and 14 points. We had expected a disaster. (Why
-# they gain we do not know. It may be that noise moves units out of the place where they sit still, as in
-# [lesson 03](03_saturation.ipynb).) At rate 2, where the plain network learns well, the first noise did nothing that
-# counts (−1.0 ± 1.8 points), but the second did harm: 4 points on the way, and 6 at the end. So the sceptic is right in
-# one thing: there is noise that a network with BN bears and the plain one does not. But *drift* does not tell which: of
-# the two noises, the one with half as much drift did the harm.
+# And the sceptic's networks, with no batch norm to remove the noise again? At rate 0.1 they drifted 13 and 3 times as
+# much as the plain network without noise, and learned *faster*, by 7 and 14 points. We had expected a disaster. (We
+# do not know why they gain. Perhaps noise moves units out of the region where they are stuck, as in [lesson
+# 03](03_saturation.ipynb).) At rate 2, where the plain network learns well, the first noise made no difference that
+# counts (−1.0 ± 1.8 points), but the second did harm: 4 points during training, and 6 at the end. So the sceptic is
+# right about one thing: there is noise that a network with BN tolerates and the plain one does not. But *drift* does
+# not tell which: of the two noises, the one with half as much drift did the harm.
 #
-# So the dots do not fall from left to right. Whatever makes BN's training fast is still there when the drift is put
-# back, and the plain network is not slow because of it. Drift, by the first definition, is not what matters here, and
-# claim 3 falls with claim 2.
+# So the dots do not fall from left to right. What makes BN's training fast is still there when the drift is put back,
+# and drift is not why the plain network is slow. Drift, by the first definition, is not what matters here, and claim
+# 3 falls with claim 2.
 #
 # For *gradient change* there was no such test: the noise after BN hardly raised it (1.1 times). Without BN, at rate
 # 0.1, the noise doubled it, and the network learned faster; but a network that learns sooner also changes more, so this
@@ -238,9 +238,9 @@ for lr in RATES:
 #
 # Is a difference real, or the luck of five seeds? Write `verdict(a, b)`: two arrays of 5 numbers, where a[i] and b[i]
 # come from the same seed. Take the differences d = a − b; their mean has a standard error of s/√5, where s is the
-# standard deviation of d as a sample (dividing by n − 1). Return `"larger"` if the mean of d is more than 2.78 standard
-# errors above 0, `"smaller"` if it is as far below, else `"no difference"`. (2.78 and not 1.96, because with five
-# values s itself is uncertain; that makes it a 95 % interval by Student's t.)
+# standard deviation of d as a sample (dividing by n − 1). Return `"larger"` if the mean of d is more than 2.78
+# standard errors above 0, `"smaller"` if it is as far below, otherwise `"no difference"`. (2.78 instead of 1.96,
+# because with five values s itself is uncertain; this makes it a 95 % interval by Student's t.)
 
 
 # %% tags=["exercise:verdict"]
@@ -256,8 +256,7 @@ check("verdict", verdict);
 #
 # The first three networks for 5,000 steps and five seeds, all at the learning rate that suits the one *without* BN
 # best; made by `minidl reproduce --claim ics`. (Its rule was made stricter after a first result, as its page says.)
-# `recorded` gives one
-# number a seed, the mean over training or the accuracy at the end.
+# `recorded` gives one number for each seed: the mean over training, or the accuracy at the end.
 
 # %%
 claim, facts, result = ledger("ics")
@@ -275,10 +274,10 @@ for arm in ("without BN", "with BN", "noise after BN"):
 # %% [markdown]
 # ## 9. Exercise: the verdict table
 #
-# Fill in a word for each row: `"smaller"`, `"larger"` or `"no difference"`, for the first arm compared with the second,
-# at this learning rate. First guess, from what you have seen so far; then use your `verdict` on `recorded("drift",
-# "with BN")` and the like (the measures are `"drift"`, `"gradient change"` and `"test"`; the arms are printed above).
-# The check compares with the ledger's numbers:
+# Fill in a word for each row: `"smaller"`, `"larger"` or `"no difference"`, for the first arm compared with the
+# second, at this learning rate. First guess from what you have seen so far. Then use your `verdict` on
+# `recorded("drift", "with BN")` and the like (the measures are `"drift"`, `"gradient change"` and `"test"`; the arms
+# are printed above). The check compares with the ledger's numbers:
 #
 # ```python
 # table = {
@@ -330,11 +329,11 @@ for measure in ("drift", "gradient change"):
 # ## 10. If not less shift, what then? Three measures of the landscape
 #
 # Santurkar and others look elsewhere: at the **loss landscape**, the loss as a function $L(θ)$ of all parameters θ.
-# Gradient descent trusts that the gradient $g = ∇L$ at θ still holds a step further. So go along −g by ½, 1, 2 and 4
+# Gradient descent assumes that the gradient $g = ∇L$ at θ still holds a step further. So go along −g by ½, 1, 2 and 4
 # times the learning rate, on one batch, and measure ([`along_gradient`](../minidl/lab/paper/_landscape.py)):
 #
-# - **loss range**: largest less smallest loss at these four places. Small: no bad surprises.
-# - **gradient range**: the largest change ‖∇L(θ − s·g) − g‖ on the way. Small: the gradient foretells well.
+# - **loss range**: the largest minus the smallest loss at these four places. Small: no bad surprises.
+# - **gradient range**: the largest change ‖∇L(θ − s·g) − g‖ on the way. Small: the gradient predicts well.
 # - **curvature**: the largest change of the gradient for each unit of distance walked (the smallest β for which this
 #   stretch could be "β-smooth"). Small: a gentle curve.
 #
@@ -356,14 +355,14 @@ for ax, lr in zip(axes, RATES, strict=True):
 
 # %% [markdown]
 # In our run, at the small rate two of the three were in favour of BN (gradient range 0.7 times, curvature 0.6 times
-# that of the plain network) and one was against it: the loss range was *larger*, 2.4 times. A likely reason: the plain
-# network sits where a step changes little; a large range can be a surprise, or progress. At rate 2, with a plain
+# that of the plain network) and one was against it: the loss range was *larger*, 2.4 times. A likely reason: the
+# plain network is where a step changes little; a large range can be a surprise, or progress. At rate 2, with a plain
 # network that learns as well as BN, all three were smaller with BN.
 #
-# The second definition of shift behaves like the loss range: more at rate 0.1, less at rate 2. A likely reading is that
-# both follow how fast a network learns, more than they cause it; this run cannot decide that. What was smaller with BN
-# at *both* rates, besides the drift, are gradient range and curvature: the gradient changes less on the way, as the
-# 2018 study says of its networks.
+# The second definition of shift behaves like the loss range: more at rate 0.1, less at rate 2. A likely reading is
+# that both follow how fast a network learns, more than they cause it; this run cannot decide that. What was smaller
+# with BN at *both* rates, apart from the drift, is gradient range and curvature: the gradient changes less on the
+# way, as the 2018 study says of its networks.
 #
 # The same as a picture: the loss along the gradient, at three moments of training, as the mean over the seeds. The step
 # that training takes is at 1.
@@ -395,7 +394,7 @@ explore(move, step=(0, STEPS), lr=list(RATES))
 # %% [markdown]
 # What to look for: does the loss still fall at 1, where training steps to, and how soon does it rise beyond? In our
 # run, at learning rate 2, the very first step led *up* in both networks: a step of 2 is too large there for either.
-# After 300 steps they had parted. With BN the loss was lowest at 1, and at 4 still below 1; without BN nothing was
+# After 300 steps they differed. With BN the loss was lowest at 1, and at 4 still below 1; without BN nothing was
 # gained from ½ to 1, and at 4 it was at about 7. (These are equal steps, not equal progress: the plain network is
 # behind.)
 #

@@ -63,7 +63,7 @@ def save(path: str | os.PathLike, state: Any, settings: Any = None) -> None:
 
 
 def load(path: str | os.PathLike) -> tuple[Any, Any]:
-    """What `save` wrote: (state, settings).
+    """Load what `save` wrote: (state, settings).
 
     Arrays, numbers, texts and None come back as they were, tensors as arrays, tuples as lists, and NumPy's single numbers
     as Python's.
@@ -115,7 +115,7 @@ class Checkpoints:
             old.unlink(missing_ok=True)
 
     def latest(self) -> tuple[int, Any] | None:
-        """The newest whole state, (step, state), or None. Files that are damaged or of another run are named on stderr."""
+        """Load the newest whole state: (step, state), or None. stderr names files that are damaged or of another run."""
         for path in reversed(self._paths()):
             try:
                 state, settings = load(path)
@@ -131,7 +131,7 @@ class Checkpoints:
         return None
 
     def newest_step(self) -> int | None:
-        """The step of the newest file, unread; None if there is none."""
+        """Return the step of the newest file, unread; None if there is none."""
         paths = self._paths()
         return _step_of(paths[-1]) if paths else None
 

@@ -69,7 +69,7 @@ def gradcheck(
 
 
 def jacobian(f: Callable[[Tensor], Tensor], array: ArrayLike) -> np.ndarray:
-    """All derivatives of f at once: ∂f/∂array, of the shape of f's result followed by that of the array.
+    """Return all derivatives of f: ∂f/∂array, of the shape of f's result followed by that of the array.
 
     One forward and backward for each element of the result, so for small functions only.
     Errors  TypeError if f does not return a tensor

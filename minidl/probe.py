@@ -80,7 +80,7 @@ class Probe:
         self.now += 1
 
     def series(self, layer: str, what: str, statistic: str) -> tuple[np.ndarray, np.ndarray]:
-        """Steps, and one statistic at each of them, as two arrays."""
+        """Return the steps, and one statistic at each of them, as two arrays."""
         rows = [(step, stats) for step, of, kind, stats in self.rows if (of, kind) == (layer, what)]
         found = [(step, stats[statistic]) for step, stats in rows if statistic in stats]
         if not found:
@@ -132,7 +132,7 @@ class Probe:
 
 
 def unit_percentiles(x: np.ndarray) -> np.ndarray:
-    """The 15th, 50th and 85th percentile of each feature over all other axes: (…, C) → (C, 3)."""
+    """Return the 15th, 50th and 85th percentile of each feature over all other axes: (…, C) → (C, 3)."""
     if x.ndim == 0 or x.size == 0:
         raise ValueError(
             f"unit_percentiles: x is {x.shape}; it must be (…, C), with at least one number for each feature"

@@ -21,12 +21,12 @@ def manual_seed(seed: int) -> np.random.Generator:
 
 
 def default_generator() -> np.random.Generator:
-    """The generator in use where none is passed."""
+    """Return the generator in use where none is passed."""
     return _generator
 
 
 def as_generator(generator: np.random.Generator | None) -> np.random.Generator:
-    """The generator that was passed, or the default one for None."""
+    """Return the generator that was passed, or the default one for None."""
     if generator is None:
         return _generator
     if not isinstance(generator, np.random.Generator):

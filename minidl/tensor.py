@@ -38,7 +38,7 @@ class Tensor(Node):
 
     data            anything NumPy takes. Arrays of float32, float64, integers or bools keep their type; Python numbers
                     become float32
-    requires_grad   whether `backward()` shall fill `.grad`; for floats only
+    requires_grad   whether `backward()` fills `.grad`; for floats only
 
     `.data` and `.grad` are plain arrays of the same shape and type. No operation changes a float's type: an array or a
     number beside a tensor takes the tensor's, and two tensors of different float types are an error, unless just one of
@@ -56,11 +56,11 @@ class Tensor(Node):
     # ---- leaving the graph -------------------------------------------------------------------------------------------
 
     def detach(self) -> "Tensor":
-        """The same data, outside the graph: nothing flows back through it."""
+        """Return the same data, outside the graph: nothing flows back through it."""
         return Tensor(self.data)
 
     def numpy(self) -> np.ndarray:
-        """The data as an array (not a copy); tensors that need a gradient must be detached first."""
+        """Return the data as an array (not a copy); tensors that need a gradient must be detached first."""
         if self.requires_grad:
             raise RuntimeError(
                 "numpy: the tensor needs a gradient; take .detach().numpy(), or .data to work on the array"
@@ -68,7 +68,7 @@ class Tensor(Node):
         return self.data
 
     def item(self) -> float:
-        """The one element as a Python number."""
+        """Return the one element as a Python number."""
         if self.data.size != 1:
             raise ValueError(f"item: the tensor has shape {self.shape}; only a tensor of one element is a number")
         return self.data.item()
@@ -96,7 +96,7 @@ class Tensor(Node):
         return self.permute(*reversed(range(self.ndim)))
 
     def numel(self) -> int:
-        """The number of elements."""
+        """Return the number of elements."""
         return self.data.size
 
     def __array__(self, dtype=None, copy=None):
@@ -125,7 +125,7 @@ class Tensor(Node):
         return f"Tensor({values}, shape={self.shape}, dtype={self.dtype}{made_by})"
 
     def graph(self, /, **names: "Tensor") -> "Graph":
-        """The operations that led here, and the gradients that have arrived: a picture in a notebook, text elsewhere.
+        """Draw the operations that led here, and the gradients that have arrived: in a notebook a picture, elsewhere text.
 
         Take it before `backward()`; shown again after, it has the gradients. `names` label tensors: `loss.graph(w=w, b=b)`.
         """
@@ -202,7 +202,7 @@ class Tensor(Node):
         return b**a
 
     def exp(self) -> "Tensor":
-        """Elementwise eˣ."""
+        """Compute eˣ, element by element."""
         y = np.exp(self.data, dtype=float_type(self.data))
 
         def backward(grad):
@@ -211,7 +211,7 @@ class Tensor(Node):
         return Tensor._from_op(y, (self,), backward)
 
     def log(self) -> "Tensor":
-        """Elementwise natural logarithm."""
+        """Compute the natural logarithm, element by element."""
         x = self.data
 
         def backward(grad):
@@ -220,7 +220,7 @@ class Tensor(Node):
         return Tensor._from_op(np.log(x, dtype=float_type(x)), (self,), backward)
 
     def to(self, dtype: DTypeLike) -> "Tensor":
-        """The same numbers as another type; the gradient comes back in this one. Integers have none."""
+        """Convert to another type; the gradient is converted back. Integers have none."""
         try:
             own, data = self.data.dtype, as_array(self.data.astype(dtype))
         except TypeError:
@@ -276,7 +276,7 @@ class Tensor(Node):
     def mean(
         self, dim: Dims = None, keepdim: bool = False, *, axis: Dims = None, keepdims: bool | None = None
     ) -> "Tensor":
-        """Mean over all elements, or over the dimension or dimensions `dim`."""
+        """Average over all elements, or over the dimension or dimensions `dim`."""
         x, dim, keepdim = self.data, dim if axis is None else axis, keepdim if keepdims is None else keepdims
         check_dims("mean", dim, x.shape, empty=False)
         y = x.mean(dim, keepdims=keepdim, dtype=float_type(x))
@@ -290,7 +290,7 @@ class Tensor(Node):
     def max(
         self, dim: Dims = None, keepdim: bool = False, *, axis: Dims = None, keepdims: bool | None = None
     ) -> "Tensor":
-        """The largest element, or the largest along `dim`; where several are largest, they share the gradient equally."""
+        """Return the largest element, or the largest along `dim`; several largest ones share the gradient equally."""
         x, dim, keepdim = self.data, dim if axis is None else axis, keepdim if keepdims is None else keepdims
         check_dims("max", dim, x.shape, empty=False)
         y = x.max(dim, keepdims=keepdim)
@@ -305,7 +305,7 @@ class Tensor(Node):
     # ---- shapes ------------------------------------------------------------------------------------------------------
 
     def reshape(self, *shape: Any) -> "Tensor":
-        """The same elements in another shape; one size may be −1."""
+        """Give the same elements another shape; one size may be −1."""
         old = self.data.shape
 
         def backward(grad):

@@ -1,4 +1,4 @@
-"""The training loop as functions: the same four lines that a lesson writes by hand."""
+"""The training loop as functions, and what goes with it: `evaluate`, `update_bn`, `stop_on_interrupt`."""
 
 import contextlib
 import math
@@ -28,7 +28,7 @@ def train_one_epoch(
     model: nn.Module, loader: Iterable[Any], optimizer: SGD, loss_fn: Callable[..., Tensor] = F.cross_entropy,
     after_step: Callable[[], Any] | None = None, quiet: bool = False,
 ) -> float:  # fmt: skip
-    """One pass over the loader; returns the mean of the batches' losses.
+    """Train for one pass over the loader; returns the mean of the batches' losses.
 
     loader      gives (inputs, targets), arrays
     loss_fn     takes the model's output and the targets
@@ -60,7 +60,7 @@ def _pair(batch):
 
 
 def check_finite(loss: float, step: int) -> float:
-    """The loss, a number; or FloatingPointError if it is not finite: nothing after that would mean anything."""
+    """Return the loss as a number, or raise FloatingPointError if it is not finite: no step after that would make sense."""
     if not math.isfinite(loss):
         raise FloatingPointError(
             f"the loss is {loss} at training step {step}: training has diverged; try a smaller learning rate "
@@ -77,7 +77,7 @@ class Evaluation(NamedTuple):
 
 
 def evaluate(model: nn.Module, inputs: Any, labels: Any, batch_size: int = 1000) -> Evaluation:
-    """Loss and accuracy of a classifier in evaluation mode; the model's mode is restored."""
+    """Compute loss and accuracy of a classifier in evaluation mode; the model's mode is restored."""
     if len(inputs) != len(labels):
         raise ValueError(f"evaluate: {len(inputs)} inputs but {len(labels)} labels; each input needs one label")
     labels = np.asarray(labels)
@@ -89,7 +89,7 @@ def evaluate(model: nn.Module, inputs: Any, labels: Any, batch_size: int = 1000)
 
 @no_grad()
 def predict_logits(model: nn.Module, inputs: Any, batch_size: int = 1000) -> np.ndarray:
-    """The model's outputs in evaluation mode, computed batch by batch: an array; the model's mode is restored."""
+    """Compute the model's outputs in evaluation mode, batch by batch: an array; the model's mode is restored."""
     if len(inputs) == 0:
         raise ValueError("predict_logits: there are no inputs; there must be at least one")
     if batch_size < 1:

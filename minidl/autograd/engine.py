@@ -5,7 +5,7 @@ Every operation in minidl does three things. It computes its result; right under
 `Tensor._from_op`, which remembers them. `loss.backward()` then visits the operations from last to first, so that each one
 has heard from all of its users before it speaks to its parents: the chain rule, once for each node.
 
-There are no gradients of gradients: `backward` functions work on plain arrays, and nothing records what they do.
+Second derivatives are not supported: `backward` functions work on plain arrays, and nothing records what they do.
 Arrays that were changed between forward and backward are refused: see `changes.py`. Lesson 01 derives the walk.
 """
 
@@ -48,7 +48,7 @@ class Node:
 
     @classmethod
     def _from_op(cls, data, parents, backward):
-        """The result of an operation.
+        """Make the result of an operation.
 
         `backward(grad)` returns one array, or None, for each parent: of the parent's shape and type, and either new, or
         a view, or `grad` itself, or what another parent gets too (the engine copies before it keeps what others hold).
@@ -96,7 +96,7 @@ class Node:
     def _check_first_gradient(self, grad):
         if not self.requires_grad:
             raise RuntimeError(
-                "backward: this tensor does not depend on anything that has requires_grad=True; set it on what shall get a "
+                "backward: this tensor does not depend on anything that has requires_grad=True; set it on what should get a "
                 "gradient, and compute the loss outside no_grad"
             )
         if grad is None:
@@ -152,7 +152,7 @@ class _Gradients:
         self.own: set[Node] = set()  # tensors whose sum is an array of ours alone: safe to add to, or to keep
 
     def complete(self, node):
-        """The gradient of a tensor all of whose users have been asked; None if none of them sent one."""
+        """Return the gradient of a tensor all of whose users are done; None if none of them sent one."""
         grad = self.sums.pop(node, None)
         return node._through_hooks(grad, self.own) if node._hooks and grad is not None else grad
 
@@ -183,7 +183,7 @@ class _Gradients:
 
 
 def _ask(node, grad):
-    """The gradients of a node's parents: what its operation makes of its own, under the eyes of an observer."""
+    """Return the gradients of a node's parents, as its operation computes them from its own; an observer may watch."""
     if _observer is not None:
         _observer.backward_begins(node)
     parent_grads = node._backward(grad)
@@ -206,7 +206,7 @@ def _lie_apart(grads):
 
 
 def walk(root):
-    """The results of operations under root that get a gradient, parents first."""
+    """List the results of operations under root that get a gradient, parents first."""
     return parents_first(root, _results_before) if root._backward else []
 
 
@@ -215,7 +215,7 @@ def _results_before(node):
 
 
 def parents_first(root, parents_of):
-    """Everything that leads to root, each after its parents. No recursion: graphs may be deeper than Python's stack."""
+    """List everything that leads to root, each after its parents. No recursion: graphs may be deeper than Python's stack."""
     order, seen, stack = [], set(), [root]
     while stack:
         node = stack.pop()
@@ -229,7 +229,7 @@ def parents_first(root, parents_of):
 
 
 def leaves_of(root):
-    """The tensors to whose `.grad` `root.backward()` will add, each once."""
+    """List the tensors to whose `.grad` `root.backward()` will add, each once."""
     parents = [parent for node in walk(root) for parent in node._parents]
     return list(dict.fromkeys(parent for parent in parents if parent.requires_grad and not parent._backward))
 

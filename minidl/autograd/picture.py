@@ -25,7 +25,7 @@ class Graph:
     A single number is shown as it is, the gradient of an array by its norm. Of a large graph only the 200 nodes nearest
     to the result are shown.
 
-    names    {name: tensor} for tensors that shall be shown with a name
+    names    {name: tensor} for tensors to be shown with a name
     Raises ValueError if a named tensor is not in the graph.
     """
 

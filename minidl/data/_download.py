@@ -27,7 +27,7 @@ class RemoteFile(NamedTuple):
     sha256: str
 
     def matches(self, data: bytes | bytearray) -> bool:
-        """Whether `data` is this very file."""
+        """Return whether `data` is this very file."""
         return len(data) == self.size and hashlib.sha256(data).hexdigest() == self.sha256
 
 

@@ -102,7 +102,7 @@ class Glyph(NamedTuple):
 
 @functools.cache
 def glyphs(digit: int) -> tuple[np.ndarray, list[Glyph]]:
-    """Probabilities (V,) of the ways of writing `digit`, and the V ways."""
+    """Return the probabilities (V,) of the V ways of writing `digit`, and these ways."""
     weights = np.array([weight for weight, _ in WAYS[digit]], float)
     return weights / weights.sum(), [read_glyph(path) for _, path in WAYS[digit]]
 

@@ -7,7 +7,7 @@ from minidl.system.files import write_atomically
 
 
 def cache_dir() -> Path:
-    """Folder for data that can be made again: `$MINIDL_CACHE`, or the operating system's cache folder for minidl.
+    """Return the folder for data that can be made again: `$MINIDL_CACHE`, or the system's cache folder for minidl.
 
     The folder need not exist; whoever writes to it creates it.
     """

@@ -55,7 +55,7 @@ def read_idx(path: str | os.PathLike) -> np.ndarray:
 
 
 def parse_idx(file: BinaryIO, name: object) -> np.ndarray:
-    """What `read_idx` does, for an open binary file that can seek; errors speak of it as `name`."""
+    """Read an IDX file from an open binary file that can seek, as `read_idx` does; errors call it `name`."""
     gzipped = file.read(2) == _GZIP_MAGIC
     file.seek(0)
     if not gzipped:

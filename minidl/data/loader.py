@@ -57,7 +57,7 @@ class DataLoader:
 
 
 def draws(*arrays: Any, batch_size: int, generator: np.random.Generator | None = None) -> Iterator[Any]:
-    """Batches without end, each drawn at random from all examples: `for images, labels in islice(draws(…), steps)`.
+    """Yield batches forever, each drawn at random from all examples: `for images, labels in islice(draws(…), steps)`.
 
     arrays      arrays of equal length; a batch holds the same examples of each, some perhaps twice
     batch_size  examples in a batch

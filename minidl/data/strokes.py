@@ -41,7 +41,7 @@ SOFTNESS = (1.0, 1.8)  # pixels from full ink to none, at the border of the line
 
 
 def strokes(train: int = 60_000, test: int = 10_000, seed: int = 0, cache: str | os.PathLike | None = None) -> Digits:
-    """Training and test digits drawn by minidl itself, in MNIST's format and about as hard.
+    """Draw training and test digits in MNIST's format, about as hard to read as MNIST's.
 
     The same `seed` gives the same bits, on any number of threads; other seeds give other hands. The splits come from
     independent random streams, and in each the ten digits are shuffled and as frequent as one another. They are kept in

@@ -1,1 +1,1 @@
-"""Arrays in, arrays filled, no Tensor anywhere: the loops that do the work. The only folder that knows Numba."""
+"""Kernels that several operations share, and Winograd's convolution: arrays in, arrays filled. All of Numba is here."""

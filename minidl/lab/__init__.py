@@ -1,1 +1,1 @@
-"""All that is built with minidl: the paper's claims, the course, the benchmark, pictures, and the commands."""
+"""Everything built with minidl: the paper's claims, the course, the benchmark, pictures, and the commands."""

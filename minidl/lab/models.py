@@ -16,12 +16,12 @@ def paper_mlp(
     sizes: Sequence[int] = (784, 100, 100, 100, 10), generator: np.random.Generator | None = None,
     activation: Callable[[], nn.Module] = nn.Sigmoid,
 ) -> nn.Sequential:  # fmt: skip
-    """The network of the paper's Figure 1: sigmoid layers of 100 units, batch norm before each sigmoid or nowhere.
+    """Build the network of the paper's Figure 1: sigmoid layers of 100 units, with or without batch norm before each.
 
-    norm        "batch" or "none"; or what makes another layer in batch norm's place, from the number of features. A batch
-                norm makes the bias before it redundant (§3.2), so it comes without one
+    norm        "batch" or "none"; or a function that makes another layer in batch norm's place, from the number of
+                features. A batch norm makes the bias before it redundant (§3.2), so there is none
     init_std    weights are normal with this standard deviation, biases 0; equal generators give equal weights
-                whatever the norm
+                with any norm
     activation  what makes the layer after it
     Shape       (N, 784) → (N, 10)
     Source      Ioffe and Szegedy 2015, §4.1
@@ -43,7 +43,7 @@ def paper_mlp(
 
 
 def mnist_conv(norm: str = "batch", generator: np.random.Generator | None = None) -> nn.Sequential:
-    """A small convolutional network for 28×28 images: two convolutions with pooling, one hidden layer; ReLU.
+    """Build a small convolutional network for 28×28 images: two convolutions with pooling, one hidden layer; ReLU.
 
     norm        "batch" or "none", as for `paper_mlp`
     Shape       (N, 28, 28, 1) → (N, 10)
@@ -67,7 +67,7 @@ def mnist_conv(norm: str = "batch", generator: np.random.Generator | None = None
 
 
 def cifar_conv(generator: np.random.Generator | None = None) -> nn.Sequential:
-    """A convolutional network for 32×32 colour images, with GELU; the largest of the three in the benchmark.
+    """Build a convolutional network for 32×32 colour images, with GELU; the largest of the three in the benchmark.
 
     Shape       (N, 32, 32, 3) → (N, 10)
     """
@@ -97,18 +97,18 @@ class Scale(nn.Module):
         self.factor = factor
 
     def forward(self, x):
-        """Any shape."""
+        """Scale x of any shape."""
         return x * self.factor
 
     def extra_repr(self):
-        """The factor."""
+        """Return the factor."""
         return f"{self.factor:.4g}"
 
 
 def _spare():
-    """A generator for the first weights of layers, which `_initialise` replaces: the real one must not be spent on them.
+    """Return a generator for the initial weights of layers, which `_initialise` replaces: the real one must be left alone.
 
-    Layers with and without a bias draw different amounts, and equal seeds shall give equal weights whatever the norm.
+    Layers with and without a bias draw different amounts, and equal seeds must give equal weights with any norm.
     """
     return np.random.default_rng(0)
 

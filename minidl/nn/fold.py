@@ -13,7 +13,7 @@ __all__ = ["fold_batch_norm"]
 
 
 def fold_batch_norm(model: Module) -> Module:
-    """A copy of the network, in evaluation mode, with each batch norm folded into the linear or conv layer before it.
+    """Return a copy of the network, in evaluation mode, with each batch norm folded into the linear or conv layer before it.
 
     Maths     γ·(x·W + b − mean)/√(var + ε) + β  =  x·(W·s) + (b − mean)·s + β    with s = γ/√(var + ε)
     Exact     W·s and the new bias are computed in float64; an Identity keeps the batch norm's place and name

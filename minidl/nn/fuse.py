@@ -1,4 +1,4 @@
-"""Fusing: layers that follow each other, run as one kernel. The numbers stay the same to the bit."""
+"""`fuse(model)`: batch norm, ReLU and pooling run as one kernel, the one in `ops/fused.py`, with the same bits."""
 
 import copy
 
@@ -37,7 +37,7 @@ class BatchNormReLUMaxPool2d(BatchNorm):
     """Batch norm, ReLU and 2×2 max-pooling in one, with the parameters and buffers of the batch norm: see `fuse`."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """x (N, H, W, C) → (N, ⌊H / 2⌋, ⌊W / 2⌋, C)."""
+        """Return y (N, ⌊H / 2⌋, ⌊W / 2⌋, C) for x (N, H, W, C)."""
         y = F.batch_norm_relu_max_pool2d(x, *self._arguments())
         self._count_batch()
         return y

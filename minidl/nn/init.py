@@ -21,48 +21,48 @@ __all__ = ["constant_", "dirac_", "kaiming_normal_", "kaiming_uniform_", "normal
 
 
 def constant_(tensor: T, value: ArrayLike) -> T:
-    """Every element the same."""
+    """Set every element to the same value."""
     return _set(tensor, value)
 
 
 def uniform_(tensor: T, a: float = 0.0, b: float = 1.0, generator: np.random.Generator | None = None) -> T:
-    """Uniform from a to b."""
+    """Draw uniformly from a to b."""
     if not a <= b:
         raise ValueError(f"uniform_: a is {a} and b {b}; a must not be above b")
     return _set(tensor, as_generator(generator).uniform(a, b, tensor.shape))
 
 
 def normal_(tensor: T, mean: float = 0.0, std: float = 1.0, generator: np.random.Generator | None = None) -> T:
-    """Normal, of given mean and standard deviation."""
+    """Draw from a normal distribution of given mean and standard deviation."""
     if not std >= 0:
         raise ValueError(f"normal_: std is {std}; it must not be negative")
     return _set(tensor, as_generator(generator).normal(mean, std, tensor.shape))
 
 
 def xavier_uniform_(tensor: T, gain: float = 1.0, generator: np.random.Generator | None = None) -> T:
-    """Uniform with variance gain² · 2 / (fan_in + fan_out) (Glorot and Bengio 2010): for tanh and sigmoid."""
+    """Draw uniformly with variance gain² · 2 / (fan_in + fan_out) (Glorot and Bengio 2010): for tanh and sigmoid."""
     bound = gain * math.sqrt(6 / sum(_fans("xavier_uniform_", tensor)))
     return uniform_(tensor, -bound, bound, generator)
 
 
 def xavier_normal_(tensor: T, gain: float = 1.0, generator: np.random.Generator | None = None) -> T:
-    """Normal with variance gain² · 2 / (fan_in + fan_out) (Glorot and Bengio 2010): for tanh and sigmoid."""
+    """Draw normally with variance gain² · 2 / (fan_in + fan_out) (Glorot and Bengio 2010): for tanh and sigmoid."""
     return normal_(tensor, 0, gain * math.sqrt(2 / sum(_fans("xavier_normal_", tensor))), generator)
 
 
 def kaiming_uniform_(tensor: T, generator: np.random.Generator | None = None) -> T:
-    """Uniform with variance 2 / fan_in (He et al. 2015): keeps the scale of activations through ReLU."""
+    """Draw uniformly with variance 2 / fan_in (He et al. 2015): keeps the scale of activations through ReLU."""
     bound = math.sqrt(6 / _fans("kaiming_uniform_", tensor)[0])
     return uniform_(tensor, -bound, bound, generator)
 
 
 def kaiming_normal_(tensor: T, generator: np.random.Generator | None = None) -> T:
-    """Normal with variance 2 / fan_in (He et al. 2015): keeps the scale of activations through ReLU."""
+    """Draw normally with variance 2 / fan_in (He et al. 2015): keeps the scale of activations through ReLU."""
     return normal_(tensor, 0, math.sqrt(2 / _fans("kaiming_normal_", tensor)[0]), generator)
 
 
 def orthogonal_(tensor: T, gain: float = 1.0, generator: np.random.Generator | None = None) -> T:
-    """A random matrix (fan_in, out) with orthonormal columns (or rows, if there are fewer), times gain (Saxe et al. 2014).
+    """Draw a matrix (fan_in, out) with orthonormal columns (or rows, if there are fewer), times gain (Saxe et al. 2014).
 
     Uniform over all such matrices: the Q of a Gaussian matrix, its signs fixed by R's diagonal.
     """
@@ -74,7 +74,7 @@ def orthogonal_(tensor: T, gain: float = 1.0, generator: np.random.Generator | N
 
 
 def dirac_(tensor: T) -> T:
-    """A convolution (kh, kw, C, O) that hands each input channel on unchanged: 1 in the middle, 0 elsewhere."""
+    """Make a convolution (kh, kw, C, O) that passes each input channel on unchanged: 1 in the middle, 0 elsewhere."""
     if tensor.ndim != 4:
         raise ValueError(f"dirac_: the tensor is {tensor.shape}; it must be a convolution's weight, (kh, kw, C, O)")
     height, width, channels, out = tensor.shape

@@ -1,4 +1,4 @@
-"""Layers: an operation of `functional` together with its parameters or settings. The maths is written at the operations."""
+"""Layers: an operation of `functional` with its parameters or settings. The maths is in the operations' docstrings."""
 
 import math
 
@@ -34,11 +34,11 @@ class Linear(Module):
             init.uniform_(self.bias, -bound, bound, generator)
 
     def forward(self, x: Tensor) -> Tensor:
-        """x (…, in) → (…, out)."""
+        """Map x (…, in) to (…, out)."""
         return F.linear(x, self.weight, self.bias)
 
     def extra_repr(self) -> str:
-        """Sizes."""
+        """Return the sizes."""
         return f"{self.weight.shape[0]}, {self.weight.shape[1]}, bias={self.bias is not None}"
 
 
@@ -67,11 +67,11 @@ class Conv2d(Module):
             init.uniform_(self.bias, -bound, bound, generator)
 
     def forward(self, x: Tensor) -> Tensor:
-        """x (N, H, W, C) → (N, H′, W′, O)."""
+        """Map x (N, H, W, C) to (N, H′, W′, O)."""
         return F.conv2d(x, self.weight, self.bias, self.stride, self.padding)
 
     def extra_repr(self) -> str:
-        """Channels, kernel and settings."""
+        """Return channels, kernel and settings."""
         height, width, channels, out = self.weight.shape
         return (
             f"{channels}, {out}, kernel_size={(height, width)}, stride={self.stride}, padding={self.padding}, "
@@ -83,7 +83,7 @@ class ReLU(Module):
     """max(x, 0), see `F.relu`."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Any shape."""
+        """Apply ReLU to x of any shape."""
         return F.relu(x)
 
 
@@ -91,7 +91,7 @@ class Sigmoid(Module):
     """1 / (1 + exp(−x)), see `F.sigmoid`."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Any shape."""
+        """Apply the sigmoid to x of any shape."""
         return F.sigmoid(x)
 
 
@@ -99,7 +99,7 @@ class Tanh(Module):
     """tanh(x), see `F.tanh`."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Any shape."""
+        """Apply tanh to x of any shape."""
         return F.tanh(x)
 
 
@@ -107,7 +107,7 @@ class GELU(Module):
     """x·Φ(x), exactly, see `F.gelu`."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Any shape."""
+        """Apply GELU to x of any shape."""
         return F.gelu(x)
 
 
@@ -120,11 +120,11 @@ class Dropout(Module):
         self.p, self.generator = p, generator
 
     def forward(self, x: Tensor) -> Tensor:
-        """Any shape."""
+        """Drop numbers of x, of any shape."""
         return F.dropout(x, self.p, self.training, self.generator)
 
     def extra_repr(self) -> str:
-        """The probability."""
+        """Return the probability."""
         return f"p={self.p}"
 
 
@@ -132,7 +132,7 @@ class Flatten(Module):
     """(N, …) → (N, product of the rest). Images flatten in the order H, W, C (in PyTorch: C, H, W)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """x (N, …)."""
+        """Flatten x (N, …)."""
         if x.ndim == 0:
             raise ValueError("Flatten: x has no dimensions; it must be (N, …)")
         return x.reshape(x.shape[0], math.prod(x.shape[1:]))
@@ -146,7 +146,7 @@ class _Pool(Module):
         self.kernel_size, self.stride = kernel_size, stride
 
     def extra_repr(self) -> str:
-        """Window and step."""
+        """Return window and step."""
         return f"kernel_size={self.kernel_size}, stride={self.stride or self.kernel_size}"
 
 
@@ -154,7 +154,7 @@ class MaxPool2d(_Pool):
     """The largest number of each window, see `F.max_pool2d`."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """x (N, H, W, C)."""
+        """Pool x (N, H, W, C)."""
         return F.max_pool2d(x, self.kernel_size, self.stride)
 
 
@@ -162,7 +162,7 @@ class AvgPool2d(_Pool):
     """The mean of each window, see `F.avg_pool2d`."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """x (N, H, W, C)."""
+        """Pool x (N, H, W, C)."""
         return F.avg_pool2d(x, self.kernel_size, self.stride)
 
 
@@ -170,5 +170,5 @@ class GlobalAvgPool2d(Module):
     """The mean of each channel over the image, see `F.global_avg_pool2d`."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """x (N, H, W, C) → (N, C)."""
+        """Average x (N, H, W, C) to (N, C)."""
         return F.global_avg_pool2d(x)

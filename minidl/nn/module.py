@@ -51,29 +51,29 @@ class Module:
         return output
 
     def forward(self, *args: Any) -> Any:
-        """What the module computes."""
+        """Compute the module's output; subclasses define it."""
         raise TypeError(f"{type(self).__name__}: define forward(self, x)")
 
     # ---- what is inside ----------------------------------------------------------------------------------------------
 
     def named_children(self) -> Iterator[tuple[str, "Module"]]:
-        """Submodules one level down, with their names."""
+        """Yield submodules one level down, with their names."""
         return self._attributes(Module)
 
     def children(self) -> Iterator["Module"]:
-        """Submodules one level down."""
+        """Yield submodules one level down."""
         return (child for _, child in self.named_children())
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, "Module"]]:
-        """This module (its name is empty) and all below it, each once, with dotted names."""
+        """Yield this module (its name is empty) and all below it, each once, with dotted names."""
         return _each_once(self._walk(prefix))
 
     def modules(self) -> Iterator["Module"]:
-        """This module and all below it, each once."""
+        """Yield this module and all below it, each once."""
         return (module for _, module in self.named_modules())
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        """All parameters, each once (a shared one under its first name), with dotted names."""
+        """Yield all parameters, each once (a shared one under its first name), with dotted names."""
         return _each_once(
             (_join(path, name), parameter)
             for path, module in self.named_modules()
@@ -81,16 +81,16 @@ class Module:
         )
 
     def parameters(self) -> Iterator[Parameter]:
-        """All parameters, each once."""
+        """Yield all parameters, each once."""
         return (parameter for _, parameter in self.named_parameters())
 
     def named_buffers(self) -> Iterator[tuple[str, np.ndarray]]:
-        """Arrays that belong to the state but are not trained, such as running statistics."""
+        """Yield the arrays that belong to the state but are not trained, such as running statistics, with dotted names."""
         for path, module in self.named_modules():
             yield from ((_join(path, name), getattr(module, name)) for name in module._buffers)
 
     def buffers(self) -> Iterator[np.ndarray]:
-        """Arrays that belong to the state but are not trained."""
+        """Yield the arrays that belong to the state but are not trained."""
         return (buffer for _, buffer in self.named_buffers())
 
     def register_buffer(self, name: str, array: np.ndarray) -> None:
@@ -124,13 +124,13 @@ class Module:
         return self
 
     def train(self: M, mode: bool = True) -> M:
-        """Training mode: batch statistics, dropout. Returns self."""
+        """Switch to training mode: batch statistics, dropout. Returns self."""
         for module in self.modules():
             module.training = mode
         return self
 
     def eval(self: M) -> M:
-        """Evaluation mode: running statistics, no dropout. Returns self."""
+        """Switch to evaluation mode: running statistics, no dropout. Returns self."""
         return self.train(False)
 
     def zero_grad(self) -> None:
@@ -173,7 +173,7 @@ class Module:
     # ---- state -------------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """Copies of all parameters and buffers by name: training on does not change them."""
+        """Return copies of all parameters and buffers by name: further training does not change them."""
         return {name: array.copy() for name, array in self._state().items()}
 
     def load_state_dict(self, state: Mapping[str, ArrayLike | Tensor], strict: bool = True) -> "Mismatch":
@@ -210,7 +210,7 @@ class Module:
     # ---- what it looks like ------------------------------------------------------------------------------------------
 
     def extra_repr(self) -> str:
-        """The layer's settings, for its `repr`."""
+        """Return the layer's settings, for its `repr`."""
         return ""
 
     def __repr__(self) -> str:
@@ -257,7 +257,7 @@ class Identity(Module):
     """Returns what it is given; keeps the place of a layer that was taken out."""
 
     def forward(self, x: Any) -> Any:
-        """x itself."""
+        """Return x itself."""
         return x
 
 

@@ -46,7 +46,7 @@ class BatchNorm(Module):
             self.running_mean[:], self.running_var[:], self.num_batches_tracked[...] = 0, 1, 0
 
     def forward(self, x: Tensor) -> Tensor:
-        """x (N, C) or (N, H, W, C) → the same shape."""
+        """Normalise x (N, C) or (N, H, W, C)."""
         y = F.batch_norm(x, *self._arguments())
         self._count_batch()
         return y
@@ -65,7 +65,7 @@ class BatchNorm(Module):
             _count(self.num_batches_tracked)
 
     def extra_repr(self) -> str:
-        """Features and settings."""
+        """Return features and settings."""
         affine, track = self.weight is not None, self.track_running_stats
         return f"{self.features}, eps={self.eps:g}, momentum={self.momentum}" + (
             ("" if affine else ", affine=False") + ("" if track else ", track_running_stats=False")
@@ -91,9 +91,9 @@ class LayerNorm(Module):
         self.bias = Parameter(np.zeros(features, np.float32))
 
     def forward(self, x: Tensor) -> Tensor:
-        """x (…, features) → the same shape."""
+        """Normalise x (…, features)."""
         return F.layer_norm(x, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
-        """Features and settings."""
+        """Return features and settings."""
         return f"{self.weight.shape[0]}, eps={self.eps:g}"

@@ -17,7 +17,7 @@ __all__ = ["gelu", "relu", "sigmoid", "tanh"]
 
 
 def relu(x: Tensor) -> Tensor:
-    """Rectified linear unit: keep what is positive.
+    """Keep what is positive, and set the rest to 0: the rectified linear unit.
 
     Forward   y = max(x, 0)
     Backward  ∂x = ∂y where x > 0, else 0
@@ -55,7 +55,7 @@ def _relu_backward(grad_y, x, grad_x):
 
 
 def sigmoid(x: Tensor) -> Tensor:
-    """Logistic function: any number to one between 0 and 1.
+    """Map any number to one between 0 and 1: the logistic function.
 
     Forward   y = 1 / (1 + exp(−x))
     Backward  ∂x = ∂y · y · (1 − y)
@@ -94,7 +94,7 @@ def _sigmoid_backward(grad_y, y, grad_x):
 
 
 def tanh(x: Tensor) -> Tensor:
-    """Hyperbolic tangent: any number to one between −1 and 1.
+    """Map any number to one between −1 and 1: the hyperbolic tangent.
 
     Forward   y = tanh(x)
     Backward  ∂x = ∂y · (1 − y²)
@@ -131,7 +131,7 @@ def _tanh_backward(grad_y, y, grad_x):
 
 
 def gelu(x: Tensor) -> Tensor:
-    """Gaussian error linear unit, the exact one: x times the probability that a standard normal lies below x.
+    """Multiply x by the probability that a standard normal lies below x: the exact Gaussian error linear unit.
 
     Forward   y = x · Φ(x),  Φ(x) = (1 + erf(x / √2)) / 2
     Backward  ∂x = ∂y · (Φ(x) + x · φ(x)),  φ(x) = exp(−x² / 2) / √(2π)

@@ -11,7 +11,7 @@ __all__ = ["linear"]
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Linear map of the last axis.
+    """Map the last axis linearly.
 
     Forward   y = x·W + b
     Backward  ∂x = ∂y·Wᵀ    ∂W = xᵀ·∂y    ∂b = Σ_rows ∂y

@@ -14,7 +14,7 @@ __all__ = ["cross_entropy", "log_softmax", "mse_loss", "softmax"]
 
 
 def softmax(x: Tensor) -> Tensor:
-    """Positive numbers that sum to 1, over the last axis.
+    """Turn numbers into positive ones that sum to 1, over the last axis.
 
     Forward   y_i = exp(x_i) / Σ_j exp(x_j), computed from x − max(x), which gives the same and cannot overflow
     Backward  ∂x = y · (∂y − Σ_j ∂y_j·y_j)
@@ -29,7 +29,7 @@ def softmax(x: Tensor) -> Tensor:
 
 
 def log_softmax(x: Tensor) -> Tensor:
-    """The logarithm of softmax, without leaving room for log(0).
+    """Return the logarithm of softmax, without ever computing log(0).
 
     Forward   y_i = (x_i − m) − log Σ_j exp(x_j − m) with m = max(x): added to m first, the logarithm would drown in it
     Backward  ∂x = ∂y − softmax(x) · Σ_j ∂y_j
@@ -46,7 +46,7 @@ def log_softmax(x: Tensor) -> Tensor:
 
 
 def cross_entropy(logits: Tensor, labels: ArrayLike | Tensor, label_smoothing: float = 0.0) -> Tensor:
-    """Mean of −log(probability of the true class), the probabilities being the softmax of the logits.
+    """Return the mean of −log(probability of the true class); the probabilities are the softmax of the logits.
 
     Forward   loss = mean over examples of −Σ_c t_c · log softmax(logits)_c
               t = 1 − s + s/C for the true class, s/C for the others, with s = label_smoothing
@@ -133,7 +133,7 @@ def _cross_entropy_backward(probabilities, labels, true_share, share, scale, gra
 
 
 def mse_loss(input: Tensor, target: ArrayLike | Tensor) -> Tensor:
-    """Mean squared error.
+    """Return the mean squared error.
 
     Forward   loss = mean of (input − target)²
     Backward  ∂input = ∂loss · 2 · (input − target) / number of elements    ∂target = −∂input

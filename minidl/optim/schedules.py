@@ -72,7 +72,7 @@ class LambdaLR(_Schedule):
         super().__init__(optimizer)
 
     def lr_at(self, base: float, t: int) -> float:
-        """The learning rate at t."""
+        """Return the learning rate at t."""
         return base * self.factor(t)
 
 
@@ -84,7 +84,7 @@ class StepLR(_Schedule):
         super().__init__(optimizer)
 
     def lr_at(self, base: float, t: int) -> float:
-        """The learning rate at t."""
+        """Return the learning rate at t."""
         return base * self.gamma ** (t // self.step_size)
 
 
@@ -96,7 +96,7 @@ class CosineAnnealingLR(_Schedule):
         super().__init__(optimizer)
 
     def lr_at(self, base: float, t: int) -> float:
-        """The learning rate at t."""
+        """Return the learning rate at t."""
         return self.eta_min + (base - self.eta_min) * (1 + math.cos(math.pi * t / self.T_max)) / 2
 
 
@@ -114,7 +114,7 @@ class LinearLR(_Schedule):
         super().__init__(optimizer)
 
     def lr_at(self, base: float, t: int) -> float:
-        """The learning rate at t."""
+        """Return the learning rate at t."""
         way = min(t, self.total_iters) / self.total_iters
         return base * (self.start_factor + (self.end_factor - self.start_factor) * way)
 
@@ -135,6 +135,6 @@ class SequentialLR(_Schedule):
         super().__init__(optimizer)
 
     def lr_at(self, base: float, t: int) -> float:
-        """The learning rate at t."""
+        """Return the learning rate at t."""
         i = sum(t >= milestone for milestone in self.milestones)
         return self.schedulers[i].lr_at(base, t - (self.milestones[i - 1] if i else 0))

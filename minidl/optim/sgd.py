@@ -85,7 +85,7 @@ class SGD:
                 p.grad = None
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything needed to go on later: settings, and copies of the momentum buffers, by position."""
+        """Return everything needed to continue later: settings, and copies of the momentum buffers, by position."""
         flat = [p for group in self.param_groups for p in group["params"]]
         return {
             "groups": [{k: v for k, v in group.items() if k != "params"} for group in self.param_groups],

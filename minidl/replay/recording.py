@@ -53,7 +53,7 @@ def recording(before: Callable[[tuple], Any] | None = None) -> Iterator[Recordin
 
 
 def current() -> Recording | None:
-    """The recording that notes what this thread computes, if one does."""
+    """Return the recording that notes what this thread computes, if one does."""
     now = _now
     return now if now is not None and now.thread == threading.get_ident() else None
 

@@ -64,7 +64,7 @@ class Surroundings:
             yield item
 
     def are_unchanged(self):
-        """Whether modules hold the same things as they did, and tensors have the same arrays, hooks and `requires_grad`."""
+        """Return whether modules hold the same things as before, and tensors the same arrays, hooks and `requires_grad`."""
         for container, items in self._contents:
             if len(container) != len(items) or not all(map(is_, container, items)):
                 return False
@@ -74,7 +74,7 @@ class Surroundings:
         return True
 
     def why_not(self):
-        """What is in the way of a replay, if anything is."""
+        """Say what prevents a replay, if anything does."""
         if any(m._forward_hooks for m in self.modules) or any(t._hooks for t in self.tensors):
             return "there are hooks, which may do anything"
         if self.too_many:
@@ -84,11 +84,11 @@ class Surroundings:
         return None
 
     def random_states(self):
-        """The states of all random generators that are known, to be compared."""
+        """Return the states of all known random generators, to compare."""
         states = [generator.bit_generator.state for generator in (*self.generators, default_generator())]
         return pickle.dumps([states, np.random.get_state(), random.getstate()])  # noqa: NPY002  users may draw from it
 
 
 def once(things):
-    """Each of them once, by identity, in their order."""
+    """Return each of them once, by identity, in their order."""
     return list({id(thing): thing for thing in things}.values())

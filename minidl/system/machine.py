@@ -1,4 +1,4 @@
-"""What a result was made on: processor, libraries and the code itself, for records that others shall compare with."""
+"""What a result was made on: processor, libraries and the code itself, to compare with."""
 
 import os
 import platform
@@ -11,7 +11,7 @@ __all__ = ["available_cores", "commit", "instructions", "machine", "versions"]
 
 
 def machine():
-    """The machine in general words."""
+    """Describe the machine in general words."""
     return {
         "processor": _processor(),
         "cores": available_cores(),
@@ -21,14 +21,14 @@ def machine():
 
 
 def available_cores():
-    """Cores that this process may use."""
+    """Count the cores that this process may use."""
     if sys.platform == "linux":
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def instructions():
-    """Library → the processor for which it computes: the BLAS of NumPy, and Numba."""
+    """Map library → the processor for which it computes: the BLAS of NumPy, and Numba."""
     from llvmlite.binding import get_host_cpu_name
     from threadpoolctl import threadpool_info
 
@@ -37,12 +37,12 @@ def instructions():
 
 
 def versions():
-    """Of Python and of the libraries that compute."""
+    """Return the versions of Python and of the libraries that compute."""
     return {"python": platform.python_version()} | {name: version(name) for name in ("numpy", "numba", "scipy")}
 
 
 def commit():
-    """The commit of this code, with "-dirty" if the package was changed since; None where it is no checkout."""
+    """Return the commit of this code, with "-dirty" if the package was changed since; None outside of a checkout."""
     here = Path(__file__).parents[1]  # the package
     if not (here.parent / ".git").exists():
         return None

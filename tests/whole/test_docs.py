@@ -98,6 +98,6 @@ def test_the_drawing_leaves_out_arrows_that_others_imply(tmp_path):
     assert graph == {"nn": {"functional", "ops"}, "functional": {"ops"}, "ops": set()}
     assert sorted(rooms.arrows(graph)) == [("functional", "ops"), ("nn", "functional")]
     assert rooms.floors(graph) == [["nn"], ["functional"], ["ops"]]
-    with pytest.raises(ValueError, match="cellar: give the room"):
+    with pytest.raises(ValueError, match="cellar: give the layer"):
         rooms.draw({**graph, "cellar": set()})
     assert rooms.draw(graph) != rooms.draw({**graph, "nn": {"ops"}})

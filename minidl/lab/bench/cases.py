@@ -1,9 +1,9 @@
-"""What is timed: training steps of three networks and single operations, each with the work that is in it.
+"""What is timed: training steps of three networks and single operations, each with its amount of work.
 
-The work is counted here and nowhere else, as it is written in the textbook, whoever computes it and however:
+The work is counted here and nowhere else, as in the textbook, no matter who computes it and how:
 
-    flops   a multiplication, an addition, a comparison, an exponential: one each. A convolution counts as the direct one
-            does, so a faster algorithm (Winograd) can exceed what the processor multiplies
+    flops   a multiplication, an addition, a comparison, an exponential: one each. Every convolution counts as a direct
+            one, so a faster algorithm (Winograd) can exceed the processor's peak
     bytes   what passes through memory, each array once for each time that it is needed: batch norm reads its input twice,
             once for the statistics and once to apply them. Arrays that stay in a cache can beat this
 """
@@ -48,7 +48,7 @@ class Case:
         return "forward + backward" if self.options["backward"] else "forward"
 
     def message(self):
-        """What the process of a contender is told: plain JSON."""
+        """Return what the process of a contender is told: plain JSON."""
         return {"kind": self.kind, "name": self.name, "arrays": self.arrays, **self.options}
 
 
@@ -56,7 +56,7 @@ class Case:
 
 
 def conv2d(n, size, c, o, kernel=3, padding=1, bias=False, backward=True, input_gradient=True):
-    """Square images n × size × size × c, to o channels."""
+    """Convolve square images n × size × size × c, to o channels."""
     out = size + 2 * padding - kernel + 1
     fan_in = kernel * kernel * c
     product, x, w, y = 2 * n * out * out * fan_in * o, n * size * size * c, fan_in * o, n * out * out * o
@@ -67,7 +67,7 @@ def conv2d(n, size, c, o, kernel=3, padding=1, bias=False, backward=True, input_
 
 
 def linear(n, n_in, n_out, bias=False, backward=True, input_gradient=True):
-    """x (n, n_in) times weight (n_in, n_out)."""
+    """Multiply x (n, n_in) by weight (n_in, n_out)."""
     arrays = {"x": ((n, n_in), 0, 1), "weight": ((n_in, n_out), 0, math.sqrt(2 / n_in))}
     arrays |= {"bias": ((n_out,), 0, 0.1)} if bias else {}
     shape = f"{_times(n, n_in)}→{n_out}" + ("" if input_gradient or not backward else ", no ∂x")
@@ -76,7 +76,7 @@ def linear(n, n_in, n_out, bias=False, backward=True, input_gradient=True):
 
 
 def matmul(n, backward=False):
-    """Two square matrices."""
+    """Multiply two square matrices."""
     arrays = {"x": ((n, n), 0, 1), "weight": ((n, n), 0, 1 / math.sqrt(n))}
     return _linear_map("matmul", f"{_times(n, n)} @ {_times(n, n)}", arrays, 2 * n**3, n * n, n * n, n * n, backward)
 
@@ -127,7 +127,7 @@ def cross_entropy(n, classes, backward=True):
 
 
 def copy(size):
-    """One array onto another."""
+    """Copy one array onto another."""
     return _operation("copy", f"{size:,}", {"x": ((size,), 0, 1)}, 0, 2 * size, False)
 
 
@@ -186,7 +186,7 @@ NETWORKS = tuple(_LAYERS)
 
 
 def network(name, batch=None, dtype="float32"):
-    """A training step of one of `NETWORKS`; its work is that of its layers and of the loss."""
+    """Make the case of a training step of one of `NETWORKS`; its work is that of its layers and of the loss."""
     batch = batch or REFERENCE_BATCH[name]
     arrays = {"x": ((batch, *_INPUT[name]), 0, 1), "labels": ((batch,), 10)}
     for place, layer in enumerate(_LAYERS[name](batch)):
@@ -200,7 +200,7 @@ def network(name, batch=None, dtype="float32"):
 
 
 def steps_operations(name, batch):
-    """The operations, forward and backward, of a network's training step."""
+    """List the operations, forward and backward, of a network's training step."""
     return [layer for layer in _LAYERS[name](batch) if layer is not None] + [cross_entropy(batch, 10)]
 
 
@@ -211,7 +211,7 @@ _CONVOLUTIONS = [(128, 14, 32, 64), (128, 32, 64, 64), (128, 16, 128, 128), (128
 
 
 def operations(names=(), quick=False):
-    """Operations to time alone: some of round sizes, and all that the networks use; `names` chooses kinds of them."""
+    """List operations to time alone: some of round sizes, and all that the networks use; `names` selects kinds of them."""
     chosen = _small() if quick else _round() + [op for n in NETWORKS for op in steps_operations(n, REFERENCE_BATCH[n])]
     once = {case.label: case for case in chosen if not names or case.name in names}
     return sorted(once.values(), key=lambda case: OPERATIONS.index(case.name))

@@ -81,7 +81,7 @@ class Team:
         return measured
 
     def _build(self, case):
-        """Build the case in each, and leave out who computes something else than the first."""
+        """Build the case in each, and leave out those that compute something else than the first."""
         measured, expected = {}, None
         for name in list(self._workers):
             self._on_turn(name)
@@ -97,7 +97,7 @@ class Team:
         return measured
 
     def _ask(self, name, tried, do, **what):
-        """The answer, or None: then the reason is kept, and a process that has died is not asked again."""
+        """Return the answer, or None: then the reason is kept, and a process that has died is not asked again."""
         try:
             return self._workers[name].ask(do, **what)
         except WorkerError as error:
@@ -111,13 +111,13 @@ class Team:
 
 
 def turns(names, turn):
-    """Who comes first changes from round to round, so that nobody always follows the same other."""
+    """Return the names in the order of a round: the first one changes, so that nobody always follows the same other."""
     start = turn % len(names) if names else 0
     return names[start:] + names[:start]
 
 
 def agree(numbers, expected):
-    """Whether two lists of numbers are equal up to rounding."""
+    """Return whether two lists of numbers are equal up to rounding."""
     if len(numbers) != len(expected):
         return False
     numbers, expected = np.array(numbers), np.array(expected)

@@ -1,4 +1,4 @@
-"""Which processor instructions, and how many threads, the libraries may use: by environment variables, alike for all.
+"""Which processor instructions, and how many threads, the libraries may use: the same for all, by environment variables.
 
 Libraries look at the processor and pick their fastest code. Variables in the environment can pin some of them to older
 instructions, which would hobble those alone; a fair comparison lifts all pins, or limits everyone.
@@ -39,14 +39,14 @@ _THREADS = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL
 
 
 def pinned(environ=os.environ):
-    """The variables found in the environment that choose instructions: name → value."""
+    """Return the variables found in the environment that choose instructions: name → value."""
     found = {name: environ[name] for name in _PINS if name in environ}
     xla = [flag for flag in environ.get("XLA_FLAGS", "").split() if flag.startswith(_XLA_PIN)]
     return found | ({"XLA_FLAGS": " ".join(xla)} if xla else {})
 
 
 def worker_environment(isa, threads, environ=os.environ):
-    """The environment for the process of a contender.
+    """Return the environment for the process of a contender.
 
     isa      "native": every library chooses for itself; "avx2": none uses more than AVX2
     threads  that every library may use
@@ -67,6 +67,6 @@ def worker_environment(isa, threads, environ=os.environ):
 
 
 def _numpy_features_above_avx2():
-    """Those that this NumPy was built for and this processor has, by NumPy's names, which differ between versions."""
+    """List those that this NumPy was built for and this processor has, by NumPy's names, which differ between versions."""
     found = np.show_config(mode="dicts")["SIMD Extensions"].get("found", ())
     return [name for name in found if name.startswith("AVX512") or name == "X86_V4"]

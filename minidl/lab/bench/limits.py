@@ -11,7 +11,7 @@ Source    Williams, Waterman and Patterson 2009 (the roofline model)
 from typing import NamedTuple
 
 from minidl.lab.bench.cases import steps_operations
-from minidl.lab.bench.stats import quartiles
+from minidl.lab.bench.quartiles import quartiles
 
 __all__ = ["Limits", "floor_seconds", "limits_of"]
 
@@ -24,7 +24,7 @@ class Limits(NamedTuple):
 
 
 def limits_of(measurements):
-    """The best of all measurements of the part "limits", or None if none succeeded."""
+    """Return the best of all measurements of the part "limits", or None if none succeeded."""
     best = {"matmul": 0.0, "copy": 0.0}
     for m in measurements:
         if m.part == "limits":
@@ -35,7 +35,7 @@ def limits_of(measurements):
 
 
 def floor_seconds(case, limits):
-    """The least time that a case can take, by the roofline model."""
+    """Return the least time that a case can take, by the roofline model."""
     parts = [case]
     if case.kind == "network":
         parts = steps_operations(case.name, case.arrays["x"][0][0])

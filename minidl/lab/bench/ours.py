@@ -32,7 +32,7 @@ def start(variant, threads):
 
 
 def build(case, arrays, variant):
-    """A training step or an operation."""
+    """Build a training step or an operation."""
     if case["kind"] != "network":
         return Operation(case, arrays)
     return Replaying(case, arrays) if variant == "replay" else Training(case, arrays)
@@ -49,23 +49,23 @@ class Training:
         self.optimizer = optim.SGD(self.model.parameters(), lr=case["lr"], momentum=case["momentum"])
 
     def backward(self):
-        """The gradients; returns the loss."""
+        """Compute the gradients; returns the loss."""
         loss = F.cross_entropy(self.model(self.x), self.labels)
         loss.backward()
         return loss
 
     def step(self):
-        """One training step."""
+        """Do one training step."""
         self.optimizer.zero_grad()
         self.loss = self.backward()
         self.optimizer.step()
 
     def check(self):
-        """The loss of the last step."""
+        """Return the loss of the last step."""
         return [float(self.loss)]
 
     def gradients(self):
-        """The loss, all gradients, and the running statistics after one step with no update."""
+        """Return the loss, all gradients, and the running statistics after one step with no update."""
         self.optimizer.zero_grad()
         loss = float(self.backward())
         found = {name: parameter.grad for name, parameter in self.model.named_parameters()}
@@ -83,7 +83,7 @@ class Replaying(Training):
         self.replay, self.calls = Replay(fuse(self.model) if fuse else self.model), 0
 
     def backward(self):
-        """The gradients; returns the loss."""
+        """Compute the gradients; returns the loss."""
         loss = self.replay(self.x.data, self.labels)
         self.calls += 1
         if self.calls > 1 and self.replay.why_not:
@@ -91,7 +91,7 @@ class Replaying(Training):
         return loss
 
     def gradients(self):
-        """Those of a replay, after a step that leaves no trace but its recording."""
+        """Return those of a replay, after a step that leaves no trace but its recording."""
         before = self.model.state_dict()
         self.backward()
         self.model.load_state_dict(before)
@@ -113,7 +113,7 @@ class Operation:
         self.grad_y = None if y.ndim == 0 else np.random.default_rng(2).standard_normal(y.shape, np.float32)
 
     def step(self):
-        """The gradients of the last step are forgotten, as in training."""
+        """Do it once; the gradients of the last step are forgotten first, as in training."""
         for x in self.wanted:
             x.grad = None
         self.y = self.operation()
@@ -121,12 +121,12 @@ class Operation:
             self.y.backward(self.grad_y)
 
     def check(self):
-        """The mean sizes of the numbers in the result and in each gradient."""
+        """Return the mean sizes of the numbers in the result and in each gradient."""
         return [float(np.abs(a).mean(dtype=np.float64)) for a in (self.y.data, *(x.grad for x in self.wanted))]
 
 
 def _operation(case, arrays, inputs):
-    """A function without arguments."""
+    """Return the operation as a function without arguments."""
     x, weight, bias = (inputs.get(name) for name in ("x", "weight", "bias"))
     if case["name"] == "batch_norm":
         mean, var = np.zeros(x.shape[-1], np.float32), np.ones(x.shape[-1], np.float32)
@@ -147,7 +147,7 @@ def _operation(case, arrays, inputs):
 
 
 def _copy(x, y):
-    """What memory can do with all threads at work."""
+    """Copy with all threads: the most that memory can do."""
     _copy_chunks[x.size](x, y.data)
     return y
 

@@ -42,7 +42,7 @@ class Settings:
     scratch: Path | None = None
 
     def budget(self, part):
-        """Time to spend on a case."""
+        """Return the time to spend on a case."""
         budget = _QUICK if self.quick else _BUDGETS[part]
         return replace(budget, rounds=self.rounds or budget.rounds)
 
@@ -66,14 +66,14 @@ class Run:
 
 
 def measure_limits(run, settings):
-    """A large matrix product and a large copy, by minidl with its threads and by NumPy."""
+    """Measure a large matrix product and a large copy, by minidl with its threads and by NumPy."""
     size, length = (64, 10_000) if settings.quick else (2048, 32 * 1024 * 1024)
     contenders = (minidl_at(), numpy_contender())
     _measure(run, settings, "limits", contenders, [matmul(size), copy(length)])
 
 
 def measure_networks(run, settings, names):
-    """The training steps, each in fresh processes, so that first steps and memory are its own."""
+    """Measure training steps, each in fresh processes, so that first steps and memory are its own."""
     for name in names:
         case = network(name, 8 if settings.quick else None)
         everyone = (*settings.ours, *map(fused_and_replayed, settings.ours), *settings.peers)
@@ -82,12 +82,12 @@ def measure_networks(run, settings, names):
 
 
 def measure_operations(run, settings, names):
-    """Single operations, by minidl and PyTorch eager."""
+    """Measure single operations, by minidl and PyTorch eager."""
     _measure(run, settings, "ops", _in_brief(settings), operations(names, settings.quick))
 
 
 def measure_scaling(run, settings, names):
-    """Training steps with growing batches, and with 1, 2, 4, … threads, by minidl and PyTorch eager."""
+    """Measure training steps with growing batches, and with 1, 2, 4, … threads, by minidl and PyTorch eager."""
     batches = (4, 8) if settings.quick else BATCHES
     fewer = [2**i for i in range(settings.threads.bit_length()) if 2**i < settings.threads]
     for name in names:
@@ -124,7 +124,7 @@ def _measure(run, settings, part, contenders, cases, cold=False):
 
 
 def _caches(folder, contender):
-    """Empty folders for compiled kernels, so that a first step compiles; without a folder, those that are there."""
+    """Name empty folders for compiled kernels, so that a first step compiles; without a folder, those that are there."""
     if folder is None:
         return {}
     own = folder / contender.name.replace(" ", "-")  # torch.compile does not quote what it hands to the C++ compiler

@@ -17,12 +17,12 @@ MOMENTUM, EPS = 0.1, 1e-5  # of batch norm
 
 
 def start(variant, threads):
-    """XLA takes its number of threads from the environment."""
+    """Report versions; XLA takes its number of threads from the environment."""
     return {"versions": {"jax": jax.__version__}, "instructions": {}}
 
 
 def build(case, arrays, variant):
-    """A training step; operations are not offered."""
+    """Build a training step; operations are not offered."""
     if case["kind"] != "network":
         raise NotImplementedError("only training steps are offered for JAX")
     return Training(case, arrays)
@@ -135,16 +135,16 @@ class Training:
         self._both, self._step = jax.jit(both), jax.jit(step, donate_argnums=0)
 
     def step(self):
-        """One training step. JAX computes in the background, so its end is waited for: all its results come at once."""
+        """Do one training step, and wait for all its results: JAX computes in the background."""
         self.state, self.loss = self._step(self.state, self.x, self.labels)
         self.loss.block_until_ready()
 
     def check(self):
-        """The loss of the last step."""
+        """Return the loss of the last step."""
         return [float(self.loss)]
 
     def gradients(self):
-        """The loss, all gradients, and the running statistics after one step with no update."""
+        """Return the loss, all gradients, and the running statistics after one step with no update."""
         params, statistics, _ = self.state
         (loss, statistics), grads = self._both(params, statistics, self.x, self.labels)
         return {name: np.asarray(a) for name, a in (grads | statistics | {"loss": loss}).items()}

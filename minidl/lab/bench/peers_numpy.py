@@ -6,7 +6,7 @@ __all__ = ["Operation", "build", "start"]
 
 
 def start(variant, threads):
-    """NumPy takes its number of threads from the environment."""
+    """Report versions; NumPy takes its number of threads from the environment."""
     from threadpoolctl import threadpool_info
 
     blas = {f"BLAS {i['version']}": i.get("architecture", "?") for i in threadpool_info() if i["user_api"] == "blas"}
@@ -14,7 +14,7 @@ def start(variant, threads):
 
 
 def build(case, arrays, variant):
-    """matmul and copy."""
+    """Build a matrix product or a copy."""
     return Operation(case["name"], arrays)
 
 
@@ -27,5 +27,5 @@ class Operation:
         self.step = {"matmul": lambda: np.matmul(x, weight, self.y), "copy": lambda: np.copyto(self.y, x)}[name]
 
     def check(self):
-        """The mean size of the result's numbers."""
+        """Return the mean size of the result's numbers."""
         return [float(np.abs(self.y).mean(dtype=np.float64))]

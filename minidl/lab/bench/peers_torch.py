@@ -18,7 +18,7 @@ def start(variant, threads):
 
 
 def build(case, arrays, variant):
-    """A training step or an operation."""
+    """Build a training step or an operation."""
     return Training(case, arrays, variant) if case["kind"] == "network" else Operation(case, arrays)
 
 
@@ -93,18 +93,18 @@ class Training:
         return F.cross_entropy(self.model(x), labels)
 
     def step(self):
-        """One training step."""
+        """Do one training step."""
         self.optimizer.zero_grad()
         self.loss = self.forward(self.x, self.labels)
         self.loss.backward()
         self.optimizer.step()
 
     def check(self):
-        """The loss of the last step."""
+        """Return the loss of the last step."""
         return [self.loss.item()]
 
     def gradients(self):
-        """The loss, all gradients, and the running statistics after one step with no update, as minidl has them."""
+        """Return the loss, all gradients, and the running statistics after one step with no update, as minidl has them."""
         loss = self.forward(self.x, self.labels)
         loss.backward()
         found = {name: self._to_minidl(name, p.grad.numpy()) for name, p in self.model.named_parameters()}
@@ -148,7 +148,7 @@ class Operation:
         self.grad_y = _grad_y(y) if y.ndim else None
 
     def step(self):
-        """The gradients of the last step are forgotten, as in training."""
+        """Do it once; the gradients of the last step are forgotten first, as in training."""
         for x in self.wanted:
             x.grad = None
         self.y = self.operation()
@@ -156,7 +156,7 @@ class Operation:
             self.y.backward(self.grad_y)
 
     def check(self):
-        """The mean sizes of the numbers in the result and in each gradient."""
+        """Return the mean sizes of the numbers in the result and in each gradient."""
         return [float(a.detach().abs().mean(dtype=torch.float64)) for a in (self.y, *(x.grad for x in self.wanted))]
 
 

@@ -7,14 +7,14 @@ import numpy as np
 import minidl
 from minidl.lab.bench.environment import pinned
 from minidl.lab.bench.limits import floor_seconds, limits_of
-from minidl.lab.bench.stats import quartiles, speed_ratio
+from minidl.lab.bench.quartiles import quartiles, speed_ratio
 from minidl.system.machine import machine
 
 __all__ = ["as_record"]
 
 
 def as_record(run, settings, arguments):
-    """The results of a run, all numbers plain and finite.
+    """Return the results of a run, all numbers plain and finite.
 
     Times are in ms: the median of each round, and their median and quartiles. `against` says how many times as fast a
     contender was as another: median and quartiles of the ratios in single rounds.
@@ -79,5 +79,5 @@ def _contender(name, case, measured, floor):
 
 
 def _digits(number):
-    """Five significant digits: more would be noise."""
+    """Round to five significant digits: more would be noise."""
     return float(f"{number:.5g}")

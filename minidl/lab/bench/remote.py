@@ -42,22 +42,22 @@ class Contender:
     images: bool = False
 
     def installed(self):
-        """Whether its package can be found (it is not imported)."""
+        """Return whether its package can be found (it is not imported)."""
         return importlib.util.find_spec(self.package) is not None
 
 
 def minidl_at(root=None, name="minidl"):
-    """This minidl, or the one in another folder."""
+    """Return this minidl as a contender, or the one in another folder."""
     return Contender(name, _HERE / "ours.py", package="minidl", root=Path(root or _HERE.parents[2]))
 
 
 def fused_and_replayed(ours):
-    """The same minidl, with `nn.fuse(model)`, and a replay in place of forward and backward."""
+    """Return the same minidl, with `nn.fuse(model)`, and a replay in place of forward and backward."""
     return replace(ours, name=ours.name + REPLAYED, variant="replay")
 
 
 def numpy_contender():
-    """NumPy, for the limits of the machine."""
+    """Return NumPy as a contender, for the limits of the machine."""
     return Contender("numpy", _HERE / "peers_numpy.py")
 
 
@@ -101,7 +101,7 @@ class Worker:
         )
 
     def ask(self, do, **what):
-        """The answer of the process. WorkerError if it refuses, or has died."""
+        """Return the answer of the process. WorkerError if it refuses, or has died."""
         self._signal("SIGCONT")
         try:
             self._process.stdin.write(json.dumps({"do": do, **what}) + "\n")
@@ -136,7 +136,7 @@ class Worker:
             self._process.send_signal(getattr(signal, name))
 
     def _last_words(self):
-        """Why a process that answers no more ended."""
+        """Say why a process that no longer answers has ended."""
         status = self._process.wait()
         self._log.seek(0)
         lines = self._log.read().decode("utf-8", "replace").split("\n")

@@ -19,7 +19,7 @@ _MATTERS = 0.05  # a difference between two versions that is smaller is not wort
 
 
 def as_text(record):
-    """All tables and remarks."""
+    """Return all tables and remarks as text."""
     blocks = ["\n".join(_summary(record))]
     for part, rows, left in _tables(record):
         blocks.append(f"{TITLES[part]}\n\n{text_table(rows, left)}")
@@ -27,7 +27,7 @@ def as_text(record):
 
 
 def as_markdown(record):
-    """The same as Markdown; the long table of operations is folded up."""
+    """Return the same as Markdown; the long table of operations is folded up."""
     blocks = _summary(record)
     for part, rows, left in _tables(record):
         table = markdown_table(rows, left)
@@ -39,7 +39,7 @@ def as_markdown(record):
 
 
 def changes(record):
-    """For two versions of minidl: where the first is faster or slower than the second, beyond the spread and 5 %."""
+    """Say where the first of two versions of minidl is faster or slower than the second, beyond the spread and 5 %."""
     this, that = record["ours"][:2]
     found, same = [], 0
     for entry, how in ((entry, how) for entry in record["results"] for how in ("", REPLAYED)):
@@ -65,7 +65,7 @@ def _what(entry):
 
 
 def _summary(record):
-    """When, where, with what."""
+    """Say when, where and with what."""
     machine = record["machine"]
     memory = f", {machine['memory_gb']} GB" if machine["memory_gb"] else ""
     lines = [
@@ -92,7 +92,7 @@ def _instructions(record):
 
 
 def _remarks(record):
-    """Whether the machine was quiet, what the columns mean, and who was left out."""
+    """Say whether the machine was quiet, what the columns mean, and who was left out."""
     lines = _busy(record)
     if any(entry["part"] in TITLES for entry in record["results"]):
         lines.append(
@@ -109,7 +109,7 @@ def _remarks(record):
 
 
 def _busy(record):
-    """A warning if large matrix products, which use all threads all the time, did not get them."""
+    """Warn if large matrix products, which use all threads all the time, did not get them."""
     products = [e for e in record["results"] if e["part"] == "limits" and e["gflop"] > _LARGE]
     got = [one["cores_busy"] for entry in products for one in entry["contenders"].values()]
     if not got or min(got) > _QUIET * record["threads"]:
@@ -124,7 +124,7 @@ def _busy(record):
 
 
 def _tables(record):
-    """(part, rows, how many columns are text) of each part that was measured."""
+    """Yield (part, rows, how many columns are text) of each part that was measured."""
     makers = {"networks": (_network_rows, 2), "scaling": (_scaling_rows, 1), "ops": (_operation_rows, 3)}
     for part, (rows, left) in makers.items():
         entries = [entry for entry in record["results"] if entry["part"] == part]
@@ -133,7 +133,7 @@ def _tables(record):
 
 
 def _references(record):
-    """With whom speeds are compared: titles, and who it is in an entry."""
+    """List with whom speeds are compared: titles, and who it is in an entry."""
     found = []
     if "torch eager" in record["peers"]:
         found.append(("speed, eager = 1", lambda entry: "torch eager"))
@@ -161,7 +161,7 @@ def _network_rows(entries, record):
 
 
 def _how(name, record):
-    """A contender's name; for minidl, how it trains: as the lines of the training loop stand there, or not."""
+    """Return a contender's name; for minidl, also how it trains: as the training loop is written, or not."""
     return f"{name}, as written" if name in record["ours"] else name
 
 
@@ -232,7 +232,7 @@ def _percent(share):
 
 
 def _three(number):
-    """Three significant digits, without an exponent."""
+    """Write three significant digits, without an exponent."""
     if number == 0:
         return "0"
     return f"{number:.{max(0, 2 - math.floor(math.log10(abs(number))))}f}"

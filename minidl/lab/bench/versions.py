@@ -14,7 +14,7 @@ __all__ = ["other_version"]
 
 @contextmanager
 def other_version(where, repository=Path(minidl.__file__).parents[1]):
-    """A context that gives the folder in which the package minidl of `where` lies; what it unpacked is gone afterwards.
+    """Give the folder that holds the package minidl of `where`, as a context; what it unpacked is deleted afterwards.
 
     where       a folder with minidl in it (a checkout, a site-packages), or a commit, branch or tag
     repository  where commits are looked for: that of this minidl
@@ -29,7 +29,7 @@ def other_version(where, repository=Path(minidl.__file__).parents[1]):
 
 
 def _unpack(commit, repository, folder):
-    """The package as it was at a commit. An archive, unlike a worktree, leaves no trace in the repository."""
+    """Unpack the package as it was at a commit. An archive, unlike a worktree, leaves no trace in the repository."""
     command = ["git", "-C", str(repository), "archive", "--format=zip", f"{commit}^{{tree}}", "minidl"]
     try:
         done = subprocess.run(command, capture_output=True, check=True)

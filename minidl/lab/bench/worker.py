@@ -24,13 +24,13 @@ WARM_UP = 2  # steps after the first, before anything is timed
 
 
 def main(lines, reply):
-    """Answer each line, until there are no more or a command fails in a way that leaves the process useless."""
+    """Answer each line, until there are no more or a command leaves the process useless."""
     session = Session()
     for line in lines:
         message = json.loads(line)
         try:
             answer = getattr(session, message.pop("do"))(**message)
-        except Exception as error:  # whatever a peer may raise: the benchmark goes on without it
+        except Exception as error:  # a peer may raise anything: the benchmark continues without it
             answer = {"error": one_line(error)}
         reply(json.dumps(answer))
 
@@ -42,7 +42,7 @@ class Session:
         self.contender = self.built = None
 
     def start(self, file, root, variant, threads):
-        """Load the contender; `root` is the folder of the minidl that it shall find, if it is minidl's."""
+        """Load the contender; `root` is the folder in which it finds minidl, if it is minidl."""
         here = os.path.dirname(os.path.abspath(__file__))
         sys.path[:] = ([root] if root else []) + [folder for folder in sys.path if folder != here]
         spec = importlib.util.spec_from_file_location("contender", file)
@@ -66,7 +66,7 @@ class Session:
         return {"first": first, "check": numbers}
 
     def run(self, seconds, least):
-        """Steps for so many seconds, at least so many: their times, and how many cores were busy."""
+        """Run steps for so many seconds, at least so many: returns their times, and how many cores were busy."""
         self.built.step()  # not timed: it brings the data back into the caches
         times, busy, start = [], time.process_time(), time.perf_counter()
         end = start
@@ -89,7 +89,7 @@ class Session:
 
 
 def make_arrays(case):
-    """The arrays that a case describes: the same numbers in every process."""
+    """Make the arrays that a case describes: the same numbers in every process."""
     arrays = {}
     for place, (name, (shape, *how)) in enumerate(case["arrays"].items()):
         generator = np.random.default_rng([case["seed"], place])
@@ -104,7 +104,7 @@ def make_arrays(case):
 
 
 def peak_memory():
-    """The most bytes of memory that this process has had; None where the system does not tell."""
+    """Return the most bytes of memory that this process has had; None where the system does not tell."""
     try:
         # On Linux `getrusage` also remembers the parent, from before this program was started in its copy.
         with open("/proc/self/status") as status:
@@ -119,7 +119,7 @@ def peak_memory():
 
 
 def one_line(error):
-    """An exception in one line: its type, the first line of what it says, and a compiler's complaint if there is one."""
+    """Put an exception into one line: its type, the first line of its message, and a compiler's complaint if any."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     complaints = [line for line in lines[1:] if "error:" in line]
     text = ": ".join([type(error).__name__, *lines[:1], *complaints[:1]])
@@ -127,7 +127,7 @@ def one_line(error):
 
 
 def _die_with_parent():
-    """A halted process cannot notice that its parent is gone; on Linux the kernel can see to it."""
+    """Have Linux end this process with its parent: a halted process cannot notice that its parent is gone."""
     if sys.platform == "linux":
         PR_SET_PDEATHSIG = 1
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

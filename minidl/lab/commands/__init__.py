@@ -1,1 +1,1 @@
-"""What the command line does, one file a command: `HELP`, `add_arguments(parser)` and `run(args)`."""
+"""The commands, one file each: `HELP`, `add_arguments(parser)` and `run(args)`."""

@@ -9,7 +9,7 @@ __all__ = ["check_writable", "positive", "whole"]
 
 
 def positive(kind):
-    """A flag's type: a number above 0 of that kind."""
+    """Return a flag's type: a number above 0 of that kind."""
 
     def parse(text):
         value = _number(kind, text)
@@ -21,7 +21,7 @@ def positive(kind):
 
 
 def whole(text):
-    """A flag's type: 0, 1, 2, …"""
+    """Read a flag that is 0, 1, 2, …"""
     value = _number(int, text)
     if value is None or value < 0:
         raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 0")
@@ -36,7 +36,7 @@ def _number(kind, text):
 
 
 def check_writable(folder: Path) -> None:
-    """Before the work, not after it: results that cannot be written are lost."""
+    """Check, before the work and not after it, that results can be written to a folder."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_atomically(folder / ".writable", b"")

@@ -1,4 +1,4 @@
-"""What comes out of `minidl mnist`: the table, and the files in `--out`."""
+"""The results of `minidl mnist`: the table, and the files in `--out`."""
 
 import dataclasses
 import datetime
@@ -21,7 +21,7 @@ NAMES = {"none": "without batch norm", "batch": "with batch norm"}
 
 
 def head_of(settings, digits):
-    """What a run depends on, as its results state it."""
+    """Return what a run depends on, as its results state it."""
     checksum = 0
     for array in (*digits.train, *digits.test):
         checksum = zlib.crc32(np.ascontiguousarray(array), checksum)
@@ -36,7 +36,7 @@ def head_of(settings, digits):
 
 
 def is_finished(out, head, norms):
-    """Whether the folder holds all results of this very run."""
+    """Return whether the folder holds all results of this very run."""
     try:
         old = json.loads((out / "results.json").read_text(encoding="utf-8"))
         same = {name: old[name] for name in head} == head and set(old["arms"]) == set(norms) and old["finished"]
@@ -46,7 +46,7 @@ def is_finished(out, head, norms):
 
 
 def results_of(settings, norms, arms):
-    """What came out, for strict JSON; it depends on settings and data alone, once the run is finished."""
+    """Return the results for strict JSON; they depend on settings and data alone, once the run is finished."""
     unit = typical_unit(arms.get("none") or arms["batch"])  # one unit for both arms, whose initial weights are the same
     return {
         "finished": all(norm in arms and arms[norm].steps[-1] == settings.steps for norm in norms),
@@ -67,7 +67,7 @@ def results_of(settings, norms, arms):
 
 
 def about_this_run(args, total, arms):
-    """When, how, where and how fast."""
+    """Say when, how, where and how fast it ran."""
     seconds = {norm: round(arm.seconds, 2) for norm, arm in arms.items()}
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
@@ -92,7 +92,7 @@ def write(out, results, arms, settings, digits):
 
 
 def _written(out, results, arms, settings, digits):
-    """Write the weights, the figure, and last results.json, which is so the sign that all of it is there; yield each."""
+    """Write the weights, the figure, and last results.json, whose presence means that all is there; yield each."""
     from minidl.lab import plot
 
     remove_parts(out)
@@ -108,7 +108,7 @@ def _written(out, results, arms, settings, digits):
 
 
 def table(arms):
-    """Accuracy at milestones, steps to 95 %, time. An arm that was stopped has no accuracy at the later ones."""
+    """Lay out accuracy at milestones, steps to 95 %, and time. An arm that was stopped has no accuracy at the later ones."""
     measured = max((arm.steps for arm in arms.values()), key=len)
     wanted = [measured[-1] * share for share in (0.02, 0.1, 0.2, 0.5, 1)]
     at = sorted({int(np.abs(measured - step).argmin()) for step in wanted})

@@ -1,4 +1,4 @@
-"""`minidl bench`: how fast training is, beside PyTorch and JAX, or beside another version of minidl."""
+"""`minidl bench`: how fast training is, against PyTorch and JAX, or against another version of minidl."""
 
 import json
 import os
@@ -25,7 +25,7 @@ DEFAULT_PARTS = ("networks", "ops")
 
 
 def add_arguments(parser):
-    """The flags of `minidl bench`."""
+    """Add the flags of `minidl bench`."""
     parts = parser.add_argument_group("what to measure (all networks and operations, some minutes, if none is named)")
     parts.add_argument(
         "--networks", nargs="*", choices=NETWORKS, metavar="NAME", help=f"training steps: {_list(NETWORKS)}"
@@ -86,7 +86,7 @@ def run(args):
 
 
 def _parts(args):
-    """part → names; those that were asked for, or the default ones."""
+    """Return part → names: those that were asked for, or the default ones."""
     asked = {part: getattr(args, part) for part in ("networks", "ops", "scaling") if getattr(args, part) is not None}
     asked = asked or {part: [] for part in DEFAULT_PARTS}
     everything = {"networks": NETWORKS, "ops": OPERATIONS, "scaling": NETWORKS}
@@ -95,7 +95,7 @@ def _parts(args):
 
 @contextmanager
 def _ours(against):
-    """minidl, and the version to compare with, for as long as it is unpacked."""
+    """Give minidl, and the version to compare with, for as long as that is unpacked."""
     if not against:
         yield (minidl_at(),)
         return
@@ -104,7 +104,7 @@ def _ours(against):
 
 
 def _peers(args):
-    """Those that were named, which must be installed; else all that are."""
+    """List those that were named, which must be installed; without names, all that are."""
     if args.peers is None:
         return () if args.against else tuple(peer for peer in PEERS.values() if peer.installed())
     chosen = [peer for name, peer in PEERS.items() if name in args.peers]
@@ -117,7 +117,7 @@ def _peers(args):
 
 
 def _measure(settings, parts):
-    """The limits come first and last: between them the machine may have changed its pace."""
+    """Measure all parts. The limits come first and last: between them the machine may have changed its pace."""
     done = Run()
     measure_limits(done, settings)
     for part, measure in (
@@ -130,7 +130,7 @@ def _measure(settings, parts):
 
 
 def _plan(settings, parts, args):
-    """What is about to happen, in some lines."""
+    """Say what is about to happen, in a few lines."""
     who = ", ".join(c.name for c in (*settings.ours, *settings.peers))
     lines = [f"{part}: {_list(names)}" for part, names in parts.items()]
     lines.append(f"contenders, taking turns: {who}; {settings.threads} threads each, instructions: {settings.isa}")
@@ -160,7 +160,7 @@ def _write(out, record):
 
 
 def _points(record):
-    """For the figure: operations and training steps of minidl, and of another version or PyTorch where all did them."""
+    """Return the figure's points: operations and steps of minidl, and of another version or PyTorch where all did them."""
     entries = [
         e for e in record["results"] if e["part"] in ("networks", "ops") and record["ours"][0] in e["contenders"]
     ]
@@ -177,7 +177,7 @@ def _points(record):
 
 
 def _arguments(args):
-    """The command line again, for the record; without places on this machine."""
+    """Return the command line again, for the record; without paths of this machine."""
     words = []
     for name in ("networks", "ops", "scaling", "peers"):
         if (given := getattr(args, name)) is not None:
@@ -190,7 +190,7 @@ def _arguments(args):
 
 
 def _short(against):
-    """A commit, or the name of a folder."""
+    """Name a commit, or a folder."""
     return Path(against).resolve().name if Path(against).is_dir() else against
 
 

@@ -1,4 +1,4 @@
-"""`minidl lessons`: a copy of the notebooks to work in, and JupyterLab in it; or, with --build, the notebooks anew."""
+"""`minidl lessons`: copy the notebooks to work in, and open JupyterLab there; or, with --build, execute them anew."""
 
 import importlib.util
 import os
@@ -16,7 +16,7 @@ HELP = "copy the lessons to a folder of your own, and open them in JupyterLab"
 
 
 def add_arguments(parser):
-    """The flags of `minidl lessons`."""
+    """Add the flags of `minidl lessons`."""
     parser.add_argument("names", nargs="*", metavar="LESSON", help="beginnings of names, such as 03 (all)")
     parser.add_argument("--from", dest="source", type=Path, default=Path("lessons"), help="where they are (lessons)")
     parser.add_argument(
@@ -30,7 +30,7 @@ def add_arguments(parser):
 
 
 def run(args):
-    """Returns the exit status."""
+    """Copy and open lessons, or build them; returns the exit status."""
     chosen = _chosen(args.names, args.source)
     if args.build:
         return _build(chosen, args.quick)
@@ -47,7 +47,7 @@ def run(args):
 
 
 def _chosen(names, folder):
-    """The sources of the lessons that were named, 3 as well as 03; without names, all."""
+    """List the sources of the lessons that were named, 3 as well as 03; without names, all."""
     lessons = sources(folder)
     if not lessons:
         raise ValueError(f"there are no lessons in {folder}; go to minidl's folder, or name theirs with --from")

@@ -54,7 +54,7 @@ def _command(argv):
 
 
 def _refuse(command, word):
-    """End with the usage of the command that was given a word too much; argparse alone would show that of minidl."""
+    """End with the usage of the command that was given an extra word; argparse alone would show minidl's own."""
     flags = [flag for action in command._actions for flag in action.option_strings]
     near = difflib.get_close_matches(word, flags, n=1)
     what = f"there is no {word}" if word.startswith("-") else f"there is no place for {word}"

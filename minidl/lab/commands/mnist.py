@@ -31,7 +31,7 @@ QUICK_STEPS = {"mlp": 4000, "conv": 100}
 
 
 def add_arguments(parser):
-    """The flags of `minidl mnist`."""
+    """Add the flags of `minidl mnist`."""
     parser.add_argument("--steps", type=positive(int), help="training steps of each arm (50000; conv: five epochs)")
     parser.add_argument("--lr", type=positive(float), help="learning rate (0.1; conv: 0.05)")
     parser.add_argument(
@@ -94,7 +94,7 @@ def run(args):
 
 
 def _train(args, settings, norms, digits, head, stop):
-    """The arms, one after the other, up to the one in which the user stops."""
+    """Train the arms, one after the other, up to the one in which the user stops."""
     arms = {}
     every = args.checkpoint_every or max(1, settings.steps // 10)
     with on_compile(_announce_once()):
@@ -108,13 +108,13 @@ def _train(args, settings, norms, digits, head, stop):
 
 
 def _checkpoints(out, run):
-    """Those of one arm. The folder is named after all that its bits depend on, so that no other run's get in the way."""
+    """Return those of one arm. The folder's name depends on all that its bits depend on, so runs do not mix."""
     mark = zlib.crc32(json.dumps(run, sort_keys=True).encode())
     return Checkpoints(out / "checkpoints" / f"{run['norm']}-{mark:08x}", run)
 
 
 def _saved(checkpoints, steps, name, resume):
-    """Where to go on from. A run that starts anew moves an unfinished one out of its way."""
+    """Find where to continue. A run that starts anew moves an unfinished one out of its way."""
     if resume:
         saved = checkpoints.latest()
         at = f"goes on after step {saved[0]:,}" if saved else f"starts anew: {_why_anew(checkpoints)}"
@@ -148,7 +148,7 @@ def _set_threads(threads):
 
 
 def _mind_the_load():
-    """Say where time would be lost, before it is: two threads on one free core do little but wait for each other."""
+    """Say where time would be lost, before it is: two threads on one free core mostly wait for each other."""
     cores, load = os.cpu_count() or 1, os.getloadavg()[0] if hasattr(os, "getloadavg") else 0
     if minidl.get_num_threads() > 1 and load > cores / 2:
         print(
@@ -159,7 +159,7 @@ def _mind_the_load():
 
 
 def _again():
-    """The command that was given, as one that goes on."""
+    """Return the given command as one that resumes."""
     given = [word for word in sys.orig_argv if word != "--resume"]
     return shlex.join([*given, "--resume"])
 

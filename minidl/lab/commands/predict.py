@@ -1,4 +1,4 @@
-"""`minidl predict IMAGE`: what a trained network makes of a digit of one's own."""
+"""`minidl predict IMAGE`: what a trained network makes of a digit of your own."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ HELP = "show what the trained network makes of a picture of a digit"
 
 
 def add_arguments(parser):
-    """The flags of `minidl predict`."""
+    """Add the flags of `minidl predict`."""
     parser.add_argument(
         "image", type=Path, help="a picture of one digit (PNG, JPEG, …), dark on light or light on dark"
     )
@@ -61,7 +61,7 @@ def run(args):
 
 
 def load_network(path):
-    """The network that `minidl mnist` saved, and its settings."""
+    """Load the network that `minidl mnist` saved, and its settings."""
     arrays, saved = checkpoint.load(path)
     try:
         norm = saved.pop("norm")
@@ -101,7 +101,7 @@ def as_mnist(picture):
 
 
 def as_text(image):
-    """An image of bytes as lines of block characters, two rows of pixels to a line."""
+    """Show an image of bytes as lines of block characters, two rows of pixels to a line."""
     dark = image > 127
     return "\n".join(
         "".join(" ▄▀█"[2 * top + bottom] for top, bottom in zip(a, b, strict=True))

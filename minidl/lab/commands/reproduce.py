@@ -1,4 +1,4 @@
-"""`minidl reproduce`: test the paper's claims, and write the ledger of what was found."""
+"""`minidl reproduce`: test the paper's claims, and write the ledger of the results."""
 
 import argparse
 import datetime
@@ -27,7 +27,7 @@ HELP = "test the paper's claims, one by one, and write the ledger of what was fo
 
 
 def add_arguments(parser):
-    """The flags of `minidl reproduce`."""
+    """Add the flags of `minidl reproduce`."""
     parser.add_argument("--claim", nargs="+", metavar="ID", help="which claims (all); --list names them")
     parser.add_argument("--list", action="store_true", help="name the claims, a line each, and stop")
     parser.add_argument("--seeds", type=_several, help="seeds for each arm (5; quick: 2)")
@@ -81,7 +81,7 @@ def run(args):
 
 
 def _study(claim, scale, args, load, facts, known):
-    """One claim, from its runs to its place on the page."""
+    """Run one claim, from its runs to its place on the page."""
     start = time.perf_counter()
     checksum = facts["checksum"] if claim.uses_digits else None
     code = fingerprint(claim.run)
@@ -108,7 +108,7 @@ def _cores():
 
 
 def _facts(scale, code, digits):
-    """What a doubter needs besides the runs: code, data, machine. Kept runs may be older; their code is the same."""
+    """Return what a sceptic needs besides the runs: code, data, machine. Kept runs may be older; their code is the same."""
     return {
         "minidl": minidl.__version__,
         "commit": commit(),
@@ -131,7 +131,7 @@ def _draw(claim, result, path):
 
 
 def _digits(args, wanted):
-    """A function that gives the digits in any process, and what is known of them."""
+    """Return a function that gives the digits in any process, and what is known of them."""
     if not wanted:
         return None, {}
     digits = data.mnist(args.data)
@@ -142,7 +142,7 @@ def _digits(args, wanted):
 
 @functools.lru_cache(maxsize=1)
 def _load(folder, checksum):
-    """The digits, in a worker as in the process that asked: others would give other results under the same name."""
+    """Load the digits, in a worker as in the main process: others would give other results under the same name."""
     digits = data.mnist(folder, quiet=True)
     if _checksum(digits) != checksum:
         raise data.DataError(

@@ -1,4 +1,4 @@
-"""What the lessons stand on: exercises that are checked, the ledger's results, quick mode, and the notebooks themselves."""
+"""What the lessons import: checked exercises, the ledger's results, quick mode. The notebooks are in /lessons."""
 
 from minidl.lab.course._check import check
 from minidl.lab.course._predictions import predict, predictions, recall

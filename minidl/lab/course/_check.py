@@ -1,4 +1,4 @@
-"""How an exercise is checked: call the answer, compare, and name the likely misconception.
+"""How an exercise is checked: call the answer, compare it, and name the likely misconception.
 
 A check is a function of the learner's answers that raises `Wrong` when one of them is not right:
 
@@ -8,7 +8,7 @@ A check is a function of the learner's answers that raises `Wrong` when one of t
         …
         compare("y", ask(answer, x, w, b), x @ w + b, instead={"the bias is missing": x @ w})
 
-Checks use shapes and numbers drawn at random, so that an answer passes by its maths and not by its looks.
+Checks use random shapes and numbers, so an answer passes by its maths and not by its looks.
 """
 
 import textwrap
@@ -49,7 +49,7 @@ def exercise(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
 
 
 def names() -> list[str]:
-    """The names of all exercises of the course."""
+    """List the names of all exercises of the course."""
     _load()
     return sorted(_CHECKS)
 
@@ -59,7 +59,7 @@ def check(name: str, *answers: Any) -> str:
 
     name     the exercise, as its cell says
     answers  what the learner wrote: functions or values; `...` and NotImplementedError mean "not attempted"
-    Errors   ValueError for an exercise that does not exist; whatever is wrong with an answer is printed, not raised
+    Errors   ValueError for an exercise that does not exist; what is wrong with an answer is printed, not raised
     """
     _load()
     if name not in _CHECKS:
@@ -83,7 +83,7 @@ def _judge(function, answers):
 
 
 def ask(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-    """What the learner's function returns for these arguments, which it must not change.
+    """Call the learner's function with these arguments, which it must not change, and return its result.
 
     Errors  Wrong if it raises an error, or changes an argument in place
     """
@@ -104,13 +104,13 @@ def ask(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
     for i, (before, after) in enumerate(zip(arguments, given, strict=True), 1):
         if isinstance(before, np.ndarray) and not np.array_equal(before, after, equal_nan=True):
             raise Wrong(
-                f"Your function changes its argument number {i} in place; others still need it: work on a copy."
+                f"Your function changes its argument number {i} in place, and others still need it; work on a copy."
             )
     return result
 
 
 def _learners(frames):
-    """The last place in code of the learner's: not in minidl, nor in what is installed."""
+    """Return the last place in the learner's own code: not in minidl, nor in what is installed."""
     own = [f for f in frames if not f.filename.startswith(_PACKAGE) and "site-packages" not in f.filename]
     return (own or frames)[-1]
 
@@ -156,7 +156,7 @@ def _and(hint):
 
 
 def _load():
-    """The checks of all lessons, which register themselves; late, because each imports what its lesson is about."""
+    """Load the checks of all lessons, which register themselves; late, because each imports what its lesson is about."""
     import importlib
     import pkgutil
 

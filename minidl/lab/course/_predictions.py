@@ -1,4 +1,4 @@
-"""Predictions, kept in a file from before a result was seen until after."""
+"""Predictions, kept in a file from before a result is seen until after."""
 
 import json
 import os
@@ -11,15 +11,15 @@ __all__ = ["predict", "predictions", "recall"]
 
 
 def _file():
-    """In the folder that the notebook runs in; elsewhere where a notebook is run for all readers, not for one."""
+    """Return the file in the folder that the notebook runs in, or another where notebooks are run for all readers."""
     return Path(os.environ.get("MINIDL_PREDICTIONS") or "predictions.json")
 
 
 def predict(**answers: Any) -> dict[str, Any]:
     """Keep predictions in the file predictions.json here: `predict(speedup=3)`; returns all that are kept.
 
-    The first answer to a question stays, as a prediction that is changed after the result is none (to start again, delete
-    the file). An answer `...` is not kept.
+    The first answer to a question stays: a prediction changed after the result is no prediction. To start again, delete
+    the file. An answer `...` is not kept.
     Errors  TypeError for answers that are not numbers, texts or lists of them
     """
     kept = predictions()
@@ -34,13 +34,13 @@ def predict(**answers: Any) -> dict[str, Any]:
 
 
 def predictions() -> dict[str, Any]:
-    """All predictions kept here; an empty dict if there are none."""
+    """Return all predictions kept here; an empty dict if there are none."""
     path = _file()
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def recall(question: str, found: Any) -> None:
-    """Print a prediction beside what was found."""
+    """Print a prediction and what was found."""
     kept = predictions()
     mine = f"you predicted {kept[question]}" if question in kept else "you kept no prediction"
     print(f"{question}: {mine}; found {found}")

@@ -1,4 +1,4 @@
-"""What surrounds a lesson: quick mode, the digits, and what the ledger found."""
+"""What the lessons share: quick mode, the digits, and the ledger's results."""
 
 import os
 from pathlib import Path
@@ -16,17 +16,17 @@ _QUICK_TRAIN, _QUICK_TEST = 6_000, 1_000
 
 
 def quick() -> bool:
-    """Whether the environment variable MINIDL_QUICK asks for short runs, which only show that everything works."""
+    """Return whether the environment variable MINIDL_QUICK asks for short runs, which only show that everything works."""
     return os.environ.get("MINIDL_QUICK", "0") not in ("", "0")
 
 
 def pick(full: T, short: T) -> T:
-    """The setting for a full lesson, or the one for quick mode."""
+    """Return the setting for a full lesson, or the one for quick mode."""
     return short if quick() else full
 
 
 def digits() -> Any:
-    """The digits of a lesson, as `data.mnist` gives them; in quick mode a tenth of them, and nothing is downloaded."""
+    """Load the digits of a lesson, as `data.mnist` gives them; quick mode takes a tenth of them, and downloads nothing."""
     if not quick():
         return data.mnist()
     if not os.environ.get("MINIDL_DATA"):
@@ -47,7 +47,7 @@ class Entry(NamedTuple):
 
 
 def ledger(name: str) -> Entry:
-    """A claim's committed results, found in the folder `results` here or in a folder above.
+    """Load a claim's committed results, from the folder `results` here or in a folder above.
 
     name    a claim of `minidl reproduce --list`
     Errors  ValueError for an unknown claim; FileNotFoundError, with the command that makes them, if there are none

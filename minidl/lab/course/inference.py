@@ -1,4 +1,4 @@
-"""Lesson 08: the running statistics that a network would have with other momenta, side by side in one training run."""
+"""Running statistics that a network would have with other momenta, side by side in one training run (lesson 08)."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ __all__ = ["Averages", "statistics"]
 
 
 def statistics(model: nn.Module) -> list[np.ndarray]:
-    """Copies of the running mean and variance of each batch norm, in order: arrays (2, C)."""
+    """Copy the running mean and variance of each batch norm, in order: arrays (2, C)."""
     return [np.array([norm.running_mean, norm.running_var]) for norm in _norms(model)]
 
 
@@ -41,7 +41,7 @@ class Averages:
                 average += momentum * (np.array([norm.running_mean, norm.running_var]) - average)
 
     def use(self, momentum: float) -> None:
-        """Put one momentum's averages into the model, for evaluation; training goes on as if nothing had happened."""
+        """Put one momentum's averages into the model, for evaluation; training is not affected."""
         if momentum not in self.kept:
             raise ValueError(f"Averages: no momentum {momentum}; there are {list(self.kept)}")
         for average, norm in zip(self.kept[momentum], self.norms, strict=True):

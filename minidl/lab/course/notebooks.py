@@ -1,6 +1,6 @@
-"""Lessons as files: a source in jupytext's py:percent beside the executed notebook.
+"""Lessons as files: a source in jupytext's py:percent next to the executed notebook.
 
-The source is what is written and reviewed; the notebook is what is read, on the web too, with its figures.
+The source is written and reviewed; the notebook is read, on the web too, with its figures.
 """
 
 import os
@@ -16,16 +16,16 @@ from minidl.system.files import write_atomically
 __all__ = ["EXERCISE", "WIDGET", "build", "execute", "exercises", "inject", "read", "sources"]
 
 EXERCISE = "exercise:"  # a cell tagged "exercise:NAME" is where the learner writes; the next one checks
-WIDGET = "widget"  # a cell tagged so has an output for the living only, which is not kept
+WIDGET = "widget"  # the output of a cell with this tag is only for live use, and is not kept
 
 
 def sources(folder: str | os.PathLike) -> list[Path]:
-    """The lessons' sources in their order: files that begin with two digits."""
+    """List the lessons' sources in their order: files that begin with two digits."""
     return sorted(p for p in Path(folder).glob("*.py") if re.match(r"\d\d_", p.name))
 
 
 def read(source: str | os.PathLike) -> Any:
-    """A lesson as a notebook without outputs."""
+    """Read a lesson as a notebook without outputs."""
     import jupytext
 
     notebook = jupytext.reads(Path(source).read_text(encoding="utf-8"), fmt="py:percent")
@@ -41,7 +41,7 @@ def read(source: str | os.PathLike) -> Any:
 
 
 def exercises(notebook: Any) -> dict[str, Any]:
-    """The cells in which a learner writes, by the name of the exercise."""
+    """Return the cells in which a learner writes, by the name of the exercise."""
     return {
         tag.removeprefix(EXERCISE): cell
         for cell in notebook.cells
@@ -79,11 +79,11 @@ def execute(notebook: Any, folder: str | os.PathLike, quick: bool = False, timeo
         kernel_name="python3",
         extra_arguments=["--log-level=ERROR"],
         record_timing=False,
-        coalesce_streams=True,  # a busy machine hands on what is printed in more pieces
+        coalesce_streams=True,  # a busy machine delivers the output in more pieces
         resources={"metadata": {"path": str(folder)}},
     )
     start = time.perf_counter()
-    with tempfile.TemporaryDirectory() as own:  # neither read nor write the predictions of whoever works in this folder
+    with tempfile.TemporaryDirectory() as own:  # leave alone the predictions of a learner who works in this folder
         client.execute(env=environment | {"MINIDL_PREDICTIONS": str(Path(own, "predictions.json"))})
     seconds = time.perf_counter() - start
     _tidy(notebook)
@@ -91,7 +91,7 @@ def execute(notebook: Any, folder: str | os.PathLike, quick: bool = False, timeo
 
 
 def _tidy(notebook):
-    """Take out what would differ from run to run, or means nothing on paper."""
+    """Take out what would differ from run to run, or means nothing in print."""
     notebook.metadata["language_info"] = {"name": "python"}
     notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
@@ -104,7 +104,7 @@ def _tidy(notebook):
 
 
 def build(source: str | os.PathLike, quick: bool = False) -> float:
-    """Execute a lesson, and write the notebook beside its source; returns the seconds it took."""
+    """Execute a lesson, and write the notebook next to its source; returns the seconds it took."""
     import nbformat
 
     source = Path(source)

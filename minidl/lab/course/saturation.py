@@ -15,7 +15,7 @@ EDGES = np.linspace(0, 1, 41)  # of the bins in which `signals` counts outputs
 
 
 def prepare(images: np.ndarray, like: np.ndarray) -> np.ndarray:
-    """Images (N, 28, 28) as rows (N, 784) of float32, less the mean image of `like`, over the spread of all its pixels.
+    """Turn images (N, 28, 28) into rows (N, 784): minus the mean image of `like`, over the spread of all its pixels.
 
     After it, the variance of a pixel from image to image is 1, as a mean over the pixels.
     """
@@ -26,7 +26,7 @@ def prepare(images: np.ndarray, like: np.ndarray) -> np.ndarray:
 def sigmoid_stack(
     depth: int, gain: float = 1.0, *, norm: str = "none", centred: bool = False, width: int = 100, seed: int = 0
 ) -> nn.Sequential:
-    """A network of `depth` hidden layers of sigmoids whose weights have the standard deviation gain / √fan_in.
+    """Build a network of `depth` hidden layers of sigmoids whose weights have the standard deviation gain / √fan_in.
 
     The first layer and the last have gain 1: the first is fed with images, whose variance `prepare` makes 1.
     centred     biases of −½·Σ_i w_ij, which make a sigmoid's output of ½ count as nothing in the next layer
@@ -50,7 +50,7 @@ def sigmoid_stack(
 
 
 def signals(model: nn.Sequential, x: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
-    """What reaches each sigmoid of a network, in float64; the network is left as it was.
+    """Measure what reaches each sigmoid of a network, in float64; the network is left as it was.
 
     Each is one number a layer, (depth,), but for the counts:
     "size"       root mean square of the sigmoids' outputs
@@ -82,7 +82,7 @@ def signals(model: nn.Sequential, x: np.ndarray, labels: np.ndarray) -> dict[str
 
 
 def keeping_gain(f: Callable[[np.ndarray], np.ndarray], variance: float = 1.0) -> float:
-    """The gain that keeps the variance of what goes into f, if that is normal with mean 0: √(variance / Var f(x))."""
+    """Return the gain that keeps the variance of f's input, if that is normal with mean 0: √(variance / Var f(x))."""
     x, weight = np.polynomial.hermite_e.hermegauss(80)
     y, weight = f(np.sqrt(variance) * x), weight / weight.sum()
     return float(np.sqrt(variance / (weight @ (y - weight @ y) ** 2)))

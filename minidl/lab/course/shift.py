@@ -1,4 +1,4 @@
-"""What the lesson on internal covariate shift measures: networks in training, looked at with five instruments."""
+"""Measurements of internal covariate shift (lesson 10): networks in training, observed by five instruments."""
 
 from functools import partial
 
@@ -8,7 +8,7 @@ from minidl import nn
 from minidl.lab.models import paper_mlp
 from minidl.lab.paper._drift import drift
 from minidl.lab.paper._landscape import along_gradient, gradient_change
-from minidl.lab.paper._networks import NoisyNorm, add_biases
+from minidl.lab.paper._norms import NoisyNorm, add_biases
 from minidl.lab.paper._training import draws, marks, score, split, train
 from minidl.probe import Probe
 from minidl.tensor import Tensor
@@ -88,7 +88,7 @@ class _Noise(NoisyNorm):
 
 
 def _percentiles(model, images):
-    """Of all hidden units, as they are in training: what reaches the sigmoids, and what the linear layers hand on."""
+    """Return percentiles of all hidden units in training mode: of the sigmoids' inputs, and the linear layers' outputs."""
     names = {kind: [n for n, m in model.named_modules() if isinstance(m, kind)] for kind in (nn.Sigmoid, nn.Linear)}
     sigmoids, linears = names[nn.Sigmoid], names[nn.Linear][:-1]
     buffers = [(buffer, buffer.copy()) for buffer in model.buffers()]

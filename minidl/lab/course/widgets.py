@@ -1,4 +1,4 @@
-"""Sliders for a figure; a figure that stands alone comes before each."""
+"""Sliders for a figure; before each comes a figure that needs none."""
 
 import os
 from collections.abc import Callable
@@ -12,8 +12,8 @@ def explore(draw: Callable[..., Any], **controls: Any) -> None:
 
     draw      makes a figure from the controls' values
     controls  name → (lowest, highest), a list of choices, or a bool, as ipywidgets understands them
-    Without ipywidgets a line says what to install. With MINIDL_NO_WIDGETS set, where nobody is there to move them, it
-    is drawn once.
+    Without ipywidgets a line says what to install. With MINIDL_NO_WIDGETS set, where nobody can move them, it is drawn
+    once.
     """
     if os.environ.get("MINIDL_NO_WIDGETS"):
         draw(
@@ -23,6 +23,6 @@ def explore(draw: Callable[..., Any], **controls: Any) -> None:
     try:
         from ipywidgets import interact
     except ImportError:
-        print("For sliders here: pip install ipywidgets, and start the notebook again. The figure above stands alone.")
+        print("For sliders here: pip install ipywidgets, and restart the notebook. The figure above needs none.")
         return
     interact(draw, **controls)

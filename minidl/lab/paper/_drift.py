@@ -1,4 +1,4 @@
-"""How much distributions move, in widths of their own."""
+"""How much distributions move, in units of their own width."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ __all__ = ["drift"]
 
 
 def drift(percentiles):
-    """Between each measurement and the next: the mean over units of |change of the median| / (p85 − p15).
+    """Return the mean over units of |change of the median| / (p85 − p15), between each measurement and the next.
 
     The width is the mean of those before and after; a unit without any width is left out.
     Shape   (T, units, 3), the 15th, 50th and 85th percentile → (T − 1,)

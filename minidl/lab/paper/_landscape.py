@@ -7,7 +7,7 @@ import numpy as np
 
 from minidl import nn
 from minidl.autograd import no_grad
-from minidl.lab.paper._networks import NoisyNorm
+from minidl.lab.paper._norms import NoisyNorm
 from minidl.lab.paper._training import loss_of
 
 __all__ = ["STEPS", "Path", "along_gradient", "gradient_change", "loss_range"]
@@ -39,7 +39,7 @@ class Path(NamedTuple):
 
 
 def gradient_change(model, batch, lr):
-    """The mean over layers but the first of ‖G − G′‖/‖G‖.
+    """Return the mean of ‖G − G′‖/‖G‖ over all layers but the first.
 
     G is the gradient of the layer's weights, G′ the same after all layers before it have taken their step with this batch.
     """
@@ -56,7 +56,7 @@ def gradient_change(model, batch, lr):
 
 
 def loss_range(model, batch, lr):
-    """Largest less smallest loss of the batch at several steps along its gradient."""
+    """Return the largest minus the smallest loss of the batch at several steps along its gradient."""
     with _as_found(model):
         start = {p: p.data.copy() for p in model.parameters()}
         gradients, losses = _gradients(model, batch), []
@@ -70,7 +70,7 @@ def loss_range(model, batch, lr):
 
 
 def along_gradient(model, batch, lr, steps=STEPS):
-    """Losses and gradients of a batch at several steps along its gradient, in learning rates: a Path."""
+    """Return losses and gradients of a batch at several steps along its gradient, in learning rates: a Path."""
     with _as_found(model):
         start = {p: p.data.copy() for p in model.parameters()}
         gradients, losses, changes = _gradients(model, batch), [_loss(model, batch)], []

@@ -1,4 +1,4 @@
-"""What the trained claims share: one split of the digits, batches that are the same in every arm, and a training loop."""
+"""What the trained claims share: one split of the digits, the same batches in every arm, and a training loop."""
 
 import functools
 import math
@@ -39,7 +39,7 @@ class Data(NamedTuple):
 
 @functools.lru_cache(maxsize=1)
 def split(digits):
-    """A twelfth of the training images, 5,000 of MNIST's, is for validation: always the same ones, drawn at random."""
+    """Split off a twelfth of the training images, 5,000 of MNIST's, for validation: always the same, drawn at random."""
     (x, y), (x_validation, y_validation), (x_test, y_test) = (
         (prepare(images, "mlp"), labels) for images, labels in raw(digits)
     )
@@ -47,30 +47,30 @@ def split(digits):
 
 
 def raw(digits):
-    """The same split as bytes: (images, labels) for training, for validation, for the results."""
+    """Return the same split as bytes: (images, labels) for training, for validation, for the results."""
     order = np.random.default_rng(2015).permutation(len(digits.train.labels))
     held, rest = np.split(order, [len(order) // 12])
     return *((digits.train.images[part], digits.train.labels[part]) for part in (rest, held)), digits.test
 
 
 def subset(data, n, seed):
-    """The data with only n of the training images, drawn by the seed."""
+    """Return the data with only n of the training images, drawn by the seed."""
     chosen = np.random.default_rng([seed, 2]).permutation(len(data.y))[:n]
     return data._replace(x=data.x[chosen], y=data.y[chosen])
 
 
 def draws(data, batch_size, seed):
-    """Batches without end, each drawn independently of the others; equal seeds give equal batches."""
+    """Yield batches forever, each drawn independently of the others; equal seeds give equal batches."""
     return loader.draws(data.x, data.y, batch_size=batch_size, generator=np.random.default_rng([seed, 1]))
 
 
 def loss_of(model, x, y):
-    """The mean cross-entropy of a batch, as a tensor."""
+    """Return the mean cross-entropy of a batch, as a tensor."""
     return F.cross_entropy(model(Tensor(x)), y)
 
 
 def train(model, batches, lr, steps, look=None, at=(), loss_of=loss_of):
-    """Plain SGD; returns None, or the step at which the loss was no longer finite.
+    """Train by plain SGD; returns None, or the step at which the loss was no longer finite.
 
     look     look(step, loss) is called after as many steps as `at` says, with the loss of the batch that comes next
     loss_of  loss_of(model, x, y), a tensor
@@ -91,7 +91,7 @@ def train(model, batches, lr, steps, look=None, at=(), loss_of=loss_of):
 
 
 def marks(steps, count):
-    """About `count` steps at equal distances, from 0 to the last one."""
+    """Return about `count` steps at equal distances, from 0 to the last one."""
     return sorted({round(steps * i / count) for i in range(count + 1)})
 
 
@@ -103,7 +103,7 @@ def settle(model, data):
 
 
 def score(model, data, diverged=None):
-    """Accuracies in evaluation mode, by population statistics: {"train", "validation", "test", "diverged"}.
+    """Measure accuracies in evaluation mode, by population statistics: {"train", "validation", "test", "diverged"}.
 
     "train" is taken on the first 10,000 training images at most. A network that diverged, at that step, is at chance.
     """
@@ -124,7 +124,7 @@ def score(model, data, diverged=None):
 
 
 def tune(arms, scale, grid=GRID):
-    """The part of a plan that tries learning rates: `tuned = yield from tune(arms, scale)`, a Result for `rate`, `finals`.
+    """Try learning rates, as a part of a plan: `tuned = yield from tune(arms, scale)`, a Result for `rate`, `finals`.
 
     arms    name → the settings of its runs, whose records must have "validation", an accuracy
     Every rate of the grid with two seeds; then the two best ones of each arm with three more, as the rate that is best for
@@ -153,16 +153,16 @@ def _two_best(tried, arm):
 
 
 def rate(tuned, arm):
-    """The learning rate of an arm with the best mean validation accuracy, or one that is smaller and about as good."""
+    """Return the learning rate of an arm with the best mean validation accuracy, or a smaller one that is about as good."""
     return cautious(tuned.where(arm=arm, stage="tune"), "validation")
 
 
 def best_arm(tuned, names):
-    """Of these arms the one with the best mean validation accuracy, each at its own learning rate."""
+    """Return the arm with the best mean validation accuracy, each at its own learning rate."""
     tuned = tuned.where(stage="tune")
     return max(names, key=lambda arm: tuned.values("validation", arm=arm, lr=rate(tuned, arm)).mean())
 
 
 def finals(arms, tuned, seeds):
-    """The configurations of the results: each arm at its learning rate, with every seed."""
+    """List the configurations of the results: each arm at its learning rate, with every seed."""
     return [{**arms[arm], "arm": arm, **FINAL, "lr": rate(tuned, arm), "seed": seed} for arm in arms for seed in seeds]

@@ -106,8 +106,8 @@ def verdict(result):
         word,
         f"{within} of {len(rows)} identities hold; largest deviation {analytic:.0e}, of finite differences "
         f"{rows['gradients: finite differences'][0]:.0e}",
-        f"{within} of {len(rows)} identities hold within rounding of float64; nearest to its bound is “{name}”: "
-        f"{rows[name][0]:.1e}, and {rows[name][1]:.0e} is allowed.",
+        f"{within} of {len(rows)} identities hold within rounding of float64. Nearest to its bound is “{name}”: "
+        f"{rows[name][0]:.1e}, where {rows[name][1]:.0e} is allowed.",
         {name: measured for name, (measured, _) in rows.items()},
     )
 
@@ -130,7 +130,7 @@ CLAIM = Claim(
     method=f"""A batch of {M} examples with {FEATURES} features, float64, random γ, β and cotangent. minidl's closed
         form is compared with the six equations as printed, with autograd through the four lines of Algorithm 1, with
         finite differences, and with γ/σ times the projection that removes the mean and the part along x̂. The
-        Jacobian of one feature, divided by γ/σ, is tested for being a symmetric projection of rank m − 2.""",
+        Jacobian of one feature, divided by γ/σ, is tested: it must be a symmetric projection of rank m − 2.""",
     rule="""Reproduced if every deviation is within its bound: 1e-12, for finite differences 1e-7, for the rank 0.
         Partly if some are; contradicted if none is.""",
     limits="""That normalising this way helps training. The rank m − 2 and the projection are not in the paper; they

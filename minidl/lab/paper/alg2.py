@@ -92,7 +92,7 @@ def verdict(result):
         f"E[σ²_B]/σ² = {found} for m = {', '.join(map(str, SIZES))}; folding to {folded['float32'][0]:.0e} (float32)",
         f"The batch's variance is (m − 1)/m of the population's to {100 * biased:.1f} %, and the stored one is "
         f"unbiased to {100 * stored:.1f} %. Folding batch norm into the layer before it changes outputs by "
-        f"{folded['float64'][0]:.0e} in float64. In the network an exact pass instead of the moving average "
+        f"{folded['float64'][0]:.0e} in float64. In the network, an exact pass instead of the moving average "
         f"changes test accuracy by {apart.text(2, 100, sign=True)} points.",
         {"E[σ²_B]/σ²": {str(m): ratio for m, ratio in ratios.items()}, "population less moving average": apart},
     )
@@ -123,16 +123,16 @@ CLAIM = Claim(
     section="§3.1, Algorithm 2",
     statement="""For inference, means and variances of the population replace those of the batch, with the unbiased
         variance m/(m − 1)·E[σ²_B]; batch norm is then one linear map, which can be merged with the layer before it.""",
-    method="""Batches of m = 2, 4, 8, 32 from a normal distribution of variance 4 (2,000 features, 200 batches a
-        seed): the variance that the forward pass divides by, read off its output, and the one that it stores. Linear
-        and conv layers with batch norm of random statistics, against the same folded into one layer. The paper's
-        network on binary MNIST (2,000 steps, learning rate 0.5): test accuracy by an exact pass over 10,000 training
-        images, and by the moving average of training.""",
+    method="""Batches of m = 2, 4, 8, 32 from a normal distribution of variance 4 (2,000 features, 200 batches for
+        each seed): the variance that the forward pass divides by, read off its output, and the one that it stores.
+        Linear and conv layers with batch norm of random statistics, against the same folded into one layer. The
+        paper's network on binary MNIST (2,000 steps, learning rate 0.5): test accuracy by an exact pass over 10,000
+        training images, and by the moving average of training.""",
     rule="""Three parts: the mean of the batch's variance is (m − 1)/m·σ² within 2 %; that of the stored one is σ²
         within 2 %; folding changes no output by more than 1e-5 of the largest (float32) and 1e-12 (float64).
         Reproduced if all hold, partly if some do, contradicted if none does. The two accuracies are reported.""",
-    limits="""The moving average follows training to within half a point here, and the pass takes 10,000 of 55,000
-        images; with few steps since a change, or with a large momentum, it would not. A convolution with zero padding
-        *after* a batch norm cannot be merged with it exactly.""",
+    limits="""Here the moving average is within half a point of the exact pass, which takes 10,000 of 55,000 images.
+        Soon after a change, or with a large momentum, it would not be. A convolution with zero padding *after* a
+        batch norm cannot be merged with it exactly.""",
     plan=plan, run=run, verdict=verdict, figure=figure,
 )  # fmt: skip

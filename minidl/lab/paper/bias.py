@@ -6,7 +6,7 @@ from minidl import functional as F
 from minidl import nn
 from minidl.lab.models import paper_mlp
 from minidl.lab.paper._checks import deviation, largest
-from minidl.lab.paper._networks import add_biases
+from minidl.lab.paper._norms import add_biases
 from minidl.lab.paper._training import draws, score, split, train
 from minidl.lab.study.claim import Claim, Verdict
 from minidl.lab.study.statistics import paired, t_interval
@@ -95,10 +95,10 @@ def verdict(result):
     return Verdict(
         word,
         f"output changes by {rows['output'][0]:.0e}; gradient of the bias {rows['gradient of the bias'][0]:.0e} of the "
-        f"weights'; test accuracy with less without {apart.text(2, 100, sign=True)} points",
+        f"weights'; test accuracy with biases minus without {apart.text(2, 100, sign=True)} points",
         f"A shift of the bias by 1,000 changes the output by {rows['output'][0]:.1e} of its largest number in "
-        f"float64, and by {single['output'][0]:.1e} in float32, where large means cost digits. Networks with and "
-        f"without biases, which begin at random, end within {apart.text(2, 100, sign=True)} points of test accuracy; "
+        f"float64, and by {single['output'][0]:.1e} in float32, where large means cost digits. Networks with biases, "
+        f"random at first, and without differ by {apart.text(2, 100, sign=True)} points of test accuracy at the end; "
         f"in 3 layers of 100 no bias has moved by more than {moved:.0e}. Without β: {spare.text(2, 100, sign=True)} points. "
         f"Test accuracies: {ends}.",
         {
@@ -127,16 +127,16 @@ CLAIM = Claim(
     id="bias",
     section="§3.2, bias",
     statement="""A bias before batch norm can be left out: subtracting the mean removes it, and β takes its part.""",
-    method="""60 × 30 random numbers through a linear map with bias and batch norm (ε = 1e-5); the bias is shifted by
+    method="""60 × 30 random numbers through a linear map with bias and batch norm (ε = 1e-5). The bias is shifted by
         1,000, and output and gradients are compared, in float64 and float32. Then the paper's network on binary
-        MNIST, learning rate 0.5, 3,000 steps, from the same weights: with biases before batch norm, which begin as
-        normal random numbers, and without; both also with the β after it taken away.""",
+        MNIST, learning rate 0.5, 3,000 steps, from the same weights: with biases before batch norm, which are normal
+        random numbers at first, and without. Both also run without the β after it.""",
     rule="""Contradicted if in float64 the output changes by more than 1e-10 of its largest number, the gradient of
-        the weights by more than 1e-9, or the bias's gradient exceeds 1e-12 of the weights'. Else reproduced if the
-        95 % interval of the difference of test accuracies, with β, lies within ± 0.5 points, partly if it does not.
-        The networks without β are reported.""",
-    limits="""With and without biases the networks differ by rounding alone, so equal accuracies are what the identity
-        predicts: training adds that running statistics and float32 do not break it. Whether a network needs β is
-        another question, and the difference between the arms with and without it is one network's answer.""",
+        the weights by more than 1e-9, or the bias's gradient exceeds 1e-12 of the weights'. Otherwise reproduced if
+        the 95 % interval of the difference of test accuracies, with β, lies within ± 0.5 points, and partly if it
+        does not. The networks without β are reported.""",
+    limits="""With and without biases the networks differ by rounding alone, so the identity predicts equal accuracies.
+        Training adds that running statistics and float32 do not break it. Whether a network needs β is another
+        question, to which the arms with and without it give one network's answer.""",
     plan=plan, run=run, verdict=verdict, figure=figure,
 )  # fmt: skip

@@ -83,12 +83,12 @@ CLAIM = Claim(
     section="§3.2, convolutions",
     statement="""For convolutional layers, all activations of a feature map are normalised together, over the batch
         and all positions: the effective batch size is m′ = m·p·q, and each map has one γ and one β.""",
-    method="""Batch norm of (N, H, W, C) beside batch norm of the same numbers as (N·H·W, C), float32, random γ, β
+    method="""Batch norm of (N, H, W, C) against batch norm of the same numbers as (N·H·W, C), float32, random γ, β
         and cotangent, three shapes; outputs, all gradients and running statistics are compared bit by bit. The
         stored variance is compared with Σ(x − mean)²/(m′ − 1), computed in float64.""",
     rule="""Reproduced if no number differs and the stored variance agrees to 1e-5, the rounding of float32 (a single
-        position missed would be 1e-4 or more); else contradicted.""",
-    limits="""That it is computed as the paper says, not that it is the best choice: normalising each position by
-        itself is not trained here.""",
+        missing position would make 1e-4 or more); otherwise contradicted.""",
+    limits="""That it is the best choice. The study shows that it is computed as the paper says; normalising each
+        position by itself is not trained here.""",
     plan=plan, run=run, verdict=verdict, figure=figure, uses_digits=False,
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""§2 of the paper: what happens if the mean is subtracted, but the gradient does not know it."""
+"""§2 of the paper: what happens if the mean is subtracted, but the gradient ignores that."""
 
 from functools import partial
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from minidl import nn
 from minidl.lab.models import paper_mlp
-from minidl.lab.paper._networks import StoppedNorm, add_biases
+from minidl.lab.paper._norms import PathNorm, add_biases
 from minidl.lab.paper._training import draws, marks, split, train
 from minidl.lab.study.claim import Claim, Verdict
 from minidl.lab.study.statistics import paired, t_interval
@@ -36,7 +36,7 @@ def run(config, digits=None):
 
 
 def _alone(config):
-    """x = u + b, x̂ = x − E[x]; the loss pulls x̂ to 1, where its mean cannot go; ∂loss/∂x̂ sums up to −1."""
+    """Train b alone: x = u + b, x̂ = x − E[x]; the loss pulls x̂ to 1, which its mean cannot reach; ∂loss/∂x̂ sums to −1."""
     u = np.random.default_rng(config["seed"]).standard_normal(50)
     b = Tensor(np.zeros(1), requires_grad=True)
     sizes, losses = [], []
@@ -56,7 +56,8 @@ def _alone(config):
 
 
 def _network(config, digits):
-    norm = StoppedNorm if config["gradient"] == "stopped" else partial(nn.BatchNorm, affine=False)
+    stopped = partial(PathNorm, mean=False, variance=False)
+    norm = stopped if config["gradient"] == "stopped" else partial(nn.BatchNorm, affine=False)
     model = add_biases(paper_mlp(norm, generator=np.random.default_rng(config["seed"])))
     hidden = [layer for layer in model if isinstance(layer, nn.Linear)][:-1]
     sizes, losses = [], []
@@ -94,10 +95,10 @@ def verdict(result):
         f"alone: b = {stopped.record['b'][-1]:.4g} after {stopped.config['steps']:,} steps, loss changed by "
         f"{stopped.record['change of the loss']:.0e}; in the network: biases {apart.text(3)} larger after {steps:,}",
         f"With the mean outside the gradient, the bias alone goes to {stopped.record['b'][-1]:.6g} while the loss "
-        f"moves by {stopped.record['change of the loss']:.1e}; with the true gradient it moves by {wander:.1e}. In "
-        f"the network the biases have a root mean square of {t_interval(sizes['stopped'][:, -1]).text(3)} after "
-        f"{steps:,} steps, and gained {growth.text(3)} of that in the second half, which is growth as "
-        f"step^{power:.2f}; with the true gradient {sizes['true'][:, -1].mean():.0e}.",
+        f"moves by {stopped.record['change of the loss']:.1e}; with the true gradient b moves by {wander:.1e}. In "
+        f"the network the root mean square of the biases is {t_interval(sizes['stopped'][:, -1]).text(3)} after "
+        f"{steps:,} steps; {growth.text(3)} of that came in the second half, which is growth as "
+        f"step^{power:.2f}. With the true gradient it is {sizes['true'][:, -1].mean():.0e}.",
         {"b alone": stopped.record["b"][-1], "size in the network, less that with the true gradient": apart},
     )
 
@@ -134,17 +135,17 @@ CLAIM = Claim(
     section="§2, example",
     statement="""If the gradient step ignores that the mean depends on the parameters, the bias before the
         normalisation grows without bound while the loss stays where it is.""",
-    method="""Alone: x = u + b for 50 numbers u, x̂ = x − E[x], a squared loss with ∂loss/∂x̂ summing up to −1, 1,000
-        steps at learning rate 0.1, float64; E[x] either held constant in the gradient or not. In the network: the
-        paper's network on binary MNIST with biases, normalisation without γ and β, learning rate 0.1, 5,000 steps;
-        mean and variance either constants for the gradient, or not.""",
+    method="""Alone: x = u + b for 50 numbers u, x̂ = x − E[x], a squared loss whose ∂loss/∂x̂ sums to −1, 1,000 steps
+        at learning rate 0.1, float64; E[x] is held constant in the gradient, or not. In the network: the paper's
+        network on binary MNIST with biases, normalisation without γ and β, learning rate 0.1, 5,000 steps; mean and
+        variance are held constant in the gradient, or not.""",
     rule="""Alone, exact: b = 100 to 1e-9 with a loss that changes by at most 1e-12, and with the true gradient b
         moves by at most 1e-12. In the network: the biases' root mean square at the end is larger than with the true
         gradient, and grew in the second half of training (95 % intervals above 0). Reproduced if both; partly if
         one; contradicted if neither.""",
-    limits="""Alone, growth without bound is seen as far as it was run. In the network growth slows, about as that of
-        a random walk would (a steady push gives step^1, a random walk step^½), and the loss goes on falling
-        meanwhile; mean and variance are held constant together there, so that their parts cannot be told apart.
-        Without γ and β; a β after the normalisation would take part of the gradient that drives b.""",
+    limits="""Alone, growth without bound is seen only as far as it was run. In the network growth slows, much as a
+        random walk would (a steady push gives step^1, a random walk step^½), and the loss keeps falling meanwhile.
+        Mean and variance are held constant together there, so their effects cannot be told apart. There is no γ and
+        no β; a β after the normalisation would take part of the gradient that drives b.""",
     plan=plan, run=run, verdict=verdict, figure=figure,
 )  # fmt: skip

@@ -60,7 +60,7 @@ def _accuracy(probabilities, labels):
 
 
 def verdict(result):
-    """All members together against one of them, on the average."""
+    """Compare all members together with one of them, on average."""
     accuracy = result.values("accuracy", **FINAL)
     gain = paired(accuracy[:, -1], accuracy[:, 0])
     word = "reproduced" if gain.above_zero else "contradicted" if gain.below_zero else "not at this scale"
@@ -97,12 +97,11 @@ CLAIM = Claim(
     statement="""An ensemble of batch-normalised networks, whose class probabilities are averaged, is more accurate
         than a single one.""",
     method="""Five ensembles of six: the paper's network of Figure 1 with batch norm on binary MNIST, 10,000 steps,
-        members with their own initial weights and batches, learning rate tuned for a single one. Accuracy of k
+        members with their own initial weights and batches, and a learning rate tuned for a single one. Accuracy of k
         members is averaged over all choices of k out of 6.""",
-    rule="""Gain: all six together less the mean of the six. Reproduced if its 95 % interval over the ensembles lies
-        above 0, contradicted if below, else not at this scale.""",
-    limits="""Ensembles of networks without batch norm gain as well, in general; that batch norm is needed for the
-        gain is not claimed. The paper's members differed in more than the seed (initial scale, dropout, how batch
-        norm is applied).""",
+    rule="""Gain: all six together minus the mean of the six. Reproduced if its 95 % interval over the ensembles lies
+        above 0, contradicted if below, otherwise not at this scale.""",
+    limits="""That batch norm is needed for the gain: ensembles of networks without it generally gain as well. The
+        paper's members differed in more than the seed (initial scale, dropout, how batch norm is applied).""",
     plan=plan, run=run, verdict=verdict, figure=figure,
 )  # fmt: skip

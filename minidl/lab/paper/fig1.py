@@ -1,10 +1,10 @@
 """Figure 1 of the paper (§4.1): the same network with and without batch normalization, trained on binary digits.
 
-Both arms start from the same weights and see the same batches in the same order. Now and then test accuracy and the
+Both arms start from the same weights and see the same batches in the same order. From time to time test accuracy and the
 15th, 50th and 85th percentiles of what reaches each unit of the last hidden layer are measured on the test images, in
 evaluation mode: with batch norm, by statistics of a fixed part of the training images, as Algorithm 2 has it. The paper
-shows the input of one sigmoid (b, c); with batch norm we also keep what comes in before the normalisation (d), because
-after it only γ and β can move the bands.
+shows the input of one sigmoid (b, c). With batch norm we also keep the input of the normalisation (d), because after it
+only γ and β can move the bands.
 """
 
 import sys
@@ -56,13 +56,13 @@ class Arm:
     seconds: float = 0.0  # that the training took
 
     def steps_to(self, accuracy):
-        """The first measured step with at least this test accuracy, or None."""
+        """Return the first measured step with at least this test accuracy, or None."""
         reached = np.flatnonzero(self.accuracy >= accuracy)
         return int(self.steps[reached[0]]) if len(reached) else None
 
 
 def build(settings, norm):
-    """The network of the settings, with norm "batch" or "none"; the same weights for both."""
+    """Build the network of the settings, with norm "batch" or "none"; the same weights for both."""
     generator = np.random.default_rng(settings.seed)
     if settings.model == "conv":
         return mnist_conv(norm, generator)
@@ -70,7 +70,7 @@ def build(settings, norm):
 
 
 def prepare(images, model):
-    """Bytes (N, 28, 28) as the network takes them: mlp binary and flat (N, 784), conv grey (N, 28, 28, 1), 0 … 1."""
+    """Turn bytes (N, 28, 28) into the network's input: mlp binary and flat (N, 784), conv grey (N, 28, 28, 1), 0 … 1."""
     if model == "conv":
         return (images.astype(np.float32) / 255)[..., None]
     return (images.reshape(len(images), -1) > 127).astype(np.float32)
@@ -81,9 +81,9 @@ def run_arm(
 ):
     """Train one arm; returns an Arm.
 
-    checkpoints   Checkpoints to save to, each `every` steps, when stopped, and at the end
-    saved         what such Checkpoints had as their latest, to go on from
-    stop          asked before each step; once it answers True, the arm as far as it has come is returned
+    checkpoints   Checkpoints to save to: every `every` steps, when stopped, and at the end
+    saved         the latest of such Checkpoints, to continue from
+    stop          called before each step; once it returns True, the arm is returned as it is
     replay        repeat the kernel calls of the first steps: the same bits in less time
     """
     training = Training(settings, norm, digits, replay)
@@ -127,7 +127,7 @@ class Training:
         self.seen = {"step": [], "loss": [], "accuracy": [], "inputs": []} | ({"before": []} if norm == "batch" else {})
 
     def do_step(self):
-        """One step of training."""
+        """Do one step of training."""
         chosen = self.generator.integers(0, len(self.images), self.batch_size)
         x, labels = self.images[chosen], self.labels[chosen]
         self.optimizer.zero_grad()
@@ -150,13 +150,13 @@ class Training:
         return self.seen["accuracy"][-1]
 
     def arm(self):
-        """What has come out so far."""
+        """Return the results so far."""
         seen = {name: np.array(values) for name, values in self.seen.items()}
         before, seconds = seen.get("before"), self._seconds()
         return Arm(self.model, seen["step"], seen["accuracy"], seen["loss"], seen["inputs"], before, seconds)
 
     def state_dict(self):
-        """Everything needed to go on later, to the same bits."""
+        """Return everything needed to continue later, to the same bits."""
         return {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -166,7 +166,7 @@ class Training:
         }
 
     def load_state_dict(self, step, state):
-        """Go on after so many steps, from where `state_dict` was taken."""
+        """Continue after so many steps, from where `state_dict` was taken."""
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.generator.bit_generator.state = state["generator"]
@@ -178,19 +178,19 @@ class Training:
 
 
 def _save(checkpoints, training):
-    """A full disk ends no training; the last good checkpoint is still there."""
+    """Save a checkpoint. A full disk does not stop the training; the last good checkpoint is still there."""
     try:
         checkpoints.save(training.step, training.state_dict())
     except OSError as error:
         print(
-            f"minidl: no checkpoint of step {training.step:,} ({error.strerror or error}); training goes on, and the "
+            f"minidl: no checkpoint of step {training.step:,} ({error.strerror or error}); training continues, and the "
             f"checkpoints before it stay in {checkpoints.folder}",
             file=sys.stderr,
         )
 
 
 def typical_unit(arm):
-    """The unit whose input's median wandered a median distance in training: neither the calmest nor the wildest.
+    """Return the unit whose input's median wandered a median distance: neither the calmest nor the wildest.
 
     Distance: Σ |change of the median| over all measurements.
     """

@@ -79,11 +79,11 @@ def verdict(result):
     return Verdict(
         word,
         f"drift in band widths per {every} steps, {number}",
-        f"Mean drift of the 100 inputs in widths of their own band, per {every:,} steps: {number}. What comes in "
-        "before the normalisation is the layer's real input distribution; after it γ and β alone can move the "
-        f"bands. Drift without batch norm less with it before normalising, paired: "
+        f"Mean drift of the 100 inputs in widths of their own band, per {every:,} steps: {number}. The layer's real "
+        "input distribution is the one before the normalisation; after it, γ and β alone can move the "
+        f"bands. Drift without batch norm minus drift before normalising with it, paired: "
         f"{', '.join(f'{i.text(4, sign=True)} at learning rate {lr:g}' for lr, i in before.items())}. The first "
-        f"interval's share of the drift without batch norm, and that difference without it: "
+        f"interval's share of the drift without batch norm, and that difference when the first interval is left out: "
         f"{'; '.join(_beginning(result, lr) for lr in drifts)}.",
         {f"{name}, learning rate {lr:g}": interval for name, group in (("without less with", after),
          ("without less before normalising", before)) for lr, interval in group.items()},
@@ -133,15 +133,16 @@ CLAIM = Claim(
     statement="""With batch norm the distribution of a typical sigmoid's input in the last hidden layer is more
         stable as training goes on.""",
     method="""The network of Figure 1 with std 0.1 and learning rates 0.1 and 2, the same for both arms, 5 seeds.
-        Each 500 steps the 15th, 50th and 85th percentiles of each of the 100 inputs of the last hidden layer's
-        sigmoids over 2,000 test images, in evaluation; with batch norm also before the normalisation, a panel that
-        the paper leaves out. Drift: the mean over units of abs(change of the median) / (p85 − p15) from one
-        measurement to the next, averaged over training. The unit shown is the one whose median travels the median
-        distance without batch norm.""",
+        Every 500 steps, the 15th, 50th and 85th percentiles of each of the 100 inputs of the last hidden layer's
+        sigmoids are taken over 2,000 test images, in evaluation mode. With batch norm this is also done before the
+        normalisation, a panel that the paper leaves out. Drift: the mean over units of abs(change of the median) /
+        (p85 − p15) from one measurement to the next, averaged over training. The unit shown is the one whose median
+        travels the median distance without batch norm.""",
     rule="""Reproduced if, at both learning rates, the drift with batch norm is smaller than without (95 % paired
-        intervals) both after the normalisation and before it; partly if it is so only after it, where it is nearly
-        true by construction; contradicted if at both learning rates it is larger after it; else not at this scale.""",
+        intervals) both after the normalisation and before it; partly if this holds only after it, where it is nearly
+        true by construction; contradicted if at both learning rates it is larger after it; otherwise not at this
+        scale.""",
     limits="""Stability after the normalisation is close to a tautology: for near-Gaussian inputs the bands are β ±
-        1.04γ whatever happens before. That stability is why training is faster is another claim: see ics.""",
+        1.04γ whatever happens before. Whether stability makes training faster is another claim: see ics.""",
     plan=plan, run=run, verdict=verdict, figure=figure,
 )  # fmt: skip

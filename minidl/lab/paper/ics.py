@@ -1,4 +1,4 @@
-"""The title of the paper: batch norm reduces internal covariate shift. What that is has two definitions; here are both."""
+"""The title of the paper: batch norm reduces internal covariate shift. Measured by both of its definitions."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from minidl import nn
 from minidl.lab.models import paper_mlp
 from minidl.lab.paper._drift import drift
 from minidl.lab.paper._landscape import gradient_change, loss_range
-from minidl.lab.paper._networks import NoisyNorm
+from minidl.lab.paper._norms import NoisyNorm
 from minidl.lab.paper._training import FINAL, draws, finals, marks, rate, score, split, train, tune
 from minidl.lab.study.claim import Claim, Verdict
 from minidl.lab.study.statistics import paired, t_interval
@@ -128,13 +128,13 @@ def verdict(result):
     }
     return Verdict(
         word,
-        f"smaller with BN in {sum(smaller)} and larger in {sum(larger)} of {len(less)} comparisons; at rate {same:g} drift "
-        f"after normalising is less by {less['drift', same].text(3)}, before it by {less['drift before', same].text(3)}, "
-        f"gradient change by {less['gradient change', same].text(3)}",
-        f"At learning rate {same:g} in all arms, means over training: {said}. Without batch norm less with, paired: "
-        f"{differences}. Each at its own best learning rate ({_rates(tuned)}), test accuracies are {ends}: with noise that "
-        f"makes a shift of its own the network ends {noisy['without BN']} points from the one without batch norm, and "
-        f"{noisy['with BN']} from the one with.",
+        f"smaller with BN in {sum(smaller)} and larger in {sum(larger)} of {len(less)} comparisons; at rate {same:g} BN "
+        f"lowers drift after normalising by {less['drift', same].text(3)}, before it by "
+        f"{less['drift before', same].text(3)}, gradient change by {less['gradient change', same].text(3)}",
+        f"At learning rate {same:g} in all arms, means over training: {said}. Without batch norm minus with it, paired: "
+        f"{differences}. Each at its own best learning rate ({_rates(tuned)}), test accuracies are {ends}. The network "
+        f"whose noise makes a shift of its own ends {noisy['without BN']} points from the one without batch norm, and "
+        f"{noisy['with BN']} from the one with it.",
         {f"{measure}, without less with BN, rate {lr:g}": interval for (measure, lr), interval in less.items()},
     )
 
@@ -165,23 +165,23 @@ CLAIM = Claim(
     id="ics",
     section="Title, and §1",
     statement="""Batch norm reduces internal covariate shift.""",
-    method="""The network of Figure 1 on binary MNIST, 5,000 steps, 5 seeds: with batch norm, without, and with noise
-        after batch norm (each step a new factor from 0.5 to 2 and a new shift from −1 to 1 for each unit), which
-        makes a shift on purpose. At 26 times, from step 0 on: the change of the distributions of all sigmoids' inputs
-        since the last time, as in fig1bc, but as they are in training (2015), and the same of what comes in before
-        the normalisation; how much the gradient of a layer's weights changes when the layers before it take their
-        step, ‖G − G′‖/‖G‖, averaged over layers (2018); and the range of the loss along the gradient for steps of
-        half to four times the learning rate. All arms at the rate tuned for the one without batch norm, at a quarter
-        and at four times of it, and also each at its own.""",
+    method="""The network of Figure 1 on binary MNIST, 5,000 steps, 5 seeds: with batch norm, without it, and with
+        noise after batch norm, which makes a shift on purpose (in each step a new factor from 0.5 to 2 and a new
+        shift from −1 to 1 for each unit). Four things are measured 26 times, from step 0 on. First, how much the
+        distributions of all sigmoids' inputs have changed since the last time (2015): as in fig1bc, but in training
+        mode. Second, the same before the normalisation. Third, how much the gradient of a layer's weights changes
+        when the layers before it take their step, ‖G − G′‖/‖G‖, averaged over layers (2018). Fourth, the range of
+        the loss along the gradient, for steps of half to four times the learning rate. All arms run at the rate
+        tuned for the one without batch norm, at a quarter of it and at four times it, and each also at its own.""",
     rule="""At equal learning rates, means over training after step 0. Nine comparisons: drift after normalising,
         drift before, and gradient change, at three rates. Reproduced if all are smaller with batch norm than without;
-        partly if any is; contradicted if none is and one is larger; else not at this scale. Loss range and the noisy
-        arm are reported: if noise makes the shift larger and training no worse, the shift is not what matters.""",
+        partly if any is; contradicted if none is and one is larger; otherwise not at this scale. Loss range and the
+        noisy arm are reported: if noise makes the shift larger and training no worse, the shift is not what matters.""",
     limits="""Whether less shift is the *cause* of faster training. The noisy arm shows that a network with batch norm
-        bears such a drift without a loss of accuracy that five seeds could tell, not that one without it would. A
-        small drift after the normalisation is close to a tautology; one before it is not (see fig1bc). Only 5,000
-        steps: what happens later, fig1bc has for the last layer. The second definition, the loss range and the idea
-        of noise are from Santurkar et al. 2018, measured here relative to the gradient, on another network and with
-        other noise.""",
+        tolerates such a drift, without a loss of accuracy that five seeds could show. It does not show that a network
+        without batch norm would. A small drift after the normalisation is close to a tautology; one before it is not
+        (see fig1bc). Only 5,000 steps: for what happens later in the last layer, see fig1bc. The second definition,
+        the loss range and the idea of noise are from Santurkar et al. 2018. They are measured here relative to the
+        gradient, on another network and with other noise.""",
     plan=plan, run=run, verdict=verdict, figure=figure,
 )  # fmt: skip

@@ -105,9 +105,9 @@ def verdict(result):
         f"{far}{share.text(0, 100)} % of singular values from ½ to 2 with BN after training "
         f"({start.text(0, 100)} % before), {t_interval(last['without BN']).text(0, 100)} % without",
         f"With batch norm {start.text(0, 100)} % of the singular values lie from ½ to 2 at the start and "
-        f"{share.text(0, 100)} % after training; on (geometric) average they are off from 1 by a factor of "
-        f"{factor['with BN']:.1f}, without batch norm by {factor['without BN']:.1f} (difference of log10: "
-        f"{nearer.text(2)}). Normalising variances alone cannot do it: a random layer of {GAUSSIAN['size']} units "
+        f"{share.text(0, 100)} % after training. On (geometric) average they are a factor of "
+        f"{factor['with BN']:.1f} away from 1, without batch norm {factor['without BN']:.1f} (difference of log10: "
+        f"{nearer.text(2)}). Normalising variances is not enough: a random layer of {GAUSSIAN['size']} units "
         f"with rows of length 1 has a mean squared singular value of {random.values('mean square').mean():.3f}, "
         f"but values from {random.values('least').mean():.3f} to {random.values('largest').mean():.2f}.",
         {"share near 1 with BN": share, "distance without less with": nearer},
@@ -138,14 +138,15 @@ CLAIM = Claim(
     statement="""Conjecture: batch norm may lead layer Jacobians to have singular values close to 1, which is known
         to be good for training.""",
     method="""The paper's network on binary MNIST, with and without batch norm, learning rate tuned for each (5,000
-        steps). For 20 validation images the Jacobian from the input of a sigmoid to that of the next one (100 × 100,
-        in evaluation mode, two layers) at steps 0, 500 and 5,000. Besides, a random 256 × 256 matrix with rows of
+        steps). For 20 validation images, the Jacobian from the input of a sigmoid to that of the next one (100 × 100,
+        in evaluation mode, two layers) at steps 0, 500 and 5,000. In addition, a random 256 × 256 matrix with rows of
         length 1.""",
     rule="""Distance: the mean of abs(log10 s). Reproduced if after training it is smaller with batch norm than
-        without, and at least 90 % of the singular values lie from ½ to 2 (lower end of the interval); partly if it
-        is smaller only; contradicted if it is larger; else not at this scale.""",
-    limits="""Sigmoid layers of 100 units. The paper argues for Gaussian, uncorrelated inputs and a linear layer;
-        neither holds here, and batch norm does not make features uncorrelated. The network without batch norm starts
-        from weights of std 0.1 alone, whose singular values are all small; from larger ones it may start nearer to 1.""",
+        without, and at least 90 % of the singular values lie from ½ to 2 (lower end of the interval); partly if only
+        the first holds; contradicted if it is larger; otherwise not at this scale.""",
+    limits="""Other networks: these are sigmoid layers of 100 units. The paper argues for Gaussian, uncorrelated
+        inputs and a linear layer; neither holds here, and batch norm does not make features uncorrelated. The network
+        without batch norm starts only from weights of std 0.1, whose singular values are all small. From larger
+        weights it may start nearer to 1.""",
     plan=plan, run=run, verdict=verdict, figure=figure,
 )  # fmt: skip

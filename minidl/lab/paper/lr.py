@@ -73,7 +73,7 @@ def verdict(result):
             f"{activation}: up to {10 ** high.mean():.3g} with batch norm and {10 ** plain_high.mean():.3g} "
             f"without, a range of {t_interval(high - low).text(2)} and "
             f"{t_interval(plain_high - plain_low).text(2)} decades; growth of the hidden weights at the highest rate that "
-            f"is usable for all seeds: {_growths(result, activation)}"
+            f"all seeds can use: {_growths(result, activation)}"
         )
     much = [gain.above_zero and gain.mean >= math.log10(MUCH) for gain in gains.values()]
     if all(much):
@@ -84,12 +84,12 @@ def verdict(result):
         word = "contradicted" if all(gain.below_zero for gain in gains.values()) else "not at this scale"
     return Verdict(
         word,
-        "largest usable rate, with BN over without: " + ", ".join(f"{_factor(g)} ({a})" for a, g in gains.items()),
+        "largest usable rate, with BN over without: " + ", ".join(_factor(g, a) for a, g in gains.items()),
         f"Learning rates within one point of the arm's own best validation accuracy, {'. '.join(words)}. A step of the "
-        f"grid is a factor of {RATES[-1] / RATES[-2]:.3g}, and no factor is known better than that, however well seeds "
-        f"agree. Nor is one point the only measure: with {_points(TOLERANCES)} points the mean factors are "
-        f"{'; '.join(f'{_factors(result, a)} ({a})' for a in ACTIVATIONS)}. The grid ends at {RATES[-1]:g}; what reaches "
-        f"that may go further.",
+        f"grid is a factor of {RATES[-1] / RATES[-2]:.3g}, so no factor is known better than that, however well seeds "
+        f"agree. One point is a choice: with {_points(TOLERANCES)} points the mean factors are "
+        f"{'; '.join(f'{_factors(result, a)} ({a})' for a in ACTIVATIONS)}. The grid ends at {RATES[-1]:g}; an arm that "
+        f"reaches it may go further.",
         {f"log10 of the factor, {activation}": gain for activation, gain in gains.items()},
     )
 
@@ -101,7 +101,7 @@ def _points(tolerances):
 def _factors(result, activation):
     """The mean factor by each of the tolerances."""
     tops = [[_usable(_accuracies(result, activation, n), near)[1] for n in ARMS.values()] for near in TOLERANCES]
-    return ", ".join(f"{10 ** (batch - none).mean():.2g} ×" for batch, none in tops)
+    return ", ".join(f"{10 ** (batch - none).mean():.2g}×" for batch, none in tops)
 
 
 def _growths(result, activation):
@@ -109,8 +109,8 @@ def _growths(result, activation):
     found = {arm: _growth(result, activation, norm) for arm, norm in ARMS.items()}
     both = min(lr for lr, _ in found.values())
     equal = [t_interval(result.values("growth", activation=activation, norm=n, lr=both)).text(2) for n in ARMS.values()]
-    own = ", ".join(f"{growth.text(2)} × {arm} at {lr:g}" for arm, (lr, growth) in found.items())
-    return f"{own}; at {both:g} for both {equal[0]} × with, {equal[1]} × without"
+    own = ", ".join(f"{growth.text(2)} times {arm} at {lr:g}" for arm, (lr, growth) in found.items())
+    return f"{own}; at {both:g} for both, {equal[0]} times with, {equal[1]} times without"
 
 
 def _growth(result, activation, norm):
@@ -120,12 +120,12 @@ def _growth(result, activation, norm):
     return lr, t_interval(result.values("growth", activation=activation, norm=norm, lr=lr))
 
 
-def _factor(gain):
+def _factor(gain, activation):
     if gain.half == 0:
-        return f"{10**gain.mean:.2g} ×, all seeds"
-    if not math.isfinite(gain.low):
-        return f"{10**gain.mean:.2g} ×"
-    return f"{10**gain.mean:.2g} × ({10**gain.low:.2g} to {10**gain.high:.2g})"
+        spread = ", all seeds"
+    else:
+        spread = f", {10**gain.low:.2g} to {10**gain.high:.2g}" if math.isfinite(gain.low) else ""
+    return f"{10**gain.mean:.2g}× ({activation}{spread})"
 
 
 def figure(result):
@@ -159,11 +159,11 @@ CLAIM = Claim(
     method="""The paper's network (three hidden layers of 100 units, sigmoid or ReLU, weights of std 0.1) on binary
         MNIST, 4,000 steps with each of nine learning rates from 0.01 to 100, 5 seeds. Usable: within one point of
         the best validation accuracy of the same arm and seed. A run whose loss is not finite counts as chance. The
-        growth of the hidden weights is reported: with batch norm a step turns them by about lr/‖W‖², so that growth
+        growth of the hidden weights is reported: with batch norm a step turns them by about lr/‖W‖², so growth
         lowers the effective rate.""",
     rule="""Factor: the largest usable rate with batch norm over that without, as logarithms, paired. Reproduced if
         for both activations its interval is above 1 and its mean at least 5; partly if for one of them it is above
-        1; contradicted if for both it is below 1; else not at this scale.""",
+        1; contradicted if for both it is below 1; otherwise not at this scale.""",
     limits="""That a large rate trains better or faster: see fig1a and steps. Inception is deep and convolutional,
         where plain networks tolerate less than this one does.""",
     plan=plan, run=run, verdict=verdict, figure=figure,

@@ -1,4 +1,4 @@
-"""The claims that have a study: every file of this folder that defines CLAIM. Adding a claim is adding a file."""
+"""The claims that have a study: every file of this folder that defines CLAIM. To add a claim, add a file."""
 
 import importlib
 import pkgutil
@@ -10,14 +10,14 @@ __all__ = ["NOT_TESTED", "claims"]
 NOT_TESTED = {
     "steps": """the abstract, Figures 2 and 3: the same accuracy in fourteen times fewer steps, and the table of networks
         trained with 5 and 30 times the learning rate. This needs colour images and a convolutional network; a scaled-down
-        study is to follow.""",
+        study is planned.""",
     "ImageNet": """the accuracies themselves (4.9 % top-5 error of an ensemble of Inception networks, better than human
-        raters) need a million images and weeks of many machines; nothing here speaks for or against them.""",
+        raters) need a million images and weeks on many machines; nothing here supports or contradicts them.""",
 }
 
 
 def claims():
-    """All claims, by their place in the paper: id → Claim."""
+    """Return all claims, in the paper's order: id → Claim."""
     names = [module.name for module in pkgutil.iter_modules(minidl.lab.paper.__path__)]
     modules = [importlib.import_module(f"minidl.lab.paper.{name}") for name in names]
     found = [module.CLAIM for module in modules if hasattr(module, "CLAIM")]

@@ -1,4 +1,4 @@
-"""§3.4 of the paper: batch norm regularises, since a batch's statistics are noisy; dropout can shrink or go."""
+"""§3.4 of the paper: batch norm regularises, because a batch's statistics are noisy; dropout can be reduced or removed."""
 
 from functools import partial
 
@@ -82,7 +82,7 @@ def _without_stuck(result):
         fine = (both >= STUCK).all(0)
         if not fine.all() and fine.any():
             found.append(f"{m}: {paired(*both[:, fine]).text(2, 100, sign=True)}")
-    return f"; without their seeds, batch norm less none, batches of {', '.join(found)}" if found else ""
+    return f"; leaving their seeds out, batch norm minus none, batches of {', '.join(found)}" if found else ""
 
 
 def _dropped(result, name):
@@ -119,16 +119,16 @@ def verdict(result):
         word,
         f"noise of the batch's statistics {points(noise)} points of test accuracy; dropout {points(gain['no BN'])} "
         f"without BN, {points(gain['BN'])} with",
-        f"On {IMAGES:,} images, statistics of the batch instead of all images change test accuracy by "
+        f"On {IMAGES:,} images, using the batch's statistics rather than those of all images changes test accuracy by "
         f"{points(noise)} points. The better dropout changes it by {points(gain['no BN'])} without batch norm and "
-        f"by {points(gain['BN'])} with; batch norm without dropout is {points(instead)} points from dropout "
-        f"without batch norm. The gap between training and test accuracy is {_points(2, gaps['no BN'])} points "
-        f"without batch norm, {_points(2, gaps['BN'])} with, {_points(2, gaps['BN, statistics of all images'])} "
-        "with the statistics of all images, so that the noise narrows it by "
-        f"{narrower.text(2, 100)}. {'Batch norm did not replace dropout here. ' if replaced else ''}Batch norm is "
-        f"{' and '.join(f'{points(i)} points with batches of {m}' for m, i in sizes.items())} from a network without "
-        f"it, {points(paired(_tests(result, 'BN'), _tests(result, 'no BN')))} with 60. "
-        f"Runs that stayed near chance, and count with the others: {stuck or 'none'}{_without_stuck(result)}.",
+        f"by {points(gain['BN'])} with it. Batch norm without dropout minus dropout without batch norm: "
+        f"{points(instead)}. The gap between training and test accuracy is {_points(2, gaps['no BN'])} points "
+        f"without batch norm, {_points(2, gaps['BN'])} with it, and "
+        f"{_points(2, gaps['BN, statistics of all images'])} with the statistics of all images, so the noise narrows "
+        f"it by {narrower.text(2, 100)}. {'Batch norm did not replace dropout here. ' if replaced else ''}Batch norm "
+        f"minus none: {', '.join(f'{points(i)} points with batches of {m}' for m, i in sizes.items())}, "
+        f"{points(paired(_tests(result, 'BN'), _tests(result, 'no BN')))} with batches of 60. "
+        f"Runs that stayed near chance, which are counted too: {stuck or 'none'}{_without_stuck(result)}.",
         {
             "noise": noise,
             "dropout without BN": gain["no BN"],
@@ -168,18 +168,18 @@ def figure(result):
 CLAIM = Claim(
     id="regularise",
     section="§3.4",
-    statement="""Batch norm regularises, because what it makes of an example depends on the others in its batch;
-        dropout can be reduced or removed.""",
+    statement="""Batch norm regularises, because its output for an example depends on the rest of the batch; dropout
+        can be reduced or removed.""",
     method="""The paper's network of Figure 1 on 2,000 binary MNIST images (others for each of 5 seeds), 60 epochs
         and at least 2,000 steps. Arms: no batch norm, batch norm, and batch norm by the statistics of all 2,000
-        images, through which the gradient flows as well, so that only the noise is missing; dropout of 0.2 and 0.4
-        after each sigmoid; batches of 10, 60 and 250. Learning rate tuned for each arm; which dropout is better is
-        chosen by the same validation images.""",
-    rule="""Noise: batch norm less batch norm by the statistics of all images, in test accuracy. Spares dropout:
-        dropout gains without batch norm, does not with it (interval not above 0), and batch norm alone is not worse
-        than dropout alone. Reproduced if the noise gains and batch norm spares dropout; partly if one; contradicted
-        if the noise costs and dropout gains with batch norm; else not at this scale.""",
+        images. The gradient flows through these too, so only the noise is missing. Further arms: dropout of 0.2 and
+        0.4 after each sigmoid, and batches of 10 and 250 instead of 60. The learning rate is tuned for each arm, and
+        the better dropout is chosen on the same validation images.""",
+    rule="""Noise: batch norm minus batch norm by the statistics of all images, in test accuracy. Replaces dropout:
+        dropout helps without batch norm, does not help with it (interval not above 0), and batch norm alone is not
+        worse than dropout alone. Reproduced if the noise helps and batch norm replaces dropout; partly if one of the
+        two; contradicted if the noise hurts and dropout helps with batch norm; otherwise not at this scale.""",
     limits="""Narrow layers and two dropout rates on digits. A network this small may need no dropout at all, and
-        then nothing can be spared.""",
+        then there is nothing to replace.""",
     plan=plan, run=run, verdict=verdict, figure=figure,
 )  # fmt: skip

@@ -43,7 +43,7 @@ def verdict(result):
     broken = {part: float(result.values(part, eps=1e-5)[:, 0].mean()) for part in PARTS}
     return Verdict(
         "reproduced" if exact <= BOUND else "contradicted",
-        f"largest deviation {exact:.0e} at ε = 0; with ε = 1e-5 and a = 0.001 {100 * broken['∂/∂u']:.0f} % in ∂/∂u",
+        f"largest deviation {exact:.0e} at ε = 0; with ε = 1e-5 and a = 0.001, {100 * broken['∂/∂u']:.0f} % in ∂/∂u",
         f"Without ε the three identities hold to {exact:.0e} for factors from 0.001 to 1,000. With the usual ε = "
         "1e-5 they break for small weights: at a = 0.001, where the variance before normalisation is 1e-6, the "
         f"output is off by {100 * broken['output']:.0f} % of its largest number and ∂/∂u by "
@@ -67,15 +67,15 @@ def figure(result):
 CLAIM = Claim(
     id="scale",
     section="§3.3, scale",
-    statement="""Scaling the weights before batch norm changes neither its output nor the gradient that goes on to
-        earlier layers, and the gradient of the weights shrinks as they grow: BN((aW)u) = BN(Wu), ∂/∂u alike, ∂/∂(aW)
-        = 1/a · ∂/∂W.""",
+    statement="""Scaling the weights before batch norm changes neither its output nor the gradient passed to earlier
+        layers, and the gradient of the weights shrinks as they grow: BN((aW)u) = BN(Wu), the same for ∂/∂u, and
+        ∂/∂(aW) = 1/a · ∂/∂W.""",
     method="""A linear map of 60 × 30 random numbers to 20 features, then batch norm with random γ, β and cotangent,
         in float64; a from 0.001 to 1,000, at ε = 0 and at the usual ε = 1e-5. The variance before normalisation is
         about 1.""",
-    rule="""Reproduced if at ε = 0 every deviation, relative to the largest number, is at most 1e-12; else
+    rule="""Reproduced if at ε = 0 every deviation, relative to the largest number, is at most 1e-12; otherwise
         contradicted. What ε = 1e-5 does is reported.""",
-    limits="""That training is therefore stable at large learning rates: see lr. Weight decay, which is what keeps
-        the scale of such weights finite, is not part of this study.""",
+    limits="""That training is therefore stable at large learning rates: see lr. Weight decay, which keeps the scale of
+        such weights finite, is not part of this study.""",
     plan=plan, run=run, verdict=verdict, figure=figure, uses_digits=False,
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""§4.2.1 of the paper: with batch norm it helps if examples do not always meet the same others in their batch."""
+"""§4.2.1 of the paper: with batch norm it helps if examples do not always share a batch with the same others."""
 
 import numpy as np
 
@@ -66,7 +66,7 @@ def verdict(result):
         word = "contradicted" if gain.below_zero else "not at this scale"
     return Verdict(
         word,
-        f"with BN {gain.text(2, 100, sign=True)} points; less the gain without BN "
+        f"with BN {gain.text(2, 100, sign=True)} points; minus the gain without BN "
         f"{interaction.text(2, 100, sign=True)}",
         f"Reshuffling changes test accuracy by {gain.text(2, 100, sign=True)} points with batch norm and by "
         f"{plain_gain.text(2, 100, sign=True)} without; the difference of the two is "
@@ -96,12 +96,12 @@ CLAIM = Claim(
     statement="""Shuffling more thoroughly, so that the same examples do not always appear in a batch together, helps
         networks with batch norm (by about 1 % on ImageNet), since their batch-mates regularise them.""",
     method="""The paper's network of Figure 1 on 10,000 binary MNIST images, 30 epochs of batches of 60, ten seeds
-        (other images, weights and batches each): batches drawn anew each epoch, or fixed once and visited in a new
-        order each epoch; with batch norm and without; learning rate tuned for each of the four.""",
-    rule="""Gain: reshuffled less fixed. Reproduced if the gain with batch norm and its excess over the gain without
-        are both above 0; partly if only the gain with batch norm is; contradicted if that is below 0; else not at
-        this scale.""",
-    limits="""MNIST leaves little room for improvement. ImageNet's batches came from few shards, which is worse than
-        random fixed batches.""",
+        (each with its own images, weights and batches). Batches are drawn anew each epoch, or fixed once and visited
+        in a new order each epoch; with batch norm and without; learning rate tuned for each of the four.""",
+    rule="""Gain: reshuffled minus fixed. Reproduced if the gain with batch norm and its excess over the gain without
+        are both above 0; partly if only the gain with batch norm is; contradicted if that is below 0; otherwise not
+        at this scale.""",
+    limits="""What a harder task would gain: MNIST leaves little to improve. ImageNet's batches came from few shards,
+        which is worse than random fixed batches.""",
     plan=plan, run=run, verdict=verdict, figure=figure,
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""§2 and §3 of the paper: whitening all features together is too dear, and impossible for small batches."""
+"""§2 and §3 of the paper: whitening all features together costs too much, and is impossible for small batches."""
 
 import time
 
@@ -38,7 +38,7 @@ def run(config, digits=None):
     x = (generator.standard_normal((m, d)) @ (np.eye(d) + generator.standard_normal((d, d)) / d)).astype(np.float32)
     grad_y = generator.standard_normal((m, d)).astype(np.float32)
     seconds = {"batch norm": [], "whitening": []}
-    for _ in range(config["repeats"] + 1):  # by turns, so that a busy machine slows both down
+    for _ in range(config["repeats"] + 1):  # in turns, so that a busy machine slows both down
         seconds["batch norm"].append(_time(lambda x: F.batch_norm(x, None, None, training=True), x, grad_y))
         seconds["whitening"].append(_time(F.zca_whiten, x, grad_y))
     return {name: float(np.median(times[1:])) for name, times in seconds.items()}  # the first one warms up
@@ -67,7 +67,7 @@ def _ratios(result, d):
 
 
 def verdict(result):
-    """At the largest size whitening costs ten times as much; and a batch m ≤ d leaves at most rank m − 1, and no white."""
+    """Judge whether whitening costs ten times as much at the largest size, and whether it fails for batches m ≤ d."""
     d = max(result.settings("features", part="time"))
     ratio = t_interval(_ratios(result, d))
     batches, (ranks, off) = np.array(RANKS["batches"]), (result.values(name, part="rank") for name in ("rank", "off"))
@@ -81,11 +81,12 @@ def verdict(result):
     )
     return Verdict(
         word,
-        f"at {d} features whitening takes {ratio.text(0)} times as long; for m ≤ {RANKS['features']} rank ≤ m − 1 "
-        f"{'always' if singular else 'not always'}, whitened covariance off by {off[:, small].min():.2g} or more",
-        f"Forward and backward of whitening {d} features take {ratio.text(0)} times as long as batch norm. Largest "
-        f"rank of the covariance of {RANKS['features']} features, and how far the whitened covariance is from 1 in its "
-        f"worst direction, for batches of m: {found}.",
+        f"at {d} features whitening takes {ratio.text(0)} times as long; for m ≤ {RANKS['features']} the rank is "
+        f"{'always' if singular else 'not always'} at most m − 1, and the whitened covariance is off by "
+        f"{off[:, small].min():.2g} or more",
+        f"Forward and backward of whitening {d} features take {ratio.text(0)} times as long as batch norm. For batches of "
+        f"m, the largest rank of the covariance of {RANKS['features']} features, and how far the whitened covariance is "
+        f"from 1 in its worst direction: {found}.",
         {"ratio of times": ratio, "off for small batches": float(off[:, small].min())},
     )
 
@@ -114,18 +115,19 @@ def figure(result):
 CLAIM = Claim(
     id="whitening",
     section="§2 and 3, whitening",
-    statement="""Whitening the inputs of every layer together is costly, because it needs the covariance, its inverse
-        square root and their derivatives in each step, and it fails for batches no larger than the number of
-        features, whose covariance is singular; so each feature is normalised by itself.""",
-    method="""ZCA whitening with its exact gradient (`F.zca_whiten`) beside batch norm, float32, one thread, for 64,
-        256 and 1,024 features with batches twice as large: medians of forward and backward, by turns. For batches of
-        16 to 128 random examples with 64 features the rank of the covariance, and what whitening (ε = 1e-5, float64)
-        makes of them: the largest eigenvalue of abs(covariance − 1), which is 1 if some direction has no variance.""",
+    statement="""Whitening all inputs of a layer together is costly, because each step needs the covariance, its
+        inverse square root and their derivatives. It also fails for batches no larger than the number of features,
+        whose covariance is singular; so each feature is normalised by itself.""",
+    method="""ZCA whitening with its exact gradient (`F.zca_whiten`) against batch norm, float32, one thread, for 64,
+        256 and 1,024 features with batches twice as large: medians of forward and backward, in turns. For batches of
+        16 to 128 random examples with 64 features: the rank of the covariance, and how white the result is (ε =
+        1e-5, float64). This is the largest eigenvalue of abs(covariance − 1), which is 1 if some direction has no
+        variance.""",
     rule="""Costly: at the largest size whitening takes at least 10 times as long (lower end of the 95 % interval).
         Fails: in every batch of m ≤ 64 the rank is at most m − 1 and the whitened covariance is off by ½ or more.
         Reproduced if both, partly if one, contradicted if neither.""",
-    limits="""A time is that of this implementation on this machine, and against batch norm alone, not against the
-        layer that it stands in; later work makes whitening cheaper by groups of features and by iterations (Huang et
-        al. 2018). Whether whitening would train better is not tested.""",
+    limits="""Times are those of this implementation on this machine, against batch norm alone and not against a whole
+        layer. Later work makes whitening cheaper, by groups of features and by iterations (Huang et al. 2018).
+        Whether whitening would train better is not tested.""",
     plan=plan, run=run, verdict=verdict, figure=figure, uses_digits=False,
 )  # fmt: skip

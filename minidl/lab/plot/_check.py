@@ -1,4 +1,4 @@
-"""What the pictures ask of their arrays, with errors that say what to change. Drawing begins after all checks."""
+"""Checks of the pictures' arrays, with errors that say what to change. Drawing begins after all checks."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ __all__ = ["check_curve", "check_curves", "check_fractions", "check_increasing",
 
 
 def check_mapping(op: str, name: str, value, what: str) -> None:
-    """A dict with something in it; `what` says of what."""
+    """Check that a value is a dict with something in it; `what` says of what."""
     if not isinstance(value, Mapping):
         raise ValueError(f"{op}: {name} is a {type(value).__name__}; it must be a dict, {what}")
     if not value:
@@ -16,7 +16,7 @@ def check_mapping(op: str, name: str, value, what: str) -> None:
 
 
 def check_increasing(op: str, name: str, values) -> np.ndarray:
-    """A row of at least one finite number, each larger than the one before."""
+    """Check a row of at least one finite number, each larger than the one before, and return it as an array."""
     values = np.asarray(values, dtype=float)
     if values.ndim != 1 or not values.size:
         raise ValueError(f"{op}: {name} is {values.shape}; it must be one row of at least one number")
@@ -26,7 +26,7 @@ def check_increasing(op: str, name: str, values) -> np.ndarray:
 
 
 def check_curve(op: str, label: str, steps, values) -> tuple[np.ndarray, np.ndarray]:
-    """Steps (T,), and values (T,) or (S, T) as (S, T)."""
+    """Check steps (T,) and values (T,) or (S, T), and return the values as (S, T)."""
     steps = check_increasing(op, f"steps of {label!r}", steps)
     values = np.asarray(values, dtype=float)
     if values.ndim not in (1, 2) or values.shape[-1] != steps.size or not values.size:
@@ -38,7 +38,7 @@ def check_curve(op: str, label: str, steps, values) -> tuple[np.ndarray, np.ndar
 
 
 def check_curves(op: str, runs: Mapping) -> dict:
-    """label → (steps, values), at least one, as label → (steps (T,), values (S, T))."""
+    """Check label → (steps, values), at least one; return label → (steps (T,), values (S, T))."""
     check_mapping(op, "runs", runs, "label → (steps, values)")
     curves = {}
     for label, run in runs.items():
@@ -49,14 +49,14 @@ def check_curves(op: str, runs: Mapping) -> dict:
 
 
 def check_fractions(op: str, label: str, values: np.ndarray) -> None:
-    """Every value is from 0 to 1."""
+    """Check that every value is from 0 to 1."""
     if not ((values >= 0) & (values <= 1)).all():
         low, high = values.min(), values.max()
         raise ValueError(f"{op}: {label!r} goes from {low:g} to {high:g}; accuracies are fractions from 0 to 1")
 
 
 def check_percentiles(op: str, steps, percentiles) -> tuple[np.ndarray, np.ndarray]:
-    """Steps (T,) and percentiles (T, 3), not decreasing from one column to the next; nan in rows that are not finite."""
+    """Check steps (T,) and percentiles (T, 3), in order along each row; rows that are not finite become nan."""
     steps = check_increasing(op, "steps", steps)
     percentiles = np.asarray(percentiles, dtype=float)
     if percentiles.shape != (steps.size, 3):

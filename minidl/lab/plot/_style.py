@@ -1,4 +1,4 @@
-"""What all pictures share: how a figure is made and saved, and how an axes is labelled.
+"""What all pictures share: how a figure is made and saved, and how axes are labelled.
 
 Sizes are set on each artist and not in rcParams, so that nothing of the user's is changed, and a style of theirs stays.
 """
@@ -46,7 +46,7 @@ def save(drawn: Figure | Axes, path: str | os.PathLike, dpi: float = 100) -> Non
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """A figure of that many inches, known to pyplot, so that notebooks and `pyplot.show()` display it."""
+    """Make a figure of that many inches, known to pyplot, so that notebooks and `pyplot.show()` display it."""
     if _no_display() and matplotlib.get_backend(auto_select=False) is None:
         matplotlib.use("agg")  # nobody has chosen a backend, and there is no screen to open a window on
     from matplotlib import pyplot
@@ -55,7 +55,7 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def new_axes() -> Axes:
-    """The one axes of a new figure of the usual size."""
+    """Make the one axes of a new figure of the usual size."""
     return new_figure(7, 4.2).add_subplot()
 
 
@@ -64,7 +64,7 @@ def _no_display():
 
 
 def dress(ax: Axes, title: str, ylabel: str, grid: bool = True) -> Axes:
-    """As `label`, with training steps along x."""
+    """Label as `label` does, with training steps along x."""
     label(ax, title, "training step", ylabel, grid)
     ax.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
@@ -72,7 +72,7 @@ def dress(ax: Axes, title: str, ylabel: str, grid: bool = True) -> Axes:
 
 
 def label(ax: Axes, title: str, xlabel: str, ylabel: str, grid: bool = True) -> Axes:
-    """Title and labels, a light grid and no box. The title is wrapped to the axes."""
+    """Set title and labels, a light grid and no box. The title is wrapped to the axes."""
     inches = ax.bbox.width / ax.figure.dpi
     letters = max(10, int(_LETTERS_PER_INCH * inches))
     lines = [textwrap.fill(line, letters) for line in title.splitlines()]
@@ -88,16 +88,16 @@ def label(ax: Axes, title: str, xlabel: str, ylabel: str, grid: bool = True) -> 
 
 
 def legend(ax: Axes, **options) -> None:
-    """A legend without a frame, where it covers least."""
+    """Draw a legend without a frame, where it covers least."""
     ax.legend(loc="best", fontsize=8.5, title_fontsize=8.5, alignment="left", frameon=False, **options)
 
 
 def marker(steps) -> str | None:
-    """A dot where a curve has only one point, which no line would show."""
+    """Return a dot for a curve with only one point, which no line would show."""
     return "o" if steps.size == 1 else None
 
 
 def short(number: float) -> str:
-    """A number for a title: a few digits, with a true minus sign."""
+    """Write a number for a title: a few digits, with a true minus sign."""
     text = f"{number:,.1f}" if abs(number) >= 10 else f"{number:.2f}" if abs(number) >= 0.01 else f"{number:.1g}"
     return text.replace("-", "−")

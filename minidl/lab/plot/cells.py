@@ -1,4 +1,4 @@
-"""A table as a picture: every cell coloured by its number, which stands in it."""
+"""A table as a picture: each cell shows its number and is coloured by it."""
 
 from collections.abc import Sequence
 
@@ -15,10 +15,10 @@ def cells(
     ax: Axes, values: ArrayLike, rows: Sequence, columns: Sequence, title: str, xlabel: str, ylabel: str, *,
     limits: tuple[float, float] | None = None, form: str = "{:.0f}",
 ) -> Axes:  # fmt: skip
-    """Numbers over two settings: light cells for low ones, dark for high ones.
+    """Draw numbers over two settings: light cells for low ones, dark for high ones.
 
     values          (rows, columns); what is not finite leaves a white cell
-    rows, columns   what stands beside and below the cells; the first row is the lowest
+    rows, columns   names beside and below the cells; the first row is the lowest
     limits          the numbers of the lightest and the darkest colour; by default the lowest and highest of `values`
     form            how a number is written
     Errors          ValueError for sizes that do not match, no finite number, and limits out of order

@@ -15,7 +15,7 @@ __all__ = ["accuracy_curves", "draw_accuracies", "loss_curves", "update_ratios"]
 
 
 def accuracy_curves(runs: Mapping, ax: Axes | None = None, target: float | None = None) -> Axes:
-    """Accuracy over training, in percent.
+    """Plot accuracy over training, in percent.
 
     runs    label → (steps, accuracies): steps (T,), accuracies (T,), fractions from 0 to 1. With several seeds
             accuracies (S, T): the line is their mean, the band goes from the lowest to the highest.
@@ -32,7 +32,7 @@ def accuracy_curves(runs: Mapping, ax: Axes | None = None, target: float | None 
 
 
 def loss_curves(runs: Mapping, ax: Axes | None = None) -> Axes:
-    """Loss over training, on a logarithmic axis.
+    """Plot loss over training, on a logarithmic axis.
 
     runs    label → (steps, losses), as for `accuracy_curves`; a loss that is not positive or not finite leaves a gap
     Errors  ValueError for no runs, sizes that do not match, steps that do not increase
@@ -51,7 +51,7 @@ def loss_curves(runs: Mapping, ax: Axes | None = None) -> Axes:
 
 
 def update_ratios(steps: ArrayLike, ratios: Mapping, ax: Axes | None = None) -> Axes:
-    """How far each layer moves in a step, compared with its weights: log10(std of the update / std of the weights).
+    """Plot how far each layer moves in a step, relative to its weights: log10(std of the update / std of the weights).
 
     steps   (T,), increasing
     ratios  layer → (T,) of these logarithms; what is not finite leaves a gap
@@ -71,7 +71,7 @@ def update_ratios(steps: ArrayLike, ratios: Mapping, ax: Axes | None = None) -> 
 
 
 def draw_accuracies(ax: Axes, curves: dict, target: float | None, inks=None) -> None:
-    """Accuracies in percent, with their axis, their legend and the target; `inks` are numbers of colours."""
+    """Draw accuracies in percent, with their axis, their legend and the target; `inks` are numbers of colours."""
     for i, (label, (steps, values)) in zip(inks or range(len(curves)), curves.items(), strict=True):
         _draw(ax, i, label, steps, 100 * values)
         reached = None if target is None else _first(steps, values, target)
@@ -91,7 +91,7 @@ def _gaps(values, wanted=True):
 
 
 def _bottom(accuracies):
-    """Where the axis begins, in percent: the worst run ends in the upper quarter, or all of the curves is seen."""
+    """Return where the axis begins, in percent: the worst run ends in the upper quarter, or all of the curves is seen."""
     worst = 100 * min(values[:, -1].min() for values in accuracies)
     lowest = 100 * min(values.min() for values in accuracies)
     return 5 * math.floor(min(95, max(lowest, 100 - 4 * (100 - worst))) / 5)

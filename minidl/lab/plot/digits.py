@@ -14,7 +14,7 @@ __all__ = ["misclassified", "prediction"]
 def misclassified(
     images: ArrayLike, labels: ArrayLike, probabilities: ArrayLike, count: int = 25, figure: Figure | None = None
 ) -> Figure:  # fmt: skip
-    """The digits that the network got wrong while it was most certain, each with: true → predicted, and how certain.
+    """Show the digits that the network got wrong while it was most certain, each with: true → predicted, and how certain.
 
     images         (N, H, W) or (N, H, W, 1), ink bright, drawn dark
     labels         (N,), the true classes
@@ -70,7 +70,7 @@ def _check_digits(images, labels, probabilities, count):
 def prediction(
     image: ArrayLike, seen: ArrayLike, probabilities: ArrayLike, figure: Figure | None = None
 ) -> Figure:  # fmt: skip
-    """What the network makes of one picture: the picture, the image that the network gets, and its probabilities.
+    """Show what the network makes of one picture: the picture, the network's input, and its probabilities.
 
     image          (H, W) or (H, W, 3 or 4): the user's picture, uint8 or from 0 to 1
     seen           (h, w), ink bright, drawn dark

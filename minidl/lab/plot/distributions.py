@@ -13,7 +13,7 @@ __all__ = ["draw_band", "histograms_over_time", "movement", "percentile_bands"]
 
 
 def percentile_bands(steps: ArrayLike, percentiles: ArrayLike, ax: Axes | None = None, *, name: str = "value") -> Axes:
-    """The 15th, 50th and 85th percentiles of a quantity over training: the median in a band that holds 70 %.
+    """Plot the 15th, 50th and 85th percentiles of a quantity over training: the median in a band that holds 70 %.
 
     steps        (T,), increasing
     percentiles  (T, 3), the columns in this order; a row that is not finite leaves a gap
@@ -30,7 +30,7 @@ def percentile_bands(steps: ArrayLike, percentiles: ArrayLike, ax: Axes | None =
 
 
 def draw_band(ax: Axes, steps, percentiles, ink: int = 0) -> None:
-    """The median, the band and its two edges, in the colour of that number."""
+    """Draw the median, the band and its two edges, in the colour of that number."""
     low, median, high = percentiles.T
     color = INKS[ink]
     ax.fill_between(steps, low, high, color=color, alpha=0.22, linewidth=0, label="15th to 85th percentile")
@@ -41,7 +41,7 @@ def draw_band(ax: Axes, steps, percentiles, ink: int = 0) -> None:
 
 
 def movement(percentiles: np.ndarray) -> str:
-    """How far the median moves (its highest less its lowest value), in mean widths of the band if it has a width."""
+    """Say how far the median moves (its highest minus its lowest value), in mean widths of the band if it has a width."""
     low, median, high = percentiles[~np.isnan(percentiles[:, 1])].T
     if not median.size:
         return "it is never finite"
@@ -52,7 +52,7 @@ def movement(percentiles: np.ndarray) -> str:
 def histograms_over_time(
     steps: ArrayLike, counts: ArrayLike, edges: ArrayLike, ax: Axes | None = None, *, name: str = "activation"
 ) -> Axes:  # fmt: skip
-    """How a distribution changes over training: a histogram at each step, as a column of colours.
+    """Show how a distribution changes over training: a histogram at each step, as a column of colours.
 
     steps   (T,), increasing, evenly spaced or not: a column reaches half-way to its neighbours
     counts  (T, bins), how many values fell into each bin; a bin without values stays white, and so does a whole column

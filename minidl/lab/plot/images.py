@@ -15,7 +15,7 @@ __all__ = ["images"]
 def images(
     pixels: ArrayLike, names: Sequence[object] | None = None, title: str = "", *, columns: int = 8, signed: bool = False
 ) -> Figure:
-    """A grid of images, all on one scale, each with its name above.
+    """Show a grid of images, all on one scale, each with its name above.
 
     pixels   (N, H, W), drawn dark on white
     names    N of them, or none

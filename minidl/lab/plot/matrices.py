@@ -14,7 +14,7 @@ _ROOM = 12  # rows and columns in which numbers can still be read
 def heat_map(
     ax: Axes, matrix: ArrayLike, title: str, xlabel: str, ylabel: str, *, limit: float | None = None, bar: bool = True
 ) -> Axes:
-    """Each number as a square: orange below 0, white at 0, purple above; up to 12 × 12 with the number in it.
+    """Draw each number as a square: orange below 0, white at 0, purple above; up to 12 × 12 with the number in it.
 
     matrix  (rows, columns); the first row is on top
     limit   the size at which colours are full; by default the largest in the matrix

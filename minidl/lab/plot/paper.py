@@ -21,7 +21,7 @@ _PANELS = {  # letter: arm, what is drawn, where it is measured
     "c": ("batch", "input_percentiles", "With BN"),
     "d": ("batch", "before_percentiles", "With BN, before normalising"),
 }
-_MODELS = {  # how the title goes on, the last activation, settings that have no effect
+_MODELS = {  # how the title continues, the last activation, settings that have no effect
     "mlp": ("run again", "sigmoid", ()),
     "conv": ("with a convolutional network", "ReLU", ("init_std",)),
 }
@@ -43,8 +43,8 @@ def figure1(arms: Mapping, *, settings: Mapping, source: str) -> Figure:
     settings  of the run; of these are printed: steps, lr, momentum, init_std, batch_size, seed. The "model" is "mlp",
               the paper's network (this is assumed), or "conv", which the title tells and which has no init_std.
     source    where the digits come from
-    (b) and (c) share their scale; (d) has its own, and says so. What can be compared between all three stands in their
-    titles: how far the median moves (its highest less its lowest value), in mean widths of the band.
+    (b) and (c) share their scale; (d) has its own, and says so. Their titles state what can be compared between all
+    three: how far the median moves (its highest minus its lowest value), in mean widths of the band.
     Errors    ValueError for no or unknown arms, missing entries, and wrong shapes
     """
     arms = _checked(arms)

@@ -20,7 +20,7 @@ def roofline(
     gb_per_s: float,
     ax: Axes | None = None,
 ) -> Axes:
-    """Speed against arithmetic intensity, both logarithmic, under the roof that memory and processor make.
+    """Plot speed against arithmetic intensity, both logarithmic, under the roof that memory and processor make.
 
     points     contender → kind of work → list of (flops for each byte moved, GFLOP/s). The first contender is drawn full,
                the others hollow; a thin line joins a contender's points with those of the first, which must be as many

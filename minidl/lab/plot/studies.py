@@ -20,7 +20,7 @@ BAND = "mean, and 95 % interval over the seeds"
 def panels(
     columns: int, rows: int = 1, title: str = "", note: str = "", size: tuple[float, float] = (4.6, 3.9)
 ) -> tuple[Figure, list[Axes]]:
-    """A figure of rows × columns axes, each of about `size` inches, with a title above and a note below all of them.
+    """Make a figure of rows × columns axes, each of about `size` inches, with a title above and a note below all of them.
 
     Errors  ValueError for less than one column or row
     """
@@ -39,7 +39,7 @@ def lines(
     ax: Axes, runs: Mapping, title: str, xlabel: str, ylabel: str, *, log: str = "", inks: Sequence[int] | None = None,
     key: bool = True,
 ) -> Axes:  # fmt: skip
-    """A line for each entry of `runs`: the mean over seeds, in a band that is its 95 % t interval.
+    """Draw a line for each entry of `runs`: the mean over seeds, in a band that is its 95 % t interval.
 
     On a logarithmic y axis both are those of the logarithms. A logarithmic x axis with few points has its ticks at them.
 
@@ -105,7 +105,7 @@ def _bands(values):
 
 
 def strands(ax: Axes, x: ArrayLike, values: ArrayLike, title: str, xlabel: str, ylabel: str, *, ink: int = 0) -> Axes:
-    """Many thin lines in one colour: how all units of a layer move, and how many of them.
+    """Draw many thin lines in one colour: how all units of a layer move, and how many of them.
 
     x, values    (T,), increasing, and (T, units)
     Errors       ValueError for sizes that do not match, x that does not increase
@@ -117,7 +117,7 @@ def strands(ax: Axes, x: ArrayLike, values: ArrayLike, title: str, xlabel: str, 
 
 
 def intervals(ax: Axes, rows: Mapping, title: str, xlabel: str, *, zero: bool = False, log: bool = False) -> Axes:
-    """A row for each entry: every seed as a small dot, their mean as a large one, its 95 % t interval as a bar.
+    """Draw a row for each entry: every seed as a small dot, their mean as a large one, its 95 % t interval as a bar.
 
     rows    label → values (S,), one a seed; what is not finite is left out
     zero    draw a line at 0, for differences
@@ -145,7 +145,7 @@ def intervals(ax: Axes, rows: Mapping, title: str, xlabel: str, *, zero: bool = 
 
 
 def checks(ax: Axes, rows: Mapping, title: str, xlabel: str = "largest deviation") -> Axes:
-    """What was measured (a dot) against what is allowed (a bar from the left), on a logarithmic axis.
+    """Draw each measured value (a dot) against its bound (a bar from the left), on a logarithmic axis.
 
     rows    name → (measured, allowed), both at least 0; an exact 0 is drawn at the left edge, as an open dot
     Errors  ValueError for no rows, or numbers below 0

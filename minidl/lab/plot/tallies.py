@@ -16,7 +16,7 @@ __all__ = ["tallies"]
 def tallies(
     rows: Mapping[str, Mapping[str, int]], total: int, title: str, xlabel: str, ax: Axes | None = None
 ) -> Axes:  # fmt: skip
-    """A cell for each row and column, with its count; the darker the more. Counts of 0 are hatched.
+    """Draw a cell for each row and column, with its count; the darker the more. Counts of 0 are hatched.
 
     rows     row → column → count, from 0 to total; the same columns in each
     Errors   ValueError for no rows, rows with different columns, counts outside 0 … total

@@ -19,7 +19,7 @@ def unit_bands(
     steps: ArrayLike, percentiles: ArrayLike, ax: Axes | None = None, *, name: str = "Input", ink: int = 0,
     order: ArrayLike | None = None, limits: tuple[float, float] | None = None,
 ) -> Axes:  # fmt: skip
-    """The 15th to 85th percentile of each unit over training: a grid of cells, a band and its median in each.
+    """Plot the 15th to 85th percentile of each unit over training: a grid of cells, a band and its median in each.
 
     steps        (T,), increasing
     percentiles  (T, units, 3), the last axis in this order; what is not finite leaves a gap

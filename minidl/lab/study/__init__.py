@@ -1,1 +1,1 @@
-"""What a study needs besides its experiment: a claim and its verdicts, intervals, runs that are kept, and a page."""
+"""The machinery of a claim: its verdicts, intervals over seeds, kept runs, and the page."""

@@ -1,7 +1,7 @@
-"""A claim: what somebody states, the runs that test it, and the rule that turns their numbers into a verdict.
+"""A claim: a statement, the runs that test it, and the rule that turns their numbers into a verdict.
 
-The rule is prose beside the function `verdict`, both written before the runs. A run takes one configuration (plain JSON)
-and gives one record (plain JSON after `plain`); it depends on nothing else, so runs may happen anywhere in any order.
+The rule is prose next to the function `verdict`, both written before the runs. A run takes one configuration (plain JSON)
+and gives one record (plain JSON after `plain`). It depends on nothing else, so runs may happen anywhere, in any order.
 """
 
 import math
@@ -18,13 +18,13 @@ WORDS = ("reproduced", "partly", "not at this scale", "contradicted")
 
 @dataclass(frozen=True)
 class Scale:
-    """How large a study shall be: seeds for each arm, and whether runs are cut short to see that everything works."""
+    """How large a study is: seeds for each arm, and whether runs are cut short to see that everything works."""
 
     seeds: int = 5
     quick: bool = False
 
     def pick(self, full, quick):
-        """The one of two settings that this scale asks for."""
+        """Return the one of two settings that this scale asks for."""
         return quick if self.quick else full
 
 
@@ -44,7 +44,7 @@ class Result:
     runs: tuple[Run, ...]
 
     def where(self, **wanted):
-        """The runs whose configuration has these values.
+        """Return the runs whose configuration has these values.
 
         Errors  ValueError if there is none
         """
@@ -54,19 +54,19 @@ class Result:
         return Result(runs)
 
     def values(self, name, **wanted):
-        """One entry of the records of these runs as an array, a row for each run; None becomes nan."""
+        """Return one entry of the records of these runs as an array, a row for each run; None becomes nan."""
         rows = [run.record[name] for run in (self.where(**wanted) if wanted else self).runs]
         return np.array(rows, dtype=float)
 
     def settings(self, name, **wanted):
-        """The different values that a setting has, in the order of the runs."""
+        """List the different values that a setting has, in the order of the runs."""
         runs = (self.where(**wanted) if wanted else self).runs
         return list(dict.fromkeys(run.config[name] for run in runs if name in run.config))
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One of `WORDS`, the number that it rests on, with its uncertainty, and a sentence that says what was seen."""
+    """One of `WORDS`, the number it is based on, with its uncertainty, and a sentence that says what was seen."""
 
     word: str
     number: str
@@ -82,7 +82,7 @@ class Verdict:
 class Claim:
     """A statement of the paper and its study.
 
-    id, section   its name on the command line; where it stands in the paper
+    id, section   its name on the command line; its place in the paper
     statement     what the paper says, in our words
     method        what is run and measured, with the grid and the number of seeds
     rule          how the verdict follows from the numbers, for each word that can come out
@@ -109,9 +109,9 @@ class Claim:
 
 
 def best(result, name, by="lr"):
-    """The value of the setting `by` at which the mean of an entry over the runs is highest; nan counts as lowest.
+    """Return the value of the setting `by` at which the mean of an entry over the runs is highest; nan counts as lowest.
 
-    Values with fewer runs than others are no choice: they were tried, and given up.
+    Values with fewer runs than others are not considered: they were tried, and given up.
     """
     values = {choice: result.values(name, **{by: choice}) for choice in result.settings(by)}
     most = max(map(len, values.values()))
@@ -120,10 +120,10 @@ def best(result, name, by="lr"):
 
 
 def cautious(result, name, by="lr"):
-    """As `best`, but the smallest value that is not worse than it by more than a standard error of the difference.
+    """Return the smallest value that is not worse than `best`'s by more than a standard error of the difference.
 
-    For learning rates: one that is a little better for these seeds, and near divergence, fails for others. The difference
-    is paired: runs of two values must have the same seeds in the same order. With fewer than three it is just the best.
+    For learning rates: one near divergence may be a little better for these seeds, and fail for others. The difference is
+    paired: runs of two values must have the same seeds in the same order. With fewer than three seeds it is just the best.
     Source  Breiman et al. 1984, the rule of one standard error
     """
     chosen = best(result, name, by)
@@ -136,12 +136,12 @@ def cautious(result, name, by="lr"):
 
 
 def within_error(less):
-    """Whether a mean difference, of three seeds or more, is at most one standard error."""
+    """Return whether a mean difference, of three seeds or more, is at most one standard error."""
     return len(less) > 2 and less.mean() <= less.std(ddof=1) / len(less) ** 0.5
 
 
 def plain(value):
-    """As JSON can say it: arrays and tuples as lists, numbers to seven digits, what is not finite as None."""
+    """Convert to what JSON can hold: arrays and tuples to lists, numbers to seven digits, NaN and infinity to None."""
     if isinstance(value, dict):
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, np.ndarray):

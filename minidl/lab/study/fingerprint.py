@@ -1,4 +1,4 @@
-"""A number that changes with the code of a run, so that what an older version of it found is not taken for its result."""
+"""A number that changes with the code of a run, so that old results are not taken for those of new code."""
 
 import ast
 import hashlib
@@ -12,12 +12,12 @@ __all__ = ["fingerprint"]
 
 
 def fingerprint(function):
-    """Hex digits that change with a function's code, and with all that it uses from its own library.
+    """Return hex digits that change with a function's code, and with everything that it uses from its own library.
 
-    Of the folder in which the function stands, functions, classes and constants that it names are counted, and what those
-    name in turn: a study does not depend on its neighbours. Of the rest of the library whole files are counted, and the
-    files that they import at their head: who would tell which kernels a layer comes down to? Comments, docstrings and
-    layout do not count, nor does code of other libraries.
+    From the function's own folder, the functions, classes and constants that it names are counted, and those that they
+    name in turn: a study does not depend on its neighbours. From the rest of the library whole files are counted, and the
+    files that they import at their head, as it is hard to tell which kernels a layer uses. Comments, docstrings and layout
+    do not count, nor does code of other libraries.
     """
     folder = function.__module__.rpartition(".")[0] or function.__module__
     library = folder.partition(".")[0]

@@ -1,7 +1,7 @@
-"""The ledger: what a folder of results holds, and the page that is written from it and from nothing else.
+"""The ledger: a folder of results, and the page that is written from it and from nothing else.
 
-The folder has a file `<id>.json` for each claim and its figure under `figures/<id>.png`. The page repeats no number that
-is not in those files, and its verdicts are computed from the runs in them.
+The folder has a file `<id>.json` for each claim, and its figure `figures/<id>.png`. Every number on the page comes from
+these files, and its verdicts are computed from the runs in them.
 """
 
 import json
@@ -14,7 +14,7 @@ from minidl.system.files import write_atomically
 __all__ = ["load_results", "page", "put_table", "save_result"]
 
 BEGIN, END = "<!-- ledger: written by `minidl reproduce` -->", "<!-- end of the ledger -->"
-IN_BRIEF = ("fig1a", "ics", "lr", "sigmoid-depth", "regularise")  # what a reader asks first, whatever the verdicts are
+IN_BRIEF = ("fig1a", "ics", "lr", "sigmoid-depth", "regularise")  # what readers ask first, whatever the verdicts
 
 
 def save_result(folder, claim, result, facts):
@@ -32,9 +32,9 @@ def save_result(folder, claim, result, facts):
 
 
 def load_results(folder, claims):
-    """For each claim that has a file in the folder: (claim, facts, Result).
+    """Load (claim, facts, Result) for each claim that has a file in the folder.
 
-    A file from an older study, which today's verdict cannot read, is left out, with a word on stderr.
+    A file of an older study, which today's verdict cannot read, is left out; stderr says so.
     """
     found = []
     for claim in claims:
@@ -50,10 +50,10 @@ def load_results(folder, claims):
 def _can_judge(claim, result, path):
     try:
         claim.verdict(result)
-    except Exception as error:  # whatever it misses
+    except Exception as error:  # it may miss anything
         print(
             f"minidl: {path} is left out: it comes from another version of this study ({type(error).__name__}: {error}); "
-            f"to make it anew: minidl reproduce --claim {claim.id} --out {path.parent}",
+            f"to make it again: minidl reproduce --claim {claim.id} --out {path.parent}",
             file=sys.stderr,
         )
         return False
@@ -61,7 +61,7 @@ def _can_judge(claim, result, path):
 
 
 def page(found, missing):
-    """The whole page as Markdown.
+    """Write the whole page as Markdown.
 
     found     what `load_results` gave
     missing   name → why: what of the paper has no study here
@@ -73,7 +73,7 @@ def page(found, missing):
 
 
 def put_table(path, found):
-    """Replace what is between the two marks of a Markdown file by how many claims got which verdict, and a short table.
+    """Replace what is between the two marks of a Markdown file: by a count of the verdicts, and a short table.
 
     The table has the claims of `IN_BRIEF`, or others where those have no results: the first clause of statement and number.
     Errors  ValueError if the file has no such marks
@@ -82,7 +82,7 @@ def put_table(path, found):
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise ValueError(f"{path} has no place for the ledger; put these two lines where it shall be: {BEGIN} {END}")
+        raise ValueError(f"{path} has no place for the ledger; put these two lines where it should be: {BEGIN} {END}")
     table = _brief([(claim, claim.verdict(result)) for claim, _, result in found])
     write_atomically(Path(path), f"{before}{BEGIN}\n{table}\n{END}{after}".encode())
 
@@ -99,7 +99,7 @@ def _brief(judged):
 
 
 def _clause(text):
-    """What a text says before its first semicolon."""
+    """Return a text up to its first semicolon."""
     return text.partition(";")[0].removesuffix(".")
 
 
@@ -116,34 +116,41 @@ def _head(found):
     return f"""# The paper, claim by claim
 
 Ioffe and Szegedy, *Batch Normalization: Accelerating Deep Network Training by Reducing Internal Covariate Shift* (2015),
-arXiv 1502.03167. Each claim has a study, a rule for its verdict that was written before the runs shown here, and the result,
-whichever way it fell. This page is written by `minidl reproduce` from the JSON files beside it.
+arXiv 1502.03167. Each claim has a study and a rule for its verdict, which was written before the runs shown here. Every
+result is published, negative ones too. This page is written by `minidl reproduce` from the JSON files beside it.
 
 To check a verdict: `python -m minidl reproduce --claim ID` (results go to `runs/reproduce/`). The runs behind this page
 took {minutes:,.1f} minutes of one core{_made_on(found)}.
 
-Another processor, or another version of the libraries, rounds otherwise: then single runs near divergence may differ by
-points, and other records in their last digits. Finished runs are kept by the code that made them, studies, layers and
-kernels alike: what changes is run again.
+Another processor, or another version of the libraries, rounds differently. Single runs near divergence may then differ by
+points, and other records in their last digits. Finished runs are stored under the code that made them (studies, layers and
+kernels): if that code changes, they run again.
 
-Four words: **reproduced**, **partly**, **not at this scale** (what the rule asks for comes out neither way),
-**contradicted**. Unless a section says otherwise: both arms start from the same weights and see the same batches; learning
-rates are chosen for each arm by a validation split of 5,000 training images, never by the test images, with seeds of their
-own (two for the whole grid, three more for the two best rates; the smaller of those unless the larger is better by more
-than a standard error, since rates near divergence fail for other seeds). “±” is the half-width of a 95 % t interval over
-seeds, paired where two arms are compared; a difference counts when that interval excludes zero. Among so many intervals one
-or the other will exclude zero by chance.
+There are four verdicts: **reproduced**, **partly**, **contradicted**, and **not at this scale** (the evidence goes neither
+way). Unless a section says otherwise:
 
-What was changed after a result had been seen, and before the runs shown here: the way of tuning, twice, when two seeds had
-chosen a rate at which three of five others stayed at chance (regularise tells where it still happens); fig1a is tuned with
-seeds of its own since (which moved its baseline from learning rate 2 to 0.5, its lead from +0.19 ± 0.19 to +0.53 ± 0.12 and
-its speed from 0.72 × to 0.81 ×, so that settings as good are run and told now); bias starts from random biases; whitening
-must also be seen to fail; the means of ics leave out step 0, and its rule asks for drift before the normalisation and for
-three learning rates, not only for drift after it at one.{warning}"""
+- Both arms start from the same weights and see the same batches.
+- Learning rates are chosen for each arm on a validation split of 5,000 training images, never on the test images, with
+  seeds of their own: two for the whole grid, three more for the two best rates. The smaller of the two is taken unless the
+  larger is better by more than a standard error, since rates near divergence fail for other seeds.
+- “±” is the half-width of a 95 % t interval over seeds, paired where two arms are compared. A difference counts when that
+  interval excludes zero. Among so many intervals, some will exclude zero by chance.
+
+Some things were changed after a result had been seen, and before the runs shown here:
+
+- Tuning, twice: two seeds had chosen a rate at which three of five others stayed at chance. (It still happens in
+  regularise, which says so.)
+- fig1a is now tuned with seeds of its own. This moved its baseline from learning rate 2 to 0.5, its lead from
+  +0.19 ± 0.19 to +0.53 ± 0.12 points, and its speed from 0.72× to 0.81×. So settings that are as good are now run and
+  reported too.
+- bias starts from random biases.
+- whitening must also be seen to fail.
+- ics leaves step 0 out of its means. Its rule now asks for drift before the normalisation too, and for three learning rates
+  instead of one.{warning}"""
 
 
 def _made_on(found):
-    """Processors and libraries, each once."""
+    """Name processors and libraries, each once."""
     made = [facts for _, facts, _ in found if "machine" in facts]
     processors = dict.fromkeys(f"{f['machine']['cores']} cores of {f['machine']['processor']}" for f in made)
     libraries = dict.fromkeys(", ".join(f"{name} {v}" for name, v in f["versions"].items()) for f in made)
@@ -195,7 +202,7 @@ def _section(claim, facts, result, verdict):
 
 
 def _tuning(result):
-    """How learning rates were found: runs of the stage "tune", one row an arm."""
+    """Tabulate how learning rates were found: runs of the stage "tune", one row an arm."""
     runs = [run for run in result.runs if run.config.get("stage") == "tune"]
     if not runs:
         return ""
@@ -206,7 +213,9 @@ def _tuning(result):
         chosen = cautious(tried, "validation")
         cells = [_percent(tried, rate, rate == chosen) for rate in rates]
         rows.append(f"| {arm} | {' | '.join(cells)} |")
-    title = "Validation accuracy (%) by learning rate, means of two seeds, or of five for the two best; bold: chosen"
+    title = (
+        "Validation accuracy (%) by learning rate, means of two seeds, or of five for the two best rates; bold: chosen"
+    )
     return f"\n\n{title}:\n\n" + "\n".join(rows)
 
 

@@ -26,7 +26,7 @@ class Interval(NamedTuple):
         return self.high < 0
 
     def text(self, digits=2, factor=1.0, sign=False):
-        """Such as 1.20 ± 0.34, or +1.20 ± 0.34 for a difference; `factor` 100 turns fractions into points.
+        """Write 1.20 ± 0.34, or +1.20 ± 0.34 for a difference; `factor` 100 turns fractions into points.
 
         There are so many digits, or more where the half-width would read as 0, or as if the interval ended at 0.
         """
@@ -55,7 +55,7 @@ class Interval(NamedTuple):
 
 
 def t_interval(values):
-    """Mean and 95 % interval of independent values, one for each seed: mean ± t · s / √n.
+    """Return mean and 95 % interval of independent values, one for each seed: mean ± t · s / √n.
 
     t is 2.78 at n = 5 and 12.7 at n = 2. One value alone says nothing of its spread: the interval is infinite.
     Errors  ValueError for no values
@@ -74,7 +74,7 @@ def t_interval(values):
 
 
 def paired(a, b):
-    """The interval of the mean of a − b, where a[i] and b[i] share a seed.
+    """Return the interval of the mean of a − b, where a[i] and b[i] share a seed.
 
     Errors  ValueError for other than equal lengths
     """

@@ -1,4 +1,4 @@
-"""Finished runs, kept one file each, so that an interrupted study goes on where it stopped."""
+"""Finished runs, kept in one file each, so that an interrupted study continues where it stopped."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ class Store:
         self.folder, self.code, self.data = Path(folder), code, data
 
     def get(self, config):
-        """The finished run of a configuration, or None; a damaged file counts as none."""
+        """Load the finished run of a configuration, or return None; a damaged file counts as none."""
         try:
             kept = json.loads(self._path(config).read_bytes())
             return Run(kept["config"], kept["record"], kept["seconds"]) if kept["config"] == config else None

@@ -20,9 +20,9 @@ __all__ = ["conduct", "perform"]
 
 
 def conduct(claim, scale, store=None, jobs=1, scheduler=None, load=None, quiet=False):
-    """All runs that a claim's plan asks for; returns a Result.
+    """Do all runs that a claim's plan asks for; returns a Result.
 
-    store      a Store, in which finished runs are looked up and kept; None: every run is done anew
+    store      a Store, in which finished runs are looked up and kept; None: every run is done again
     jobs       processes on this machine; 1: none but this one
     scheduler  address of a Dask scheduler, which then has the runs done; needs the extra `cluster`
     load       load() gives the digits, in whichever process it is called; must be picklable if there are several
@@ -41,7 +41,7 @@ def conduct(claim, scale, store=None, jobs=1, scheduler=None, load=None, quiet=F
 
 
 def perform(claim, config, load=None):
-    """One run, on one thread; returns a Run."""
+    """Do one run, on one thread; returns a Run."""
     threads = get_num_threads()
     start = time.thread_time()
     set_num_threads(1)

@@ -6,7 +6,7 @@ import pytest
 from minidl import nn
 from minidl.lab.course import shift
 from minidl.lab.models import paper_mlp
-from minidl.lab.paper._networks import NoisyNorm
+from minidl.lab.paper._norms import NoisyNorm
 from minidl.lab.paper._training import split
 from minidl.probe import unit_percentiles
 from minidl.tensor import Tensor

@@ -120,3 +120,12 @@ def test_a_run_builds_on_the_demo():
 def test_a_run_that_diverges_is_at_chance():
     record = fig1a.run({"norm": "none", "init_std": 0.1, "lr": 1e37, "seed": 0, "steps": 10}, bars())
     assert (record["test"], record["steps_to"]) == (0.1, None)
+
+
+def test_the_number_says_faster_or_slower_only_where_the_interval_does():
+    def number(cell, other):
+        return fig1a.CLAIM.verdict(four(cell, other, cell, other)).number
+
+    assert "points, faster to 95 %, at 2.49× the speed" in number(AHEAD, SAME)
+    assert "points, slower to 95 %, at 0.40× the speed" in number(SAME, AHEAD)
+    assert "points, to 95 % at 1.00× the speed" in number(SAME, SAME)

@@ -6,7 +6,7 @@ import pytest
 from minidl import nn
 from minidl.lab.models import paper_mlp
 from minidl.lab.paper._landscape import along_gradient, gradient_change, loss_range
-from minidl.lab.paper._networks import NoisyNorm
+from minidl.lab.paper._norms import NoisyNorm
 from minidl.lab.paper._training import draws, loss_of, split
 from tests.lab.paper.synthetic import bars
 

@@ -74,6 +74,6 @@ def test_a_run_builds_the_network_that_it_is_asked_for(norm, activation, monkeyp
 
 def test_a_step_of_the_grid_is_told_where_seeds_agree():
     verdict = lr.CLAIM.verdict(study(tops(10.0, 1.0, 3.16, 0.316)))
-    assert "10 ×, all seeds (sigmoid)" in verdict.number
+    assert "10× (sigmoid, all seeds)" in verdict.number
     assert "A step of the grid is a factor of 3.16" in verdict.because
-    assert "11.00 ± 0.00 × with BN at 10" in verdict.because
+    assert "11.00 ± 0.00 times with BN at 10" in verdict.because

@@ -1,4 +1,4 @@
-"""Checks of lesson 05: how far a number can stand out of its batch, γ and β that undo BN, and BN's forward."""
+"""Checks of lesson 05 (Algorithm 1): how far a number can stand out of its batch, γ and β that undo BN, BN's forward."""
 
 import math
 

@@ -1,9 +1,9 @@
-"""Lesson 01: the walk over a graph, the gradient of γx + β, and a gradient check that must find planted defects."""
+"""Checks of lesson 01 (autograd): the walk over a graph, the gradient of γx + β, a gradient check that finds defects."""
 
 import numpy as np
 
 from minidl.lab.course._check import Wrong, ask, compare, exercise
-from minidl.lab.course.suspects import DEFECTS, SOUND
+from minidl.lab.course.defects import DEFECTS, SOUND
 from minidl.tensor import Tensor
 
 _PATIENCE = 20_000  # looks at parents; the largest graph below has 200 nodes
@@ -11,7 +11,7 @@ _ACCUSED, _CLEARED = 1e-3, 1e-5
 
 
 class _Number:
-    """What the lesson calls a Number, counting how often its parents are asked for."""
+    """A Number as in the lesson, which counts how often its parents are read."""
 
     looks = 0
 
@@ -104,7 +104,7 @@ def _misconceptions(nodes):
         "where a node has several users, the last one's gradient overwrites the others; add them up": list(
             overwritten.values()
         ),
-        "each node hands on its slope alone; the chain rule wants its own gradient times the slope": list(
+        "each node passes on its slope alone; by the chain rule it is the node's own gradient times the slope": list(
             slopes_only.values()
         ),
     }

@@ -1,4 +1,4 @@
-"""Checks of lesson 06: BN's gradient in stages, in one line and as a projection; what a projection is; the rank."""
+"""Checks of lesson 06 (backward): BN's gradient in stages, in one line, as a projection; what a projection is; the rank."""
 
 import numpy as np
 
@@ -36,7 +36,7 @@ class _Batch:
             "the path through the mean is missing": self.grad_x(mean=0),
             "the path through the variance is missing": self.grad_x(stretch=0),
             "γ is missing: ∂L/∂x̂ is ∂L/∂y · γ": self.grad_x(gamma=1.0),
-            "ε is missing beside the variance": self.grad_x(inv_std=1 / self.x.std(0)),
+            "ε is missing next to the variance": self.grad_x(inv_std=1 / self.x.std(0)),
             "the sums over the batch lack their 1/m: take means": self.grad_x(self.m, self.m),
             "the path through the mean lacks its 1/m": self.grad_x(mean=self.m),
             "the path through the variance lacks its 1/m": self.grad_x(stretch=self.m),

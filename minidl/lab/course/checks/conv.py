@@ -1,4 +1,4 @@
-"""Lesson 09: batch norm for images, how far a layer is from moving along with its input, and folding into what follows."""
+"""Checks of lesson 09 (convolutions): batch norm for images, how a layer moves with its input, folding into what follows."""
 
 import numpy as np
 
@@ -29,7 +29,7 @@ def images(answer):
                 "this divides by m′ − 1; the variance that normalises divides by m′":
                     _over(x, (0, 1, 2), gamma, beta, eps, ddof=1) if len(x) > 1 else np.nan,
                 "ε is missing under the root": _over(x, (0, 1, 2), gamma, beta, 0.0),
-                "ε stands outside the root": _eps_outside(x, gamma, beta, eps),
+                "ε is outside the root": _eps_outside(x, gamma, beta, eps),
                 "the channels become rows without moving the axes: reshape(-1, C) keeps them together, not reshape(C, -1)":
                     _wrong_rows(x, gamma, beta, eps),
                 "this is the mean of the images' own variances; it is the variance about the mean of all":

@@ -1,4 +1,4 @@
-"""Checks of the lesson on Figure 1: percentiles of a layer, bands from γ and β, and a baseline that is tuned fairly."""
+"""Checks of lesson 07 (Figure 1): percentiles of a layer, bands from γ and β, and a baseline that is tuned fairly."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Lesson 08: running statistics, the backward in evaluation mode, and folding batch norm into a linear layer."""
+"""Checks of lesson 08 (inference): running statistics, backward in evaluation mode, and folding into a linear layer."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ __all__ = ["eval_backward", "fold", "parts", "running"]
 
 
 def parts(result, names):
-    """What an answer returns, as that many parts; Wrong, with their names, if it is something else."""
+    """Return an answer's result as that many parts; Wrong, with their names, if it is something else."""
     several = isinstance(result, tuple | list) or (isinstance(result, np.ndarray) and result.ndim > 0)
     if not several or len(result) != len(names):
         raise Wrong(f"Your function should return {len(names)} things: {', '.join(names)}.")

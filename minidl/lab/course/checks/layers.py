@@ -1,4 +1,4 @@
-"""Lesson 02: the linear layer, softmax with cross-entropy, and the loop."""
+"""Checks of lesson 02 (layers): the linear layer, softmax with cross-entropy, and the loop."""
 
 import numpy as np
 

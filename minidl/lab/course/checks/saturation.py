@@ -1,4 +1,4 @@
-"""Lesson 03: the weights that keep the variance, and how saturated a layer is."""
+"""Checks of lesson 03 (saturation): the weights that keep the variance, and how saturated a layer is."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ _FUNCTIONS = {
 
 @exercise("gain")
 def gain(weight_std):
-    """A layer with weights of this size hands on the variance that it is given, whatever the function f."""
+    """A layer with weights of this size keeps the variance of its input, for any function f."""
     rng = np.random.default_rng()
     for name, f in _FUNCTIONS.items():
         n = int(rng.integers(20, 400))
@@ -54,7 +54,7 @@ def saturation(measure):
     for units, flat_only in ((7, False), (12, False), (6, True)):
         x = rng.normal(rng.uniform(-6, 6, units), rng.uniform(0.5, 4, units), (60, units))
         x[:, :2] = rng.uniform(-2, 2, (60, 2)) + np.array([8, -9])
-        x[:, 2] = rng.choice([-8, 8], 60) + rng.uniform(-2, 2, 60)  # at both ends by turns, and flat at both
+        x[:, 2] = rng.choice([-8, 8], 60) + rng.uniform(-2, 2, 60)  # at both ends in turns, and flat at both
         x[0, -1] = 0  # so that the steepest slope that occurs is 1/4, but for the grid in which all is flat
         if flat_only:
             x = np.where(x > 0, x, -x) + 5

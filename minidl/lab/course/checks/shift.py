@@ -1,4 +1,4 @@
-"""Checks of the lesson on internal covariate shift: the probe of 2018, a rule for verdicts, and the verdicts."""
+"""Checks of lesson 10 (covariate shift): the probe of 2018, a rule for verdicts, and the verdicts."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""Lesson 00: predictions, and when a curve reaches a target."""
+"""Checks of lesson 00 (start): predictions, and when a curve reaches a target."""
 
 import numpy as np
 

@@ -1,10 +1,10 @@
-"""Lesson 04: where a bias runs to, and which paths a batch norm's gradient misses."""
+"""Checks of lesson 04 (wrong ways): where a bias runs to, and which paths a batch norm's gradient misses."""
 
 import numpy as np
 
 from minidl import functional as F
 from minidl.lab.course._check import Wrong, ask, compare, exercise
-from minidl.lab.course.paths import normalise, suspects
+from minidl.lab.course.broken_norms import normalise, suspects
 from minidl.tensor import Tensor
 
 _TRUTH = {"A": {"variance"}, "B": set(), "C": {"mean", "variance"}, "D": {"mean"}}
@@ -96,8 +96,8 @@ def _compare_paths(got, missing, spy):
         )
     if len(grad) == 2:
         raise Wrong(
-            "You feed it two examples. Then x̂ is ±1 whatever they are, and the true ∂x is nearly 0, so that its sums are "
-            "not small beside it: take five or more."
+            "You feed it two examples. Then x̂ is always ±1, and the true ∂x is nearly 0, so its sums are not small "
+            "compared with it: take five or more."
         )
     accused, spared = found - missing, missing - found
     if spared == {"variance"}:

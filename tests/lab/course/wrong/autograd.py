@@ -109,7 +109,7 @@ WRONG = {
     "walk": [
         ((by_paths,), "goes down every path on its own"),
         ((overwrites,), "overwrites the others; add them up"),
-        ((slope_alone,), "hands on its slope alone"),
+        ((slope_alone,), "passes on its slope alone"),
         ((each_parent_once,), "gets one gradient; it should get both"),
         ((no_start,), "The last node has no gradient"),
         ((impatient,), "wait until all its users have spoken"),

@@ -4,8 +4,8 @@ import numpy as np
 
 from minidl import Tensor, nn
 from minidl import functional as F
-from minidl.lab.course.norms import at_batch_norms, removed
-from minidl.lab.course.paths import PathNorm
+from minidl.lab.course.broken_norms import PathNorm
+from minidl.lab.course.norm_gradients import at_batch_norms, removed
 
 GENERATOR = np.random.default_rng(0)
 

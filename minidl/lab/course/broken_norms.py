@@ -1,4 +1,4 @@
-"""Batch norms whose gradient misses a path, on purpose, and what becomes of networks that are trained with them."""
+"""Batch norms whose gradient misses a path, on purpose, and what becomes of networks trained with them (lesson 04)."""
 
 from collections.abc import Callable
 from itertools import count
@@ -10,39 +10,14 @@ from minidl import functional as F
 from minidl import nn, optim
 from minidl.autograd import no_grad
 from minidl.lab.models import paper_mlp
-from minidl.lab.paper._networks import add_biases
+from minidl.lab.paper._norms import PathNorm, add_biases, normalise
 from minidl.tensor import Tensor
 
 __all__ = ["MovingNorm", "PathNorm", "normalise", "one_direction", "suspects", "watch"]
 
 
-def normalise(x: Tensor, mean: bool = True, variance: bool = True, eps: float = 1e-5) -> Tensor:
-    """x̂ = (x − μ_B) / √(σ²_B + ε), operation by operation, with a gradient that knows of μ_B and σ²_B, or does not.
-
-    mean, variance    whether the gradient flows through them; else they are constants for it
-    Shape             x, x̂ (m, C)
-    """
-    mu = x.mean(0)
-    centred = x - (mu if mean else mu.detach())
-    var = (centred * centred).mean(0)
-    return centred / ((var if variance else var.detach()) + eps) ** 0.5
-
-
-class PathNorm(nn.Module):
-    """`normalise` as a layer, in the place of a batch norm; without γ and β."""
-
-    eps = 1e-5
-
-    def __init__(self, features: int, mean: bool = True, variance: bool = True):
-        self.features, self.mean, self.variance = features, mean, variance
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x (m, C) → the same shape."""
-        return normalise(x, self.mean, self.variance, self.eps)
-
-
 class MovingNorm(nn.Module):
-    """Normalises by moving averages of earlier batches also in training; they are constants for the gradient, rightly."""
+    """Normalises by moving averages of earlier batches, in training too; rightly, the gradient takes them for constants."""
 
     def __init__(self, features: int):
         self.features = features
@@ -50,7 +25,7 @@ class MovingNorm(nn.Module):
         self.register_buffer("running_var", np.ones(features, np.float32))
 
     def forward(self, x: Tensor) -> Tensor:
-        """x (m, C) → the same shape."""
+        """Normalise x (m, C)."""
         y = F.batch_norm(x, self.running_mean, self.running_var)
         if self.training:
             self.running_mean[:] += np.float32(0.1) * (x.data.mean(0) - self.running_mean)
@@ -59,7 +34,7 @@ class MovingNorm(nn.Module):
 
 
 def one_direction(x: np.ndarray) -> float:
-    """How much of what the units of a layer do they all do together: 1/C for unrelated units, 1 if all do the same.
+    """Measure how much of what a layer's units do they all do together: 1/C if they are unrelated, 1 if all do the same.
 
     The largest eigenvalue of the correlation matrix of the C units, over the sum of all; x (m, C). nan if some unit's
     numbers are not finite, or all equal.
@@ -78,12 +53,12 @@ def watch(
     """Train the paper's network with biases and a normalisation before each sigmoid; batches of 60, plain SGD.
 
     last_lr    the learning rate of the output layer; by default that of all others
-    less_mean  take their mean over the batch off the inputs of each hidden layer; the gradient does not know of it
+    less_mean  subtract from the inputs of each hidden layer their mean over the batch; the gradient ignores that
     Returns rows of one number every so many steps: "step"; "loss", the mean since the last one; "bias" and "weight", the
     root mean square of those before a normalisation; "one direction", that of the inputs of the last normalisation, for
     500 images; "common", the share of the gradient that reaches the last hidden layer which is the same for all examples
     of the batch (the square of its mean over the mean of its squares), the mean since the last one. A run that is no
-    longer finite ends early; its rows go on as nan.
+    longer finite ends early; its remaining rows are nan.
     """
     model = add_biases(paper_mlp(norm, generator=np.random.default_rng(seed)))
     if less_mean:
@@ -141,11 +116,12 @@ def _together(model, last, x):
 
 
 # ---- four batch norms by four people ---------------------------------------------------------------------------------
-# The lesson asks you to find out by experiment which paths they miss. Read on after that.
+# The lesson asks you to find out by experiment which paths they miss. Read on after that. They are written as such norms
+# are met, each in another way, and not by `normalise`.
 
 
 def suspects() -> dict[str, Callable[[Tensor], Tensor]]:
-    """Four functions (m, C) → (m, C) that normalise alike; some of their gradients miss a path."""
+    """Return four functions (m, C) → (m, C) that normalise alike; some of their gradients miss a path."""
     return {"A": _a, "B": _b, "C": _c, "D": _d}
 
 

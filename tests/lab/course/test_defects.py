@@ -6,7 +6,7 @@ import pytest
 from minidl import Tensor
 from minidl import functional as F
 from minidl.gradcheck import GradientError, gradcheck
-from minidl.lab.course.suspects import DEFECTS, SOUND, WRONG_FUNCTION
+from minidl.lab.course.defects import DEFECTS, SOUND, WRONG_FUNCTION
 
 
 def x():

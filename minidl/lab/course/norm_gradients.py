@@ -1,4 +1,4 @@
-"""What arrives at a network's batch norms on the way back, for lesson 06."""
+"""The gradients that arrive at a network's batch norms (lesson 06)."""
 
 from typing import Any
 
@@ -6,14 +6,14 @@ import numpy as np
 
 from minidl import functional as F
 from minidl import nn
-from minidl.lab.course.paths import PathNorm
+from minidl.lab.paper._norms import PathNorm
 from minidl.tensor import Tensor
 
 __all__ = ["at_batch_norms", "removed"]
 
 
 def at_batch_norms(model: nn.Module, inputs: Any, labels: Any) -> list[tuple[np.ndarray, np.ndarray]]:
-    """x̂ and ∂loss/∂y at each batch norm or PathNorm of a model, from the input up, for one batch; float64, (m, C) each.
+    """Return x̂ and ∂loss/∂y at each batch norm or PathNorm, from the input up, for one batch; float64, (m, C) each.
 
     The model must be in training mode; its parameters' gradients are left as they were, its running statistics are not.
     """
@@ -39,7 +39,7 @@ def at_batch_norms(model: nn.Module, inputs: Any, labels: Any) -> list[tuple[np.
 
 
 def removed(x_hat: np.ndarray, grad_y: np.ndarray) -> tuple[float, float]:
-    """The shares of Σ ∂y² that lie along 1 (the mean of a feature) and along x̂: those that batch norm's backward removes.
+    """Return the shares of Σ ∂y² along 1 (a feature's mean) and along x̂: those that batch norm's backward removes.
 
     Shape   x_hat, grad_y (m, C)
     """

@@ -1,6 +1,6 @@
 """Operations that claim a gradient: sound ones, and the same with a defect planted. All take and return a float Tensor.
 
-The defects are of kinds that stand in well-known teaching code. Rows of x (N, C) are examples.
+Such defects are found in well-known teaching code. Rows of x (N, C) are examples.
 """
 
 import numpy as np
@@ -26,7 +26,7 @@ def _claim(x, y, gradient):
 
 
 def _through_both(grad, x_hat, inv_std):
-    """The gradient of batch norm: through the mean, and through the variance."""
+    """Return the gradient of batch norm: through the mean, and through the variance."""
     return inv_std * (grad - grad.mean(0) - x_hat * (grad * x_hat).mean(0))
 
 

@@ -1,21 +1,38 @@
 """Norms that are wrong or noisy on purpose do what they are there for."""
 
 import numpy as np
+import pytest
 
 from minidl import Tensor, nn
-from minidl import functional as F
 from minidl.lab.models import paper_mlp
-from minidl.lab.paper._networks import NoisyNorm, StoppedNorm, add_biases
+from minidl.lab.paper._norms import NoisyNorm, PathNorm, add_biases, normalise
+
+RNG = np.random.default_rng(0)
+X, G = RNG.normal(3, 2, (9, 4)), RNG.standard_normal((9, 4))
+X_HAT = (X - X.mean(0)) / np.sqrt(X.var(0) + 1e-5)
 
 
-def test_stopped_norm_normalises_but_its_gradient_does_not_know():
-    rng = np.random.default_rng(0)
-    x, grad_y = Tensor(3 * rng.standard_normal((20, 4)) + 1, requires_grad=True), rng.standard_normal((20, 4))
-    y = StoppedNorm(4)(x)
-    expected = F.batch_norm(Tensor(x.data), None, None, training=True)
-    np.testing.assert_allclose(y.data, expected.data, atol=1e-12)
-    y.backward(grad_y)
-    np.testing.assert_allclose(x.grad, grad_y / np.sqrt(x.data.var(0) + 1e-5), atol=1e-12)
+def gradient(f):
+    x = Tensor(X.copy(), requires_grad=True)
+    f(x).backward(G)
+    return x.grad
+
+
+def expected(mean, variance):
+    """Return the closed form, with or without the part of each path."""
+    parts = G - mean * G.mean(0) - variance * X_HAT * (G * X_HAT).mean(0)
+    return parts / np.sqrt(X.var(0) + 1e-5)
+
+
+@pytest.mark.parametrize("mean", [True, False])
+@pytest.mark.parametrize("variance", [True, False])
+def test_a_path_that_is_off_is_missing_from_the_gradient(mean, variance):
+    def f(x):
+        return normalise(x, mean, variance)
+
+    np.testing.assert_allclose(f(Tensor(X)).data, X_HAT, rtol=1e-12)
+    np.testing.assert_allclose(gradient(f), expected(mean, variance), rtol=1e-4, atol=1e-9)
+    np.testing.assert_array_equal(PathNorm(4, mean, variance)(Tensor(X)).data, f(Tensor(X)).data)
 
 
 def test_noise_is_new_each_step_unless_it_is_held():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from minidl.lab.bench.stats import quartiles, speed_ratio
+from minidl.lab.bench.quartiles import quartiles, speed_ratio
 
 
 def test_quartiles_are_of_the_rounds():

@@ -16,19 +16,19 @@ class Quartiles(NamedTuple):
 
 
 def quartiles(rounds):
-    """Of the medians of single rounds; `rounds` is a list of lists of times.
+    """Return the quartiles of the medians of single rounds; `rounds` is a list of lists of times.
 
-    Of all steps together, a quick round would count for more than a slow one, as more steps fit into it: a contender that
+    Over all steps together, a quick round would count for more than a slow one, as more steps fit into it: a contender that
     is disturbed in most rounds would seem to be disturbed in few.
     """
     return _quartiles([np.median(times) for times in rounds])
 
 
 def speed_ratio(rounds, reference):
-    """How many times as fast `rounds` is as `reference`: the ratios of the medians of single rounds.
+    """Return how many times as fast `rounds` is as `reference`: the ratios of the medians of single rounds.
 
     Both are lists of lists of times, one a round. The two were measured right after each other in each round, so a ratio
-    within a round says more than times from different moments, and their spread is that of the comparison.
+    within a round says more than times from different moments do, and their spread is that of the comparison.
     """
     if len(rounds) != len(reference):
         raise ValueError(
