@@ -1,5 +1,8 @@
-"""The parts of a benchmark: limits, networks, operations, scaling. Each sends its cases through a team of contenders."""
+"""The parts of a benchmark: limits, networks, busy or not, operations, scaling: each a team of contenders and its cases."""
 
+import subprocess
+import sys
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -10,13 +13,14 @@ from minidl.lab.bench.environment import worker_environment
 from minidl.lab.bench.remote import Contender, fused_and_replayed, minidl_at, numpy_contender
 from minidl.system.progress import progress
 
-__all__ = ["Measurement", "Run", "Settings", "measure_limits", "measure_networks", "measure_operations",
+__all__ = ["Measurement", "Run", "Settings", "measure_busy", "measure_limits", "measure_networks", "measure_operations",
            "measure_scaling"]  # fmt: skip
 
 BATCHES = (8, 32, 128, 512)
 _BUDGETS = {  # seconds and fewest steps of a turn
     "limits": Budget(3, 0.5, 3),
     "networks": Budget(7, 0.3, 2),
+    "busy": Budget(7, 0.6, 2),  # longer: what a scheduler does with three programs on two cores changes by the second
     "ops": Budget(7, 0.05, 2),
     "scaling": Budget(3, 0.2, 1),
 }
@@ -75,10 +79,31 @@ def measure_limits(run, settings):
 def measure_networks(run, settings, names):
     """Measure training steps, each in fresh processes, so that first steps and memory are its own."""
     for name in names:
-        case = network(name, 8 if settings.quick else None)
-        everyone = (*settings.ours, *map(fused_and_replayed, settings.ours), *settings.peers)
-        contenders = [c for c in everyone if not c.images or len(case.arrays["x"][0]) == 4]
-        _measure(run, settings, "networks", contenders, [case], cold=settings.cold)
+        _measure_network(run, settings, "networks", name)
+
+
+def measure_busy(run, settings, names):
+    """Measure the same training steps while another process keeps one core busy, at the same priority as everyone."""
+    for name in names:
+        with _one_core_taken():
+            _measure_network(run, replace(settings, cold=False), "busy", name)
+
+
+@contextmanager
+def _one_core_taken():
+    """Run a program that does nothing but compute."""
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as other:
+        try:
+            yield
+        finally:
+            other.kill()
+
+
+def _measure_network(run, settings, part, name):
+    case = network(name, 8 if settings.quick else None)
+    everyone = (*settings.ours, *map(fused_and_replayed, settings.ours), *settings.peers)
+    contenders = [c for c in everyone if not c.images or len(case.arrays["x"][0]) == 4]
+    _measure(run, settings, part, contenders, [case], cold=settings.cold)
 
 
 def measure_operations(run, settings, names):

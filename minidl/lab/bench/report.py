@@ -9,6 +9,7 @@ __all__ = ["as_markdown", "as_text", "changes"]
 
 TITLES = {
     "networks": "Training steps",
+    "busy": "Training steps while another program takes one core",
     "scaling": "Training steps as batch and threads grow",
     "ops": "Single operations",
 }
@@ -58,6 +59,8 @@ def _what(entry):
     words = [entry["name"], entry["shape"], entry["passes"]]
     if entry["part"] == "scaling":
         words.append(f"{entry['threads']} threads")
+    if entry["part"] == "busy":
+        words.append("on a busy machine")
     return " ".join(word for word in words if word)
 
 
@@ -125,7 +128,9 @@ def _busy(record):
 
 def _tables(record):
     """Yield (part, rows, how many columns are text) of each part that was measured."""
-    makers = {"networks": (_network_rows, 2), "scaling": (_scaling_rows, 1), "ops": (_operation_rows, 3)}
+    makers = {
+        "networks": (_network_rows, 2), "busy": (_busy_rows, 2), "scaling": (_scaling_rows, 1), "ops": (_operation_rows, 3)
+    }  # fmt: skip
     for part, (rows, left) in makers.items():
         entries = [entry for entry in record["results"] if entry["part"] == part]
         if entries:
@@ -156,6 +161,21 @@ def _network_rows(entries, record):
                 *(_against(one, name, who(entry)) for _, who in references),
                 _three(one["gflops"]), _percent(one["of_roof"]), f"{_three(one['first_step_s'])} s",
                 f"{one['peak_mb']} MB" if one["peak_mb"] else "–",
+            ])  # fmt: skip
+    return rows
+
+
+def _busy_rows(entries, record):
+    references = _references(record)
+    rows = [["network", "contender", "ms a step, busy", "busy / quiet", *(title for title, _ in references)]]
+    quiet = {e["name"]: e["contenders"] for e in record["results"] if e["part"] == "networks"}
+    for entry in entries:
+        for name, one in entry["contenders"].items():
+            before = quiet.get(entry["name"], {}).get(name)
+            rows.append([
+                f"{entry['name']}, {entry['shape']}", _how(name, record), _times(one["ms"]),
+                _two(one["ms"]["median"] / before["ms"]["median"]) if before else "–",
+                *(_against(one, name, who(entry)) for _, who in references),
             ])  # fmt: skip
     return rows
 

@@ -9,7 +9,15 @@ from pathlib import Path
 
 from minidl.lab.bench.cases import NETWORKS, OPERATIONS
 from minidl.lab.bench.environment import ISAS, pinned
-from minidl.lab.bench.parts import Run, Settings, measure_limits, measure_networks, measure_operations, measure_scaling
+from minidl.lab.bench.parts import (
+    Run,
+    Settings,
+    measure_busy,
+    measure_limits,
+    measure_networks,
+    measure_operations,
+    measure_scaling,
+)
 from minidl.lab.bench.record import as_record
 from minidl.lab.bench.remote import PEERS, minidl_at
 from minidl.lab.bench.report import as_markdown, as_text, changes
@@ -21,6 +29,9 @@ from minidl.system.machine import available_cores
 __all__ = ["HELP", "add_arguments", "run"]
 
 HELP = "compare speed with PyTorch and JAX, or with another version of minidl"
+PARTS = {
+    "networks": measure_networks, "busy": measure_busy, "scaling": measure_scaling, "ops": measure_operations
+}  # fmt: skip
 DEFAULT_PARTS = ("networks", "ops")
 
 
@@ -30,6 +41,10 @@ def add_arguments(parser):
     parts.add_argument(
         "--networks", nargs="*", choices=NETWORKS, metavar="NAME", help=f"training steps: {_list(NETWORKS)}"
     )
+    parts.add_argument(
+        "--busy", nargs="*", choices=NETWORKS, metavar="NAME",
+        help="training steps, quiet and then while a process of the benchmark's own takes one core",
+    )  # fmt: skip
     parts.add_argument("--ops", nargs="*", choices=OPERATIONS, metavar="NAME", help=f"operations: {_list(OPERATIONS)}")
     parts.add_argument(
         "--scaling", nargs="*", choices=NETWORKS, metavar="NAME",
@@ -87,10 +102,12 @@ def run(args):
 
 def _parts(args):
     """Return part → names: those that were asked for, or the default ones."""
-    asked = {part: getattr(args, part) for part in ("networks", "ops", "scaling") if getattr(args, part) is not None}
+    asked = {part: getattr(args, part) for part in PARTS if getattr(args, part) is not None}
     asked = asked or {part: [] for part in DEFAULT_PARTS}
-    everything = {"networks": NETWORKS, "ops": OPERATIONS, "scaling": NETWORKS}
-    return {part: tuple(names) or everything[part] for part, names in asked.items()}
+    chosen = {part: tuple(names) or (OPERATIONS if part == "ops" else NETWORKS) for part, names in asked.items()}
+    if "busy" in chosen:  # its table says how many times as long as on a quiet machine
+        chosen["networks"] = tuple(dict.fromkeys((*chosen.get("networks", ()), *chosen["busy"])))
+    return chosen
 
 
 @contextmanager
@@ -120,9 +137,7 @@ def _measure(settings, parts):
     """Measure all parts. The limits come first and last: between them the machine may have changed its pace."""
     done = Run()
     measure_limits(done, settings)
-    for part, measure in (
-        ("networks", measure_networks), ("scaling", measure_scaling), ("ops", measure_operations)
-    ):  # fmt: skip
+    for part, measure in PARTS.items():
         if part in parts:
             measure(done, settings, parts[part])
     measure_limits(done, settings)
@@ -179,7 +194,7 @@ def _points(record):
 def _arguments(args):
     """Return the command line again, for the record; without paths of this machine."""
     words = []
-    for name in ("networks", "ops", "scaling", "peers"):
+    for name in (*PARTS, "peers"):
         if (given := getattr(args, name)) is not None:
             words += [f"--{name}", *given]
     for name in ("against", "threads", "rounds"):

@@ -53,6 +53,19 @@ def test_networks(record):
     assert dict(zip(head, jax, strict=True))["speed, fastest peer = 1"] == "1"
 
 
+def test_a_busy_machine_is_compared_with_the_quiet_one():
+    busy = training("busy", minidl=measured([0.003]), eager=measured([0.03]), jax=measured([0.006]))
+    text = as_markdown(a_record(*LIMITS, STEP, busy, peers=("torch eager", "jax jit")))
+    head = cells(*lines(text, "ms a step, busy"))
+    rows = [cells(line) for line in lines(text, "mlp, batch 60")]
+    ours, eager, jax = (dict(zip(head, row, strict=True)) for row in rows if len(row) == len(head))
+    assert (ours["ms a step, busy"], ours["busy / quiet"]) == ("3.00 (3.00–3.00)", "1.50")
+    assert (eager["busy / quiet"], jax["busy / quiet"]) == ("4.62", "2.00")
+    assert (ours["speed, eager = 1"], ours["speed, fastest peer = 1"]) == ("10.0 (10.0–10.0)", "2.00 (2.00–2.00)")
+    alone = as_markdown(a_record(*LIMITS, busy))
+    assert "| 3.00 (3.00–3.00) | – |" in alone
+
+
 def test_operations_and_scaling(record):
     text = as_markdown(record)
     (operation,) = lines(text, "2×8×8×4→4, 3×3")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,22 @@ def test_everything(only_fakes, tmp_path, capsys):
     assert "not installed, and so left out: no_such_package" in printed.err
     assert "Single operations" in printed.out
     assert "| mlp, batch 8 | minidl, as written |" in (tmp_path / "a" / "bench.md").read_text()
+
+
+def test_busy_measures_quiet_steps_too_and_leaves_no_process_behind(only_fakes, tmp_path, monkeypatch):
+    started, popen = [], subprocess.Popen
+
+    def noted(*args, **kwargs):
+        started.append(popen(*args, **kwargs))
+        return started[-1]
+
+    monkeypatch.setattr(subprocess, "Popen", noted)
+    record = run(tmp_path, "--busy", "mlp")
+    assert [entry["part"] for entry in record["results"] if entry["part"] != "limits"] == ["networks", "busy"]
+    assert record["arguments"][:2] == ["--busy", "mlp"]
+    (other,) = (process for process in started if "while True" in process.args[-1])
+    assert other.returncode is not None
+    assert "busy / quiet" in (tmp_path / "bench.md").read_text()
 
 
 def test_no_peers(tmp_path):
