@@ -33,7 +33,7 @@ _SETTINGS = {
 
 
 def figure1(arms: Mapping, *, settings: Mapping, source: str) -> Figure:
-    """The paper's Figure 1: (a) test accuracy; the input of one sigmoid of the last hidden layer, as percentiles
+    """Draw the paper's Figure 1: (a) test accuracy; the input of one sigmoid of the last hidden layer, as percentiles
     {15, 50, 85} over training, (b) without and (c) with batch normalization; and, which the paper leaves out, (d) the
     same unit before it is normalised.
 

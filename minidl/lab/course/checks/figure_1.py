@@ -52,7 +52,7 @@ def recorder(answer):
 
 @exercise("bands")
 def bands(answer):
-    """Figure 1(c) can be foretold from γ and β, without a look at any image."""
+    """γ and β predict Figure 1(c), without a look at any image."""
     generator = np.random.default_rng()
     gamma, beta = generator.uniform(0.5, 2.5, size=12) * np.tile([1, -1], 6), generator.normal(size=12)
 
@@ -100,7 +100,7 @@ def tune(answer):
         if np.shape(got) != want.shape:
             compare("The array", got, want)
     misconceptions = {name: np.stack([wrong[name] for _, _, wrong in grids]) for name in grids[0][2]}
-    hint = "The setting must be the one with the best mean validation accuracy, whatever the test images say."
+    hint = "The setting must be the one with the best mean validation accuracy, no matter what the test images say."
     compare("The array", np.stack(answers), np.stack(wants), instead=misconceptions, hint=hint)
 
 

@@ -29,7 +29,7 @@ def gain(weight_std):
             tol=1e-6,
             instead={
                 "it ignores that n inputs are added up, each of which adds s²·Var f(x)": right * root,
-                "it divides by n; variances add up, not standard deviations, so that √n is what divides": right / root,
+                "it divides by n; variances add up, not standard deviations, so divide by √n": right / root,
                 "this is the variance of the weights; their standard deviation is its root": right**2,
                 "it takes the mean of f(x)² where the variance belongs. A mean that is the same for all images is no "
                 "signal": x.std() / np.sqrt((y * y).mean()) / root,

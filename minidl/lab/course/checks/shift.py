@@ -108,7 +108,7 @@ RULES = {
         _rule(t=0.0)
     ),
     "this uses 1.96 standard errors; with five seeds the spread itself is uncertain, and it takes 2.78": _rule(t=1.96),
-    "this asks whether the two intervals overlap; it is the interval of the differences that must not hold 0": _overlap,
+    "this asks whether the two intervals overlap; the interval of the differences must not contain 0": _overlap,
     "this compares with the standard deviation of one seed; the mean of five is surer, by √5": _rule(root=False),
     "this divides the squares by n; the spread of a sample needs n − 1 (ddof=1)": _rule(ddof=0),
     "larger and smaller are the wrong way round: it is a that is compared with b": _rule(sign=-1),
@@ -146,7 +146,7 @@ ROWS = {  # row → (measure, arm, the arm it is compared with, what the story w
     "drift, noise against none": (
         "drift", "noise after BN", "without BN", "The noise moves every band in every step: that is what it is for."),
     "accuracy, noise against none": (
-        "test", "noise after BN", "without BN", "If drift were what slows this network, more of it had to cost accuracy."),
+        "test", "noise after BN", "without BN", "If drift slowed this network down, more of it would cost accuracy."),
     "accuracy, BN against noise": (
         "test", "with BN", "noise after BN", "A difference counts only if its interval excludes zero."),
 }  # fmt: skip

@@ -91,8 +91,8 @@ def _compare_paths(got, missing, spy):
         )
     if np.abs(grad.mean(0)).max() <= 3e-7 * np.abs(grad).max():
         raise Wrong(
-            "Your gradient at the output sums up to 0 over the examples, so nothing is to be seen on the path through the "
-            "mean (a loss of squares does this): take a random one."
+            "Your gradient at the output sums to 0 over the examples, so it shows nothing of the path through the mean "
+            "(a loss of squares does this): take a random one."
         )
     if len(grad) == 2:
         raise Wrong(

@@ -101,7 +101,7 @@ WRONG = {
     ],
     "table": [
         ((ROWS | {"drift, noise against none": "smaller"},), "The noise moves every band"),
-        ((ROWS,), "more of it had to cost accuracy"),
+        ((ROWS,), "more of it would cost accuracy"),
         ((ROWS | {"drift, BN against none": "yes"},), "it should be one of 'smaller', 'larger', 'no difference'"),
         (({"drift": "smaller"},), "a dict with these rows"),
     ],
