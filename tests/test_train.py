@@ -206,7 +206,7 @@ STEPS = {"paper_mlp": 40, "paper_mlp without norm": 80, "cifar_conv": 10, "mnist
 
 @pytest.mark.parametrize("name", ["paper_mlp", "paper_mlp without norm"])
 def test_a_perceptron_learns_one_batch_by_heart(name):
-    assert_overfits(name, examples=20)
+    assert_overfits(name, examples=20 if JIT else 10)
 
 
 @IMAGES

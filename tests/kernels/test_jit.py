@@ -396,6 +396,7 @@ def test_without_a_place_for_the_cache_kernels_still_run(monkeypatch):
     np.testing.assert_array_equal(y, 2)
 
 
+@compiled_only
 def test_a_helper_must_be_defined_above_its_kernel():
     """Below it would be left out of the fingerprint, and the cache would keep code that is out of date."""
     code = "from minidl.kernels.jit import kernel\n@kernel\ndef f(x):\n    later(x)\ndef later(x):\n    pass"

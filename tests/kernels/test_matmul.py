@@ -6,7 +6,7 @@ import pytest
 from minidl import get_num_threads, set_num_threads
 from minidl.kernels import jit
 from minidl.kernels.product import as_stored, matmul, product
-from tests.helpers import DTYPES, JIT, assert_close
+from tests.helpers import DTYPES, JIT, assert_close, sizes
 
 PRODUCTS = {  # name -> from the factors (M, K) and (K, N) to the same ones, as they lie in memory
     "by rows": lambda a, b: (a, b),
@@ -17,8 +17,11 @@ PRODUCTS = {  # name -> from the factors (M, K) and (K, N) to the same ones, as 
 # two of columns; parts of sums are up to 512 terms long, and tasks by themselves where there are fewer rows than that.
 SIZES = [(1, 1, 1), (1, 7, 1), (31, 5, 3), (32, 1, 4), (33, 5, 7), (60, 100, 10), (65, 2, 129)]
 SIZES += [(12, 3, 31), (13, 3, 32), (120, 4, 33), (121, 4, 63), (240, 5, 64), (241, 5, 65), (481, 3, 5), (1031, 17, 9)]
-SIZES += [(60, 784, 100), (33, 700, 130), (7, 256, 33), (7, 257, 33), (300, 40, 700)]
-SIZES += [(7, 512, 33), (7, 513, 33), (5, 1027, 3), (3, 9000, 2), (150, 1250, 40), (600, 1250, 40), (200, 2000, 200)]
+SIZES += [(60, 784, 100), (33, 700, 130), (7, 256, 33), (7, 257, 33)]
+SIZES += [(7, 512, 33), (7, 513, 33), (5, 1027, 3), (3, 9000, 2)]
+SIZES += sizes(
+    (300, 40, 700), (150, 1250, 40), (600, 1250, 40), (200, 2000, 200), tiny=[(60, 40, 300), (100, 1030, 40)]
+)
 
 
 def factors(m, k, n, dtype):

@@ -91,7 +91,8 @@ def test_the_number_of_threads_holds_in_every_thread():
         thread = threading.Thread(target=use_kernels)
         thread.start()
         thread.join()
-        assert seen == [n, n if JIT else numba.get_num_threads()]
+        assert seen[0] == n
+        assert seen[1] == n or not JIT  # with the JIT off nobody asks Numba
 
 
 def _stat(*busy):
