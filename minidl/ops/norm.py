@@ -19,6 +19,8 @@ from minidl.tensor import Tensor
 
 __all__ = ["batch_norm", "layer_norm"]
 
+_FLOATS = {np.dtype(np.float32), np.dtype(np.float64)}  # what a kernel can take
+
 
 def batch_norm(
     x: Tensor, running_mean: np.ndarray | None, running_var: np.ndarray | None, weight: Tensor | None = None,
@@ -235,9 +237,13 @@ def check_batch_norm(op, x, running_mean, running_var, weight, bias, training, m
     features = shape[-1:]
     running = ("running_mean", running_mean), ("running_var", running_var)
     for name, array in running:  # anything else could not be updated in place
-        if array is not None and not (isinstance(array, np.ndarray) and array.dtype.kind == "f"):
+        if array is None:
+            continue
+        if not isinstance(array, np.ndarray) or array.dtype not in _FLOATS:
             kind = getattr(array, "dtype", type(array).__name__)
             raise TypeError(f"{op}: {name} is a {kind}; it must be a plain array of floats, which training updates")
+        if training and not array.flags.writeable:
+            raise ValueError(f"{op}: {name} is a read-only array; training updates it, so it must be writable: .copy()")
     for name, array in (*running, ("weight", weight), ("bias", bias)):
         if array is not None and array.shape != features:
             raise ValueError(f"{op}: x is {shape} but {name} is {array.shape}; it must be {features}")
@@ -246,7 +252,7 @@ def check_batch_norm(op, x, running_mean, running_var, weight, bias, training, m
     if training and x.data.size <= features[0]:
         raise ValueError(
             f"{op}: x is {x.shape}, one value for each feature, and training needs at least two (the variance of "
-            "one is 0); use a larger batch, or eval()"
+            "one is 0); use a larger batch, drop_last=True in the DataLoader, or eval()"
         )
     if not training and running_mean is None:
         raise ValueError(f"{op}: evaluation needs running_mean and running_var; pass them, or training=True")

@@ -228,6 +228,10 @@ TABLE = {
         (lambda: F.linear(t(2, 3), t(2, 3)), r"linear: x is \(2, 3\) but weight is \(2, 3\); x's last size must equal"),
         (lambda: F.linear(t(2, 3), t(3, 4), t(3)), r"linear: bias is \(3,\) but weight is \(3, 4\); bias must be \(4,\)"),
         (lambda: F.linear(t(2, 3), t(3, 4, dtype=np.float64)), "linear: x is float32 but weight is float64; convert one"),
+        (
+            lambda: F.linear(t(2, 3, dtype=np.float64), t(3, 4)),
+            r"linear: x is float64 but weight is float32; convert one: x.to\(np.float32\), or its array by .astype\(np.f",
+        ),
         (lambda: F.linear(t(2, 3), ones(3, 4)), "linear: weight is a ndarray, not a Tensor; wrap it"),
         (lambda: F.linear(t(2, 3), None), "linear: weight is a NoneType, not a Tensor"),
     ],
@@ -247,7 +251,7 @@ TABLE = {
         (lambda: F.global_avg_pool2d(t(4, 0, 2, 1)), "global_avg_pool2d: x is .*; it must be .* at least one pixel"),
     ],
     "F.batch_norm": [
-        (lambda: F.batch_norm(t(1, 3), None, None, training=True), r"batch_norm: x is \(1, 3\), one value for each"),
+        (lambda: F.batch_norm(t(1, 3), None, None, training=True), r"batch_norm: x is \(1, 3\), one value .* drop_last=True"),
         (lambda: F.batch_norm(t(5), ones(5), ones(5)), r"batch_norm: x is \(5,\); it must be \(N, C\) or"),
         (lambda: F.batch_norm(t(5, 3), ones(4), ones(3)), r"batch_norm: x is \(5, 3\) but running_mean is \(4,\); it"),
         (lambda: F.batch_norm(t(5, 3), ones(3), ones(4)), r"batch_norm: x is \(5, 3\) but running_var is \(4,\); it"),
@@ -259,6 +263,14 @@ TABLE = {
         (lambda: F.batch_norm(t(5, 3), t(3), t(3)), "batch_norm: running_mean is a float32; it must be a plain array"),
         (lambda: F.batch_norm(t(5, 3), [0] * 3, [1] * 3), "batch_norm: running_mean is a list; it must be a plain array"),
         (lambda: F.batch_norm(t(5, 3), ones(3), labels(1, 1, 1)), "batch_norm: running_var is a int64; it must be"),
+        (
+            lambda: F.batch_norm(t(5, 3), ones(3, dtype=np.float16), ones(3), training=True),
+            "batch_norm: running_mean is a float16; it must be a plain array of floats",
+        ),
+        (
+            lambda: F.batch_norm(t(5, 3), np.broadcast_to(ones(), 3), ones(3), training=True),
+            "batch_norm: running_mean is a read-only array; .* it must be writable",
+        ),
         (lambda: F.batch_norm(t(5, 3), ones(3), ones(3), eps=-1), "batch_norm: eps is -1; it must be a number of at"),
         (lambda: F.batch_norm(t(5, 3), ones(3), ones(3), eps=NAN), "batch_norm: eps is nan; it must be"),
         (lambda: F.batch_norm(t(5, 3), ones(3), ones(3), momentum=2), "batch_norm: momentum is 2; it must be a number"),
