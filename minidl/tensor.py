@@ -21,6 +21,7 @@ from minidl._arrays import (
     spread,
     takes_once,
 )
+from minidl._python import Value
 from minidl.autograd import Node
 from minidl.kernels.product import matmul
 
@@ -33,7 +34,7 @@ Operand: TypeAlias = Union["Tensor", ArrayLike]
 Dims: TypeAlias = int | tuple[int, ...] | None
 
 
-class Tensor(Node):
+class Tensor(Value, Node):
     """An array with a gradient.
 
     data            anything NumPy takes. Arrays of float32, float64, integers or bools keep their type; Python numbers
@@ -67,57 +68,16 @@ class Tensor(Node):
             )
         return self.data
 
-    def item(self) -> float:
-        """The one element as a Python number."""
-        if self.data.size != 1:
-            raise ValueError(f"item: the tensor has shape {self.shape}; only a tensor of one element is a number")
-        return self.data.item()
-
     # ---- what it looks like ------------------------------------------------------------------------------------------
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The sizes of all dimensions."""
-        return self.data.shape
-
-    @property
-    def ndim(self) -> int:
-        """The number of dimensions."""
-        return self.data.ndim
-
-    @property
-    def dtype(self) -> np.dtype:
-        """The type of the elements."""
-        return self.data.dtype
 
     @property
     def T(self) -> "Tensor":
         """All dimensions in reverse order."""
         return self.permute(*reversed(range(self.ndim)))
 
-    def numel(self) -> int:
-        """The number of elements."""
-        return self.data.size
-
     def __array__(self, dtype=None, copy=None):
         """What `np.asarray(tensor)` and plotting libraries ask for; as `numpy()`."""
         return np.asarray(self.numpy(), dtype, copy=copy)
-
-    def __len__(self) -> int:
-        if not self.data.ndim:
-            raise TypeError("len: the tensor has no dimensions; it must have at least one")
-        return len(self.data)
-
-    def __float__(self) -> float:
-        return float(self.item())
-
-    def __bool__(self) -> bool:
-        if self.data.size != 1:
-            raise ValueError(f"bool: the tensor has shape {self.shape}; it must have one element: take .data.any()")
-        return bool(self.data)
-
-    def __setitem__(self, index, value):
-        raise TypeError("setitem: tensors do not change in place; write to .data, before the tensor is used")
 
     def __repr__(self) -> str:
         values = np.array2string(self.data, precision=4, separator=", ", prefix="Tensor(", threshold=100)

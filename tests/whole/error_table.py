@@ -80,6 +80,7 @@ def of_numbers(name, method):
     return [
         (lambda: method(t(2, 3), 2), rf"{name}: dim is 2 but the tensor is \(2, 3\); dim must be from -2 to 1"),
         (lambda: method(t(2, 3), "rows"), f"{name}: dim is 'rows' but"),
+        (lambda: method(t(2, 3), [0, 0]), rf"{name}: dim is \(0, 0\) but .*; each dimension must be named once"),
         (lambda: method(t(), 0), rf"{name}: dim is 0 but the tensor is \(\); dim must be None"),
     ]
 
@@ -140,8 +141,12 @@ TABLE = {
         (lambda: bool(t(2)), r"bool: the tensor has shape \(2,\); it must have one element"),
         (lambda: float(t(2)), r"item: the tensor has shape \(2,\); only a tensor of one element is a number"),
         (lambda: len(t()), "len: the tensor has no dimensions; it must have at least one"),
+        (lambda: list(t()), "iter: the tensor has no dimensions; it must have at least one"),
+        (lambda: f"{t(2):.2f}", r"format: the tensor has shape \(2,\); it must have one element to be written as '.2f'"),
+        (lambda: [1, 2][t()], r"index: the tensor is float32 of shape \(\); it must be one whole number"),
         (lambda: t(2).__setitem__(0, 1.0), "setitem: tensors do not change in place; write to .data"),
         (lambda: t(2, 3)[5], r"getitem: the tensor is \(2, 3\): index 5 is out of bounds .*; indices must be"),
+        (lambda: t(2, 3)[1.0:], r"getitem: the tensor is \(2, 3\): 'float' object .*; indices must be"),
         (lambda: t(2, 3)["a"], r"getitem: the tensor is \(2, 3\): only integers"),
         *arithmetic("add", lambda a, b: a + b), *arithmetic("sub", lambda a, b: a - b),
         *arithmetic("mul", lambda a, b: a * b), *arithmetic("div", lambda a, b: a / b),
@@ -191,6 +196,7 @@ TABLE = {
         (lambda: minidl.cat([t(2, 3), t(3, 2)]), r"cat: shapes are .* and dim is 0; all sizes but the one of dim must"),
         (lambda: minidl.cat([t(2), t(2)], dim=1), r"cat: dim is 1 but the tensor is \(2,\); dim must be from -1 to 0"),
         (lambda: minidl.cat([t(2), t(2, dtype=np.float64)]), "cat: got types .*; convert them to one"),
+        (lambda: minidl.cat([t(2)], dim=[0]), r"cat: dim is \[0\]; it must be a whole number"),
         (lambda: minidl.cat([]), "cat: got a list; it must be a list of at least one tensor"),
         (lambda: minidl.cat(t(2)), "cat: got a Tensor; it must be a list"),
     ],
@@ -251,7 +257,10 @@ TABLE = {
         (lambda: F.global_avg_pool2d(t(4, 0, 2, 1)), "global_avg_pool2d: x is .*; it must be .* at least one pixel"),
     ],
     "F.batch_norm": [
-        (lambda: F.batch_norm(t(1, 3), None, None, training=True), r"batch_norm: x is \(1, 3\), one value .* drop_last=True"),
+        (
+            lambda: F.batch_norm(t(1, 3), None, None, training=True),
+            r"batch_norm: x is \(1, 3\), one value for each .* drop_last=True",
+        ),
         (lambda: F.batch_norm(t(5), ones(5), ones(5)), r"batch_norm: x is \(5,\); it must be \(N, C\) or"),
         (lambda: F.batch_norm(t(5, 3), ones(4), ones(3)), r"batch_norm: x is \(5, 3\) but running_mean is \(4,\); it"),
         (lambda: F.batch_norm(t(5, 3), ones(3), ones(4)), r"batch_norm: x is \(5, 3\) but running_var is \(4,\); it"),
