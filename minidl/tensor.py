@@ -4,6 +4,7 @@ Each forward computation has its `backward` right under it; read `__mul__` first
 `ops/`, written the same way, with kernels of their own.
 """
 
+import math
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 import numpy as np
@@ -16,9 +17,13 @@ from minidl._arrays import (
     check_permutation,
     check_shapes,
     common_type,
+    dims_of,
     float_type,
+    frozen,
+    mean_over,
     reduce_to,
     spread,
+    sum_over,
     takes_once,
 )
 from minidl._python import Value
@@ -31,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["Operand", "Tensor"]
 
 Operand: TypeAlias = Union["Tensor", ArrayLike]
-Dims: TypeAlias = int | tuple[int, ...] | None
+Dims: TypeAlias = int | tuple[int, ...] | list[int] | None
 
 
 class Tensor(Value, Node):
@@ -134,9 +139,13 @@ class Tensor(Value, Node):
         y = a.data**b.data
 
         def backward(grad):
-            grad_a = grad * b.data * a.data ** (b.data - (b.data != 0))  # x⁰ is flat, also at 0, which has no power −1
-            grad_b = _reduce(grad * y * np.log(a.data), b) if b.requires_grad else None  # else a may have no logarithm
-            return _reduce(grad_a, a), grad_b
+            grad_a = grad_b = None
+            if a.requires_grad:  # x⁰ is flat, also at 0, which has no power −1
+                grad_a = _reduce(grad * b.data * a.data ** (b.data - (b.data != 0)), a)
+            if b.requires_grad:  # else a may have no logarithm; a power of 0 stays 0, so there the slope is 0
+                flat = (a.data == 0) & (b.data >= 0)
+                grad_b = _reduce(grad * y * np.log(np.where(flat, a.data.dtype.type(1), a.data)), b)
+            return grad_a, grad_b
 
         return Tensor._from_op(y, (a, b), backward)
 
@@ -222,43 +231,40 @@ class Tensor(Value, Node):
     def sum(
         self, dim: Dims = None, keepdim: bool = False, *, axis: Dims = None, keepdims: bool | None = None
     ) -> "Tensor":
-        """Sum over all elements, or over the dimension or dimensions `dim`."""
-        x, dim, keepdim = self.data, dim if axis is None else axis, keepdim if keepdims is None else keepdims
-        shape = x.shape
-        check_dims("sum", dim, shape)
+        """Sum over all elements, or over the dimension or dimensions `dim`; of integers and bools as int64."""
+        shape, keepdim = self.data.shape, keepdim if keepdims is None else keepdims
+        dims = dims_of("sum", dim if axis is None else axis, shape)
 
         def backward(grad):
-            return (spread(grad, shape, dim, keepdim).copy(),)
+            return (spread(grad, shape, dims, keepdim).copy(),)
 
-        dtype = None if x.dtype.kind == "b" else x.dtype
-        return Tensor._from_op(x.sum(dim, keepdims=keepdim, dtype=dtype), (self,), backward)
+        return Tensor._from_op(sum_over(self.data, dims, keepdim), (self,), backward)
 
     def mean(
         self, dim: Dims = None, keepdim: bool = False, *, axis: Dims = None, keepdims: bool | None = None
     ) -> "Tensor":
-        """Mean over all elements, or over the dimension or dimensions `dim`."""
-        x, dim, keepdim = self.data, dim if axis is None else axis, keepdim if keepdims is None else keepdims
-        check_dims("mean", dim, x.shape, empty=False)
-        y = x.mean(dim, keepdims=keepdim, dtype=float_type(x))
-        shape, share = x.shape, x.dtype.type(y.size / x.size)
+        """Mean over all elements, or over the dimension or dimensions `dim`; of integers and bools as float32."""
+        x, keepdim = self.data, keepdim if keepdims is None else keepdims
+        shape, dims = x.shape, dims_of("mean", dim if axis is None else axis, x.shape, empty=False)
+        share = x.dtype.type(1 / math.prod(shape if dims is None else [shape[d] for d in dims]))
 
         def backward(grad):
-            return (spread(grad, shape, dim, keepdim) * share,)
+            return (spread(grad, shape, dims, keepdim) * share,)
 
-        return Tensor._from_op(y, (self,), backward)
+        return Tensor._from_op(mean_over(x, dims, keepdim), (self,), backward)
 
     def max(
         self, dim: Dims = None, keepdim: bool = False, *, axis: Dims = None, keepdims: bool | None = None
     ) -> "Tensor":
         """The largest element, or the largest along `dim`; where several are largest, they share the gradient equally."""
-        x, dim, keepdim = self.data, dim if axis is None else axis, keepdim if keepdims is None else keepdims
-        check_dims("max", dim, x.shape, empty=False)
-        y = x.max(dim, keepdims=keepdim)
+        x, keepdim = self.data, keepdim if keepdims is None else keepdims
+        dims = dims_of("max", dim if axis is None else axis, x.shape, empty=False)
+        y = x.max(dims, keepdims=keepdim)
 
         def backward(grad):
-            largest = x == spread(y, x.shape, dim, keepdim)
-            share = largest / largest.sum(dim, keepdims=True, dtype=x.dtype)
-            return (spread(grad, x.shape, dim, keepdim) * share,)
+            largest = x == spread(y, x.shape, dims, keepdim)
+            share = largest / largest.sum(dims, keepdims=True).astype(x.dtype)
+            return (spread(grad, x.shape, dims, keepdim) * share,)
 
         return Tensor._from_op(y, (self,), backward)
 
@@ -299,7 +305,6 @@ class Tensor(Value, Node):
 
     def __getitem__(self, index: Any) -> "Tensor":
         """NumPy's indexing: slices, integers, masks, integer arrays; an element taken twice collects both gradients."""
-        index = tuple(_as_index(i) for i in index) if isinstance(index, tuple) else _as_index(index)
         shape, dtype = self.data.shape, self.data.dtype
 
         def backward(grad):
@@ -311,17 +316,14 @@ class Tensor(Value, Node):
             return (grad_x,)
 
         try:
+            index = frozen(index)
             y = self.data[index]
-        except IndexError as error:
+        except (IndexError, TypeError) as error:
             raise IndexError(f"getitem: the tensor is {shape}: {error}; indices must be as for an array") from None
         return Tensor._from_op(y, (self,), backward)
 
 
 # ---- helpers -----------------------------------------------------------------------------------------------------------
-
-
-def _as_index(index):
-    return index.data if isinstance(index, Tensor) else index
 
 
 def _operands(op, a, other, elementwise=True):
