@@ -12,7 +12,7 @@ import numpy as np
 
 from minidl._numbers import check_between
 from minidl.kernels.jit import device, kernel, n_chunks, prange
-from minidl.kernels.reduce import chunk_rows
+from minidl.kernels.reduce import add_up, chunk_rows
 from minidl.kernels.runs import offset
 from minidl.ops._check import check_tensors, matrix
 from minidl.tensor import Tensor
@@ -172,10 +172,9 @@ def _add_chunks(partial, grad_gamma, grad_beta):
     """Add up the chunks' parts (chunks, 2, C), in their order."""
     grad_gamma[:] = 0
     grad_beta[:] = 0
-    for k in range(len(partial)):
-        for c in range(grad_gamma.size):
-            grad_gamma[c] += partial[k, 0, c]
-            grad_beta[c] += partial[k, 1, c]
+    if len(partial):
+        add_up(partial)
+        grad_gamma[:], grad_beta[:] = partial[0, 0], partial[0, 1]
 
 
 @device
@@ -297,10 +296,10 @@ def _layer_norm_forward(x, gamma, beta, eps, x_hat, inv_std, y):
     for k in prange(n_chunks(x.shape[0], size)):
         for r in range(k * size, min((k + 1) * size, x.shape[0])):
             row, hat, out = x[r], x_hat[r], y[r]
-            mean, square = x.dtype.type(0), x.dtype.type(0)
+            total, square = 0.0, 0.0  # in float64: a million features would be too many for float32
             for c in range(row.size):
-                mean += row[c] - row[0]  # near the mean, so that sums stay small
-            mean = mean / count + row[0]
+                total += row[c] - row[0]  # near the mean, so that sums stay small
+            mean = x.dtype.type(total / count + row[0])
             for c in range(row.size):
                 square += (row[c] - mean) * (row[c] - mean)
             inv_std[r] = 1 / np.sqrt(square / count + eps) if square < np.inf else np.nan  # as in _batch_statistics
@@ -318,12 +317,13 @@ def _layer_norm_backward(grad_y, x_hat, inv_std, gamma, grad_x, grad_gamma, grad
         gammas, betas = partial[k, 0], partial[k, 1]
         for r in range(k * size, min((k + 1) * size, grad_y.shape[0])):
             grad, hat, out = grad_y[r], x_hat[r], grad_x[r]
-            mean, projection = grad.dtype.type(0), grad.dtype.type(0)
+            total, projections = 0.0, 0.0
             for c in range(grad.size):
-                mean += grad[c] * gamma[c]
-                projection += grad[c] * gamma[c] * hat[c]
+                total += grad[c] * gamma[c]
+                projections += grad[c] * gamma[c] * hat[c]
                 gammas[c] += grad[c] * hat[c]
                 betas[c] += grad[c]
+            mean, projection = grad.dtype.type(total / count), grad.dtype.type(projections / count)
             for c in range(grad.size):
-                out[c] = inv_std[r] * (grad[c] * gamma[c] - mean / count - hat[c] * projection / count)
+                out[c] = inv_std[r] * (grad[c] * gamma[c] - mean - hat[c] * projection)
     _add_chunks(partial, grad_gamma, grad_beta)
