@@ -9,17 +9,16 @@ There are no gradients of gradients: `backward` functions work on plain arrays, 
 Arrays that were changed between forward and backward are refused: see `changes.py`. Lesson 01 derives the walk.
 """
 
-import threading
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from minidl.autograd import changes
+from minidl.autograd.modes import mode
 
-__all__ = ["Node", "is_grad_enabled", "is_observed", "leaves_of", "no_grad", "observe", "parents_first", "walk"]
+__all__ = ["Node", "is_observed", "leaves_of", "observe", "parents_first", "walk"]
 
 _observer = None  # what `detect_anomaly` has put in the way of every operation
 
@@ -59,7 +58,7 @@ class Node:
         out._hooks = ()
         out._moment = changes.moment
         out.requires_grad, out._parents, out._backward = False, (), None
-        if _mode.enabled:
+        if mode.enabled:
             for parent in parents:
                 if parent.requires_grad:
                     out.requires_grad, out._parents, out._backward = True, parents, backward
@@ -234,7 +233,7 @@ def leaves_of(root):
     return list(dict.fromkeys(parent for parent in parents if parent.requires_grad and not parent._backward))
 
 
-# ---- hooks, modes, observers ----------------------------------------------------------------------------------------------
+# ---- hooks, observers ----------------------------------------------------------------------------------------------
 
 
 class _KeepGrad:
@@ -245,28 +244,6 @@ class _KeepGrad:
 
     def __call__(self, grad):
         self.node()._accumulate(grad, own=False)
-
-
-class _Mode(threading.local):
-    enabled = True
-
-
-_mode = _Mode()  # each thread has its own
-
-
-@contextmanager
-def no_grad() -> Iterator[None]:
-    """Record nothing inside: `with no_grad(): …`, or on a function, `@no_grad()`."""
-    before, _mode.enabled = _mode.enabled, False
-    try:
-        yield
-    finally:
-        _mode.enabled = before
-
-
-def is_grad_enabled() -> bool:
-    """Return whether operations are being recorded."""
-    return _mode.enabled
 
 
 def observe(observer):

@@ -55,6 +55,10 @@ def with_hook(hook):
     y.backward(ones(2))
 
 
+async def an_async_function():
+    pass
+
+
 def watched(action):
     with minidl.detect_anomaly(), np.errstate(all="ignore"):
         action()
@@ -199,6 +203,11 @@ TABLE = {
         (lambda: minidl.cat([t(2)], dim=[0]), r"cat: dim is \[0\]; it must be a whole number"),
         (lambda: minidl.cat([]), "cat: got a list; it must be a list of at least one tensor"),
         (lambda: minidl.cat(t(2)), "cat: got a Tensor; it must be a list"),
+    ],
+    "no_grad": [
+        (lambda: minidl.no_grad(nn.Linear), "no_grad: got the class Linear; it must be a function: decorate methods"),
+        (lambda: minidl.no_grad()(3), "no_grad: got a int; it must be a function"),
+        (lambda: minidl.no_grad(an_async_function), "no_grad: an_async_function is async, .*; use `with no_grad"),
     ],
     "detect_anomaly": [
         (lambda: watched(lambda: (t(2) * 0.0).log()), "detect_anomaly: log, called at .* made -inf .* from numbers"),
