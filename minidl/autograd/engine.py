@@ -85,11 +85,13 @@ class Node:
         gradients.keep()
 
     def _through_hooks(self, grad, own):
+        own.discard(self)  # a hook may have kept the array
         for hook in self._hooks:
-            replacement = hook(grad)
+            seen = np.asarray(grad).view()
+            seen.flags.writeable = False  # others get the same array
+            replacement = hook(seen)
             if replacement is not None:
-                grad = self._as_gradient(replacement, "hook: the replacement")
-                own.discard(self)
+                grad = self._as_gradient(replacement, "hook: the replacement").copy()
         return grad
 
     def _check_first_gradient(self, grad):
@@ -125,7 +127,10 @@ class Node:
             self.grad = np.array(grad)
 
     def register_hook(self, hook: Callable[[np.ndarray], np.ndarray | None]) -> None:
-        """Call `hook(grad)` when backward has ∂loss/∂self complete; an array it returns takes the gradient's place."""
+        """Call `hook(grad)` when backward has ∂loss/∂self complete; an array it returns takes the gradient's place.
+
+        The hook can read `grad`, but not write to it: it is also other tensors' gradient.
+        """
         if not callable(hook):
             raise TypeError(f"register_hook: got a {type(hook).__name__}; it must be a function of one gradient")
         self._hooks = (*self._hooks, hook)

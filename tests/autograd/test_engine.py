@@ -235,6 +235,61 @@ def test_a_replacement_of_another_shape_is_refused():
         (x * 2).sum().backward()
 
 
+WRITERS = {
+    "all": lambda grad: grad.__imul__(0),
+    "one": lambda grad: grad.__setitem__(0, 0),
+    "by NumPy": lambda grad: np.multiply(grad, 0, out=grad),
+}
+
+
+@pytest.mark.parametrize("write", WRITERS)
+@pytest.mark.parametrize("where", ["leaf", "result", "root"])
+def test_a_hook_cannot_change_the_gradient_of_others(where, write):
+    x, y = leaf(1.0, 2.0), leaf(3.0, 4.0)
+    a, b = x * 1, x * 1
+    root = a + b + y  # hands one array on to three
+    {"leaf": y, "result": a, "root": root}[where].register_hook(WRITERS[write])
+    with pytest.raises(ValueError, match="read-only"):
+        root.backward(np.ones(2))
+
+
+def test_what_a_hook_keeps_is_nobody_elses():
+    x, y, kept = leaf(1.0, 2.0), leaf(3.0, 4.0), []
+    a = x * 1
+    for tensor in (a, x, y):
+        tensor.register_hook(kept.append)
+    (a + y).backward(np.ones(2))
+    x.grad *= 5
+    y.grad *= 7
+    np.testing.assert_array_equal(kept, np.ones((3, 2)))
+    assert all(type(grad) is np.ndarray and not np.shares_memory(grad, t.grad) for grad in kept for t in (x, y))
+
+
+def test_hooks_that_return_one_array_again_and_again():
+    x, y, mine = leaf(1.0), leaf(1.0), np.zeros(1)
+
+    def fill(number):
+        def hook(grad):
+            mine[:] = number
+            return mine
+
+        return hook
+
+    a, b = x + 0.0, y + 0.0  # which hand on the array that they get
+    a.register_hook(fill(1))
+    b.register_hook(fill(2))
+    (a + b).backward()
+    assert (x.grad, y.grad) == (1, 2)
+
+
+def test_a_hook_of_a_number_gets_an_array():
+    x, seen = Tensor(np.float32(2.0), requires_grad=True), []
+    y = x * 3
+    y.register_hook(lambda grad: seen.append(type(grad)))
+    (y * 2).backward()
+    assert seen == [np.ndarray]
+
+
 # --- detach, op ------------------------------------------------------------------------------------------------------
 
 
