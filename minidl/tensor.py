@@ -56,8 +56,6 @@ class Tensor(Value, Node):
 
     def __init__(self, data: "Operand", requires_grad: bool = False):
         super().__init__(as_array(data.data if isinstance(data, Tensor) else data), requires_grad)
-        if requires_grad and self.data.dtype.kind != "f":
-            raise TypeError(f"Tensor: only floats have gradients, and this is {self.data.dtype}; make it float32 first")
 
     # ---- leaving the graph -------------------------------------------------------------------------------------------
 

@@ -11,10 +11,12 @@ Arrays that were changed between forward and backward are refused: see `changes.
 
 import weakref
 from collections.abc import Callable
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from minidl._arrays import as_array
 from minidl.autograd import changes
 from minidl.autograd.modes import mode
 
@@ -28,22 +30,34 @@ class Node:
 
     data            the array
     grad            ∂loss/∂data, on leaves after `backward()`; None before
-    requires_grad   whether gradients flow to it
+    requires_grad   whether gradients flow to it; may be set on leaves of floats
     """
 
     # _moment: of the last change in place, for leaves; when it was computed, for results
-    __slots__ = ("__weakref__", "_backward", "_hooks", "_moment", "_parents", "data", "grad", "requires_grad")
+    __slots__ = ("__weakref__", "_backward", "_hooks", "_moment", "_parents", "_requires_grad", "data", "grad")
 
     data: np.ndarray
     grad: np.ndarray | None
-    requires_grad: bool
     _hooks: tuple[Callable, ...]
 
     def __init__(self, data: np.ndarray, requires_grad: bool):
         self.data = data
         self.grad = None
-        self.requires_grad = requires_grad
         self._parents, self._backward, self._hooks, self._moment = (), None, (), 0
+        self._set_requires_grad(requires_grad)
+
+    def _set_requires_grad(self, value):
+        if value is not True and value is not False and not isinstance(value, np.bool_):
+            raise TypeError(f"Tensor: requires_grad is {value!r}; it must be True or False")
+        if value and self.data.dtype.kind != "f":
+            raise TypeError(f"Tensor: only floats have gradients, and this is {self.data.dtype}; make it float32 first")
+        if self._backward and not value:
+            raise RuntimeError(
+                f"requires_grad: this is the result of {self.op}; only leaves may change: take .detach()"
+            )
+        self._requires_grad = bool(value)
+
+    requires_grad = property(attrgetter("_requires_grad"), _set_requires_grad)  # a getter in C takes half the time
 
     @classmethod
     def _from_op(cls, data, parents, backward):
@@ -57,11 +71,11 @@ class Node:
         out.grad = None
         out._hooks = ()
         out._moment = changes.moment
-        out.requires_grad, out._parents, out._backward = False, (), None
+        out._requires_grad, out._parents, out._backward = False, (), None
         if mode.enabled:
             for parent in parents:
-                if parent.requires_grad:
-                    out.requires_grad, out._parents, out._backward = True, parents, backward
+                if parent._requires_grad:
+                    out._requires_grad, out._parents, out._backward = True, parents, backward
                     break
         if _observer is not None:
             _observer.forward_done(out, parents, backward)
@@ -118,6 +132,18 @@ class Node:
             raise ValueError(f"{what} is {grad.shape} but the tensor is {self.data.shape}; the two must be the same")
         return grad
 
+    def _check_leaf(self):
+        """Check what users may have assigned to `.data` and `.grad`, and make an array of a number."""
+        if type(self.data) is not np.ndarray:  # `w.data * 2` of an array without dimensions is none
+            self.data = as_array(self.data)
+        if self.data.dtype.kind != "f":
+            raise TypeError(f"backward: .data was set to {self.data.dtype}, which has no gradient; it must be floats")
+        if self.grad is not None and getattr(self.grad, "shape", None) != self.data.shape:
+            raise ValueError(
+                f"backward: .grad was set to what is {np.shape(self.grad)}, and the tensor is {self.data.shape}; it must be "
+                "an array of the same shape, or None"
+            )
+
     def _accumulate(self, grad, own):
         if self.grad is not None:
             self.grad = np.asarray(self.grad + grad)  # a new array: somebody may hold the old one
@@ -165,7 +191,7 @@ class _Gradients:
         sums, own = self.sums, self.own
         apart = len(parent_grads) == 1 or _lie_apart(parent_grads)
         for parent, parent_grad in zip(node._parents, parent_grads):  # noqa: B905  (`_ask` has compared the lengths)
-            if parent_grad is None or not parent.requires_grad:
+            if parent_grad is None or not parent._requires_grad:
                 continue
             total = sums.get(parent)
             if total is None:
@@ -180,6 +206,9 @@ class _Gradients:
 
     def keep(self):
         """Add what is left, the sums of the leaves, to their `.grad`."""
+        for leaf in self.sums:  # all of them, before the first gets anything
+            if leaf.grad is not None or type(leaf.data) is not np.ndarray or leaf.data.dtype.kind != "f":
+                leaf._check_leaf()
         for leaf, grad in self.sums.items():
             if leaf._hooks:
                 grad = leaf._through_hooks(grad, self.own)

@@ -42,6 +42,12 @@ def twice():
     loss.backward()
 
 
+def with_whole_numbers():
+    x = t(2)
+    x.data = labels(1, 2)
+    (x * 1.0).sum().backward()
+
+
 def after_a_step():
     w = t(2)
     loss = (w * w).sum()
@@ -142,6 +148,9 @@ TABLE = {
         (lambda: Tensor(ones(2, dtype=np.float16)), "Tensor: got float16; convert it"),
         (lambda: Tensor([[1, 2], [3]]), "Tensor: the data are not a regular grid of numbers .*; make all rows equally"),
         (lambda: Tensor(labels(1), requires_grad=True), "Tensor: only floats have gradients, and this is int64; make it"),
+        (lambda: Tensor(ones(2), "yes"), "Tensor: requires_grad is 'yes'; it must be True or False"),
+        (lambda: setattr(Tensor(labels(1)), "requires_grad", True), "Tensor: only floats have gradients, .*; make it"),
+        (lambda: setattr(result(), "requires_grad", False), "requires_grad: this is the result of mul; .*: take .detach"),
         (lambda: bool(t(2)), r"bool: the tensor has shape \(2,\); it must have one element"),
         (lambda: float(t(2)), r"item: the tensor has shape \(2,\); only a tensor of one element is a number"),
         (lambda: len(t()), "len: the tensor has no dimensions; it must have at least one"),
@@ -164,6 +173,8 @@ TABLE = {
         (lambda: Tensor([1.0]).sum().backward(), "backward: this tensor does not depend on anything .*; set it on"),
         (lambda: result().backward(ones(3)), r"backward: grad is \(3,\) but the tensor is \(2,\); the two must be the"),
         (lambda: result().backward("abc"), "backward: grad is a str; it must be an array of numbers"),
+        (lambda: (with_gradient(t(2), ones(3)) * 1.0).sum().backward(), r"backward: .grad was set to what is \(3,\)"),
+        (with_whole_numbers, "backward: .data was set to int64, which has no gradient; it must be floats"),
         (twice, "backward: part of this graph was walked before, and freed; compute the loss again"),
         (after_a_step, r"backward: mul needs a tensor of shape \(2,\) as it was .*; call backward before that"),
     ],
