@@ -1,5 +1,7 @@
 """What every operation asks of its tensors, with errors that say what to change."""
 
+import math
+
 import numpy as np
 
 from minidl.tensor import Tensor
@@ -42,4 +44,4 @@ def row(array):
 def matrix(array):
     """Return an array's vectors along the last axis as the rows of one contiguous matrix: the array itself if it is one."""
     array = np.ascontiguousarray(array)
-    return array if array.ndim == 2 else array.reshape(-1, array.shape[-1])
+    return array if array.ndim == 2 else array.reshape(math.prod(array.shape[:-1]), array.shape[-1])

@@ -307,6 +307,10 @@ TABLE = {
     "F.batch_norm_relu_max_pool2d": [
         (lambda: fused(t(5, 3)), r"batch_norm_relu_max_pool2d: x is \(5, 3\); it must be \(N, H, W, C\)"),
         (lambda: fused(t(2, 1, 4, 3)), "batch_norm_relu_max_pool2d: x is .*; it must be .* at least 2×2 pixels"),
+        (
+            lambda: F.batch_norm_relu_max_pool2d(t(2, 4, 4, 0), ones(0), ones(0), None, None),
+            "batch_norm_relu_max_pool2d: x is .*; it must be .* and one channel",
+        ),
         (lambda: fused(ones(2, 4, 4, 3)), "batch_norm_relu_max_pool2d: x is a ndarray, not a Tensor; wrap it"),
         (lambda: fused(t(2, 4, 4, 3), running_mean=ones(4)), "batch_norm_relu_max_pool2d: x is .* but running_mean is"),
         (
