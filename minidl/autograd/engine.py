@@ -138,15 +138,16 @@ class Node:
             self.data = as_array(self.data)
         if self.data.dtype.kind != "f":
             raise TypeError(f"backward: .data was set to {self.data.dtype}, which has no gradient; it must be floats")
-        if self.grad is not None and getattr(self.grad, "shape", None) != self.data.shape:
+        grad = self.grad
+        if grad is not None and (getattr(grad, "shape", None) != self.data.shape or grad.dtype.kind not in "fiub"):
             raise ValueError(
-                f"backward: .grad was set to what is {np.shape(self.grad)}, and the tensor is {self.data.shape}; it must be "
-                "an array of the same shape, or None"
+                f"backward: .grad was set to a {type(grad).__name__} of shape {np.shape(grad)}, and the tensor is "
+                f"{self.data.shape}; it must be None, or numbers in an array of the same shape"
             )
 
     def _accumulate(self, grad, own):
         if self.grad is not None:
-            self.grad = np.asarray(self.grad + grad)  # a new array: somebody may hold the old one
+            self.grad = np.asarray(self.grad + grad, self.data.dtype)  # a new array: somebody may hold the old one
         elif own and type(grad) is np.ndarray:
             self.grad = grad
         else:

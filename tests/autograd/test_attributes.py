@@ -62,16 +62,29 @@ def test_requires_grad_is_true_or_false(value):
 # ---- grad ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("grad", [np.ones(3), np.ones((1, 2)), np.ones(()), 1.0, [1.0, 2.0], "ab"], ids=repr)
+@pytest.mark.parametrize(
+    "grad",
+    [np.ones(3), np.ones((1, 2)), np.ones(()), 1.0, [1.0, 2.0], "ab", np.array(["a", "b"]), np.ones(2, complex)],
+    ids=repr,
+)
 def test_a_gradient_of_another_shape_stops_the_walk_and_nothing_moves(grad):
     first, x = leaf(1.0), leaf(1.0, 2.0)
     x.grad = grad
     with pytest.raises(
-        ValueError, match=r"backward: \.grad was set to what is .* the tensor is \(2,\); it must be an arr"
+        ValueError, match=r"backward: \.grad was set to a \w+ of shape .* tensor is \(2,\); it must be None"
     ):
         (x * first).sum().backward()
     assert first.grad is None
     assert x.grad is grad
+
+
+@pytest.mark.parametrize("grad", [np.ones(2), np.array([1, 1]), np.array([True, True]), Tensor(np.ones(2))], ids=repr)
+def test_a_gradient_of_another_type_is_added_to_in_the_tensors_own(grad):
+    x = leaf(1.0, 2.0)
+    x.grad = grad
+    (x * 2).sum().backward()
+    assert (type(x.grad), x.grad.dtype) == (np.ndarray, np.float32)
+    np.testing.assert_array_equal(x.grad, [3, 3])
 
 
 # ---- data ------------------------------------------------------------------------------------------------------------
