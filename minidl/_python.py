@@ -63,8 +63,8 @@ class Value:
         return int(self.item())
 
     def __index__(self) -> int:
-        if self.data.size != 1 or self.data.dtype.kind not in "iub":
-            raise TypeError(f"index: the tensor is {self.dtype} of shape {self.shape}; it must be one whole number")
+        if self.data.ndim or self.data.dtype.kind not in "iub":  # as in NumPy: array[Tensor([1])] keeps a dimension
+            raise TypeError(f"index: the tensor is {self.dtype} of shape {self.shape}; it must be one whole number, ()")
         return int(self.item())
 
     def __bool__(self) -> bool:

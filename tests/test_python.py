@@ -44,10 +44,12 @@ def test_int_and_index():
     assert type(int(Tensor(np.array([7])))) is int
     assert ["a", "b"][Tensor(np.array(1))] == "b"
     assert list(range(Tensor(np.int8(2)))) == [0, 1]
+    assert np.arange(5)[Tensor(np.array([3]))].tolist() == [3]  # an array of one index, not an index
+    assert np.arange(5)[Tensor(np.array(3))] == 3
     assert Tensor(np.arange(5))[: Tensor(np.array(2))].shape == (2,)
     with pytest.raises(ValueError, match=r"item: the tensor has shape \(2,\)"):
         int(Tensor(np.ones(2)))
-    for no_index in (Tensor(1.0), Tensor(np.array([1, 2]))):
+    for no_index in (Tensor(1.0), Tensor(np.array([1])), Tensor(np.array([1, 2]))):
         with pytest.raises(TypeError, match=r"index: the tensor is \w+ of shape .*; it must be one whole number"):
             operator.index(no_index)
 

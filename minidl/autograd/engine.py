@@ -44,7 +44,9 @@ class Node:
         self.data = data
         self.grad = None
         self._parents, self._backward, self._hooks, self._moment = (), None, (), 0
-        self._set_requires_grad(requires_grad)
+        self._requires_grad = False
+        if requires_grad is not False:
+            self._set_requires_grad(requires_grad)
 
     def _set_requires_grad(self, value):
         if value is not True and value is not False and not isinstance(value, np.bool_):
