@@ -326,19 +326,20 @@ class Tensor(Value, Node):
 
 def _operands(op, a, other, elementwise=True):
     """The two sides of an operator as tensors of one type (see Tensor)."""
-    array = other.data if isinstance(other, Tensor) else as_numbers(op, other)
-    if elementwise and a.data.shape != array.shape:
-        check_shapes(op, a.data.shape, array.shape)
+    data = a.data if type(a.data) is np.ndarray else a._settle()
+    array = other._settle() if isinstance(other, Tensor) else as_numbers(op, other)
+    if elementwise and data.shape != array.shape:
+        check_shapes(op, data.shape, array.shape)
     if isinstance(other, Tensor):
-        if a.data.dtype == array.dtype:
+        if data.dtype == array.dtype:
             return a, other
-        dtype = common_type(op, a.data, array)
+        dtype = common_type(op, data, array)
         return (a if a.dtype == dtype else a.to(dtype)), (other if other.dtype == dtype else other.to(dtype))
-    if a.data.dtype.kind == "f":
-        return a, Tensor(array.astype(a.data.dtype, copy=False))
+    if data.dtype.kind == "f":
+        return a, Tensor(array.astype(data.dtype, copy=False))
     if array.dtype.kind == "f":
         return a.to(np.float32), Tensor(array.astype(np.float32))
-    dtype = np.result_type(a.data.dtype, other if isinstance(other, int) else array)
+    dtype = np.result_type(data.dtype, other if isinstance(other, int) else array)
     return a.to(dtype), Tensor(np.asarray(other, dtype))  # a Python int that does not fit raises OverflowError
 
 

@@ -134,11 +134,15 @@ class Node:
             raise ValueError(f"{what} is {grad.shape} but the tensor is {self.data.shape}; the two must be the same")
         return grad
 
+    def _settle(self):
+        """Return `.data` as an array, whatever was assigned: a tensor, a list, or `w.data * 2`, which may be a number."""
+        if type(self.data) is not np.ndarray:
+            self.data = as_array(self.data.data if isinstance(self.data, Node) else self.data)
+        return self.data
+
     def _check_leaf(self):
-        """Check what users may have assigned to `.data` and `.grad`, and make an array of a number."""
-        if type(self.data) is not np.ndarray:  # `w.data * 2` of an array without dimensions is none
-            self.data = as_array(self.data)
-        if self.data.dtype.kind != "f":
+        """Check what users may have assigned to `.data` and `.grad`."""
+        if self._settle().dtype.kind != "f":
             raise TypeError(f"backward: .data was set to {self.data.dtype}, which has no gradient; it must be floats")
         grad = self.grad
         if grad is not None and (getattr(grad, "shape", None) != self.data.shape or grad.dtype.kind not in "fiub"):

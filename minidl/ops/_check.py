@@ -17,7 +17,8 @@ def check_tensors(op, optional=("bias",), **tensors):
             continue
         if not isinstance(tensor, Tensor):
             raise TypeError(f"{op}: {name} is a {type(tensor).__name__}, not a Tensor; wrap it: Tensor({name})")
-        own = tensor.data.dtype
+        data = tensor.data
+        own = data.dtype if type(data) is np.ndarray else tensor._settle().dtype
         if dtype is None:  # asked first, because NumPy finds that float64 == None
             if own.kind != "f":
                 raise TypeError(f"{op}: {name} is {own}, not a float type; convert it: {name}.to(np.float32)")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from minidl import Tensor, nn, no_grad, optim
+from minidl import functional as F
 
 
 def leaf(*values):
@@ -96,6 +97,46 @@ def test_integers_assigned_to_a_leaf_stop_the_walk_and_nothing_moves():
     with pytest.raises(TypeError, match=r"backward: \.data was set to int64, which has no gradient; it must be floats"):
         (x * first).sum().backward()
     assert first.grad is x.grad is None
+
+
+USES = {
+    "linear": lambda w: F.linear(np_ones(3, 2), w),
+    "matmul": lambda w: np_ones(3, 2) @ w,
+    "mul": lambda w: w * 1.0,
+    "rmul": lambda w: np_ones(2, 2) * w,
+    "gelu": F.gelu,
+}
+ASSIGNED = {
+    "list": [[1.0, 2.0], [3.0, 4.0]],
+    "tensor": Tensor(np.array([[1, 2], [3, 4]], np.float32)),
+    "tensor that asks for a gradient": Tensor(np.array([[1, 2], [3, 4]], np.float32), requires_grad=True),
+    "subclass": np.array([[1, 2], [3, 4]], np.float32).view(np.memmap),
+}
+
+
+def np_ones(*shape):
+    return Tensor(np.ones(shape, np.float32))
+
+
+@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize("assigned", ASSIGNED)
+def test_what_is_assigned_becomes_an_array(use, assigned):
+    w, other = (nn.Parameter(np.ones((2, 2), np.float32)) for _ in range(2))
+    w.data, other.data = copy.deepcopy(ASSIGNED[assigned]), np.array([[1, 2], [3, 4]], np.float32)
+    for parameter in (w, other):
+        y = USES[use](parameter)
+        y.sum().backward()
+        optim.SGD([parameter], lr=0.1).step()
+    assert type(w.data) is np.ndarray
+    np.testing.assert_array_equal(w.data, other.data)
+
+
+@pytest.mark.parametrize("use", USES)
+def test_what_is_no_array_is_refused_where_it_is_used(use):
+    w = nn.Parameter(np.ones((2, 2), np.float32))
+    w.data = None
+    with pytest.raises(TypeError, match="Tensor: got object; convert it to float32"):
+        USES[use](w)
 
 
 @pytest.mark.parametrize("momentum", [0, 0.9])
