@@ -11,7 +11,7 @@ from pathlib import Path
 __all__ = ["arrows", "draw", "floors", "imports"]
 
 ROOT = Path(__file__).parent.parent / "minidl"
-LEFT_OUT = {"__init__", "__main__", "_version", "_arrays", "_numbers", "random"}
+LEFT_OUT = {"__init__", "__main__", "_version", "_arrays", "_numbers", "_python", "random"}
 CORE = {"autograd", "tensor", "ops", "functional", "nn", "optim", "train"}  # and data/loader.py
 WHAT = {  # in two short lines
     "lab": ("what is built with minidl:", "paper, study, course, bench, plot, commands, models"),

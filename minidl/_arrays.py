@@ -1,12 +1,15 @@
-"""Small questions about arrays that the tensor asks: which type, which shape, and how to undo broadcasting."""
+"""Small questions about arrays that the tensor asks: which type, which shape, how to add up, how to undo broadcasting."""
 
+import math
+import operator
 from numbers import Integral
 
 import numpy as np
 
 __all__ = ["as_array", "as_numbers", "check_cat", "check_dims", "check_permutation", "check_shapes", "common_type",
-           "float_type",
-           "reduce_to", "spread", "takes_once"]  # fmt: skip
+           "dims_of", "float_type", "frozen", "mean_over", "reduce_to", "spread", "sum_over", "takes_once"]  # fmt: skip
+
+_TERMS = 1024  # so many float32 numbers may be added one after another: they lose 6e-5 of their sum at most
 
 
 def as_array(data):
@@ -58,7 +61,39 @@ def reduce_to(grad, shape):
         return grad
     extra = grad.ndim - len(shape)
     repeated = tuple(i + extra for i, n in enumerate(shape) if n == 1 and grad.shape[i + extra] != 1)
-    return grad.sum((*range(extra), *repeated), keepdims=True).reshape(shape)
+    return sum_over(grad, (*range(extra), *repeated), keepdims=True).reshape(shape)
+
+
+def sum_over(x, dims=None, keepdims=False):
+    """Sum over dimensions: floats in their own type, integers and bools as int64, which a few hundred pixels do not fill."""
+    if x.dtype.kind in "bi":
+        return x.sum(dims, np.int64, keepdims=keepdims)
+    if x.dtype.kind == "u":
+        return x.sum(dims, np.uint64 if x.dtype == np.uint64 else np.int64, keepdims=keepdims)
+    if _adds_one_by_one(x, dims):
+        return x.sum(dims, np.float64, keepdims=keepdims).astype(x.dtype)
+    return x.sum(dims, keepdims=keepdims)
+
+
+def mean_over(x, dims=None, keepdims=False):
+    """Mean over dimensions, of the type that `float_type` says."""
+    if x.dtype.kind != "f" or _adds_one_by_one(x, dims):
+        return x.mean(dims, np.float64, keepdims=keepdims).astype(float_type(x))
+    return x.mean(dims, keepdims=keepdims)
+
+
+def _adds_one_by_one(x, dims):
+    """Return whether NumPy would add many float32 numbers one after another: after 16,777,216 ones it stays there.
+
+    It adds by halves only what lies side by side in memory: the whole array, or its last dimensions.
+    """
+    if x.size <= _TERMS or x.dtype != np.float32:
+        return False
+    if dims is None:
+        return not x.flags.forc
+    dims = [d % x.ndim for d in dims]
+    side_by_side = x.flags.c_contiguous and min(dims, default=0) >= x.ndim - len(dims)
+    return not side_by_side and math.prod(x.shape[d] for d in dims) > _TERMS
 
 
 def spread(reduced, shape, dim, keepdim):
@@ -66,6 +101,19 @@ def spread(reduced, shape, dim, keepdim):
     if dim is not None and not keepdim:
         reduced = np.expand_dims(reduced, dim)
     return np.broadcast_to(reduced, shape)
+
+
+def frozen(index):
+    """Return an index as it is now, which no later change of a caller's array or list reaches."""
+    if isinstance(index, tuple):
+        return tuple(map(frozen, index))
+    if isinstance(index, slice):
+        ends = (index.start, index.stop, index.step)
+        return slice(*(end if end is None else operator.index(end) for end in ends))
+    if isinstance(index, list):
+        return np.array(index, None if index else np.intp)
+    changes = hasattr(index, "__array__") and not isinstance(index, np.generic)  # an array, a tensor
+    return np.array(index) if changes else index
 
 
 def takes_once(index):
@@ -83,17 +131,26 @@ def check_shapes(op, a, b):
             )
 
 
-def check_dims(op, dim, shape, empty=True):
-    """Check that `dim` (None, a number or a tuple of them) names dimensions of that shape, of size 0 only if `empty`."""
-    if dim is None and (empty or 0 not in shape):
-        return
-    dims = range(len(shape)) if dim is None else dim if isinstance(dim, tuple | list) else (dim,)
-    for d in dims:
+def check_dims(op, dims, shape):
+    """Check that `dims`, a number or a list of them, names dimensions of that shape."""
+    for d in dims if isinstance(dims, tuple | list) else (dims,):
         if not isinstance(d, Integral) or not -len(shape) <= d < len(shape):
             span = f"from {-len(shape)} to {len(shape) - 1}" if shape else "None, as there are no dimensions"
-            raise np.exceptions.AxisError(f"{op}: dim is {dim!r} but the tensor is {shape}; dim must be {span}")
-        if not empty and shape[d] == 0:
-            raise ValueError(f"{op}: the tensor is {shape}; there must be at least one number along dim {d}")
+            raise np.exceptions.AxisError(f"{op}: dim is {dims!r} but the tensor is {shape}; dim must be {span}")
+
+
+def dims_of(op, dim, shape, empty=True):
+    """Return what a reduction goes over, None or a tuple; check it, and that it is of size 0 nowhere, if not `empty`."""
+    if dim is not None:
+        check_dims(op, dim, shape)
+        dim = tuple(dim) if isinstance(dim, tuple | list) else (dim,)
+        if len({d % len(shape) for d in dim}) < len(dim):
+            raise ValueError(f"{op}: dim is {dim} but the tensor is {shape}; each dimension must be named once")
+    if not empty:
+        for d in range(len(shape)) if dim is None else dim:
+            if shape[d] == 0:
+                raise ValueError(f"{op}: the tensor is {shape}; there must be at least one number along dim {d}")
+    return dim
 
 
 def check_permutation(dims, shape):
@@ -105,6 +162,8 @@ def check_permutation(dims, shape):
 
 def check_cat(shapes, dim):
     """Check that arrays of these shapes can be joined along `dim`."""
+    if not isinstance(dim, Integral):
+        raise TypeError(f"cat: dim is {dim!r}; it must be a whole number")
     check_dims("cat", dim, shapes[0])
     others = [[n for d, n in enumerate(shape) if d != dim % len(shapes[0])] for shape in shapes]
     if any(other != others[0] for other in others) or len({len(shape) for shape in shapes}) > 1:

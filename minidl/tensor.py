@@ -4,6 +4,7 @@ Each forward computation has its `backward` right under it; read `__mul__` first
 `ops/`, written the same way, with kernels of their own.
 """
 
+import math
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 import numpy as np
@@ -16,11 +17,16 @@ from minidl._arrays import (
     check_permutation,
     check_shapes,
     common_type,
+    dims_of,
     float_type,
+    frozen,
+    mean_over,
     reduce_to,
     spread,
+    sum_over,
     takes_once,
 )
+from minidl._python import Value
 from minidl.autograd import Node
 from minidl.kernels.product import matmul
 
@@ -30,10 +36,10 @@ if TYPE_CHECKING:
 __all__ = ["Operand", "Tensor"]
 
 Operand: TypeAlias = Union["Tensor", ArrayLike]
-Dims: TypeAlias = int | tuple[int, ...] | None
+Dims: TypeAlias = int | tuple[int, ...] | list[int] | None
 
 
-class Tensor(Node):
+class Tensor(Value, Node):
     """An array with a gradient.
 
     data            anything NumPy takes. Arrays of float32, float64, integers or bools keep their type; Python numbers
@@ -50,8 +56,6 @@ class Tensor(Node):
 
     def __init__(self, data: "Operand", requires_grad: bool = False):
         super().__init__(as_array(data.data if isinstance(data, Tensor) else data), requires_grad)
-        if requires_grad and self.data.dtype.kind != "f":
-            raise TypeError(f"Tensor: only floats have gradients, and this is {self.data.dtype}; make it float32 first")
 
     # ---- leaving the graph -------------------------------------------------------------------------------------------
 
@@ -67,57 +71,16 @@ class Tensor(Node):
             )
         return self.data
 
-    def item(self) -> float:
-        """Return the one element as a Python number."""
-        if self.data.size != 1:
-            raise ValueError(f"item: the tensor has shape {self.shape}; only a tensor of one element is a number")
-        return self.data.item()
-
     # ---- what it looks like ------------------------------------------------------------------------------------------
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The sizes of all dimensions."""
-        return self.data.shape
-
-    @property
-    def ndim(self) -> int:
-        """The number of dimensions."""
-        return self.data.ndim
-
-    @property
-    def dtype(self) -> np.dtype:
-        """The type of the elements."""
-        return self.data.dtype
 
     @property
     def T(self) -> "Tensor":
         """All dimensions in reverse order."""
         return self.permute(*reversed(range(self.ndim)))
 
-    def numel(self) -> int:
-        """Return the number of elements."""
-        return self.data.size
-
     def __array__(self, dtype=None, copy=None):
         """What `np.asarray(tensor)` and plotting libraries ask for; as `numpy()`."""
         return np.asarray(self.numpy(), dtype, copy=copy)
-
-    def __len__(self) -> int:
-        if not self.data.ndim:
-            raise TypeError("len: the tensor has no dimensions; it must have at least one")
-        return len(self.data)
-
-    def __float__(self) -> float:
-        return float(self.item())
-
-    def __bool__(self) -> bool:
-        if self.data.size != 1:
-            raise ValueError(f"bool: the tensor has shape {self.shape}; it must have one element: take .data.any()")
-        return bool(self.data)
-
-    def __setitem__(self, index, value):
-        raise TypeError("setitem: tensors do not change in place; write to .data, before the tensor is used")
 
     def __repr__(self) -> str:
         values = np.array2string(self.data, precision=4, separator=", ", prefix="Tensor(", threshold=100)
@@ -174,9 +137,13 @@ class Tensor(Node):
         y = a.data**b.data
 
         def backward(grad):
-            grad_a = grad * b.data * a.data ** (b.data - (b.data != 0))  # x⁰ is flat, also at 0, which has no power −1
-            grad_b = _reduce(grad * y * np.log(a.data), b) if b.requires_grad else None  # else a may have no logarithm
-            return _reduce(grad_a, a), grad_b
+            grad_a = grad_b = None
+            if a.requires_grad:  # x⁰ is flat, also at 0, which has no power −1
+                grad_a = _reduce(grad * b.data * a.data ** (b.data - (b.data != 0)), a)
+            if b.requires_grad:  # else a may have no logarithm; a power of 0 stays 0, so there the slope is 0
+                flat = (a.data == 0) & (b.data >= 0)
+                grad_b = _reduce(grad * y * np.log(np.where(flat, a.data.dtype.type(1), a.data)), b)
+            return grad_a, grad_b
 
         return Tensor._from_op(y, (a, b), backward)
 
@@ -262,43 +229,40 @@ class Tensor(Node):
     def sum(
         self, dim: Dims = None, keepdim: bool = False, *, axis: Dims = None, keepdims: bool | None = None
     ) -> "Tensor":
-        """Sum over all elements, or over the dimension or dimensions `dim`."""
-        x, dim, keepdim = self.data, dim if axis is None else axis, keepdim if keepdims is None else keepdims
-        shape = x.shape
-        check_dims("sum", dim, shape)
+        """Sum over all elements, or over the dimension or dimensions `dim`; of integers and bools as int64."""
+        shape, keepdim = self.data.shape, keepdim if keepdims is None else keepdims
+        dims = dims_of("sum", dim if axis is None else axis, shape)
 
         def backward(grad):
-            return (spread(grad, shape, dim, keepdim).copy(),)
+            return (spread(grad, shape, dims, keepdim).copy(),)
 
-        dtype = None if x.dtype.kind == "b" else x.dtype
-        return Tensor._from_op(x.sum(dim, keepdims=keepdim, dtype=dtype), (self,), backward)
+        return Tensor._from_op(sum_over(self.data, dims, keepdim), (self,), backward)
 
     def mean(
         self, dim: Dims = None, keepdim: bool = False, *, axis: Dims = None, keepdims: bool | None = None
     ) -> "Tensor":
-        """Average over all elements, or over the dimension or dimensions `dim`."""
-        x, dim, keepdim = self.data, dim if axis is None else axis, keepdim if keepdims is None else keepdims
-        check_dims("mean", dim, x.shape, empty=False)
-        y = x.mean(dim, keepdims=keepdim, dtype=float_type(x))
-        shape, share = x.shape, x.dtype.type(y.size / x.size)
+        """Average over all elements, or over the dimension or dimensions `dim`; of integers and bools as float32."""
+        x, keepdim = self.data, keepdim if keepdims is None else keepdims
+        shape, dims = x.shape, dims_of("mean", dim if axis is None else axis, x.shape, empty=False)
+        share = x.dtype.type(1 / math.prod(shape if dims is None else [shape[d] for d in dims]))
 
         def backward(grad):
-            return (spread(grad, shape, dim, keepdim) * share,)
+            return (spread(grad, shape, dims, keepdim) * share,)
 
-        return Tensor._from_op(y, (self,), backward)
+        return Tensor._from_op(mean_over(x, dims, keepdim), (self,), backward)
 
     def max(
         self, dim: Dims = None, keepdim: bool = False, *, axis: Dims = None, keepdims: bool | None = None
     ) -> "Tensor":
         """Return the largest element, or the largest along `dim`; several largest ones share the gradient equally."""
-        x, dim, keepdim = self.data, dim if axis is None else axis, keepdim if keepdims is None else keepdims
-        check_dims("max", dim, x.shape, empty=False)
-        y = x.max(dim, keepdims=keepdim)
+        x, keepdim = self.data, keepdim if keepdims is None else keepdims
+        dims = dims_of("max", dim if axis is None else axis, x.shape, empty=False)
+        y = x.max(dims, keepdims=keepdim)
 
         def backward(grad):
-            largest = x == spread(y, x.shape, dim, keepdim)
-            share = largest / largest.sum(dim, keepdims=True, dtype=x.dtype)
-            return (spread(grad, x.shape, dim, keepdim) * share,)
+            largest = x == spread(y, x.shape, dims, keepdim)
+            share = largest / largest.sum(dims, keepdims=True).astype(x.dtype)
+            return (spread(grad, x.shape, dims, keepdim) * share,)
 
         return Tensor._from_op(y, (self,), backward)
 
@@ -339,7 +303,6 @@ class Tensor(Node):
 
     def __getitem__(self, index: Any) -> "Tensor":
         """NumPy's indexing: slices, integers, masks, integer arrays; an element taken twice collects both gradients."""
-        index = tuple(_as_index(i) for i in index) if isinstance(index, tuple) else _as_index(index)
         shape, dtype = self.data.shape, self.data.dtype
 
         def backward(grad):
@@ -351,8 +314,9 @@ class Tensor(Node):
             return (grad_x,)
 
         try:
+            index = frozen(index)
             y = self.data[index]
-        except IndexError as error:
+        except (IndexError, TypeError) as error:
             raise IndexError(f"getitem: the tensor is {shape}: {error}; indices must be as for an array") from None
         return Tensor._from_op(y, (self,), backward)
 
@@ -360,25 +324,22 @@ class Tensor(Node):
 # ---- helpers -----------------------------------------------------------------------------------------------------------
 
 
-def _as_index(index):
-    return index.data if isinstance(index, Tensor) else index
-
-
 def _operands(op, a, other, elementwise=True):
     """The two sides of an operator as tensors of one type (see Tensor)."""
-    array = other.data if isinstance(other, Tensor) else as_numbers(op, other)
-    if elementwise and a.data.shape != array.shape:
-        check_shapes(op, a.data.shape, array.shape)
+    data = a.data if type(a.data) is np.ndarray else a._settle()
+    array = other._settle() if isinstance(other, Tensor) else as_numbers(op, other)
+    if elementwise and data.shape != array.shape:
+        check_shapes(op, data.shape, array.shape)
     if isinstance(other, Tensor):
-        if a.data.dtype == array.dtype:
+        if data.dtype == array.dtype:
             return a, other
-        dtype = common_type(op, a.data, array)
+        dtype = common_type(op, data, array)
         return (a if a.dtype == dtype else a.to(dtype)), (other if other.dtype == dtype else other.to(dtype))
-    if a.data.dtype.kind == "f":
-        return a, Tensor(array.astype(a.data.dtype, copy=False))
+    if data.dtype.kind == "f":
+        return a, Tensor(array.astype(data.dtype, copy=False))
     if array.dtype.kind == "f":
         return a.to(np.float32), Tensor(array.astype(np.float32))
-    dtype = np.result_type(a.data.dtype, other if isinstance(other, int) else array)
+    dtype = np.result_type(data.dtype, other if isinstance(other, int) else array)
     return a.to(dtype), Tensor(np.asarray(other, dtype))  # a Python int that does not fit raises OverflowError
 
 

@@ -253,8 +253,6 @@ def test_integers_stay_integers(dtype):
         2 * x,
         x**2,
         x @ x,
-        x.sum(),
-        x.sum(0),
         x.max(),
         x.max(1),
         x.T,
@@ -264,7 +262,6 @@ def test_integers_stay_integers(dtype):
     assert {y.dtype for y in same} == {np.dtype(dtype)}
     np.testing.assert_array_equal((9 - x).data, 9 - a)
     np.testing.assert_array_equal((x @ x).data, a @ a)
-    np.testing.assert_array_equal(x.sum(1).data, a.sum(1))
     assert not any(y.requires_grad for y in same)
 
 

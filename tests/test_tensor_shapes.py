@@ -1,5 +1,6 @@
 """Matrix products, reductions, reshaping and indexing of Tensor against NumPy, with their gradients."""
 
+import copy
 import operator
 
 import numpy as np
@@ -215,6 +216,32 @@ def test_integer_and_bool_tensors_as_indices(rng):
     assert_close(Tensor(x)[:, Tensor(columns)].data, x[:, columns])
     assert_close(Tensor(x)[Tensor(x > 0)].data, x[x > 0])
     gradcheck(lambda t: t[Tensor(rows), Tensor(columns)], x, generator=rng)
+
+
+CHANGING = {
+    "an array": (np.array([0, 2]), lambda i: i),
+    "a list": ([0, 2], lambda i: i),
+    "arrays in a tuple": (np.array([0, 2]), lambda i: (i, i)),
+    "a tensor": (Tensor(np.array([0, 2])), lambda i: i),
+    "a tensor in a tuple": (Tensor(np.array([0, 2])), lambda i: (slice(None), i)),
+    "a mask": (np.array([True, False, True]), lambda i: i),
+    "a number in an array": (np.array(2), lambda i: (i, slice(None))),
+    "the end of a slice": (np.array(2), lambda i: slice(None, i)),
+}
+
+
+@pytest.mark.parametrize("name", CHANGING)
+def test_an_index_that_changes_later_changes_no_gradient(name, rng):
+    source, index_of = CHANGING[name]
+    x, index = Tensor(rng.standard_normal((3, 3)), requires_grad=True), index_of(copy.deepcopy(source))
+    changing = copy.deepcopy(source)
+    x[index].sum().backward()
+    expected, x.grad = x.grad, None
+    y = x[index_of(changing)]
+    array = changing.data if isinstance(changing, Tensor) else changing
+    array[slice(None) if isinstance(array, list) else ...] = [0, 0] if isinstance(array, list) else 0
+    y.sum().backward()
+    np.testing.assert_array_equal(x.grad, expected)
 
 
 def test_indexing_out_of_bounds_and_iteration():

@@ -58,9 +58,19 @@ def needs(backward, parent):
 
 
 def held_by(backward):
-    """List what a backward function has kept of the forward pass: the values in its closure, and those in a record there."""
-    kept = [cell.cell_contents for cell in backward.__closure__ or ()]
+    """List what a backward function has kept of the forward pass: what its closure holds, also in containers or a record."""
+    kept = [value for cell in backward.__closure__ or () for value in _in_containers(cell.cell_contents)]
     return kept + [value for record in kept for value in getattr(record, "__dict__", {}).values()]
+
+
+def _in_containers(value):
+    if isinstance(value, slice):
+        value = (value.start, value.stop, value.step)
+    if isinstance(value, tuple | list | dict):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _in_containers(part)
+    else:
+        yield value
 
 
 def name_of(backward):

@@ -9,17 +9,18 @@ Second derivatives are not supported: `backward` functions work on plain arrays,
 Arrays that were changed between forward and backward are refused: see `changes.py`. Lesson 01 derives the walk.
 """
 
-import threading
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from minidl._arrays import as_array
 from minidl.autograd import changes
+from minidl.autograd.modes import mode
 
-__all__ = ["Node", "is_grad_enabled", "is_observed", "leaves_of", "no_grad", "observe", "parents_first", "walk"]
+__all__ = ["Node", "is_observed", "leaves_of", "observe", "parents_first", "walk"]
 
 _observer = None  # what `detect_anomaly` has put in the way of every operation
 
@@ -29,22 +30,36 @@ class Node:
 
     data            the array
     grad            ∂loss/∂data, on leaves after `backward()`; None before
-    requires_grad   whether gradients flow to it
+    requires_grad   whether gradients flow to it; may be set on leaves of floats
     """
 
     # _moment: of the last change in place, for leaves; when it was computed, for results
-    __slots__ = ("__weakref__", "_backward", "_hooks", "_moment", "_parents", "data", "grad", "requires_grad")
+    __slots__ = ("__weakref__", "_backward", "_hooks", "_moment", "_parents", "_requires_grad", "data", "grad")
 
     data: np.ndarray
     grad: np.ndarray | None
-    requires_grad: bool
     _hooks: tuple[Callable, ...]
 
     def __init__(self, data: np.ndarray, requires_grad: bool):
         self.data = data
         self.grad = None
-        self.requires_grad = requires_grad
         self._parents, self._backward, self._hooks, self._moment = (), None, (), 0
+        self._requires_grad = False
+        if requires_grad is not False:
+            self._set_requires_grad(requires_grad)
+
+    def _set_requires_grad(self, value):
+        if value is not True and value is not False and not isinstance(value, np.bool_):
+            raise TypeError(f"Tensor: requires_grad is {value!r}; it must be True or False")
+        if value and self.data.dtype.kind != "f":
+            raise TypeError(f"Tensor: only floats have gradients, and this is {self.data.dtype}; make it float32 first")
+        if self._backward and not value:
+            raise RuntimeError(
+                f"requires_grad: this is the result of {self.op}; only leaves may change: take .detach()"
+            )
+        self._requires_grad = bool(value)
+
+    requires_grad = property(attrgetter("_requires_grad"), _set_requires_grad)  # a getter in C takes half the time
 
     @classmethod
     def _from_op(cls, data, parents, backward):
@@ -58,11 +73,11 @@ class Node:
         out.grad = None
         out._hooks = ()
         out._moment = changes.moment
-        out.requires_grad, out._parents, out._backward = False, (), None
-        if _mode.enabled:
+        out._requires_grad, out._parents, out._backward = False, (), None
+        if mode.enabled:
             for parent in parents:
-                if parent.requires_grad:
-                    out.requires_grad, out._parents, out._backward = True, parents, backward
+                if parent._requires_grad:
+                    out._requires_grad, out._parents, out._backward = True, parents, backward
                     break
         if _observer is not None:
             _observer.forward_done(out, parents, backward)
@@ -86,11 +101,13 @@ class Node:
         gradients.keep()
 
     def _through_hooks(self, grad, own):
+        own.discard(self)  # a hook may have kept the array
         for hook in self._hooks:
-            replacement = hook(grad)
+            seen = np.asarray(grad).view()
+            seen.flags.writeable = False  # others get the same array
+            replacement = hook(seen)
             if replacement is not None:
-                grad = self._as_gradient(replacement, "hook: the replacement")
-                own.discard(self)
+                grad = self._as_gradient(replacement, "hook: the replacement").copy()
         return grad
 
     def _check_first_gradient(self, grad):
@@ -117,16 +134,36 @@ class Node:
             raise ValueError(f"{what} is {grad.shape} but the tensor is {self.data.shape}; the two must be the same")
         return grad
 
+    def _settle(self):
+        """Return `.data` as an array, whatever was assigned: a tensor, a list, or `w.data * 2`, which may be a number."""
+        if type(self.data) is not np.ndarray:
+            self.data = as_array(self.data.data if isinstance(self.data, Node) else self.data)
+        return self.data
+
+    def _check_leaf(self):
+        """Check what users may have assigned to `.data` and `.grad`."""
+        if self._settle().dtype.kind != "f":
+            raise TypeError(f"backward: .data was set to {self.data.dtype}, which has no gradient; it must be floats")
+        grad = self.grad
+        if grad is not None and (getattr(grad, "shape", None) != self.data.shape or grad.dtype.kind not in "fiub"):
+            raise ValueError(
+                f"backward: .grad was set to a {type(grad).__name__} of shape {np.shape(grad)}, and the tensor is "
+                f"{self.data.shape}; it must be None, or numbers in an array of the same shape"
+            )
+
     def _accumulate(self, grad, own):
         if self.grad is not None:
-            self.grad = np.asarray(self.grad + grad)  # a new array: somebody may hold the old one
+            self.grad = np.asarray(self.grad + grad, self.data.dtype)  # a new array: somebody may hold the old one
         elif own and type(grad) is np.ndarray:
             self.grad = grad
         else:
             self.grad = np.array(grad)
 
     def register_hook(self, hook: Callable[[np.ndarray], np.ndarray | None]) -> None:
-        """Call `hook(grad)` when backward has ∂loss/∂self complete; an array it returns takes the gradient's place."""
+        """Call `hook(grad)` when backward has ∂loss/∂self complete; an array it returns takes the gradient's place.
+
+        The hook can read `grad`, but not write to it: it is also other tensors' gradient.
+        """
         if not callable(hook):
             raise TypeError(f"register_hook: got a {type(hook).__name__}; it must be a function of one gradient")
         self._hooks = (*self._hooks, hook)
@@ -161,7 +198,7 @@ class _Gradients:
         sums, own = self.sums, self.own
         apart = len(parent_grads) == 1 or _lie_apart(parent_grads)
         for parent, parent_grad in zip(node._parents, parent_grads):  # noqa: B905  (`_ask` has compared the lengths)
-            if parent_grad is None or not parent.requires_grad:
+            if parent_grad is None or not parent._requires_grad:
                 continue
             total = sums.get(parent)
             if total is None:
@@ -176,6 +213,9 @@ class _Gradients:
 
     def keep(self):
         """Add what is left, the sums of the leaves, to their `.grad`."""
+        for leaf in self.sums:  # all of them, before the first gets anything
+            if leaf.grad is not None or type(leaf.data) is not np.ndarray or leaf.data.dtype.kind != "f":
+                leaf._check_leaf()
         for leaf, grad in self.sums.items():
             if leaf._hooks:
                 grad = leaf._through_hooks(grad, self.own)
@@ -234,7 +274,7 @@ def leaves_of(root):
     return list(dict.fromkeys(parent for parent in parents if parent.requires_grad and not parent._backward))
 
 
-# ---- hooks, modes, observers ----------------------------------------------------------------------------------------------
+# ---- hooks, observers ----------------------------------------------------------------------------------------------
 
 
 class _KeepGrad:
@@ -245,28 +285,6 @@ class _KeepGrad:
 
     def __call__(self, grad):
         self.node()._accumulate(grad, own=False)
-
-
-class _Mode(threading.local):
-    enabled = True
-
-
-_mode = _Mode()  # each thread has its own
-
-
-@contextmanager
-def no_grad() -> Iterator[None]:
-    """Record nothing inside: `with no_grad(): …`, or on a function, `@no_grad()`."""
-    before, _mode.enabled = _mode.enabled, False
-    try:
-        yield
-    finally:
-        _mode.enabled = before
-
-
-def is_grad_enabled() -> bool:
-    """Return whether operations are being recorded."""
-    return _mode.enabled
 
 
 def observe(observer):

@@ -5,13 +5,27 @@ import numpy as np
 from minidl.kernels.jit import CHUNK, device, kernel, n_chunks, prange
 from minidl.kernels.runs import add
 
-__all__ = ["add_bias", "chunk_rows", "column_sums"]
+__all__ = ["TERMS", "add_bias", "add_up", "chunk_rows", "column_sums"]
+
+TERMS = 1024  # so many float32 numbers may be added one after another; a longer sum is one of such sums, else it stalls
 
 
 @device
 def chunk_rows(columns):
     """How many rows of so many columns make a chunk."""
     return max(1, CHUNK // max(1, columns))
+
+
+@device
+def add_up(parts):
+    """Add up what chunks have summed, (chunks, …), into the first of them, in their order; groups first, then the groups."""
+    flat, size, step = parts.reshape(-1), parts.size // len(parts), 1
+    while step < len(parts):
+        for k in range(0, len(parts), step):
+            first = k - k % (step * TERMS)
+            if k > first:
+                add(flat, k * size, flat, first * size, size)
+        step *= TERMS
 
 
 @kernel
@@ -26,16 +40,14 @@ def add_bias(y, bias):
 @kernel
 def _column_sums(x, sums):
     size = chunk_rows(x.shape[1])
-    partial = np.zeros((n_chunks(x.shape[0], size), x.shape[1]), x.dtype)
+    partial = np.zeros((max(1, n_chunks(x.shape[0], size)), x.shape[1]), x.dtype)
     for k in prange(len(partial)):
         total = partial[k]
         for row in x[k * size : (k + 1) * size]:
             for c in range(total.size):
                 total[c] += row[c]
-    sums[:] = 0
-    for k in range(len(partial)):
-        for c in range(sums.size):
-            sums[c] += partial[k, c]
+    add_up(partial)
+    sums[:] = partial[0]
 
 
 def column_sums(x):

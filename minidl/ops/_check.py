@@ -1,5 +1,7 @@
 """What every operation asks of its tensors, with errors that say what to change."""
 
+import math
+
 import numpy as np
 
 from minidl.tensor import Tensor
@@ -15,14 +17,18 @@ def check_tensors(op, optional=("bias",), **tensors):
             continue
         if not isinstance(tensor, Tensor):
             raise TypeError(f"{op}: {name} is a {type(tensor).__name__}, not a Tensor; wrap it: Tensor({name})")
-        if tensor.data.dtype == dtype:
-            continue
-        if dtype is None and tensor.data.dtype.kind == "f":
-            dtype, first = tensor.data.dtype, name
-        elif dtype is None:
-            raise TypeError(f"{op}: {name} is {tensor.data.dtype}, not a float type; convert it: {name}.to(np.float32)")
-        else:
-            raise TypeError(f"{op}: {first} is {dtype} but {name} is {tensor.data.dtype}; convert one: .to({dtype})")
+        data = tensor.data
+        own = data.dtype if type(data) is np.ndarray else tensor._settle().dtype
+        if dtype is None:  # asked first, because NumPy finds that float64 == None
+            if own.kind != "f":
+                raise TypeError(f"{op}: {name} is {own}, not a float type; convert it: {name}.to(np.float32)")
+            dtype, first = own, name
+        elif own != dtype:
+            odd, right = (first, own) if own == np.float32 else (name, dtype)
+            raise TypeError(
+                f"{op}: {first} is {dtype} but {name} is {own}; convert one: {odd}.to(np.{right}), or its array by "
+                f".astype(np.{right})"
+            )
 
 
 def flatten(op, x):
@@ -39,4 +45,4 @@ def row(array):
 def matrix(array):
     """Return an array's vectors along the last axis as the rows of one contiguous matrix: the array itself if it is one."""
     array = np.ascontiguousarray(array)
-    return array if array.ndim == 2 else array.reshape(-1, array.shape[-1])
+    return array if array.ndim == 2 else array.reshape(math.prod(array.shape[:-1]), array.shape[-1])

@@ -41,8 +41,8 @@ def batch_norm_relu_max_pool2d(
     """
     op = "batch_norm_relu_max_pool2d"
     check_batch_norm(op, x, running_mean, running_var, weight, bias, training, momentum, eps)
-    if x.ndim != 4 or min(x.shape[1:3]) < 2:
-        raise ValueError(f"{op}: x is {x.shape}; it must be (N, H, W, C), with at least 2×2 pixels")
+    if x.ndim != 4 or min(x.shape[1:3]) < 2 or not x.shape[3]:
+        raise ValueError(f"{op}: x is {x.shape}; it must be (N, H, W, C), with at least 2×2 pixels and one channel")
     rows = matrix(x.data)
     stats, gamma, beta = prepare(rows, running_mean, running_var, weight, bias, training, momentum, eps)
     share = rows.dtype.type(1 / len(rows) if training else 0)

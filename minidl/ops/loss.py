@@ -3,10 +3,11 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
+from minidl._arrays import mean_over, sum_over
 from minidl._numbers import check_between
 from minidl.kernels.elementary import exp
 from minidl.kernels.jit import assign, device, kernel, n_chunks, numpy_kernel, prange
-from minidl.kernels.reduce import chunk_rows
+from minidl.kernels.reduce import TERMS, chunk_rows
 from minidl.ops._check import check_tensors, matrix
 from minidl.tensor import Tensor
 
@@ -23,7 +24,7 @@ def softmax(x: Tensor) -> Tensor:
     y = _probabilities("softmax", x)[0].reshape(x.shape)
 
     def backward(grad_y):
-        return (y * (grad_y - (grad_y * y).sum(-1, keepdims=True)),)
+        return (y * (grad_y - sum_over(grad_y * y, (-1,), keepdims=True)),)
 
     return Tensor._from_op(y, (x,), backward)
 
@@ -40,7 +41,7 @@ def log_softmax(x: Tensor) -> Tensor:
     y = (x.data - largest.reshape(column)) - log_total.reshape(column)
 
     def backward(grad_y):
-        return (grad_y - probabilities.reshape(x.shape) * grad_y.sum(-1, keepdims=True),)
+        return (grad_y - probabilities.reshape(x.shape) * sum_over(grad_y, (-1,), keepdims=True),)
 
     return Tensor._from_op(y, (x,), backward)
 
@@ -92,8 +93,11 @@ def _softmax_rows(x, y, largest, log_total):
         flat[i] = exp(flat[i])
     for r in range(rows):
         total = x.dtype.type(0)
-        for c in range(classes):
-            total += y[r, c]
+        for first in range(0, classes, TERMS):
+            part = x.dtype.type(0)
+            for c in range(first, min(first + TERMS, classes)):
+                part += y[r, c]
+            total += part
         for c in range(classes):
             y[r, c] /= total
         log_total[r] = np.log(total)
@@ -162,7 +166,7 @@ def mse_loss(input: Tensor, target: ArrayLike | Tensor) -> Tensor:
 def _mean(values):
     """The mean, in the values' own type; one too large for it is infinity, without a warning, as from any kernel."""
     with np.errstate(over="ignore", invalid="ignore"):
-        return values.mean(dtype=values.dtype)
+        return mean_over(values)
 
 
 def _probabilities(op, x):

@@ -12,12 +12,14 @@ import numpy as np
 
 from minidl._numbers import check_between
 from minidl.kernels.jit import device, kernel, n_chunks, prange
-from minidl.kernels.reduce import chunk_rows
+from minidl.kernels.reduce import add_up, chunk_rows
 from minidl.kernels.runs import offset
 from minidl.ops._check import check_tensors, matrix
 from minidl.tensor import Tensor
 
 __all__ = ["batch_norm", "layer_norm"]
+
+_FLOATS = {np.dtype(np.float32), np.dtype(np.float64)}  # what a kernel can take
 
 
 def batch_norm(
@@ -173,10 +175,9 @@ def _add_chunks(partial, grad_gamma, grad_beta):
     """Add up the chunks' parts (chunks, 2, C), in their order."""
     grad_gamma[:] = 0
     grad_beta[:] = 0
-    for k in range(len(partial)):
-        for c in range(grad_gamma.size):
-            grad_gamma[c] += partial[k, 0, c]
-            grad_beta[c] += partial[k, 1, c]
+    if len(partial):
+        add_up(partial)
+        grad_gamma[:], grad_beta[:] = partial[0, 0], partial[0, 1]
 
 
 @device
@@ -238,9 +239,13 @@ def check_batch_norm(op, x, running_mean, running_var, weight, bias, training, m
     features = shape[-1:]
     running = ("running_mean", running_mean), ("running_var", running_var)
     for name, array in running:  # anything else could not be updated in place
-        if array is not None and not (isinstance(array, np.ndarray) and array.dtype.kind == "f"):
+        if array is None:
+            continue
+        if not isinstance(array, np.ndarray) or array.dtype not in _FLOATS:
             kind = getattr(array, "dtype", type(array).__name__)
             raise TypeError(f"{op}: {name} is a {kind}; it must be a plain array of floats, which training updates")
+        if training and not array.flags.writeable:
+            raise ValueError(f"{op}: {name} is a read-only array; training updates it, so it must be writable: .copy()")
     for name, array in (*running, ("weight", weight), ("bias", bias)):
         if array is not None and array.shape != features:
             raise ValueError(f"{op}: x is {shape} but {name} is {array.shape}; it must be {features}")
@@ -249,7 +254,7 @@ def check_batch_norm(op, x, running_mean, running_var, weight, bias, training, m
     if training and x.data.size <= features[0]:
         raise ValueError(
             f"{op}: x is {x.shape}, one value for each feature, and training needs at least two (the variance of "
-            "one is 0); use a larger batch, or eval()"
+            "one is 0); use a larger batch, drop_last=True in the DataLoader, or eval()"
         )
     if not training and running_mean is None:
         raise ValueError(f"{op}: evaluation needs running_mean and running_var; pass them, or training=True")
@@ -294,10 +299,10 @@ def _layer_norm_forward(x, gamma, beta, eps, x_hat, inv_std, y):
     for k in prange(n_chunks(x.shape[0], size)):
         for r in range(k * size, min((k + 1) * size, x.shape[0])):
             row, hat, out = x[r], x_hat[r], y[r]
-            mean, square = x.dtype.type(0), x.dtype.type(0)
+            total, square = 0.0, 0.0  # in float64: a million features would be too many for float32
             for c in range(row.size):
-                mean += row[c] - row[0]  # near the mean, so that sums stay small
-            mean = mean / count + row[0]
+                total += row[c] - row[0]  # near the mean, so that sums stay small
+            mean = x.dtype.type(total / count + row[0])
             for c in range(row.size):
                 square += (row[c] - mean) * (row[c] - mean)
             inv_std[r] = 1 / np.sqrt(square / count + eps) if square < np.inf else np.nan  # as in _batch_statistics
@@ -315,12 +320,13 @@ def _layer_norm_backward(grad_y, x_hat, inv_std, gamma, grad_x, grad_gamma, grad
         gammas, betas = partial[k, 0], partial[k, 1]
         for r in range(k * size, min((k + 1) * size, grad_y.shape[0])):
             grad, hat, out = grad_y[r], x_hat[r], grad_x[r]
-            mean, projection = grad.dtype.type(0), grad.dtype.type(0)
+            total, projections = 0.0, 0.0
             for c in range(grad.size):
-                mean += grad[c] * gamma[c]
-                projection += grad[c] * gamma[c] * hat[c]
+                total += grad[c] * gamma[c]
+                projections += grad[c] * gamma[c] * hat[c]
                 gammas[c] += grad[c] * hat[c]
                 betas[c] += grad[c]
+            mean, projection = grad.dtype.type(total / count), grad.dtype.type(projections / count)
             for c in range(grad.size):
-                out[c] = inv_std[r] * (grad[c] * gamma[c] - mean / count - hat[c] * projection / count)
+                out[c] = inv_std[r] * (grad[c] * gamma[c] - mean - hat[c] * projection)
     _add_chunks(partial, grad_gamma, grad_beta)

@@ -4,6 +4,7 @@ import numpy as np
 
 from minidl._numbers import pair
 from minidl.kernels.jit import device, kernel, prange
+from minidl.kernels.reduce import TERMS
 from minidl.kernels.runs import clear, copy, offset
 from minidl.ops._check import check_tensors
 from minidl.tensor import Tensor
@@ -145,12 +146,28 @@ def avg_pool2d(x: Tensor, kernel_size: int | tuple[int, int], stride: int | tupl
     return Tensor._from_op(y, (x,), backward)
 
 
+@device
+def _mean_of_many(window, mean):
+    """The mean of a window (kh, kw, C) that is too large to be added up in float32."""
+    total = np.zeros(mean.size, np.float64)
+    for a in range(window.shape[0]):
+        for b in range(window.shape[1]):
+            for c in range(mean.size):
+                total[c] += window[a, b, c]
+    for c in range(mean.size):
+        mean[c] = total[c] / (window.shape[0] * window.shape[1])
+
+
 @kernel
 def _avg_forward(x, kernel_size, stride, share, y):
     for n in prange(y.shape[0]):
         for i in range(y.shape[1]):
             for j in range(y.shape[2]):
                 total = y[n, i, j]
+                if kernel_size[0] * kernel_size[1] > TERMS:
+                    top, left = i * stride[0], j * stride[1]
+                    _mean_of_many(x[n, top : top + kernel_size[0], left : left + kernel_size[1]], total)
+                    continue
                 total[:] = 0
                 for a in range(kernel_size[0]):
                     for b in range(kernel_size[1]):

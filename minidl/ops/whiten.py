@@ -6,6 +6,7 @@ and the derivatives of both, in every step; and because a batch smaller than the
 
 import numpy as np
 
+from minidl._arrays import mean_over
 from minidl._numbers import check_between
 from minidl.kernels.product import matmul
 from minidl.ops._check import check_tensors
@@ -27,7 +28,7 @@ def zca_whiten(x: Tensor, eps: float = 1e-5) -> Tensor:
     check_tensors("zca_whiten", x=x)
     _check(x, eps)
     m, features = x.shape
-    centred = x.data - x.data.mean(0)
+    centred = x.data - mean_over(x.data, (0,))
     covariance = matmul(centred.T, centred).astype(np.float64) / m + eps * np.eye(features)
     values, vectors = np.linalg.eigh(covariance)  # in float64: small eigenvalues are differences of large numbers
     roots = np.sqrt(values)
@@ -38,7 +39,7 @@ def zca_whiten(x: Tensor, eps: float = 1e-5) -> Tensor:
         slopes = -1 / (np.outer(roots, roots) * np.add.outer(roots, roots))
         grad_s = vectors @ (slopes * (vectors.T @ (grad_w + grad_w.T) @ vectors) / 2) @ vectors.T
         grad = matmul(grad_y, whitener) + matmul(centred, (2 / m * grad_s).astype(x.dtype))
-        return (grad - grad.mean(0),)
+        return (grad - mean_over(grad, (0,)),)
 
     return Tensor._from_op(matmul(centred, whitener), (x,), backward)
 

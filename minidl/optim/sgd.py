@@ -60,8 +60,8 @@ class SGD:
         lr, weight_decay, momentum = float(group["lr"]), float(group["weight_decay"]), float(group["momentum"])
         dampening, nesterov = float(group["dampening"]), bool(group["nesterov"])
         for p in params:
-            if not p.data.flags.c_contiguous:  # else the kernel would move a copy
-                p.data = np.ascontiguousarray(p.data)
+            if not p.data.flags.carray:  # else the kernel would move a copy; a NumPy number is no array either
+                p.data = np.array(p.data, order="C")
             data, grad = p.data.ravel(), np.ascontiguousarray(p.grad, p.data.dtype).ravel()
             if not momentum:
                 _descend[data.size](data, grad, lr, weight_decay)

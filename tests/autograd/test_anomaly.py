@@ -3,6 +3,7 @@
 import re
 import threading
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -175,6 +176,34 @@ def test_a_change_of_what_the_backward_needs_is_refused(operation, change):
         y.backward(np.ones(y.shape))
 
     assert re.search(r"the backward of \w+, called at .* changed in place since", told(act, RuntimeError))
+
+
+HOLDERS = {
+    "itself": lambda a: a,
+    "tuple": lambda a: (1, a),
+    "list": lambda a: [None, a],
+    "dict": lambda a: {"a": a},
+    "slice": lambda a: slice(None, a),
+    "nested": lambda a: ([{"a": (slice(a), 2)}],),
+    "tensor in a tuple": lambda a: (Tensor(a), 0.5),
+    "record": lambda a: SimpleNamespace(a=a),
+}
+
+
+@pytest.mark.parametrize("holder", HOLDERS)
+def test_arrays_are_found_in_whatever_a_backward_holds(holder):
+    def act():
+        x, array = leaf(1.0, 2.0), np.array(2)
+        held = HOLDERS[holder](array)
+
+        def backward(grad):
+            return (grad if held is None else grad.data * 2,)  # looks at some `data`
+
+        y = Tensor._from_op(x.data * 2, (x,), backward)
+        array[...] = 0
+        y.backward(np.ones(2))
+
+    assert "changed in place since" in told(act, RuntimeError)
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,12 @@ def twice():
     loss.backward()
 
 
+def with_whole_numbers():
+    x = t(2)
+    x.data = labels(1, 2)
+    (x * 1.0).sum().backward()
+
+
 def after_a_step():
     w = t(2)
     loss = (w * w).sum()
@@ -53,6 +59,10 @@ def with_hook(hook):
     y = result()
     y.register_hook(hook)
     y.backward(ones(2))
+
+
+async def an_async_function():
+    pass
 
 
 def watched(action):
@@ -80,6 +90,7 @@ def of_numbers(name, method):
     return [
         (lambda: method(t(2, 3), 2), rf"{name}: dim is 2 but the tensor is \(2, 3\); dim must be from -2 to 1"),
         (lambda: method(t(2, 3), "rows"), f"{name}: dim is 'rows' but"),
+        (lambda: method(t(2, 3), [0, 0]), rf"{name}: dim is \(0, 0\) but .*; each dimension must be named once"),
         (lambda: method(t(), 0), rf"{name}: dim is 0 but the tensor is \(\); dim must be None"),
     ]
 
@@ -137,11 +148,18 @@ TABLE = {
         (lambda: Tensor(ones(2, dtype=np.float16)), "Tensor: got float16; convert it"),
         (lambda: Tensor([[1, 2], [3]]), "Tensor: the data are not a regular grid of numbers .*; make all rows equally"),
         (lambda: Tensor(labels(1), requires_grad=True), "Tensor: only floats have gradients, and this is int64; make it"),
+        (lambda: Tensor(ones(2), "yes"), "Tensor: requires_grad is 'yes'; it must be True or False"),
+        (lambda: setattr(Tensor(labels(1)), "requires_grad", True), "Tensor: only floats have gradients, .*; make it"),
+        (lambda: setattr(result(), "requires_grad", False), "requires_grad: this is the result of mul; .*: take .detach"),
         (lambda: bool(t(2)), r"bool: the tensor has shape \(2,\); it must have one element"),
         (lambda: float(t(2)), r"item: the tensor has shape \(2,\); only a tensor of one element is a number"),
         (lambda: len(t()), "len: the tensor has no dimensions; it must have at least one"),
+        (lambda: list(t()), "iter: the tensor has no dimensions; it must have at least one"),
+        (lambda: f"{t(2):.2f}", r"format: the tensor has shape \(2,\); it must have one element to be written as '.2f'"),
+        (lambda: [1, 2][t()], r"index: the tensor is float32 of shape \(\); it must be one whole number"),
         (lambda: t(2).__setitem__(0, 1.0), "setitem: tensors do not change in place; write to .data"),
         (lambda: t(2, 3)[5], r"getitem: the tensor is \(2, 3\): index 5 is out of bounds .*; indices must be"),
+        (lambda: t(2, 3)[1.0:], r"getitem: the tensor is \(2, 3\): 'float' object .*; indices must be"),
         (lambda: t(2, 3)["a"], r"getitem: the tensor is \(2, 3\): only integers"),
         *arithmetic("add", lambda a, b: a + b), *arithmetic("sub", lambda a, b: a - b),
         *arithmetic("mul", lambda a, b: a * b), *arithmetic("div", lambda a, b: a / b),
@@ -155,6 +173,8 @@ TABLE = {
         (lambda: Tensor([1.0]).sum().backward(), "backward: this tensor does not depend on anything .*; set it on"),
         (lambda: result().backward(ones(3)), r"backward: grad is \(3,\) but the tensor is \(2,\); the two must be the"),
         (lambda: result().backward("abc"), "backward: grad is a str; it must be an array of numbers"),
+        (lambda: (with_gradient(t(2), ones(3)) * 1.0).sum().backward(), r"backward: .grad was set to a ndarray of .*must"),
+        (with_whole_numbers, "backward: .data was set to int64, which has no gradient; it must be floats"),
         (twice, "backward: part of this graph was walked before, and freed; compute the loss again"),
         (after_a_step, r"backward: mul needs a tensor of shape \(2,\) as it was .*; call backward before that"),
     ],
@@ -191,8 +211,14 @@ TABLE = {
         (lambda: minidl.cat([t(2, 3), t(3, 2)]), r"cat: shapes are .* and dim is 0; all sizes but the one of dim must"),
         (lambda: minidl.cat([t(2), t(2)], dim=1), r"cat: dim is 1 but the tensor is \(2,\); dim must be from -1 to 0"),
         (lambda: minidl.cat([t(2), t(2, dtype=np.float64)]), "cat: got types .*; convert them to one"),
+        (lambda: minidl.cat([t(2)], dim=[0]), r"cat: dim is \[0\]; it must be a whole number"),
         (lambda: minidl.cat([]), "cat: got a list; it must be a list of at least one tensor"),
         (lambda: minidl.cat(t(2)), "cat: got a Tensor; it must be a list"),
+    ],
+    "no_grad": [
+        (lambda: minidl.no_grad(nn.Linear), "no_grad: got the class Linear; it must be a function: decorate methods"),
+        (lambda: minidl.no_grad()(3), "no_grad: got a int; it must be a function"),
+        (lambda: minidl.no_grad(an_async_function), "no_grad: an_async_function is async, .*; use `with no_grad"),
     ],
     "detect_anomaly": [
         (lambda: watched(lambda: (t(2) * 0.0).log()), "detect_anomaly: log, called at .* made -inf .* from numbers"),
@@ -228,6 +254,10 @@ TABLE = {
         (lambda: F.linear(t(2, 3), t(2, 3)), r"linear: x is \(2, 3\) but weight is \(2, 3\); x's last size must equal"),
         (lambda: F.linear(t(2, 3), t(3, 4), t(3)), r"linear: bias is \(3,\) but weight is \(3, 4\); bias must be \(4,\)"),
         (lambda: F.linear(t(2, 3), t(3, 4, dtype=np.float64)), "linear: x is float32 but weight is float64; convert one"),
+        (
+            lambda: F.linear(t(2, 3, dtype=np.float64), t(3, 4)),
+            r"linear: x is float64 but weight is float32; convert one: x.to\(np.float32\), or its array by .astype\(np.f",
+        ),
         (lambda: F.linear(t(2, 3), ones(3, 4)), "linear: weight is a ndarray, not a Tensor; wrap it"),
         (lambda: F.linear(t(2, 3), None), "linear: weight is a NoneType, not a Tensor"),
     ],
@@ -247,7 +277,10 @@ TABLE = {
         (lambda: F.global_avg_pool2d(t(4, 0, 2, 1)), "global_avg_pool2d: x is .*; it must be .* at least one pixel"),
     ],
     "F.batch_norm": [
-        (lambda: F.batch_norm(t(1, 3), None, None, training=True), r"batch_norm: x is \(1, 3\), one value for each"),
+        (
+            lambda: F.batch_norm(t(1, 3), None, None, training=True),
+            r"batch_norm: x is \(1, 3\), one value for each .* drop_last=True",
+        ),
         (lambda: F.batch_norm(t(5), ones(5), ones(5)), r"batch_norm: x is \(5,\); it must be \(N, C\) or"),
         (lambda: F.batch_norm(t(5, 3), ones(4), ones(3)), r"batch_norm: x is \(5, 3\) but running_mean is \(4,\); it"),
         (lambda: F.batch_norm(t(5, 3), ones(3), ones(4)), r"batch_norm: x is \(5, 3\) but running_var is \(4,\); it"),
@@ -259,6 +292,14 @@ TABLE = {
         (lambda: F.batch_norm(t(5, 3), t(3), t(3)), "batch_norm: running_mean is a float32; it must be a plain array"),
         (lambda: F.batch_norm(t(5, 3), [0] * 3, [1] * 3), "batch_norm: running_mean is a list; it must be a plain array"),
         (lambda: F.batch_norm(t(5, 3), ones(3), labels(1, 1, 1)), "batch_norm: running_var is a int64; it must be"),
+        (
+            lambda: F.batch_norm(t(5, 3), ones(3, dtype=np.float16), ones(3), training=True),
+            "batch_norm: running_mean is a float16; it must be a plain array of floats",
+        ),
+        (
+            lambda: F.batch_norm(t(5, 3), np.broadcast_to(ones(), 3), ones(3), training=True),
+            "batch_norm: running_mean is a read-only array; .* it must be writable",
+        ),
         (lambda: F.batch_norm(t(5, 3), ones(3), ones(3), eps=-1), "batch_norm: eps is -1; it must be a number of at"),
         (lambda: F.batch_norm(t(5, 3), ones(3), ones(3), eps=NAN), "batch_norm: eps is nan; it must be"),
         (lambda: F.batch_norm(t(5, 3), ones(3), ones(3), momentum=2), "batch_norm: momentum is 2; it must be a number"),
@@ -266,6 +307,10 @@ TABLE = {
     "F.batch_norm_relu_max_pool2d": [
         (lambda: fused(t(5, 3)), r"batch_norm_relu_max_pool2d: x is \(5, 3\); it must be \(N, H, W, C\)"),
         (lambda: fused(t(2, 1, 4, 3)), "batch_norm_relu_max_pool2d: x is .*; it must be .* at least 2×2 pixels"),
+        (
+            lambda: F.batch_norm_relu_max_pool2d(t(2, 4, 4, 0), ones(0), ones(0), None, None),
+            "batch_norm_relu_max_pool2d: x is .*; it must be .* and one channel",
+        ),
         (lambda: fused(ones(2, 4, 4, 3)), "batch_norm_relu_max_pool2d: x is a ndarray, not a Tensor; wrap it"),
         (lambda: fused(t(2, 4, 4, 3), running_mean=ones(4)), "batch_norm_relu_max_pool2d: x is .* but running_mean is"),
         (

@@ -21,7 +21,7 @@ ERRORS = (ValueError, TypeError, RuntimeError, IndexError, KeyError, FloatingPoi
 # Public things that nothing can be wrong with, or that refuse nothing by nature.
 HARMLESS = {
     "concatenate": "the same function as cat", "default_generator": "takes nothing", "get_num_threads": "takes nothing",
-    "is_grad_enabled": "takes nothing", "no_grad": "takes nothing", "nn.Identity": "hands on anything",
+    "is_grad_enabled": "takes nothing", "nn.Identity": "hands on anything",
     "data.cache_dir": "takes nothing", "data.DataError": "an error", "checkpoint.CheckpointError": "an error",
     "gradcheck.GradientError": "an error", "train.Evaluation": "a pair of results",
     "train.stop_on_interrupt": "takes nothing",

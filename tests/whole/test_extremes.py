@@ -208,6 +208,26 @@ def test_empty_batches_and_batches_of_one(operation, after, before, n):
     np.testing.assert_allclose(grad, expected_grad, rtol=100 * ULP, atol=100 * ULP)
 
 
+NO_FEATURES = {
+    "linear": (lambda x: F.linear(x, weight(x, 0, 3)), (2, 4, 0), (2, 4, 3)),
+    "linear, no outputs": (lambda x: F.linear(x, weight(x, 3, 0)), (2, 4, 3), (2, 4, 0)),
+    "batch_norm": (lambda x: F.batch_norm(x, np.ones(0, x.dtype), np.ones(0, x.dtype)), (2, 3, 3, 0), (2, 3, 3, 0)),
+    "avg_pool2d": (lambda x: F.avg_pool2d(x, 2), (2, 4, 4, 0), (2, 2, 2, 0)),
+    "max_pool2d": (lambda x: F.max_pool2d(x, 2), (2, 4, 4, 0), (2, 2, 2, 0)),
+    "global_avg_pool2d": (F.global_avg_pool2d, (2, 4, 4, 0), (2, 0)),
+    "relu": (F.relu, (3, 0), (3, 0)),
+}
+
+
+@pytest.mark.parametrize("name", NO_FEATURES)
+def test_no_features(name):
+    operation, before, after = NO_FEATURES[name]
+    y, grad, *_ = both(operation, numbers(shape=before))
+    assert y.shape == after
+    assert grad.shape == before
+    assert not grad.any()
+
+
 @pytest.mark.parametrize("n", [0, 1])
 def test_dropout_of_no_and_of_one_example(n):
     x = Tensor(numbers(shape=(n, C)).astype(np.float32), requires_grad=True)

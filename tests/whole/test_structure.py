@@ -17,8 +17,9 @@ ROOT = Path(minidl.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 
 # From the bottom to the top; a file may import from its own layer and from those before it. Inside `lab/` the same.
-LAYERS = ["_version", "_numbers", "_arrays", "random", "system", "kernels", "autograd", "tensor", "ops", "functional", "nn",
-         "optim", "data", "train", "probe", "checkpoint", "gradcheck", "replay", "lab", "__main__"]  # fmt: skip
+LAYERS = ["_version", "_numbers", "_arrays", "_python", "random", "system", "kernels", "autograd", "tensor", "ops",
+          "functional", "nn", "optim", "data", "train", "probe", "checkpoint", "gradcheck", "replay", "lab",
+          "__main__"]  # fmt: skip
 LAB = ["models", "study", "plot", "paper", "course", "bench", "commands"]
 
 CORE = ["autograd", "tensor", "ops", "functional", "nn", "optim", "train", "data/loader"]  # what one must read
