@@ -44,7 +44,8 @@ def _in_order(path, module, seen):
     sequential = type(module).forward is Sequential.forward
     for attribute, child in list(module.named_children()):
         name = f"{path}.{attribute}" if path else attribute
-        if id(child) in seen:
+        again = id(child) in seen
+        if again:
             _refuse_shared(child, name, seen[id(child)])
         seen[id(child)] = name
         if not sequential:
@@ -54,7 +55,7 @@ def _in_order(path, module, seen):
                     "before it; only a batch norm inside a Sequential can be folded"
                 )
             yield name, module, attribute, None
-        if any(True for _ in child.children()):
+        if any(True for _ in child.children()) and not again:
             yield from _in_order(name, child, seen)
             if type(child).forward is not Sequential.forward:
                 yield name, module, attribute, None

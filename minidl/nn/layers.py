@@ -29,7 +29,7 @@ class Linear(Module):
         bound = 1 / math.sqrt(in_features)
         self.weight = Parameter(np.empty((in_features, out_features), np.float32))
         init.uniform_(self.weight, -bound, bound, generator)
-        self.bias = Parameter(np.empty(out_features, np.float32)) if bias else None
+        self.register_parameter("bias", Parameter(np.empty(out_features, np.float32)) if bias else None)
         if self.bias is not None:
             init.uniform_(self.bias, -bound, bound, generator)
 
@@ -62,7 +62,7 @@ class Conv2d(Module):
         self.stride, self.padding = stride, padding
         self.weight = Parameter(np.empty((height, width, in_channels, out_channels), np.float32))
         init.uniform_(self.weight, -bound, bound, generator)
-        self.bias = Parameter(np.empty(out_channels, np.float32)) if bias else None
+        self.register_parameter("bias", Parameter(np.empty(out_channels, np.float32)) if bias else None)
         if self.bias is not None:
             init.uniform_(self.bias, -bound, bound, generator)
 

@@ -1,9 +1,10 @@
 """Module: a part of a network that owns parameters; and Parameter.
 
-A module is an ordinary object. Its parameters, buffers and submodules are its attributes (also inside lists and tuples),
-and are found by looking at them; nothing has to be registered but the names of buffers, which are plain arrays.
+A module is an ordinary object. Its parameters and submodules are its attributes, also inside lists, tuples and dicts, and
+are found by looking at them. Buffers are plain arrays, and are registered. What is assigned later must be of the same kind.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -15,6 +16,8 @@ from minidl.tensor import Tensor
 
 M = TypeVar("M", bound="Module")
 on_call: Any = None  # told of every module that is called; whoever wants to know sets it
+
+_CONTAINERS = (list, tuple, dict, deque, set, frozenset)
 
 __all__ = ["Identity", "Module", "Parameter", "replace_child"]
 
@@ -33,6 +36,7 @@ class Module:
 
     training = True
     _buffers: tuple[str, ...] = ()
+    _parameters: tuple[str, ...] = ()  # names that hold a parameter, or None in its place
     _forward_hooks: dict | None = None
 
     if TYPE_CHECKING:  # submodules and parameters are attributes of any name
@@ -66,7 +70,7 @@ class Module:
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, "Module"]]:
         """This module (its name is empty) and all below it, each once, with dotted names."""
-        return _each_once(self._walk(prefix))
+        return self._walk(prefix, set())
 
     def modules(self) -> Iterator["Module"]:
         """This module and all below it, each once."""
@@ -87,41 +91,85 @@ class Module:
     def named_buffers(self) -> Iterator[tuple[str, np.ndarray]]:
         """Arrays that belong to the state but are not trained, such as running statistics."""
         for path, module in self.named_modules():
-            yield from ((_join(path, name), getattr(module, name)) for name in module._buffers)
+            held = ((name, getattr(module, name)) for name in module._buffers)
+            yield from ((_join(path, name), array) for name, array in held if array is not None)
 
     def buffers(self) -> Iterator[np.ndarray]:
         """Arrays that belong to the state but are not trained."""
         return (buffer for _, buffer in self.named_buffers())
 
-    def register_buffer(self, name: str, array: np.ndarray) -> None:
-        """Make an array an attribute that `state_dict` includes. Change it in place."""
-        if not isinstance(name, str) or not isinstance(array, np.ndarray):
-            raise TypeError(
-                f"register_buffer: got {name!r} and a {type(array).__name__}; they must be a name and a NumPy array"
-            )
+    def register_buffer(self, name: str, array: np.ndarray | None) -> None:
+        """Make an array an attribute that `state_dict` includes. Change it in place. None keeps a place for one."""
+        self._check_new("register_buffer", name, array, np.ndarray, "a NumPy array")
+        self._buffers = (*_without(name, self._buffers), name)
         setattr(self, name, array)
-        self._buffers = (*self._buffers, name)
+
+    def register_parameter(self, name: str, parameter: Parameter | None) -> None:
+        """Make a parameter an attribute, as assigning it does. None keeps a place for one, such as a bias left out."""
+        self._check_new("register_parameter", name, parameter, Parameter, "an nn.Parameter")
+        self._parameters = (*_without(name, self._parameters), name)
+        setattr(self, name, parameter)
+
+    def _check_new(self, what, name, value, kind, called):
+        if not isinstance(name, str) or not (value is None or isinstance(value, kind)):
+            raise TypeError(f"{what}: got {name!r} and a {type(value).__name__}; they must be a name and {called}")
+        if not name or "." in name or (hasattr(self, name) and name not in (*self._buffers, *self._parameters)):
+            raise ValueError(
+                f"{what}: the name is {name!r}; it must be that of a new attribute of {type(self).__name__}, without a dot"
+            )
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Keep the places of parameters, buffers and modules for their kind, or None: anything else would be lost."""
+        if isinstance(value, Parameter | Module):
+            if name in self._buffers:
+                self._buffers = _without(name, self._buffers)
+            if isinstance(value, Parameter) and name not in self._parameters:
+                self._parameters = (*self._parameters, name)
+        elif name in self._buffers:
+            value = np.asarray(value) if isinstance(value, np.generic) else value  # NumPy's count + 1 is no array
+            if not isinstance(value, np.ndarray | None):
+                self._refuse(name, value, "a buffer: it must be a NumPy array")
+        elif name in self._parameters and value is not None:
+            self._refuse(name, value, "a parameter: it must be an nn.Parameter")
+        elif value is not None and isinstance(vars(self).get(name), Module):
+            self._refuse(name, value, "a module: it must be an nn.Module")
+        super().__setattr__(name, value)
+
+    def _refuse(self, name, value, kind):
+        raise TypeError(
+            f"{type(self).__name__}: got a {type(value).__name__} as {name!r}, the place of {kind}, or None"
+        )
+
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        self._buffers, self._parameters = _without(name, self._buffers), _without(name, self._parameters)
 
     def _attributes(self, kind):
         for name, value in vars(self).items():
-            if isinstance(value, kind):
-                yield name, value
-            elif isinstance(value, list | tuple):
-                yield from ((f"{name}.{i}", item) for i, item in enumerate(value) if isinstance(item, kind))
+            if name != "_forward_hooks":
+                yield from _found(name, value, kind)
 
-    def _walk(self, prefix):
-        yield prefix, self
-        for name, child in self.named_children():
-            yield from child._walk(_join(prefix, name))
+    def _walk(self, prefix, seen):
+        if id(self) not in seen:  # a module may be in several places, also in one of its own children
+            seen.add(id(self))
+            yield prefix, self
+            for name, child in self.named_children():
+                yield from child._walk(_join(prefix, name), seen)
 
     # ---- acting on all of it -----------------------------------------------------------------------------------------
 
     def apply(self: M, function: Callable[["Module"], Any]) -> M:
-        """Call `function(module)` on every submodule, and last on this one; returns self."""
-        for child in self.children():
-            child.apply(function)
-        function(self)
+        """Call `function(module)` on every submodule, each once, and last on this one; returns self."""
+        for module in self._children_first(set()):
+            function(module)
         return self
+
+    def _children_first(self, seen):
+        seen.add(id(self))
+        for child in self.children():
+            if id(child) not in seen:
+                yield from child._children_first(seen)
+        yield self
 
     def train(self: M, mode: bool = True) -> M:
         """Training mode: batch statistics, dropout. Returns self."""
@@ -153,8 +201,9 @@ class Module:
         changed_in_place(self.parameters())
         for module in self.modules():
             for name in module._buffers:
-                if getattr(module, name).dtype.kind == "f":
-                    setattr(module, name, getattr(module, name).astype(dtype))
+                buffer = getattr(module, name)
+                if buffer is not None and buffer.dtype.kind == "f":
+                    setattr(module, name, buffer.astype(dtype))
         return self
 
     def register_forward_hook(self, hook: Callable[["Module", tuple, Any], Any]) -> "HookHandle":
@@ -205,7 +254,12 @@ class Module:
         return Mismatch(missing, unexpected)
 
     def _state(self):
-        return {name: parameter.data for name, parameter in self.named_parameters()} | dict(self.named_buffers())
+        named = [*((name, parameter.data) for name, parameter in self.named_parameters()), *self.named_buffers()]
+        state = dict(named)
+        if len(state) < len(named):  # such as the keys 1 and "1" of a dict
+            twice = [name for name in state if [n for n, _ in named].count(name) > 1]
+            raise ValueError(f"state_dict: two things are named {twice}; each must have a name of its own")
+        return state
 
     # ---- what it looks like ------------------------------------------------------------------------------------------
 
@@ -218,14 +272,16 @@ class Module:
         width = max(len(text) for text, _ in lines)
         return "\n".join(f"{text:<{width}}  {count:>10,} parameters" if count else text for text, count in lines)
 
-    def _lines(self, label="", depth=0):
+    def _lines(self, label="", above=()):
         """Pairs of a line of text and the parameters to state on it."""
-        indent, children = "  " * depth, list(self.named_children())
+        indent, children = "  " * len(above), list(self.named_children())
+        if any(module is self for module in above):
+            return [(f"{indent}{label}{type(self).__name__}(…), see above", 0)]
         head = f"{indent}{label}{type(self).__name__}({self.extra_repr()}"
         count = sum(p.data.size for p in self.parameters())
         if not children:
             return [(head + ")", count)]
-        below = [line for name, child in children for line in child._lines(f"({name}): ", depth + 1)]
+        below = [line for name, child in children for line in child._lines(f"({name}): ", (*above, self))]
         return [(head, count), *below, (f"{indent})", 0)]
 
 
@@ -262,14 +318,45 @@ class Identity(Module):
 
 
 def replace_child(parent: Module, name: str, child: Module) -> None:
-    """Put a module where `named_children()` found `name`: under that name, or as "name.index" in a list or tuple."""
-    name, _, index = name.partition(".")
-    if not index:
-        setattr(parent, name, child)
-        return
-    items = list(getattr(parent, name))
-    items[int(index)] = child
-    setattr(parent, name, items)
+    """Put a module where `named_children()` found `name`; a list, tuple or dict that it was in is replaced by a new one."""
+    for attribute, value in list(vars(parent).items()):
+        if name == attribute or name.startswith(f"{attribute}."):
+            setattr(parent, attribute, _replaced(attribute, value, name, child))
+
+
+def _replaced(path, value, name, child):
+    if path == name:
+        return child
+    if not name.startswith(f"{path}.") or not isinstance(value, _CONTAINERS):
+        return value
+    if isinstance(value, dict):
+        return {key: _replaced(f"{path}.{key}", item, name, child) for key, item in value.items()}
+    return [_replaced(f"{path}.{i}", item, name, child) for i, item in enumerate(value)]
+
+
+def _found(name, value, kind, above=()):
+    """Each thing of a kind that an attribute is or holds, in lists, tuples and dicts on any level, with its name."""
+    if isinstance(value, kind):
+        yield name, value
+    elif isinstance(value, _CONTAINERS) and not any(value is outer for outer in above):
+        items = list(value.items() if isinstance(value, dict) else enumerate(value))
+        wanted = [(key, item) for key, item in items if isinstance(item, (kind, *_CONTAINERS))]
+        inside = [found for key, item in wanted for found in _found(f"{name}.{key}", item, kind, (*above, value))]
+        if inside and isinstance(value, set | frozenset):
+            raise TypeError(
+                f"Module: {name} is a {type(value).__name__}, which has no order; it must be a list or a dict"
+            )
+        if inside and kind is Parameter and any(_looks_trained(item) for _, item in items):
+            raise TypeError(f"Module: {name} holds parameters and a plain Tensor; it must be wrapped: nn.Parameter(…)")
+        yield from inside
+
+
+def _looks_trained(item):
+    return isinstance(item, Tensor) and item.requires_grad and not isinstance(item, Parameter)
+
+
+def _without(name, names):
+    return tuple(n for n in names if n != name)
 
 
 def _as_array(value):

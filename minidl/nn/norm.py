@@ -32,8 +32,8 @@ class BatchNorm(Module):
         if momentum is not None:
             check_between("BatchNorm", "momentum", momentum, 0, 1)
         self.features, self.eps, self.momentum = features, eps, momentum
-        self.weight = Parameter(np.ones(features, np.float32)) if affine else None
-        self.bias = Parameter(np.zeros(features, np.float32)) if affine else None
+        self.register_parameter("weight", Parameter(np.ones(features, np.float32)) if affine else None)
+        self.register_parameter("bias", Parameter(np.zeros(features, np.float32)) if affine else None)
         self.track_running_stats = track_running_stats
         if track_running_stats:
             self.register_buffer("running_mean", np.zeros(features, np.float32))
