@@ -119,8 +119,8 @@ def test_strided_parameters_and_gradients(flavour):
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
 def test_moves_in_place_and_leaves_the_gradient_alone(flavour):
-    data, grads = np.ones((3, 2), np.float32), gradients((3, 2), 3, np.float32)
-    parameter, copies = Parameter(data), grads.copy()
+    parameter, grads = Parameter(np.ones((3, 2), np.float32)), gradients((3, 2), 3, np.float32)
+    data, copies = parameter.data, grads.copy()
     walk(optim.SGD([parameter], lr=0.1, **FLAVOURS[flavour]), parameter, grads)
     assert parameter.data is data
     assert parameter.data.dtype == np.float32
