@@ -7,6 +7,7 @@ are found by looking at them. Buffers are plain arrays, and are registered. What
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -17,18 +18,36 @@ from minidl.tensor import Tensor
 M = TypeVar("M", bound="Module")
 on_call: Any = None  # told of every module that is called; whoever wants to know sets it
 
+_of_parameters: WeakValueDictionary[int, np.ndarray] = WeakValueDictionary()  # id → array that a Parameter owns
 _CONTAINERS = (list, tuple, dict, deque, set, frozenset)
 
 __all__ = ["Identity", "Module", "Parameter", "replace_child"]
 
 
 class Parameter(Tensor):
-    """A tensor that training changes: `requires_grad` is True."""
+    """A tensor that training changes: `requires_grad` is True.
+
+    data    numbers, which are copied: a step changes no array but the parameter's own
+    Tied    weights are one Parameter in several places, with `w.T` in `forward` where its transpose is needed
+    Errors  ValueError for the array of another parameter, or a view of it, which PyTorch would tie: pass a copy
+    """
 
     __slots__ = ()
 
     def __init__(self, data: ArrayLike | Tensor):
         super().__init__(data, requires_grad=True)
+        owner = self.data
+        while isinstance(owner.base, np.ndarray):
+            owner = owner.base
+        if _of_parameters.get(id(owner)) is owner:
+            raise ValueError(
+                "Parameter: got a view of another parameter's array; to tie the two, use one Parameter in both places "
+                "(w.T in forward), otherwise pass a copy: w.data.copy()"
+            )
+        self._own(np.array(self.data, order="C"))
+
+    def _own(self, array):
+        self.data = _of_parameters[id(array)] = array
 
 
 class Module:
@@ -197,7 +216,8 @@ class Module:
         if dtype not in (np.float32, np.float64, "float32", "float64", float):
             raise TypeError(f"{type(self).__name__}.to: got {dtype!r}; a network must be float32 or float64")
         for parameter in self.parameters():
-            parameter.data, parameter.grad = parameter.data.astype(dtype), None
+            parameter._own(parameter.data.astype(dtype))
+            parameter.grad = None
         changed_in_place(self.parameters())
         for module in self.modules():
             for name in module._buffers:
@@ -229,17 +249,20 @@ class Module:
         """Copy a state into this network. Unless everything fits, nothing is changed.
 
         strict    names that are missing or unexpected are an error too; returned otherwise
-        Errors    ValueError lists all names that are missing, unexpected, of another shape, or not real numbers
+        Errors    ValueError lists all names that are missing, unexpected, of another shape, not real numbers, not whole
+                ones where the own are, or whose own array is read-only
         """
         if not isinstance(state, Mapping):
             raise TypeError(f"load_state_dict: got a {type(state).__name__}; it must be a dict of arrays by name")
         own = self._state()
-        missing, unexpected = [n for n in own if n not in state], [n for n in state if n not in own]
+        missing, unexpected = [n for n in own if n not in state], [str(n) for n in state if n not in own]
         shared = {n: _as_array(state[n]) for n in own if n in state}
         misshaped = [f"{n}: {a.shape}, expected {own[n].shape}" for n, a in shared.items() if a.shape != own[n].shape]
         report = {
             "misshaped": misshaped,
             "not real numbers": [f"{n}: {a.dtype}" for n, a in shared.items() if a.dtype.kind not in "biuf"],
+            "not whole numbers": [n for n, a in shared.items() if own[n].dtype.kind in "iu" and not _are_whole(a)],
+            "read-only": [n for n in shared if not own[n].flags.writeable],
         }
         if strict:
             report = {"missing": missing, "unexpected": unexpected} | report
@@ -248,7 +271,8 @@ class Module:
             raise ValueError(
                 f"load_state_dict: this state does not fit {type(self).__name__}; it must be one of the same network:{lines}"
             )
-        for name, array in shared.items():
+        ready = {name: np.asarray(array, own[name].dtype) for name, array in shared.items()}
+        for name, array in ready.items():
             own[name][...] = array
         changed_in_place(self.parameters())
         return Mismatch(missing, unexpected)
@@ -353,6 +377,10 @@ def _found(name, value, kind, above=()):
 
 def _looks_trained(item):
     return isinstance(item, Tensor) and item.requires_grad and not isinstance(item, Parameter)
+
+
+def _are_whole(array):
+    return array.dtype.kind != "f" or bool(((np.abs(array) < 2**53) & (np.trunc(array) == array)).all())
 
 
 def _without(name, names):

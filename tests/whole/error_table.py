@@ -31,6 +31,12 @@ def result():
     return t(2) * 1.0
 
 
+def frozen(tensor):
+    tensor.data = tensor.data.copy()
+    tensor.data.flags.writeable = False
+    return tensor
+
+
 def holding(value):
     module = nn.ReLU()
     module.held = value
@@ -350,7 +356,10 @@ TABLE = {
     "nn.Sigmoid": elementwise("sigmoid", nn.Sigmoid()),
     "nn.Tanh": elementwise("tanh", nn.Tanh()),
     "nn.GELU": elementwise("gelu", nn.GELU()),
-    "nn.Parameter": [(lambda: nn.Parameter(labels(1)), "Tensor: only floats have gradients, and this is int64; make it")],
+    "nn.Parameter": [
+        (lambda: nn.Parameter(labels(1)), "Tensor: only floats have gradients, and this is int64; make it"),
+        (lambda: nn.Parameter(SEQUENTIAL[1].weight.T), "Parameter: got a view of another parameter's array; to tie"),
+    ],
     "nn.Sequential": [
         (lambda: nn.Sequential(nn.ReLU(), F.relu), "Sequential: layer 1 is a function; it must be a Module"),
         (lambda: nn.Sequential([nn.ReLU()]), "Sequential: layer 0 is a list; it must be a Module"),
@@ -388,7 +397,10 @@ TABLE = {
         (lambda: nn.BatchNormReLUMaxPool2d(0), "BatchNorm: features is 0; it must be a whole number of at least 1"),
         (lambda: nn.BatchNormReLUMaxPool2d(3)(t(2, 3)), r"batch_norm_relu_max_pool2d: x is \(2, 3\); it must be"),
     ],
-    "init.constant_": [(lambda: init.constant_(ones(2), 1), "init: got a ndarray; it must be a parameter")],
+    "init.constant_": [
+        (lambda: init.constant_(ones(2), 1), "init: got a ndarray; it must be a parameter"),
+        (lambda: init.constant_(frozen(t(2)), 1), r"init: the array of the tensor \(2,\) is read-only; it must be a copy"),
+    ],
     "init.uniform_": [
         (lambda: init.uniform_(t(2), 1, 0), "uniform_: a is 1 and b 0; a must not be above b"),
         (lambda: init.uniform_(t(2), generator=0), "generator is 0, a int; it must be"),
@@ -422,9 +434,11 @@ TABLE = {
         (lambda: sgd(weight_decay=-0.1), "SGD: weight_decay is -0.1; it must be"),
         (lambda: sgd(nesterov=True), "SGD: nesterov needs a momentum above 0 and a dampening of 0; set both, or leave"),
         (lambda: optim.SGD([with_gradient(t(2), ones(3))], 0.1).step(), r"SGD: a parameter is \(2,\) but its gradient"),
+        (lambda: optim.SGD([with_gradient(frozen(t(2)), ones(2))], 0.1).step(), r"SGD: the array .* read-only; it must be"),
         (lambda: sgd().load_state_dict({}), "SGD.load_state_dict: got no state of an SGD; it must be what state_dict"),
         (lambda: sgd().load_state_dict({"groups": [], "buffers": {}}), "SGD.load_state_dict: .* other parameters"),
         (lambda: sgd().load_state_dict({"groups": [{}], "buffers": {}}), "SGD.load_state_dict: got no state of an SGD"),
+        (lambda: sgd().load_state_dict(optim.SGD([t(2), t(2)], 0.1).state_dict()), "SGD.load_state_dict: .* other param"),
     ],
     "optim.StepLR": [
         (lambda: optim.StepLR(sgd(), 0), "StepLR: step_size is 0; it must be a whole number of at least 1"),
