@@ -292,12 +292,6 @@ def test_one_schedule_after_another():
     np.testing.assert_allclose(rates(schedule, len(expected))[:, 0], expected)
 
 
-def test_a_second_schedule_starts_from_the_first_rate():
-    optimizer = sgd(1.0)
-    rates(optim.StepLR(optimizer, 1), 3)
-    np.testing.assert_allclose(rates(optim.StepLR(optimizer, 1, 0.5), 2)[:, 0], [1, 0.5])
-
-
 @pytest.mark.parametrize(
     ("make", "words"),
     [

@@ -443,35 +443,44 @@ TABLE = {
     "optim.StepLR": [
         (lambda: optim.StepLR(sgd(), 0), "StepLR: step_size is 0; it must be a whole number of at least 1"),
         (lambda: optim.StepLR(None, 1), "StepLR: optimizer is a NoneType; it must be an optim.SGD"),
-        (lambda: optim.StepLR(sgd(), 1, gamma=-1).step(), "StepLR: the learning rate at 1 is -0.1; it must be at"),
+        (lambda: optim.StepLR(sgd(), 1, gamma=-1), "StepLR: gamma is -1; it must be a number of at least 0"),
         (lambda: optim.StepLR(sgd(), 1).load_state_dict({}), "StepLR.load_state_dict: got no state of a .*; it must be"),
         (
-            lambda: optim.StepLR(sgd(), 1).load_state_dict({"last_epoch": 1, "base_lrs": []}),
-            "StepLR.load_state_dict: the state is of 0 groups, not 1; they must be equal",
+            lambda: optim.StepLR(sgd(), 1).load_state_dict({"last_epoch": 1, "base_lrs": [], "_last_lr": [0.1]}),
+            "StepLR.load_state_dict: the rates are of 0 groups, and the optimizer has 1; they must be equal",
+        ),
+        (
+            lambda: optim.StepLR(sgd(), 1).load_state_dict({"last_epoch": -5, "base_lrs": [0.1], "_last_lr": [0.1]}),
+            "StepLR.load_state_dict: last_epoch is -5; it must be a whole number of at least 0",
         ),
     ],
     "optim.LambdaLR": [
         (lambda: optim.LambdaLR(sgd(), 3), "LambdaLR: factor is 3; it must be a function"),
         (lambda: optim.LambdaLR(sgd(), lambda t: NAN), "LambdaLR: the learning rate at 0 is nan; it must be at least 0"),
+        (lambda: optim.LambdaLR(sgd(), lambda t: None), "LambdaLR: factor gave None at 0; it must be a number"),
         (lambda: optim.LambdaLR([t(2)], float), "LambdaLR: optimizer is a list; it must be an optim.SGD"),
     ],
     "optim.CosineAnnealingLR": [
         (lambda: optim.CosineAnnealingLR(sgd(), 0), "CosineAnnealingLR: T_max is 0; it must be a whole number of"),
         (lambda: optim.CosineAnnealingLR(sgd(), "a"), "CosineAnnealingLR: T_max is 'a'; it must be"),
         (lambda: optim.CosineAnnealingLR(None, 1), "CosineAnnealingLR: optimizer is a NoneType; it must be"),
-        (
-            lambda: [schedule.step() for schedule in [optim.CosineAnnealingLR(sgd(), 1, eta_min=-1)]],
-            "CosineAnnealingLR: the learning rate at 1 is -1.0; it must be at least 0",
-        ),
+        (lambda: optim.CosineAnnealingLR(sgd(), 1, eta_min=-1), "CosineAnnealingLR: eta_min is -1; it must be a number"),
     ],
     "optim.LinearLR": [
         (lambda: optim.LinearLR(sgd(), total_iters=0), "LinearLR: total_iters is 0; it must be a whole number of"),
-        (lambda: optim.LinearLR(sgd(), start_factor=-1), "LinearLR: the learning rate at 0 is -0.1; it must be at"),
+        (lambda: optim.LinearLR(sgd(), start_factor=-1), "LinearLR: start_factor is -1; it must be a number from 0 to 1"),
+        (lambda: optim.LinearLR(sgd(), start_factor=0), "LinearLR: start_factor is 0; it must be above 0"),
+        (lambda: optim.LinearLR(sgd(), end_factor=1.5), "LinearLR: end_factor is 1.5; it must be a number from 0 to 1"),
         (lambda: optim.LinearLR(None), "LinearLR: optimizer is a NoneType; it must be"),
     ],
     "optim.SequentialLR": [
         (lambda: optim.SequentialLR(sgd(), [optim.StepLR(sgd(), 1)], [1]), "SequentialLR: 1 schedules need 0"),
         (lambda: optim.SequentialLR(sgd(), [], []), "SequentialLR: 0 schedules need 0 milestones in rising"),
+        (lambda: optim.SequentialLR(sgd(), None, []), "SequentialLR: schedulers is a NoneType; it must be a list"),
+        (
+            lambda: optim.SequentialLR(sgd(), [optim.StepLR(sgd(), 1)], []),
+            "SequentialLR: schedule 0 is of another optimizer; it must be of this one",
+        ),
     ],
     "data.DataLoader": [
         (lambda: data.DataLoader(), r"DataLoader: the arrays have lengths \[\]; they must be equal, and not 0"),
