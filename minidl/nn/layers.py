@@ -7,7 +7,8 @@ import numpy as np
 from minidl import functional as F
 from minidl._numbers import check_between, check_whole, pair
 from minidl.nn import init
-from minidl.nn.module import Module, Parameter
+from minidl.nn.module import Module
+from minidl.nn.parameter import Parameter
 from minidl.random import as_generator
 from minidl.tensor import Tensor
 

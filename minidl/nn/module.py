@@ -1,4 +1,4 @@
-"""Module: a part of a network that owns parameters; and Parameter.
+"""Module: a part of a network that owns parameters.
 
 A module is an ordinary object. Its parameters and submodules are its attributes, also inside lists, tuples and dicts, and
 are found by looking at them. Buffers are plain arrays, and are registered. What is assigned later must be of the same kind.
@@ -7,47 +7,20 @@ are found by looking at them. Buffers are plain arrays, and are registered. What
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
-from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from minidl.autograd import changed_in_place
+from minidl.nn.parameter import Parameter
 from minidl.tensor import Tensor
 
 M = TypeVar("M", bound="Module")
 on_call: Any = None  # told of every module that is called; whoever wants to know sets it
 
-_of_parameters: WeakValueDictionary[int, np.ndarray] = WeakValueDictionary()  # id → array that a Parameter owns
 _CONTAINERS = (list, tuple, dict, deque, set, frozenset)
 
-__all__ = ["Identity", "Module", "Parameter", "replace_child"]
-
-
-class Parameter(Tensor):
-    """A tensor that training changes: `requires_grad` is True.
-
-    data    numbers, which are copied: a step changes no array but the parameter's own
-    Tied    weights are one Parameter in several places, with `w.T` in `forward` where its transpose is needed
-    Errors  ValueError for the array of another parameter, or a view of it, which PyTorch would tie: pass a copy
-    """
-
-    __slots__ = ()
-
-    def __init__(self, data: ArrayLike | Tensor):
-        super().__init__(data, requires_grad=True)
-        owner = self.data
-        while isinstance(owner.base, np.ndarray):
-            owner = owner.base
-        if _of_parameters.get(id(owner)) is owner:
-            raise ValueError(
-                "Parameter: got a view of another parameter's array; to tie the two, use one Parameter in both places "
-                "(w.T in forward), otherwise pass a copy: w.data.copy()"
-            )
-        self._own(np.array(self.data, order="C"))
-
-    def _own(self, array):
-        self.data = _of_parameters[id(array)] = array
+__all__ = ["Identity", "Module", "replace_child"]
 
 
 class Module:
@@ -238,6 +211,11 @@ class Module:
         handle = HookHandle(self._forward_hooks)
         self._forward_hooks[handle] = hook
         return handle
+
+    def __getstate__(self):  # what copies and pickles take along: not the hooks of a Probe, which looks at this module
+        hooks = self._forward_hooks or {}
+        others = {handle: hook for handle, hook in hooks.items() if not hasattr(hook, "looks_at_this_module")}
+        return vars(self) if len(others) == len(hooks) else vars(self) | {"_forward_hooks": others}
 
     # ---- state -------------------------------------------------------------------------------------------------------
 

@@ -5,7 +5,8 @@ import numpy as np
 from minidl import functional as F
 from minidl._numbers import check_between, check_whole
 from minidl.kernels.jit import numpy_kernel
-from minidl.nn.module import Module, Parameter
+from minidl.nn.module import Module
+from minidl.nn.parameter import Parameter
 from minidl.tensor import Tensor
 
 _STATISTICS = "running_mean", "running_var", "num_batches_tracked"

@@ -529,6 +529,7 @@ TABLE = {
     "train.update_bn": [(lambda: train.update_bn([], nn.BatchNorm(2)), "update_bn: the loader gave no batch; a")],
     "probe.Probe": [
         (lambda: probe.Probe(SEQUENTIAL, ["x"]), r"Probe: no layer named \['x'\]; there are \['0', '1'\]"),
+        (lambda: probe.Probe(SEQUENTIAL, {"x": F.relu}), "Probe: 'x' is a function; it must be a Module"),
         (lambda: probe.Probe(SEQUENTIAL, ["0"], every=0), "Probe: every is 0, for 1 layers; both must be at least 1"),
         (lambda: probe.Probe(SEQUENTIAL, []), "Probe: every is 100, for 0 layers; both must be"),
         (lambda: probe.Probe(SEQUENTIAL, ["0"], edges=[1, 0]), r"Probe: edges are \[1, 0\]; there must be at least two"),
