@@ -22,6 +22,8 @@ class Linear(Module):
     Parameters  weight (in, out) and bias (out,), both uniform in ±1/√in at first, as in PyTorch
     """
 
+    _optional = ("bias",)
+
     def __init__(
         self, in_features: int, out_features: int, bias: bool = True, generator: np.random.Generator | None = None
     ):
@@ -30,7 +32,7 @@ class Linear(Module):
         bound = 1 / math.sqrt(in_features)
         self.weight = Parameter(np.empty((in_features, out_features), np.float32))
         init.uniform_(self.weight, -bound, bound, generator)
-        self.register_parameter("bias", Parameter(np.empty(out_features, np.float32)) if bias else None)
+        self.bias = Parameter(np.empty(out_features, np.float32)) if bias else None
         if self.bias is not None:
             init.uniform_(self.bias, -bound, bound, generator)
 
@@ -50,6 +52,8 @@ class Conv2d(Module):
     Parameters  weight (kh, kw, C, O) and bias (O,), uniform in ±1/√(kh·kw·C) at first, as in PyTorch
     """
 
+    _optional = ("bias",)
+
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: int | tuple[int, int], stride: int | tuple[int, int] = 1,
         padding: int | tuple[int, int] = 0, bias: bool = True, generator: np.random.Generator | None = None,
@@ -63,7 +67,7 @@ class Conv2d(Module):
         self.stride, self.padding = stride, padding
         self.weight = Parameter(np.empty((height, width, in_channels, out_channels), np.float32))
         init.uniform_(self.weight, -bound, bound, generator)
-        self.register_parameter("bias", Parameter(np.empty(out_channels, np.float32)) if bias else None)
+        self.bias = Parameter(np.empty(out_channels, np.float32)) if bias else None
         if self.bias is not None:
             init.uniform_(self.bias, -bound, bound, generator)
 

@@ -28,7 +28,7 @@ class Module:
 
     training = True
     _buffers: tuple[str, ...] = ()
-    _parameters: tuple[str, ...] = ()  # names that hold a parameter, or None in its place
+    _optional: tuple[str, ...] = ()  # places of parameters that may be None
     _forward_hooks: dict | None = None
 
     if TYPE_CHECKING:  # submodules and parameters are attributes of any name
@@ -92,49 +92,44 @@ class Module:
 
     def register_buffer(self, name: str, array: np.ndarray | None) -> None:
         """Make an array an attribute that `state_dict` includes. Change it in place. None keeps a place for one."""
-        self._check_new("register_buffer", name, array, np.ndarray, "a NumPy array")
+        if not isinstance(name, str) or not (array is None or isinstance(array, np.ndarray)):
+            raise TypeError(
+                f"register_buffer: got {name!r} and a {type(array).__name__}; they must be a name and a NumPy array"
+            )
+        if not name or "." in name or (hasattr(self, name) and name not in self._buffers):
+            raise ValueError(
+                f"register_buffer: the name is {name!r}; it must be that of a new attribute of {type(self).__name__}, "
+                "without a dot"
+            )
         self._buffers = (*_without(name, self._buffers), name)
         setattr(self, name, array)
 
-    def register_parameter(self, name: str, parameter: Parameter | None) -> None:
-        """Make a parameter an attribute, as assigning it does. None keeps a place for one, such as a bias left out."""
-        self._check_new("register_parameter", name, parameter, Parameter, "an nn.Parameter")
-        self._parameters = (*_without(name, self._parameters), name)
-        setattr(self, name, parameter)
-
-    def _check_new(self, what, name, value, kind, called):
-        if not isinstance(name, str) or not (value is None or isinstance(value, kind)):
-            raise TypeError(f"{what}: got {name!r} and a {type(value).__name__}; they must be a name and {called}")
-        if not name or "." in name or (hasattr(self, name) and name not in (*self._buffers, *self._parameters)):
-            raise ValueError(
-                f"{what}: the name is {name!r}; it must be that of a new attribute of {type(self).__name__}, without a dot"
-            )
-
     def __setattr__(self, name: str, value: Any) -> None:
         """Keep the places of parameters, buffers and modules for their kind, or None: anything else would be lost."""
-        if isinstance(value, Parameter | Module):
-            if name in self._buffers:
+        held = vars(self).get(name)
+        if name in self._buffers:
+            if isinstance(value, (Parameter, Module)):
                 self._buffers = _without(name, self._buffers)
-            if isinstance(value, Parameter) and name not in self._parameters:
-                self._parameters = (*self._parameters, name)
-        elif name in self._buffers:
-            value = np.asarray(value) if isinstance(value, np.generic) else value  # NumPy's count + 1 is no array
-            if not isinstance(value, np.ndarray | None):
-                self._refuse(name, value, "a buffer: it must be a NumPy array")
-        elif name in self._parameters and value is not None:
-            self._refuse(name, value, "a parameter: it must be an nn.Parameter")
-        elif value is not None and isinstance(vars(self).get(name), Module):
-            self._refuse(name, value, "a module: it must be an nn.Module")
-        super().__setattr__(name, value)
+            else:
+                value = np.asarray(value) if isinstance(value, np.generic) else value  # NumPy's count + 1 is no array
+                self._check_kind(name, value, np.ndarray, "a buffer: it must be a NumPy array")
+        elif isinstance(held, Parameter) or name in self._optional:
+            self._check_kind(name, value, (Parameter, Module), "a parameter: it must be an nn.Parameter")
+            if value is None and name not in self._optional:
+                self._optional = (*self._optional, name)
+        elif isinstance(held, Module):
+            self._check_kind(name, value, (Parameter, Module), "a module: it must be an nn.Module")
+        object.__setattr__(self, name, value)
 
-    def _refuse(self, name, value, kind):
-        raise TypeError(
-            f"{type(self).__name__}: got a {type(value).__name__} as {name!r}, the place of {kind}, or None"
-        )
+    def _check_kind(self, name, value, kind, place):
+        if not (value is None or isinstance(value, kind)):
+            raise TypeError(
+                f"{type(self).__name__}: got a {type(value).__name__} as {name!r}, the place of {place}, or None"
+            )
 
     def __delattr__(self, name: str) -> None:
         super().__delattr__(name)
-        self._buffers, self._parameters = _without(name, self._buffers), _without(name, self._parameters)
+        self._buffers, self._optional = _without(name, self._buffers), _without(name, self._optional)
 
     def _attributes(self, kind):
         for name, value in vars(self).items():

@@ -26,6 +26,8 @@ class BatchNorm(Module):
     Source      Ioffe and Szegedy 2015, Algorithms 1 and 2
     """
 
+    _optional = "weight", "bias"
+
     def __init__(
         self, features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True,
         track_running_stats: bool = True,
@@ -35,8 +37,8 @@ class BatchNorm(Module):
         if momentum is not None:
             check_between("BatchNorm", "momentum", momentum, 0, 1)
         self.features, self.eps, self.momentum = features, eps, momentum
-        self.register_parameter("weight", Parameter(np.ones(features, np.float32)) if affine else None)
-        self.register_parameter("bias", Parameter(np.zeros(features, np.float32)) if affine else None)
+        self.weight = Parameter(np.ones(features, np.float32)) if affine else None
+        self.bias = Parameter(np.zeros(features, np.float32)) if affine else None
         self.track_running_stats = track_running_stats
         if track_running_stats:
             self.register_buffer("running_mean", np.zeros(features, np.float32))

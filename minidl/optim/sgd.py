@@ -42,9 +42,7 @@ class SGD:
         groups = listed if listed and isinstance(listed[0], dict) else [{"params": listed}]
         _check_groups(groups, settings)
         self.param_groups = [settings | group | {"params": _listed(group["params"])} for group in groups]
-        self._buffers: dict[
-            Tensor, np.ndarray
-        ] = {}  # momentum: parameter → b; a copy of the dict has the copies as keys
+        self._buffers: dict[Tensor, np.ndarray] = {}  # momentum: parameter → b; copies have copies for keys
         self._check()
 
     def step(self) -> None:
@@ -102,10 +100,9 @@ class SGD:
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to go on later: settings and positions of parameters; copies of momentum buffers by position."""
         flat = [p for group in self.param_groups for p in group["params"]]
+        groups = zip(self.param_groups, self._places(), strict=True)
         return {
-            "groups": [
-                group | {"params": where} for group, where in zip(self.param_groups, self._places(), strict=True)
-            ],
+            "groups": [group | {"params": places} for group, places in groups],
             "buffers": {i: self._buffers[p].copy() for i, p in enumerate(flat) if p in self._buffers},
         }
 
@@ -131,8 +128,8 @@ class SGD:
 
     def _places(self):
         """The positions of each group's parameters among all."""
-        ends = list(itertools.accumulate(len(group["params"]) for group in self.param_groups))
-        return [list(range(start, end)) for start, end in zip([0, *ends], ends, strict=False)]
+        place = itertools.count()
+        return [[next(place) for _ in group["params"]] for group in self.param_groups]
 
     def _check(self):
         flat = [p for group in self.param_groups for p in group["params"]]
@@ -242,5 +239,7 @@ def _is_state(state):
         return False
     needed = _SETTINGS | {"params"}
     if not all(isinstance(g, Mapping) and needed <= set(g) <= needed | {"initial_lr"} for g in groups):
+        return False
+    if not all(isinstance(g["params"], list) for g in groups):
         return False
     return all(type(i) is int and isinstance(b, np.ndarray) and b.dtype.kind == "f" for i, b in buffers.items())

@@ -377,7 +377,6 @@ TABLE = {
         (lambda: nn.ReLU().register_forward_hook(None), "register_forward_hook: got a NoneType; it must be a function"),
         (lambda: nn.ReLU().register_buffer("x", [1]), "register_buffer: got 'x' and a list; they must be a name and"),
         (lambda: nn.ReLU().register_buffer("forward", ones(1)), "register_buffer: the name is 'forward'; it must be"),
-        (lambda: nn.ReLU().register_parameter("x", t(1)), "register_parameter: got 'x' and a Tensor; they must be"),
         (lambda: setattr(nn.Linear(2, 2), "weight", t(2, 2)), "Linear: got a Tensor as 'weight', the place of a par.* must"),
         (lambda: setattr(nn.BatchNorm(2), "running_var", [1]), "BatchNorm: got a list as 'running_var', the .* must be a"),
         (lambda: setattr(nn.Sequential(nn.ReLU()), "0", F.relu), "Sequential: got a function as '0', the .* must be an nn"),
