@@ -28,8 +28,9 @@ class SGD:
                 p ← p − lr·d
     params      parameters: a list, a generator, or a list of dicts (groups), each with "params" and settings of its own
     Errors      ValueError for no parameters, a parameter twice, the result of an operation among them, settings out of
-                range; in `step`, for a gradient of another shape than its parameter's. TypeError for what is no tensor of
-                floats; in `step`, for a gradient of no real numbers. A step that is refused moves nothing
+                range; in `step`, for a gradient of another shape than its parameter's, and a read-only array. TypeError
+                for what is no tensor of floats; in `step`, for a gradient that is no array of real numbers, or data of
+                another type than float32 and float64. A step that is refused moves nothing
     Source      Sutskever et al. 2013 for Nesterov's form
     """
 
@@ -234,12 +235,10 @@ def _is_state(state):
     """Return whether it has the form of what `SGD.state_dict` gives."""
     if not isinstance(state, Mapping) or not {"groups", "buffers"} <= set(state):
         return False
-    groups, buffers = state["groups"], state["buffers"]
+    groups, buffers, needed = state["groups"], state["buffers"], _SETTINGS | {"params"}
     if not isinstance(groups, Sequence) or not isinstance(buffers, Mapping):
         return False
-    needed = _SETTINGS | {"params"}
-    if not all(isinstance(g, Mapping) and needed <= set(g) <= needed | {"initial_lr"} for g in groups):
-        return False
-    if not all(isinstance(g["params"], list) for g in groups):
+    known = all(isinstance(g, Mapping) and needed <= set(g) <= needed | {"initial_lr"} for g in groups)
+    if not known or not all(isinstance(g["params"], list) for g in groups):
         return False
     return all(type(i) is int and isinstance(b, np.ndarray) and b.dtype.kind == "f" for i, b in buffers.items())
