@@ -42,8 +42,8 @@ class Probe:
                 below a tenth of the steepest; sigmoid, tanh, ReLU); with the options "counts", "unit_percentiles"
                 for "update" (what a step did to the layer's weight): "mean", "std" and "log10_ratio", the logarithm of
                 std(update) / std(weight)
-    Only forwards in training mode count, so evaluating in between is not recorded. Leaving the context takes all hooks
-    away.
+    Only forwards in training mode count, so evaluating in between is not recorded, and no copies of the model are. Leaving
+    the context takes all hooks away.
     """
 
     def __init__(
@@ -57,6 +57,8 @@ class Probe:
             if unknown:
                 raise ValueError(f"Probe: no layer named {unknown}; there are {[name for name in known if name]}")
             layers = {name: known[name] for name in layers}
+        if wrong := [name for name, layer in layers.items() if not isinstance(layer, nn.Module)]:
+            raise TypeError(f"Probe: {wrong[0]!r} is a {type(layers[wrong[0]]).__name__}; it must be a Module")
         if every < 1 or not layers:
             raise ValueError(f"Probe: every is {every}, for {len(layers)} layers; both must be at least 1")
         if edges is not None and (np.ndim(edges) != 1 or np.size(edges) < 2 or not (np.diff(edges) > 0).all()):
@@ -117,6 +119,7 @@ class Probe:
             if weight is not None:
                 self._weights[name] = weight.data.copy()
 
+        look.looks_at_this_module = True  # a copy of the module is not recorded
         return look
 
     def _see_gradient(self, name, grad):

@@ -116,6 +116,8 @@ def update_bn(loader: Iterable[Any], model: nn.Module) -> None:
     Source      Ioffe and Szegedy 2015, Algorithm 2; the name is PyTorch's
     """
     norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm) and m.track_running_stats]
+    for norm in norms:
+        norm._check_buffers()
     modes, momenta = [(m, m.training) for m in model.modules()], [m.momentum for m in norms]
     before, batches = [[buffer.copy() for buffer in norm.buffers()] for norm in norms], 0
     model.eval()

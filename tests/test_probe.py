@@ -1,6 +1,8 @@
 """Probe: its numbers against NumPy's, when it looks, and that it leaves nothing behind."""
 
+import copy
 import gc
+import pickle
 import weakref
 from itertools import pairwise
 
@@ -304,6 +306,8 @@ def test_unknown_layers_and_series():
     model = network()
     with pytest.raises(ValueError, match=r"Probe: no layer named \['7', 'x'\]; there are \['0', '1', '2', '3'\]"):
         Probe(model, ["0", "7", "x"])
+    with pytest.raises(TypeError, match="Probe: 'x' is a function; it must be a Module"):
+        Probe(model, {"x": F.relu})
     with pytest.raises(ValueError, match="every is 0"):
         Probe(model, ["0"], every=0)
     assert not any(module._forward_hooks for module in model.modules())
@@ -313,3 +317,46 @@ def test_unknown_layers_and_series():
             probe.series(*series)
         assert all(repr(part) in str(error.value) for part in series)
         assert "'percentiles'" in str(error.value)
+
+
+# ---- copies ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, copy.copy, lambda m: pickle.loads(pickle.dumps(m)), nn.fuse])
+def test_a_copy_is_not_recorded(copied):
+    model = network()
+    optimizer = optim.SGD(model.parameters(), lr=0.5)
+    with Probe(model, ["0", "2"], every=1) as probe:
+        twins = [copied(model), copied(model[0])]
+        one_step(model, optimizer)
+        seen = dict(probe._fresh)
+        for twin in twins if copied is not copy.copy else twins[1:]:  # a shallow copy has the same layers
+            twin(Tensor(batch(7)[0])).sum().backward()
+        assert all(probe._fresh[key] is stats for key, stats in seen.items())
+        probe.step()
+    assert_moments(the(probe, "0", "input"), batch()[0])
+    assert not twins[1]._forward_hooks
+
+
+def test_a_copy_under_a_probe_keeps_other_hooks():
+    model, seen = network(), []
+    model[0].register_forward_hook(lambda module, inputs, output: seen.append(module))
+    with Probe(model, ["0"], every=1):
+        twin = copy.deepcopy(model)
+        twin(Tensor(batch()[0]))
+    assert seen == [twin[0]]
+    assert len(model[0]._forward_hooks) == 1
+
+
+def test_a_copy_of_a_probe_looks_at_nothing_of_the_original():
+    model = network()
+    optimizer = optim.SGD(model.parameters(), lr=0.5)
+    with Probe(model, ["0"], every=1) as probe:
+        _, other = copy.deepcopy((model, probe))
+        one_step(model, optimizer)
+        other.step()
+        probe.step()
+        other.close()
+        assert model[0]._forward_hooks
+    assert len(probe.rows) == 4
+    assert other.rows == []

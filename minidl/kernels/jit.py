@@ -113,7 +113,7 @@ def _fingerprint(function):
 
 
 def by_precision(single, double):
-    """One name for kernels to call: `single` answers for float32 numbers, `double` for float64."""
+    """Give kernels one name to call: `single` answers for float32 numbers, `double` for float64."""
 
     def choose(x):
         return single(x) if isinstance(x, np.float32) else double(x)
@@ -153,7 +153,7 @@ def compiled_as(plain, *files):
 
 @device
 def n_chunks(n, size=CHUNK):
-    """How many chunks of `size` cover n elements: ⌈n / size⌉."""
+    """Return how many chunks of `size` cover n elements: ⌈n / size⌉."""
     return (n + size - 1) // size
 
 

@@ -12,7 +12,7 @@ TERMS = 1024  # so many float32 numbers may be added one after another; a longer
 
 @device
 def chunk_rows(columns):
-    """How many rows of so many columns make a chunk."""
+    """Return how many rows of so many columns make a chunk."""
     return max(1, CHUNK // max(1, columns))
 
 

@@ -52,7 +52,7 @@ class Arrays:
 
     @staticmethod
     def constant(value):
-        """A number, which NumPy rounds to the type of the arrays that it meets."""
+        """Return a number, which NumPy rounds to the type of the arrays that it meets."""
         return float(value)
 
     @staticmethod
@@ -85,24 +85,24 @@ class Vectors:
         self.type = ir.VectorType(self.number, self.lanes)
 
     def unpack(self, view_type, view):
-        """The place of a view's first number, and its two strides."""
+        """Return the place of a view's first number, and its two strides."""
         array, at, row, column = cgutils.unpack_tuple(self.builder, view, 4)
         data = self._context.make_array(view_type.types[0])(self._context, self.builder, array).data
         return self.builder.gep(data, [at]), row, column
 
     def place(self, first, i, row, j=0, column=None):
-        """The place of element (i, j), for numbers i and j."""
+        """Return the place of element (i, j), for numbers i and j."""
         steps = self.builder.mul(ir.Constant(row.type, i), row)
         if column is not None:
             steps = self.builder.add(steps, self.builder.mul(ir.Constant(row.type, j), column))
         return self.builder.gep(first, [steps])
 
     def constant(self, value):
-        """A vector with the same number in each lane."""
+        """Make a vector with the same number in each lane."""
         return ir.Constant(self.type, [ir.Constant(self.number, value)] * self.lanes)
 
     def load(self, pointer):
-        """The numbers from a place on."""
+        """Load the numbers from a place on."""
         return self.builder.load(self._as_vector(pointer), align=self.bytes)
 
     def store(self, vector, pointer):
@@ -110,7 +110,7 @@ class Vectors:
         self.builder.store(vector, self._as_vector(pointer), align=self.bytes)
 
     def broadcast(self, pointer):
-        """One number, in all lanes."""
+        """Load one number into all lanes."""
         first, nothing = ir.Constant(ir.IntType(32), 0), ir.Constant(self.type, ir.Undefined)
         number = self.builder.load(pointer, align=self.bytes)
         same = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [first] * self.lanes)

@@ -16,8 +16,9 @@ from minidl.nn.layers import (
     Sigmoid,
     Tanh,
 )
-from minidl.nn.module import Identity, Module, Parameter
+from minidl.nn.module import Identity, Module
 from minidl.nn.norm import BatchNorm, LayerNorm
+from minidl.nn.parameter import Parameter
 from minidl.nn.sequential import Sequential
 
 __all__ = ["GELU", "AvgPool2d", "BatchNorm", "BatchNormReLUMaxPool2d", "Conv2d", "Dropout", "Flatten", "GlobalAvgPool2d",

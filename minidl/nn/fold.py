@@ -5,8 +5,9 @@ import copy
 import numpy as np
 
 from minidl.nn.layers import Conv2d, Linear
-from minidl.nn.module import Identity, Module, Parameter, replace_child
+from minidl.nn.module import Identity, Module, replace_child
 from minidl.nn.norm import BatchNorm
+from minidl.nn.parameter import Parameter
 from minidl.nn.sequential import Sequential
 
 __all__ = ["fold_batch_norm"]
@@ -44,7 +45,8 @@ def _in_order(path, module, seen):
     sequential = type(module).forward is Sequential.forward
     for attribute, child in list(module.named_children()):
         name = f"{path}.{attribute}" if path else attribute
-        if id(child) in seen:
+        again = id(child) in seen
+        if again:
             _refuse_shared(child, name, seen[id(child)])
         seen[id(child)] = name
         if not sequential:
@@ -54,7 +56,7 @@ def _in_order(path, module, seen):
                     "before it; only a batch norm inside a Sequential can be folded"
                 )
             yield name, module, attribute, None
-        if any(True for _ in child.children()):
+        if any(True for _ in child.children()) and not again:
             yield from _in_order(name, child, seen)
             if type(child).forward is not Sequential.forward:
                 yield name, module, attribute, None

@@ -87,6 +87,8 @@ def dirac_(tensor: T) -> T:
 def _set(tensor, values):
     if not isinstance(tensor, Tensor):
         raise TypeError(f"init: got a {type(tensor).__name__}; it must be a parameter, such as layer.weight")
+    if not tensor.data.flags.writeable:
+        raise ValueError(f"init: the array of the tensor {tensor.shape} is read-only; it must be a copy: w.data.copy()")
     tensor.data[...] = values
     changed_in_place([tensor])
     return tensor

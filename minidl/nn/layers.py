@@ -7,7 +7,8 @@ import numpy as np
 from minidl import functional as F
 from minidl._numbers import check_between, check_whole, pair
 from minidl.nn import init
-from minidl.nn.module import Module, Parameter
+from minidl.nn.module import Module
+from minidl.nn.parameter import Parameter
 from minidl.random import as_generator
 from minidl.tensor import Tensor
 
@@ -20,6 +21,8 @@ class Linear(Module):
 
     Parameters  weight (in, out) and bias (out,), both uniform in ±1/√in at first, as in PyTorch
     """
+
+    _optional = ("bias",)
 
     def __init__(
         self, in_features: int, out_features: int, bias: bool = True, generator: np.random.Generator | None = None
@@ -48,6 +51,8 @@ class Conv2d(Module):
     kernel_size, stride, padding    a whole number, or a pair for height and width
     Parameters  weight (kh, kw, C, O) and bias (O,), uniform in ±1/√(kh·kw·C) at first, as in PyTorch
     """
+
+    _optional = ("bias",)
 
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: int | tuple[int, int], stride: int | tuple[int, int] = 1,

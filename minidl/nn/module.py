@@ -1,9 +1,10 @@
-"""Module: a part of a network that owns parameters; and Parameter.
+"""Module: a part of a network that owns parameters.
 
-A module is an ordinary object. Its parameters, buffers and submodules are its attributes (also inside lists and tuples),
-and are found by looking at them; nothing has to be registered but the names of buffers, which are plain arrays.
+A module is an ordinary object. Its parameters and submodules are its attributes, also inside lists, tuples and dicts, and
+are found by looking at them. Buffers are plain arrays, and are registered. What is assigned later must be of the same kind.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -11,21 +12,15 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from minidl.autograd import changed_in_place
+from minidl.nn.parameter import Parameter
 from minidl.tensor import Tensor
 
 M = TypeVar("M", bound="Module")
 on_call: Any = None  # told of every module that is called; whoever wants to know sets it
 
-__all__ = ["Identity", "Module", "Parameter", "replace_child"]
+_CONTAINERS = (list, tuple, dict, deque, set, frozenset)
 
-
-class Parameter(Tensor):
-    """A tensor that training changes: `requires_grad` is True."""
-
-    __slots__ = ()
-
-    def __init__(self, data: ArrayLike | Tensor):
-        super().__init__(data, requires_grad=True)
+__all__ = ["Identity", "Module", "replace_child"]
 
 
 class Module:
@@ -33,6 +28,7 @@ class Module:
 
     training = True
     _buffers: tuple[str, ...] = ()
+    _optional: tuple[str, ...] = ()  # places of parameters that may be None
     _forward_hooks: dict | None = None
 
     if TYPE_CHECKING:  # submodules and parameters are attributes of any name
@@ -66,7 +62,7 @@ class Module:
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, "Module"]]:
         """Yield this module (its name is empty) and all below it, each once, with dotted names."""
-        return _each_once(self._walk(prefix))
+        return self._walk(prefix, set())
 
     def modules(self) -> Iterator["Module"]:
         """Yield this module and all below it, each once."""
@@ -87,41 +83,80 @@ class Module:
     def named_buffers(self) -> Iterator[tuple[str, np.ndarray]]:
         """Yield the arrays that belong to the state but are not trained, such as running statistics, with dotted names."""
         for path, module in self.named_modules():
-            yield from ((_join(path, name), getattr(module, name)) for name in module._buffers)
+            held = ((name, getattr(module, name)) for name in module._buffers)
+            yield from ((_join(path, name), array) for name, array in held if array is not None)
 
     def buffers(self) -> Iterator[np.ndarray]:
         """Yield the arrays that belong to the state but are not trained."""
         return (buffer for _, buffer in self.named_buffers())
 
-    def register_buffer(self, name: str, array: np.ndarray) -> None:
-        """Make an array an attribute that `state_dict` includes. Change it in place."""
-        if not isinstance(name, str) or not isinstance(array, np.ndarray):
+    def register_buffer(self, name: str, array: np.ndarray | None) -> None:
+        """Make an array an attribute that `state_dict` includes. Change it in place. None keeps a place for one."""
+        if not isinstance(name, str) or not (array is None or isinstance(array, np.ndarray)):
             raise TypeError(
                 f"register_buffer: got {name!r} and a {type(array).__name__}; they must be a name and a NumPy array"
             )
+        if not name or "." in name or (hasattr(self, name) and name not in self._buffers):
+            raise ValueError(
+                f"register_buffer: the name is {name!r}; it must be that of a new attribute of {type(self).__name__}, "
+                "without a dot"
+            )
+        self._buffers = (*_without(name, self._buffers), name)
         setattr(self, name, array)
-        self._buffers = (*self._buffers, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Keep the places of parameters, buffers and modules for their kind, or None: anything else would be lost."""
+        held = vars(self).get(name)
+        if name in self._buffers:
+            if isinstance(value, (Parameter, Module)):
+                self._buffers = _without(name, self._buffers)
+            else:
+                value = np.asarray(value) if isinstance(value, np.generic) else value  # NumPy's count + 1 is no array
+                self._check_kind(name, value, np.ndarray, "a buffer: it must be a NumPy array")
+        elif isinstance(held, Parameter) or name in self._optional:
+            self._check_kind(name, value, (Parameter, Module), "a parameter: it must be an nn.Parameter")
+            if value is None and name not in self._optional:
+                self._optional = (*self._optional, name)
+        elif isinstance(held, Module):
+            self._check_kind(name, value, (Parameter, Module), "a module: it must be an nn.Module")
+        object.__setattr__(self, name, value)
+
+    def _check_kind(self, name, value, kind, place):
+        if not (value is None or isinstance(value, kind)):
+            raise TypeError(
+                f"{type(self).__name__}: got a {type(value).__name__} as {name!r}, the place of {place}, or None"
+            )
+
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        self._buffers, self._optional = _without(name, self._buffers), _without(name, self._optional)
 
     def _attributes(self, kind):
         for name, value in vars(self).items():
-            if isinstance(value, kind):
-                yield name, value
-            elif isinstance(value, list | tuple):
-                yield from ((f"{name}.{i}", item) for i, item in enumerate(value) if isinstance(item, kind))
+            if name != "_forward_hooks":
+                yield from _found(name, value, kind)
 
-    def _walk(self, prefix):
-        yield prefix, self
-        for name, child in self.named_children():
-            yield from child._walk(_join(prefix, name))
+    def _walk(self, prefix, seen):
+        if id(self) not in seen:  # a module may be in several places, also in one of its own children
+            seen.add(id(self))
+            yield prefix, self
+            for name, child in self.named_children():
+                yield from child._walk(_join(prefix, name), seen)
 
     # ---- acting on all of it -----------------------------------------------------------------------------------------
 
     def apply(self: M, function: Callable[["Module"], Any]) -> M:
-        """Call `function(module)` on every submodule, and last on this one; returns self."""
-        for child in self.children():
-            child.apply(function)
-        function(self)
+        """Call `function(module)` on every submodule, each once, and last on this one; returns self."""
+        for module in self._children_first(set()):
+            function(module)
         return self
+
+    def _children_first(self, seen):
+        seen.add(id(self))
+        for child in self.children():
+            if id(child) not in seen:
+                yield from child._children_first(seen)
+        yield self
 
     def train(self: M, mode: bool = True) -> M:
         """Switch to training mode: batch statistics, dropout. Returns self."""
@@ -149,12 +184,14 @@ class Module:
         if dtype not in (np.float32, np.float64, "float32", "float64", float):
             raise TypeError(f"{type(self).__name__}.to: got {dtype!r}; a network must be float32 or float64")
         for parameter in self.parameters():
-            parameter.data, parameter.grad = parameter.data.astype(dtype), None
+            parameter._own(parameter.data.astype(dtype))
+            parameter.grad = None
         changed_in_place(self.parameters())
         for module in self.modules():
             for name in module._buffers:
-                if getattr(module, name).dtype.kind == "f":
-                    setattr(module, name, getattr(module, name).astype(dtype))
+                buffer = getattr(module, name)
+                if buffer is not None and buffer.dtype.kind == "f":
+                    setattr(module, name, buffer.astype(dtype))
         return self
 
     def register_forward_hook(self, hook: Callable[["Module", tuple, Any], Any]) -> "HookHandle":
@@ -170,6 +207,11 @@ class Module:
         self._forward_hooks[handle] = hook
         return handle
 
+    def __getstate__(self):  # what copies and pickles take along: not the hooks of a Probe, which looks at this module
+        hooks = self._forward_hooks or {}
+        others = {handle: hook for handle, hook in hooks.items() if not hasattr(hook, "looks_at_this_module")}
+        return vars(self) if len(others) == len(hooks) else vars(self) | {"_forward_hooks": others}
+
     # ---- state -------------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, np.ndarray]:
@@ -180,17 +222,20 @@ class Module:
         """Copy a state into this network. Unless everything fits, nothing is changed.
 
         strict    names that are missing or unexpected are an error too; returned otherwise
-        Errors    ValueError lists all names that are missing, unexpected, of another shape, or not real numbers
+        Errors    ValueError lists all names that are missing, unexpected, of another shape, not real numbers, not whole
+                ones where the own are, or whose own array is read-only
         """
         if not isinstance(state, Mapping):
             raise TypeError(f"load_state_dict: got a {type(state).__name__}; it must be a dict of arrays by name")
         own = self._state()
-        missing, unexpected = [n for n in own if n not in state], [n for n in state if n not in own]
+        missing, unexpected = [n for n in own if n not in state], [str(n) for n in state if n not in own]
         shared = {n: _as_array(state[n]) for n in own if n in state}
         misshaped = [f"{n}: {a.shape}, expected {own[n].shape}" for n, a in shared.items() if a.shape != own[n].shape]
         report = {
             "misshaped": misshaped,
             "not real numbers": [f"{n}: {a.dtype}" for n, a in shared.items() if a.dtype.kind not in "biuf"],
+            "not whole numbers": [n for n, a in shared.items() if own[n].dtype.kind in "iu" and not _are_whole(a)],
+            "read-only": [n for n in shared if not own[n].flags.writeable],
         }
         if strict:
             report = {"missing": missing, "unexpected": unexpected} | report
@@ -199,13 +244,19 @@ class Module:
             raise ValueError(
                 f"load_state_dict: this state does not fit {type(self).__name__}; it must be one of the same network:{lines}"
             )
-        for name, array in shared.items():
+        ready = {name: np.asarray(array, own[name].dtype) for name, array in shared.items()}
+        for name, array in ready.items():
             own[name][...] = array
         changed_in_place(self.parameters())
         return Mismatch(missing, unexpected)
 
     def _state(self):
-        return {name: parameter.data for name, parameter in self.named_parameters()} | dict(self.named_buffers())
+        named = [*((name, parameter.data) for name, parameter in self.named_parameters()), *self.named_buffers()]
+        state = dict(named)
+        if len(state) < len(named):  # such as the keys 1 and "1" of a dict
+            twice = [name for name in state if [n for n, _ in named].count(name) > 1]
+            raise ValueError(f"state_dict: two things are named {twice}; each must have a name of its own")
+        return state
 
     # ---- what it looks like ------------------------------------------------------------------------------------------
 
@@ -218,14 +269,16 @@ class Module:
         width = max(len(text) for text, _ in lines)
         return "\n".join(f"{text:<{width}}  {count:>10,} parameters" if count else text for text, count in lines)
 
-    def _lines(self, label="", depth=0):
+    def _lines(self, label="", above=()):
         """Pairs of a line of text and the parameters to state on it."""
-        indent, children = "  " * depth, list(self.named_children())
+        indent, children = "  " * len(above), list(self.named_children())
+        if any(module is self for module in above):
+            return [(f"{indent}{label}{type(self).__name__}(…), see above", 0)]
         head = f"{indent}{label}{type(self).__name__}({self.extra_repr()}"
         count = sum(p.data.size for p in self.parameters())
         if not children:
             return [(head + ")", count)]
-        below = [line for name, child in children for line in child._lines(f"({name}): ", depth + 1)]
+        below = [line for name, child in children for line in child._lines(f"({name}): ", (*above, self))]
         return [(head, count), *below, (f"{indent})", 0)]
 
 
@@ -262,14 +315,49 @@ class Identity(Module):
 
 
 def replace_child(parent: Module, name: str, child: Module) -> None:
-    """Put a module where `named_children()` found `name`: under that name, or as "name.index" in a list or tuple."""
-    name, _, index = name.partition(".")
-    if not index:
-        setattr(parent, name, child)
-        return
-    items = list(getattr(parent, name))
-    items[int(index)] = child
-    setattr(parent, name, items)
+    """Put a module where `named_children()` found `name`; a list, tuple or dict that it was in is replaced by a new one."""
+    for attribute, value in list(vars(parent).items()):
+        if name == attribute or name.startswith(f"{attribute}."):
+            setattr(parent, attribute, _replaced(attribute, value, name, child))
+
+
+def _replaced(path, value, name, child):
+    if path == name:
+        return child
+    if not name.startswith(f"{path}.") or not isinstance(value, _CONTAINERS):
+        return value
+    if isinstance(value, dict):
+        return {key: _replaced(f"{path}.{key}", item, name, child) for key, item in value.items()}
+    return [_replaced(f"{path}.{i}", item, name, child) for i, item in enumerate(value)]
+
+
+def _found(name, value, kind, above=()):
+    """Each thing of a kind that an attribute is or holds, in lists, tuples and dicts on any level, with its name."""
+    if isinstance(value, kind):
+        yield name, value
+    elif isinstance(value, _CONTAINERS) and not any(value is outer for outer in above):
+        items = list(value.items() if isinstance(value, dict) else enumerate(value))
+        wanted = [(key, item) for key, item in items if isinstance(item, (kind, *_CONTAINERS))]
+        inside = [found for key, item in wanted for found in _found(f"{name}.{key}", item, kind, (*above, value))]
+        if inside and isinstance(value, set | frozenset):
+            raise TypeError(
+                f"Module: {name} is a {type(value).__name__}, which has no order; it must be a list or a dict"
+            )
+        if inside and kind is Parameter and any(_looks_trained(item) for _, item in items):
+            raise TypeError(f"Module: {name} holds parameters and a plain Tensor; it must be wrapped: nn.Parameter(…)")
+        yield from inside
+
+
+def _looks_trained(item):
+    return isinstance(item, Tensor) and item.requires_grad and not isinstance(item, Parameter)
+
+
+def _are_whole(array):
+    return array.dtype.kind != "f" or bool(((np.abs(array) < 2**53) & (np.trunc(array) == array)).all())
+
+
+def _without(name, names):
+    return tuple(n for n in names if n != name)
 
 
 def _as_array(value):

@@ -5,8 +5,11 @@ import numpy as np
 from minidl import functional as F
 from minidl._numbers import check_between, check_whole
 from minidl.kernels.jit import numpy_kernel
-from minidl.nn.module import Module, Parameter
+from minidl.nn.module import Module
+from minidl.nn.parameter import Parameter
 from minidl.tensor import Tensor
+
+_STATISTICS = "running_mean", "running_var", "num_batches_tracked"
 
 __all__ = ["BatchNorm", "LayerNorm"]
 
@@ -22,6 +25,8 @@ class BatchNorm(Module):
     Buffers     running_mean, running_var (C,), num_batches_tracked: arrays, updated in place
     Source      Ioffe and Szegedy 2015, Algorithms 1 and 2
     """
+
+    _optional = "weight", "bias"
 
     def __init__(
         self, features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True,
@@ -43,6 +48,7 @@ class BatchNorm(Module):
     def reset_running_stats(self) -> None:
         """Forget the statistics: mean 0, variance 1, no batch seen."""
         if self.track_running_stats:
+            self._check_buffers()
             self.running_mean[:], self.running_var[:], self.num_batches_tracked[...] = 0, 1, 0
 
     def forward(self, x: Tensor) -> Tensor:
@@ -55,10 +61,19 @@ class BatchNorm(Module):
         """What the operation takes besides x, from the running statistics to ε."""
         if not self.track_running_stats:
             return None, None, self.weight, self.bias, True, 0.0, self.eps
+        if self.training:
+            self._check_buffers()
         momentum = self.momentum
         if momentum is None:
             momentum = 1 / (int(self.num_batches_tracked) + 1)
         return self.running_mean, self.running_var, self.weight, self.bias, self.training, momentum, self.eps
+
+    def _check_buffers(self):
+        """Check that all three can be written to, before one of them is."""
+        for name in _STATISTICS:
+            array = getattr(self, name)
+            if array is not None and not array.flags.writeable:
+                raise ValueError(f"BatchNorm: {name} is read-only; it must be a copy: norm.{name} = norm.{name}.copy()")
 
     def _count_batch(self):
         if self.training and self.track_running_stats:

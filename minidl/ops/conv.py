@@ -31,7 +31,7 @@ def conv2d(
     x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: int | tuple[int, int] = 1,
     padding: int | tuple[int, int] = 0,
 ) -> Tensor:  # fmt: skip
-    """Two-dimensional cross-correlation, features last.
+    """Correlate images with filters (two-dimensional cross-correlation), features last.
 
     Forward   y[n, i, j, o] = Σ_{a, b, c} x[n, i·s + a − p, j·s + b − p, c] · W[a, b, c, o] + b[o]    (x is 0 outside)
     Backward  ∂x: each patch gets its position's ∂y·Wᵀ, added up where patches overlap

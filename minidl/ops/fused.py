@@ -1,4 +1,4 @@
-"""Batch norm, ReLU and max-pooling in one: what a convolutional network does to its largest arrays, in the fewest passes.
+"""Batch norm, ReLU and max-pooling in one kernel, which `nn/fuse.py` puts into networks: the fewest passes over memory.
 
 One after the other, the three read and write six arrays of the size of x forward and nine backward, and memory is what
 they wait for. Together they write only the pooled result and where in its window each maximum stood; the backward finds
@@ -33,7 +33,7 @@ def batch_norm_relu_max_pool2d(
     x: Tensor, running_mean: np.ndarray | None, running_var: np.ndarray | None, weight: Tensor | None,
     bias: Tensor | None, training: bool = False, momentum: float = 0.1, eps: float = 1e-5,
 ) -> Tensor:  # fmt: skip
-    """max_pool2d(relu(batch_norm(x)), 2): the arguments of `batch_norm`.
+    """Compute max_pool2d(relu(batch_norm(x)), 2), with the arguments of `batch_norm`.
 
     Forward   z = batch_norm(x)    y[n, i, j, c] = max(0, max_{a, b in 0, 1} z[n, 2i + a, 2j + b, c])
     Backward  ∂z = ∂y at the place of each maximum above 0, 0 elsewhere; then as in `batch_norm`

@@ -60,7 +60,7 @@ def batch_norm(
 
 
 def prepare(rows, running_mean, running_var, weight, bias, training, momentum, eps):
-    """The statistics (mean, 1/√(var + ε)) of the columns of rows (M, C), and γ and β; training updates the running ones."""
+    """Return mean and 1/√(var + ε) of the columns of rows (M, C), and γ and β; training updates the running statistics."""
     features, dtype = rows.shape[1], rows.dtype
     gamma = np.ones(features, dtype) if weight is None else np.ascontiguousarray(weight.data)
     beta = np.zeros(features, dtype) if bias is None else np.ascontiguousarray(bias.data)
@@ -190,7 +190,7 @@ def merge_gradients(partial, inv_std, grad_gamma, grad_beta):
 
 @device
 def input_coefficients(stats, gamma, grad_gamma, grad_beta, share):
-    """What does not change from row to row in ∂x = scale·(∂y − shift − (x − mean)·slope): mean, scale, slope, shift.
+    """Return what does not change from row to row in ∂x = scale·(∂y − shift − (x − mean)·slope): mean, scale, slope, shift.
 
     share is 1/m, or 0 where the statistics are constants. With x̂ = (x − mean)·inv_std
         ∂x = γ/√(var + ε) · (∂y − ∂β/m − x̂·∂γ/m):    scale = γ·inv_std    slope = inv_std·∂γ/m    shift = ∂β/m

@@ -13,7 +13,7 @@ __all__ = ["avg_pool2d", "global_avg_pool2d", "max_pool2d"]
 
 
 def max_pool2d(x: Tensor, kernel_size: int | tuple[int, int], stride: int | tuple[int, int] | None = None) -> Tensor:
-    """The largest number of each window, channel by channel; windows that do not fit whole are left out.
+    """Take the largest number of each window, channel by channel; windows that do not fit whole are left out.
 
     Forward   y[n, i, j, c] = max_{a, b} x[n, i·s + a, j·s + b, c]
     Backward  each ∂y goes to the place of its maximum (the first of equals); overlapping windows add up
@@ -126,7 +126,7 @@ def _max_backward(grad_y, place, kernel_size, stride, grad_x):
 
 
 def avg_pool2d(x: Tensor, kernel_size: int | tuple[int, int], stride: int | tuple[int, int] | None = None) -> Tensor:
-    """The mean of each window, channel by channel; windows that do not fit whole are left out.
+    """Average each window, channel by channel; windows that do not fit whole are left out.
 
     Forward   y[n, i, j, c] = Σ_{a, b} x[n, i·s + a, j·s + b, c] / (kh·kw)
     Backward  every number of a window gets ∂y / (kh·kw); overlapping windows add up
@@ -191,7 +191,7 @@ def _avg_backward(grad_y, kernel_size, stride, share, grad_x):
 
 
 def global_avg_pool2d(x: Tensor) -> Tensor:
-    """The mean of each channel over the whole image.
+    """Average each channel over the whole image.
 
     Forward   y[n, c] = Σ_{i, j} x[n, i, j, c] / (H·W)
     Backward  ∂x[n, i, j, c] = ∂y[n, c] / (H·W)

@@ -1,10 +1,15 @@
-"""Schedules: a learning rate that changes while training goes on, with PyTorch's names."""
+"""Schedules: a learning rate that changes while training goes on, with PyTorch's names and meaning.
+
+A schedule goes on from the rate that it finds. So several can be stepped one after the other, and multiply; and a rate that
+you set by hand is kept, and changed in proportion. (`LambdaLR` knows only its own rates, and sets them.)
+"""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from numbers import Real
 from typing import Any
 
-from minidl._numbers import check_whole
+from minidl._numbers import check_between, check_whole
 from minidl.optim.sgd import SGD
 
 __all__ = ["CosineAnnealingLR", "LambdaLR", "LinearLR", "SequentialLR", "StepLR"]
@@ -19,51 +24,82 @@ class _Schedule:
                 f"{type(self).__name__}: optimizer is a {type(optimizer).__name__}; it must be an optim.SGD"
             )
         self.optimizer = optimizer
-        # kept in the group as well, so that a second schedule on it starts from the same value
-        self._set(0, [group.setdefault("initial_lr", group["lr"]) for group in optimizer.param_groups])
+        first = [group.get("initial_lr", group["lr"]) for group in optimizer.param_groups]
+        self._go_to(0, first)
+        for group, lr in zip(optimizer.param_groups, first, strict=True):
+            group["initial_lr"] = lr  # what later schedules take for the first rate, too
 
     def lr_at(self, base: float, t: int) -> float:
-        """The learning rate at t, from the first one."""
+        """Return the learning rate at t, from the first one, if nobody else changes it."""
         raise TypeError(f"{type(self).__name__}: define lr_at(self, base, t)")
 
     def step(self) -> None:
         """Go on to the next learning rate; call it after `optimizer.step()`, once an epoch or once a step."""
-        self._set(self.last_epoch + 1, self.base_lrs)
+        self._go_to(self.last_epoch + 1, self.base_lrs)
 
     def get_last_lr(self) -> list[float]:
-        """The learning rate of each group."""
+        """Return the learning rate of each group."""
         return [group["lr"] for group in self.optimizer.param_groups]
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the number of steps so far, and the first rates."""
-        return {"last_epoch": self.last_epoch, "base_lrs": list(self.base_lrs)}
+        """Return the number of steps so far, the first rates, and the rates now."""
+        return {"last_epoch": self.last_epoch, "base_lrs": list(self.base_lrs), "_last_lr": self.get_last_lr()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from where `state_dict` was taken; or change nothing.
 
         Errors  ValueError for what is no such state, or one of an optimizer with other groups
         """
-        name, groups = f"{type(self).__name__}.load_state_dict", len(self.optimizer.param_groups)
-        if not isinstance(state, Mapping) or not {"last_epoch", "base_lrs"} <= set(state):
+        name = f"{type(self).__name__}.load_state_dict"
+        if not isinstance(state, Mapping) or not {"last_epoch", "base_lrs", "_last_lr"} <= set(state):
             raise ValueError(f"{name}: got no state of a schedule; it must be what state_dict() gave")
-        if len(state["base_lrs"]) != groups:
-            raise ValueError(
-                f"{name}: the state is of {len(state['base_lrs'])} groups, not {groups}; they must be equal"
-            )
-        self._set(state["last_epoch"], list(state["base_lrs"]))
+        t = check_whole(name, "last_epoch", state["last_epoch"], 0)
+        for key in ("base_lrs", "_last_lr"):
+            if not isinstance(state[key], list | tuple) or not all(map(_is_rate, state[key])):
+                raise ValueError(f"{name}: {key} is {state[key]!r}; it must be a list of numbers of at least 0")
+            self._check_groups(name, len(state[key]))
+        self._set(t, list(state["base_lrs"]), state["_last_lr"])
 
-    def _set(self, t, base_lrs):
-        rates = [self.lr_at(base, t) for base in base_lrs]
+    def _go_to(self, t, base_lrs):
+        self._check_groups(type(self).__name__, len(base_lrs))
+        rates = [self._next(lr, base, t) for lr, base in zip(self.get_last_lr(), base_lrs, strict=True)]
         for lr in rates:
-            if not 0 <= lr < math.inf:  # below 0, training would climb
+            if not _is_rate(lr):  # below 0, training would climb
                 raise ValueError(f"{type(self).__name__}: the learning rate at {t} is {lr}; it must be at least 0")
+        self._set(t, base_lrs, rates)
+
+    def _next(self, lr, base, t):
+        """Return the rate at t, if the one at t − 1 is lr."""
+        if t == 0:
+            return self.lr_at(lr, 0)
+        if lr == self.lr_at(base, t - 1):  # its own: no error of rounding adds up
+            return self.lr_at(base, t)
+        return self._chain(lr, base, t)
+
+    def _chain(self, lr, base, t):
+        """Return the rate at t, if the one at t − 1 is lr, which somebody else has changed."""
+        own = self.lr_at(1.0, t - 1)
+        return lr * (self.lr_at(1.0, t) / own) if own else lr
+
+    def _check_groups(self, name, known):
+        groups = len(self.optimizer.param_groups)
+        if groups != known:
+            raise ValueError(
+                f"{name}: the rates are of {known} groups, and the optimizer has {groups}; they must be equal"
+            )
+
+    def _set(self, t, base_lrs, rates):
         self.last_epoch, self.base_lrs = t, base_lrs
         for group, lr in zip(self.optimizer.param_groups, rates, strict=True):
             group["lr"] = lr
 
 
+def _is_rate(lr):
+    return isinstance(lr, Real) and 0 <= lr < math.inf
+
+
 class LambdaLR(_Schedule):
-    """lr = first · factor(t)."""
+    """lr = first · factor(t), whatever the rate is now."""
 
     def __init__(self, optimizer: SGD, factor: Callable[[int], float]):
         if not callable(factor):
@@ -73,13 +109,20 @@ class LambdaLR(_Schedule):
 
     def lr_at(self, base: float, t: int) -> float:
         """Return the learning rate at t."""
-        return base * self.factor(t)
+        factor = self.factor(t)
+        if not isinstance(factor, Real):
+            raise TypeError(f"LambdaLR: factor gave {factor!r} at {t}; it must be a number")
+        return base * factor
+
+    def _next(self, lr, base, t):
+        return self.lr_at(base, t)
 
 
 class StepLR(_Schedule):
     """lr = first · gamma^⌊t / step_size⌋."""
 
     def __init__(self, optimizer: SGD, step_size: int, gamma: float = 0.1):
+        check_between("StepLR", "gamma", gamma, 0)
         self.step_size, self.gamma = check_whole("StepLR", "step_size", step_size), gamma
         super().__init__(optimizer)
 
@@ -87,17 +130,29 @@ class StepLR(_Schedule):
         """Return the learning rate at t."""
         return base * self.gamma ** (t // self.step_size)
 
+    def _chain(self, lr, base, t):
+        return lr if t % self.step_size else lr * self.gamma
+
 
 class CosineAnnealingLR(_Schedule):
     """lr = eta_min + (first − eta_min) · (1 + cos(π·t / T_max)) / 2: half a cosine (Loshchilov and Hutter 2017)."""
 
     def __init__(self, optimizer: SGD, T_max: int, eta_min: float = 0.0):
+        check_between("CosineAnnealingLR", "eta_min", eta_min, 0)
         self.T_max, self.eta_min = check_whole("CosineAnnealingLR", "T_max", T_max), eta_min
         super().__init__(optimizer)
 
     def lr_at(self, base: float, t: int) -> float:
         """Return the learning rate at t."""
-        return self.eta_min + (base - self.eta_min) * (1 + math.cos(math.pi * t / self.T_max)) / 2
+        return self.eta_min + (base - self.eta_min) * self._height(t)
+
+    def _chain(self, lr, base, t):
+        if (t - 1) % (2 * self.T_max) == self.T_max:  # up from the lowest point, where all proportion is lost
+            return lr + (base - self.eta_min) * self._height(t)
+        return self.eta_min + (lr - self.eta_min) * (self._height(t) / self._height(t - 1))
+
+    def _height(self, t):
+        return (1 + math.cos(math.pi * t / self.T_max)) / 2
 
 
 class LinearLR(_Schedule):
@@ -109,6 +164,12 @@ class LinearLR(_Schedule):
     def __init__(
         self, optimizer: SGD, start_factor: float = 1 / 3, end_factor: float = 1.0, total_iters: int = 5
     ):  # fmt: skip
+        check_between("LinearLR", "start_factor", start_factor, 0, 1)
+        check_between("LinearLR", "end_factor", end_factor, 0, 1)
+        if start_factor == 0:
+            raise ValueError(
+                "LinearLR: start_factor is 0; it must be above 0, or no later rate is a multiple of the first"
+            )
         self.start_factor, self.end_factor = start_factor, end_factor
         self.total_iters = check_whole("LinearLR", "total_iters", total_iters)
         super().__init__(optimizer)
@@ -126,15 +187,33 @@ class SequentialLR(_Schedule):
     """
 
     def __init__(self, optimizer: SGD, schedulers: Sequence[_Schedule], milestones: Sequence[int]):
-        if not schedulers or len(milestones) != len(schedulers) - 1 or sorted(milestones) != list(milestones):
+        for name, given in (("schedulers", schedulers), ("milestones", milestones)):
+            if not isinstance(given, Iterable):
+                raise TypeError(f"SequentialLR: {name} is a {type(given).__name__}; it must be a list")
+        self.schedulers = list(schedulers)
+        self.milestones = [check_whole("SequentialLR", "a milestone", milestone, 0) for milestone in milestones]
+        if len(self.milestones) != len(self.schedulers) - 1 or sorted(self.milestones) != self.milestones:
             raise ValueError(
-                f"SequentialLR: {len(schedulers)} schedules need {max(0, len(schedulers) - 1)} milestones in rising order, "
-                f"not {milestones}; and there must be at least one schedule"
+                f"SequentialLR: {len(self.schedulers)} schedules need {max(0, len(self.schedulers) - 1)} milestones in "
+                f"rising order, not {milestones}; and there must be at least one schedule"
             )
-        self.schedulers, self.milestones = schedulers, milestones
+        for i, schedule in enumerate(self.schedulers):
+            if not isinstance(schedule, _Schedule):
+                raise TypeError(f"SequentialLR: schedule {i} is a {type(schedule).__name__}; it must be a schedule")
+            if schedule.optimizer is not optimizer:
+                raise ValueError(f"SequentialLR: schedule {i} is of another optimizer; it must be of this one")
         super().__init__(optimizer)
 
     def lr_at(self, base: float, t: int) -> float:
         """Return the learning rate at t."""
+        schedule, since = self._now(t)
+        return schedule.lr_at(base, since)
+
+    def _next(self, lr, base, t):
+        schedule, since = self._now(t)
+        return schedule._next(lr, base, since) if since else schedule.lr_at(base, 0)
+
+    def _now(self, t):
+        """Return the schedule whose turn it is, and for how many steps it has been."""
         i = sum(t >= milestone for milestone in self.milestones)
-        return self.schedulers[i].lr_at(base, t - (self.milestones[i - 1] if i else 0))
+        return self.schedulers[i], t - (self.milestones[i - 1] if i else 0)

@@ -1,5 +1,6 @@
 """Stochastic gradient descent, with PyTorch's semantics."""
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
@@ -11,6 +12,9 @@ from minidl._numbers import check_between
 from minidl.autograd import changed_in_place
 from minidl.kernels.jit import CHUNK, kernel, n_chunks, prange
 from minidl.tensor import Tensor
+
+_SETTINGS = {"lr", "momentum", "dampening", "weight_decay", "nesterov"}
+_FLOATS = np.dtype(np.float32), np.dtype(np.float64)
 
 __all__ = ["SGD"]
 
@@ -24,8 +28,9 @@ class SGD:
                 p ← p − lr·d
     params      parameters: a list, a generator, or a list of dicts (groups), each with "params" and settings of its own
     Errors      ValueError for no parameters, a parameter twice, the result of an operation among them, settings out of
-                range; in `step`, for a gradient of another shape than its parameter's. TypeError for what is no tensor of
-                floats; in `step`, for a gradient of no real numbers. A step that is refused moves nothing
+                range; in `step`, for a gradient of another shape than its parameter's, and a read-only array. TypeError
+                for what is no tensor of floats; in `step`, for a gradient that is no array of real numbers, or data of
+                another type than float32 and float64. A step that is refused moves nothing
     Source      Sutskever et al. 2013 for Nesterov's form
     """
 
@@ -38,45 +43,54 @@ class SGD:
         groups = listed if listed and isinstance(listed[0], dict) else [{"params": listed}]
         _check_groups(groups, settings)
         self.param_groups = [settings | group | {"params": _listed(group["params"])} for group in groups]
-        self._buffers: dict[int, np.ndarray] = {}  # momentum: id of a parameter → b
+        self._buffers: dict[Tensor, np.ndarray] = {}  # momentum: parameter → b; copies have copies for keys
         self._check()
 
     def step(self) -> None:
         """Move every parameter that has a gradient."""
-        moving = [[p for p in group["params"] if p.grad is not None] for group in self.param_groups]
-        for params in moving:
-            self._check_gradients(params)
-        for group, params in zip(self.param_groups, moving, strict=True):
-            self._move(params, group)
-            changed_in_place(params)
+        moves = [self._prepare(group) for group in self.param_groups]  # all is checked before anything moves
+        for group, prepared in zip(self.param_groups, moves, strict=True):
+            self._move(prepared, group)
+            changed_in_place([move[0] for move in prepared])
 
-    def _check_gradients(self, params):
-        for p in params:
-            grad, buffer = p.grad, self._buffers.get(id(p), p.grad)
-            if not getattr(grad, "shape", None) == p.data.shape == buffer.shape or grad.dtype.kind not in "fiub":
-                self._refuse(p, buffer)
+    def _prepare(self, group):
+        """What the kernels take of each parameter that has a gradient: (p, its numbers in a row, the gradient's, b)."""
+        _check_settings(group)
+        prepared, buffers = [], self._buffers
+        for p in group["params"]:
+            data, grad, buffer = p.data, p.grad, buffers.get(p)
+            if grad is None:
+                continue
+            if (
+                type(data) is type(grad) is np.ndarray
+                and data.shape == grad.shape
+                and (buffer is None or buffer.shape == data.shape)
+                and grad.dtype is data.dtype in _FLOATS
+                and data.flags.carray
+                and grad.flags.carray
+            ):
+                prepared.append((p, data.ravel(), grad.ravel(), buffer))
+            else:
+                prepared.append((p, *_check_arrays(p, buffer), buffer))
+        return prepared
 
-    def _move(self, params, group):
+    def _move(self, prepared, group):
         lr, weight_decay, momentum = float(group["lr"]), float(group["weight_decay"]), float(group["momentum"])
         dampening, nesterov = float(group["dampening"]), bool(group["nesterov"])
-        for p in params:
-            if not p.data.flags.carray:  # else the kernel would move a copy; a NumPy number is no array either
-                p.data = np.array(p.data, order="C")
-            data, grad = p.data.ravel(), np.ascontiguousarray(p.grad, p.data.dtype).ravel()
+        for p, row, grad, buffer in prepared:
+            data = p.data.flatten() if row is None else row
             if not momentum:
                 _descend[data.size](data, grad, lr, weight_decay)
-                continue
-            share, buffer = 1 - dampening, self._buffers.get(id(p))
-            if buffer is None:
-                share, buffer = 1.0, np.zeros_like(p.data)
-                self._buffers[id(p)] = buffer
-            _descend_with_momentum[data.size](data, grad, buffer.ravel(), lr, momentum, share, weight_decay, nesterov)
-
-    def _refuse(self, p, buffer):  # the kernel would read past the end of a shorter array
-        name, array = ("gradient", p.grad) if np.shape(p.grad) != p.data.shape else ("momentum buffer", buffer)
-        if p.data.shape != np.shape(array):
-            raise ValueError(f"SGD: a parameter is {p.shape} but its {name} is {np.shape(array)}; they must be equal")
-        raise TypeError(f"SGD: a parameter's gradient is of {p.grad.dtype}; it must be of real numbers")
+            else:
+                share = 1 - dampening
+                if buffer is None:
+                    share, buffer = 1.0, np.zeros(p.data.shape, data.dtype)
+                    self._buffers[p] = buffer
+                _descend_with_momentum[data.size](
+                    data, grad, buffer.ravel(), lr, momentum, share, weight_decay, nesterov
+                )
+            if row is None:
+                p.data[...] = data.reshape(p.data.shape)
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""
@@ -85,11 +99,12 @@ class SGD:
                 p.grad = None
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything needed to continue later: settings, and copies of the momentum buffers, by position."""
+        """Return what is needed to go on later: settings, positions of parameters, copies of momentum buffers by position."""
         flat = [p for group in self.param_groups for p in group["params"]]
+        groups = zip(self.param_groups, self._places(), strict=True)
         return {
-            "groups": [{k: v for k, v in group.items() if k != "params"} for group in self.param_groups],
-            "buffers": {i: self._buffers[id(p)].copy() for i, p in enumerate(flat) if id(p) in self._buffers},
+            "groups": [group | {"params": places} for group, places in groups],
+            "buffers": {i: self._buffers[p].copy() for i, p in enumerate(flat) if p in self._buffers},
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -101,15 +116,21 @@ class SGD:
         if not _is_state(state):
             raise ValueError("SGD.load_state_dict: got no state of an SGD; it must be what state_dict() gave")
         groups, buffers = state["groups"], state["buffers"]
-        if len(groups) != len(self.param_groups) or any(
+        if [group["params"] for group in groups] != self._places() or any(
             not 0 <= i < len(flat) or b.shape != flat[i].shape for i, b in buffers.items()
         ):
             raise ValueError("SGD.load_state_dict: the state belongs to other parameters; build the same groups first")
         for settings in groups:
             _check_settings(settings)
+        copies = {flat[i]: np.array(b, flat[i].data.dtype, order="C") for i, b in buffers.items()}
         for group, settings in zip(self.param_groups, groups, strict=True):
-            group.update(settings)
-        self._buffers = {id(flat[i]): np.array(b, flat[i].data.dtype, order="C") for i, b in buffers.items()}
+            group.update({name: value for name, value in settings.items() if name != "params"})
+        self._buffers = copies
+
+    def _places(self):
+        """The positions of each group's parameters among all."""
+        place = itertools.count()
+        return [[next(place) for _ in group["params"]] for group in self.param_groups]
 
     def _check(self):
         flat = [p for group in self.param_groups for p in group["params"]]
@@ -159,6 +180,29 @@ def _descend_with_momentum(p, grad, buffer, lr, momentum, share, weight_decay, n
             ps[i] -= lr * (g + momentum * bs[i] if nesterov else bs[i])
 
 
+def _check_arrays(p, buffer):
+    """Check that the kernels can move a parameter; return its data and gradient in a row, and None for data that are not.
+
+    The kernels would read past the end of an array that is too short, and Numba has long messages for what it cannot take.
+    """
+    if isinstance(p.data, np.generic | np.ndarray) and type(p.data) is not np.ndarray:
+        p.data = np.asarray(p.data)  # a number, which NumPy makes of w.data * 1 without dimensions; or a subclass
+    data, grad = p.data, p.grad
+    for name, array in (("array", data), ("gradient", grad)):
+        if not isinstance(array, np.ndarray | np.generic):
+            raise TypeError(f"SGD: a parameter's {name} is a {type(array).__name__}; it must be a NumPy array")
+    for name, array in (("gradient", grad), ("momentum buffer", data if buffer is None else buffer)):
+        if data.shape != array.shape:
+            raise ValueError(f"SGD: a parameter is {data.shape} but its {name} is {array.shape}; they must be equal")
+    if grad.dtype.kind not in "fiub":
+        raise TypeError(f"SGD: a parameter's gradient is of {grad.dtype}; it must be of real numbers")
+    if data.dtype not in _FLOATS:
+        raise TypeError(f"SGD: a parameter's array is of {data.dtype}; it must be of float32 or float64")
+    if not data.flags.writeable:
+        raise ValueError(f"SGD: the array of a parameter {data.shape} is read-only; it must be a copy: p.data.copy()")
+    return data.ravel() if data.flags.carray else None, np.array(grad, data.dtype, order="C").ravel()
+
+
 def _listed(params):
     if isinstance(params, Tensor | dict):
         return [params]
@@ -178,9 +222,9 @@ def _check_groups(groups, settings):
 
 
 def _check_settings(group):
-    for name in ("lr", "momentum", "weight_decay"):
+    for name in ("lr", "momentum", "weight_decay", *(["initial_lr"] if "initial_lr" in group else [])):
         value = group[name]
-        if not isinstance(value, Real) or not 0 <= value < math.inf:
+        if not isinstance(value, (float, Real)) or not 0 <= value < math.inf:
             raise ValueError(f"SGD: {name} is {value!r}; it must be a number of at least 0")
     check_between("SGD", "dampening", group["dampening"], 0, 1)
     if group["nesterov"] and (group["momentum"] == 0 or group["dampening"] != 0):
@@ -191,10 +235,10 @@ def _is_state(state):
     """Return whether it has the form of what `SGD.state_dict` gives."""
     if not isinstance(state, Mapping) or not {"groups", "buffers"} <= set(state):
         return False
-    groups, buffers = state["groups"], state["buffers"]
+    groups, buffers, needed = state["groups"], state["buffers"], _SETTINGS | {"params"}
     if not isinstance(groups, Sequence) or not isinstance(buffers, Mapping):
         return False
-    settings = {"lr", "momentum", "dampening", "weight_decay", "nesterov"}
-    if not all(isinstance(g, Mapping) and settings <= set(g) and "params" not in g for g in groups):
+    known = all(isinstance(g, Mapping) and needed <= set(g) <= needed | {"initial_lr"} for g in groups)
+    if not known or not all(isinstance(g["params"], list) for g in groups):
         return False
-    return all(isinstance(i, int) and isinstance(b, np.ndarray) and b.dtype.kind == "f" for i, b in buffers.items())
+    return all(type(i) is int and isinstance(b, np.ndarray) and b.dtype.kind == "f" for i, b in buffers.items())

@@ -99,7 +99,7 @@ def test_a_parameter_is_a_tensor_that_requires_a_gradient():
     parameter = Parameter(array)
     assert isinstance(parameter, Tensor)
     assert parameter.requires_grad
-    assert parameter.data is array
+    np.testing.assert_array_equal(parameter.data, array)
     with pytest.raises(TypeError, match="only floats have gradients"):
         Parameter(np.arange(3))
 

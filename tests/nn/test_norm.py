@@ -5,6 +5,7 @@ import pytest
 
 from minidl import Tensor, nn
 from minidl import functional as F
+from minidl.train import update_bn
 from tests.helpers import DTYPES, assert_close, sizes
 
 
@@ -203,3 +204,24 @@ def test_repr_tells_what_is_not_the_default():
     assert repr(nn.BatchNorm(3, momentum=None, track_running_stats=False)).startswith(
         "BatchNorm(3, eps=1e-05, momentum=None, track_running_stats=False)"
     )
+
+
+# ---- statistics that cannot be written to ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", ["running_mean", "running_var", "num_batches_tracked"])
+def test_statistics_that_are_read_only(place):
+    """Refused in training, before any of the three has changed; evaluation only reads them."""
+    model = nn.Sequential(nn.BatchNorm(3), nn.BatchNorm(3))
+    x = np.random.default_rng(0).standard_normal((4, 3)).astype(np.float32)
+    getattr(model[1], place).flags.writeable = False
+    before = model.state_dict()
+    for change in (lambda: model[1](Tensor(x)), model[1].reset_running_stats, lambda: update_bn([x], model)):
+        with pytest.raises(ValueError, match=rf"BatchNorm: {place} is read-only; it must be a copy: norm.{place} ="):
+            change()
+        for name, array in model.state_dict().items():
+            np.testing.assert_array_equal(array, before[name])
+        assert model.training
+    model.eval()(Tensor(x))
+    setattr(model[1], place, getattr(model[1], place).copy())
+    model.train()(Tensor(x))

@@ -84,6 +84,23 @@ def test_load_state_dict_refuses_what_is_not_real_numbers_and_changes_nothing(ba
     assert_same_state(model.state_dict(), before)
 
 
+@pytest.mark.parametrize("bad", [1.5, np.nan, np.inf])
+def test_counts_must_be_whole_numbers(bad):
+    model = small()
+    before = model.state_dict()
+    state = {name: array + 1 for name, array in before.items()}
+    with pytest.raises(ValueError, match=r"not whole numbers: 1\.num_batches_tracked"):
+        model.load_state_dict(state | {"1.num_batches_tracked": bad})
+    assert_same_state(model.state_dict(), before)
+    model.load_state_dict(state | {"1.num_batches_tracked": 7.0})
+    assert model[1].num_batches_tracked == 7
+
+
+def test_names_that_are_no_texts_are_named():
+    with pytest.raises(ValueError, match="unexpected: 3"):
+        small().load_state_dict(small().state_dict() | {3: np.ones(1)})
+
+
 def test_not_strict_loads_what_is_there_and_tells_what_is_not():
     model = small()
     before = model.state_dict()
@@ -96,3 +113,13 @@ def test_not_strict_loads_what_is_there_and_tells_what_is_not():
         model.load_state_dict({"0.bias": before["0.bias"] + 1, "0.weight": np.ones(3)}, strict=False)
     assert "missing" not in str(error.value)
     assert_same_state(model.state_dict(), before | {"0.weight": before["0.weight"] + 1})
+
+
+@pytest.mark.parametrize("name", ["0.weight", "1.running_var"])
+def test_a_state_is_not_half_loaded_into_what_is_read_only(name):
+    model = small()
+    model._state()[name].flags.writeable = False
+    before = model.state_dict()
+    with pytest.raises(ValueError, match=f"read-only: {name}"):
+        model.load_state_dict({key: array + 1 for key, array in before.items()})
+    assert_same_state(model.state_dict(), before)

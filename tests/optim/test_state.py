@@ -1,9 +1,12 @@
 """The states of optimizers and schedules: whole, copied, of the right type, and refused when they do not fit."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
-from minidl import optim
+from minidl import checkpoint, optim
 from minidl.nn import Parameter
 from tests.optim.test_optim import FLAVOURS, gradients, walk
 
@@ -69,7 +72,7 @@ def test_buffers_may_be_stored_by_columns():
     np.testing.assert_array_equal(walk(other, parameters[1], grads[1:]), walk(through, parameters[0], grads[1:]))
 
 
-GOOD = {"lr": 0.2, "momentum": 0.5, "dampening": 0, "weight_decay": 0, "nesterov": False}
+GOOD = {"lr": 0.2, "momentum": 0.5, "dampening": 0, "weight_decay": 0, "nesterov": False, "params": [0]}
 
 
 @pytest.mark.parametrize(
@@ -77,7 +80,17 @@ GOOD = {"lr": 0.2, "momentum": 0.5, "dampening": 0, "weight_decay": 0, "nesterov
     [
         ([{}], {}, "no state of an SGD"),
         ([{"lr": 0.2}], {}, "no state of an SGD"),
-        ([GOOD | {"params": []}], {}, "no state of an SGD"),
+        ([{k: v for k, v in GOOD.items() if k != "params"}], {}, "no state of an SGD"),
+        ([GOOD | {"learning_rate": 1}], {}, "no state of an SGD"),
+        ([GOOD], {False: np.ones(2)}, "no state of an SGD"),
+        ([GOOD | {"params": []}], {}, "belongs to other parameters"),
+        ([GOOD | {"params": [0, 1]}], {}, "belongs to other parameters"),
+        ([GOOD | {"params": None}], {}, "no state of an SGD"),
+        ([GOOD | {"params": np.array([0, 1])}], {}, "no state of an SGD"),
+        ([GOOD], {0: np.ones(1)}, "belongs to other parameters"),
+        ([GOOD], {1: np.ones(2)}, "belongs to other parameters"),
+        ([GOOD | {"initial_lr": -1}], {}, "initial_lr is -1"),
+        ([GOOD | {"dampening": "a"}], {}, "dampening is 'a'"),
         ([3], {}, "no state of an SGD"),
         (None, {}, "no state of an SGD"),
         ([GOOD], [np.ones(2)], "no state of an SGD"),
@@ -96,7 +109,7 @@ def test_what_is_no_state_is_refused_and_changes_nothing(groups, buffers, words)
     before = optimizer.state_dict()
     with pytest.raises(ValueError, match=words):
         optimizer.load_state_dict({"groups": groups, "buffers": buffers})
-    assert optimizer.param_groups == [{"params": [parameter]} | before["groups"][0]]
+    assert optimizer.param_groups == [before["groups"][0] | {"params": [parameter]}]
     np.testing.assert_array_equal(optimizer.state_dict()["buffers"][0], before["buffers"][0])
 
 
@@ -108,6 +121,7 @@ def test_a_state_of_other_parameters_is_refused():
     others = [
         optim.SGD([Parameter(np.ones(3))], lr=0.5),
         optim.SGD([{"params": Parameter(np.ones(2))}, {"params": Parameter(np.ones(2))}], lr=0.5),
+        optim.SGD([Parameter(np.ones(2)) for _ in range(5)], lr=0.5),
     ]
     for other in others:
         with pytest.raises(ValueError, match="belongs to other parameters"):
@@ -116,15 +130,45 @@ def test_a_state_of_other_parameters_is_refused():
         assert other.state_dict()["buffers"] == {}
 
 
+def test_a_state_may_come_from_a_file(tmp_path):
+    parameter, other = Parameter(np.ones(2)), Parameter(np.ones(2))
+    optimizer, twin = (optim.SGD([p], lr=0.1, momentum=0.9) for p in (parameter, other))
+    walk(optimizer, parameter, gradients((2,), 1))
+    checkpoint.save(tmp_path / "sgd.npz", optimizer.state_dict())
+    twin.load_state_dict(checkpoint.load(tmp_path / "sgd.npz")[0])
+    assert twin.state_dict()["groups"] == optimizer.state_dict()["groups"]
+    np.testing.assert_array_equal(twin.state_dict()["buffers"][0], optimizer.state_dict()["buffers"][0])
+
+
+# ---- copies ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda pair: pickle.loads(pickle.dumps(pair))])
+def test_a_copy_keeps_its_momentum(copied):
+    """Also when the optimizer alone is copied: it brings its parameters."""
+    parameter = Parameter(np.ones(2))
+    optimizer = optim.SGD([parameter], lr=0.1, momentum=0.9)
+    walk(optimizer, parameter, [np.ones(2)])
+    twin, its_optimizer = copied((parameter, optimizer))
+    alone = copied(optimizer)
+    (brought,) = alone.param_groups[0]["params"]
+    assert its_optimizer.param_groups[0]["params"] == [twin]
+    assert brought not in (parameter, twin)
+    for p, o in ((parameter, optimizer), (twin, its_optimizer), (brought, alone)):
+        np.testing.assert_allclose(walk(o, p, [np.zeros(2)]), [[0.81, 0.81]])
+    alone.load_state_dict(its_optimizer.state_dict())
+    np.testing.assert_array_equal(walk(alone, brought, [np.zeros(2)]), walk(its_optimizer, twin, [np.zeros(2)]))
+    assert parameter.data.tolist() == pytest.approx([0.81, 0.81])
+
+
 @pytest.mark.parametrize(
-    "state", [{}, None, {"last_epoch": 1, "base_lrs": []}, {"last_epoch": 1, "base_lrs": [0.1, 0.1]},
-              {"last_epoch": 1, "base_lrs": [np.nan]}],
-)  # fmt: skip
+    "state", [{}, None, 3, [], {"last_epoch": 1, "base_lrs": [0.1]}, {"base_lrs": [0.1], "_last_lr": [0.1]}]
+)
 def test_a_schedule_refuses_what_is_no_state_of_its_own_and_stays(state):
     schedule = optim.StepLR(optim.SGD([Parameter(np.ones(2))], lr=0.5), 1)
-    with pytest.raises(ValueError, match=r"^StepLR.*(no state of a schedule|groups|learning rate)"):
+    with pytest.raises(ValueError, match=r"^StepLR.load_state_dict: got no state of a schedule"):
         schedule.load_state_dict(state)
-    assert schedule.state_dict() == {"last_epoch": 0, "base_lrs": [0.5]}
+    assert schedule.state_dict() == {"last_epoch": 0, "base_lrs": [0.5], "_last_lr": [0.5]}
     assert schedule.get_last_lr() == [0.5]
 
 

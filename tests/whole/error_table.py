@@ -31,6 +31,18 @@ def result():
     return t(2) * 1.0
 
 
+def frozen(tensor):
+    tensor.data = tensor.data.copy()
+    tensor.data.flags.writeable = False
+    return tensor
+
+
+def holding(value):
+    module = nn.ReLU()
+    module.held = value
+    return module
+
+
 def with_gradient(parameter, gradient):
     parameter.grad = gradient
     return parameter
@@ -389,7 +401,10 @@ TABLE = {
     "nn.Sigmoid": elementwise("sigmoid", nn.Sigmoid()),
     "nn.Tanh": elementwise("tanh", nn.Tanh()),
     "nn.GELU": elementwise("gelu", nn.GELU()),
-    "nn.Parameter": [(lambda: nn.Parameter(labels(1)), "Tensor: only floats have gradients, and this is int64; make it")],
+    "nn.Parameter": [
+        (lambda: nn.Parameter(labels(1)), "Tensor: only floats have gradients, and this is int64; make it"),
+        (lambda: nn.Parameter(SEQUENTIAL[1].weight.T), "Parameter: got a view of another parameter's array; to tie"),
+    ],
     "nn.Sequential": [
         (lambda: nn.Sequential(nn.ReLU(), F.relu), "Sequential: layer 1 is a function; it must be a Module"),
         (lambda: nn.Sequential([nn.ReLU()]), "Sequential: layer 0 is a list; it must be a Module"),
@@ -406,6 +421,16 @@ TABLE = {
         ),
         (lambda: nn.ReLU().register_forward_hook(None), "register_forward_hook: got a NoneType; it must be a function"),
         (lambda: nn.ReLU().register_buffer("x", [1]), "register_buffer: got 'x' and a list; they must be a name and"),
+        (lambda: nn.ReLU().register_buffer("forward", ones(1)), "register_buffer: the name is 'forward'; it must be"),
+        (lambda: setattr(nn.Linear(2, 2), "weight", t(2, 2)), "Linear: got a Tensor as 'weight', the place of a par.* must"),
+        (lambda: setattr(nn.BatchNorm(2), "running_var", [1]), "BatchNorm: got a list as 'running_var', the .* must be a"),
+        (lambda: setattr(nn.Sequential(nn.ReLU()), "0", F.relu), "Sequential: got a function as '0', the .* must be an nn"),
+        (lambda: holding({nn.ReLU()}).state_dict(), "Module: held is a set, which has no order; it must be a list or"),
+        (lambda: holding([nn.Parameter(ones(1)), result()]).state_dict(), "Module: held holds .* plain Tensor; it must be"),
+        (
+            lambda: holding({1: nn.Parameter(ones(1)), "1": nn.Parameter(ones(1))}).state_dict(),
+            r"state_dict: two things are named \['held.1'\]; each must",
+        ),
     ],
     "nn.fold_batch_norm": [
         (lambda: nn.fold_batch_norm(None), "fold_batch_norm: got a NoneType; it must be a Module"),
@@ -416,7 +441,10 @@ TABLE = {
         (lambda: nn.BatchNormReLUMaxPool2d(0), "BatchNorm: features is 0; it must be a whole number of at least 1"),
         (lambda: nn.BatchNormReLUMaxPool2d(3)(t(2, 3)), r"batch_norm_relu_max_pool2d: x is \(2, 3\); it must be"),
     ],
-    "init.constant_": [(lambda: init.constant_(ones(2), 1), "init: got a ndarray; it must be a parameter")],
+    "init.constant_": [
+        (lambda: init.constant_(ones(2), 1), "init: got a ndarray; it must be a parameter"),
+        (lambda: init.constant_(frozen(t(2)), 1), r"init: the array of the tensor \(2,\) is read-only; it must be a copy"),
+    ],
     "init.uniform_": [
         (lambda: init.uniform_(t(2), 1, 0), "uniform_: a is 1 and b 0; a must not be above b"),
         (lambda: init.uniform_(t(2), generator=0), "generator is 0, a int; it must be"),
@@ -450,42 +478,53 @@ TABLE = {
         (lambda: sgd(weight_decay=-0.1), "SGD: weight_decay is -0.1; it must be"),
         (lambda: sgd(nesterov=True), "SGD: nesterov needs a momentum above 0 and a dampening of 0; set both, or leave"),
         (lambda: optim.SGD([with_gradient(t(2), ones(3))], 0.1).step(), r"SGD: a parameter is \(2,\) but its gradient"),
+        (lambda: optim.SGD([with_gradient(frozen(t(2)), ones(2))], 0.1).step(), r"SGD: the array .* read-only; it must be"),
         (lambda: sgd().load_state_dict({}), "SGD.load_state_dict: got no state of an SGD; it must be what state_dict"),
         (lambda: sgd().load_state_dict({"groups": [], "buffers": {}}), "SGD.load_state_dict: .* other parameters"),
         (lambda: sgd().load_state_dict({"groups": [{}], "buffers": {}}), "SGD.load_state_dict: got no state of an SGD"),
+        (lambda: sgd().load_state_dict(optim.SGD([t(2), t(2)], 0.1).state_dict()), "SGD.load_state_dict: .* other param"),
     ],
     "optim.StepLR": [
         (lambda: optim.StepLR(sgd(), 0), "StepLR: step_size is 0; it must be a whole number of at least 1"),
         (lambda: optim.StepLR(None, 1), "StepLR: optimizer is a NoneType; it must be an optim.SGD"),
-        (lambda: optim.StepLR(sgd(), 1, gamma=-1).step(), "StepLR: the learning rate at 1 is -0.1; it must be at"),
+        (lambda: optim.StepLR(sgd(), 1, gamma=-1), "StepLR: gamma is -1; it must be a number of at least 0"),
         (lambda: optim.StepLR(sgd(), 1).load_state_dict({}), "StepLR.load_state_dict: got no state of a .*; it must be"),
         (
-            lambda: optim.StepLR(sgd(), 1).load_state_dict({"last_epoch": 1, "base_lrs": []}),
-            "StepLR.load_state_dict: the state is of 0 groups, not 1; they must be equal",
+            lambda: optim.StepLR(sgd(), 1).load_state_dict({"last_epoch": 1, "base_lrs": [], "_last_lr": [0.1]}),
+            "StepLR.load_state_dict: the rates are of 0 groups, and the optimizer has 1; they must be equal",
+        ),
+        (
+            lambda: optim.StepLR(sgd(), 1).load_state_dict({"last_epoch": -5, "base_lrs": [0.1], "_last_lr": [0.1]}),
+            "StepLR.load_state_dict: last_epoch is -5; it must be a whole number of at least 0",
         ),
     ],
     "optim.LambdaLR": [
         (lambda: optim.LambdaLR(sgd(), 3), "LambdaLR: factor is 3; it must be a function"),
         (lambda: optim.LambdaLR(sgd(), lambda t: NAN), "LambdaLR: the learning rate at 0 is nan; it must be at least 0"),
+        (lambda: optim.LambdaLR(sgd(), lambda t: None), "LambdaLR: factor gave None at 0; it must be a number"),
         (lambda: optim.LambdaLR([t(2)], float), "LambdaLR: optimizer is a list; it must be an optim.SGD"),
     ],
     "optim.CosineAnnealingLR": [
         (lambda: optim.CosineAnnealingLR(sgd(), 0), "CosineAnnealingLR: T_max is 0; it must be a whole number of"),
         (lambda: optim.CosineAnnealingLR(sgd(), "a"), "CosineAnnealingLR: T_max is 'a'; it must be"),
         (lambda: optim.CosineAnnealingLR(None, 1), "CosineAnnealingLR: optimizer is a NoneType; it must be"),
-        (
-            lambda: [schedule.step() for schedule in [optim.CosineAnnealingLR(sgd(), 1, eta_min=-1)]],
-            "CosineAnnealingLR: the learning rate at 1 is -1.0; it must be at least 0",
-        ),
+        (lambda: optim.CosineAnnealingLR(sgd(), 1, eta_min=-1), "CosineAnnealingLR: eta_min is -1; it must be a number"),
     ],
     "optim.LinearLR": [
         (lambda: optim.LinearLR(sgd(), total_iters=0), "LinearLR: total_iters is 0; it must be a whole number of"),
-        (lambda: optim.LinearLR(sgd(), start_factor=-1), "LinearLR: the learning rate at 0 is -0.1; it must be at"),
+        (lambda: optim.LinearLR(sgd(), start_factor=-1), "LinearLR: start_factor is -1; it must be a number from 0 to 1"),
+        (lambda: optim.LinearLR(sgd(), start_factor=0), "LinearLR: start_factor is 0; it must be above 0"),
+        (lambda: optim.LinearLR(sgd(), end_factor=1.5), "LinearLR: end_factor is 1.5; it must be a number from 0 to 1"),
         (lambda: optim.LinearLR(None), "LinearLR: optimizer is a NoneType; it must be"),
     ],
     "optim.SequentialLR": [
         (lambda: optim.SequentialLR(sgd(), [optim.StepLR(sgd(), 1)], [1]), "SequentialLR: 1 schedules need 0"),
         (lambda: optim.SequentialLR(sgd(), [], []), "SequentialLR: 0 schedules need 0 milestones in rising"),
+        (lambda: optim.SequentialLR(sgd(), None, []), "SequentialLR: schedulers is a NoneType; it must be a list"),
+        (
+            lambda: optim.SequentialLR(sgd(), [optim.StepLR(sgd(), 1)], []),
+            "SequentialLR: schedule 0 is of another optimizer; it must be of this one",
+        ),
     ],
     "data.DataLoader": [
         (lambda: data.DataLoader(), r"DataLoader: the arrays have lengths \[\]; they must be equal, and not 0"),
@@ -534,6 +573,7 @@ TABLE = {
     "train.update_bn": [(lambda: train.update_bn([], nn.BatchNorm(2)), "update_bn: the loader gave no batch; a")],
     "probe.Probe": [
         (lambda: probe.Probe(SEQUENTIAL, ["x"]), r"Probe: no layer named \['x'\]; there are \['0', '1'\]"),
+        (lambda: probe.Probe(SEQUENTIAL, {"x": F.relu}), "Probe: 'x' is a function; it must be a Module"),
         (lambda: probe.Probe(SEQUENTIAL, ["0"], every=0), "Probe: every is 0, for 1 layers; both must be at least 1"),
         (lambda: probe.Probe(SEQUENTIAL, []), "Probe: every is 100, for 0 layers; both must be"),
         (lambda: probe.Probe(SEQUENTIAL, ["0"], edges=[1, 0]), r"Probe: edges are \[1, 0\]; there must be at least two"),

@@ -68,8 +68,7 @@ def test_every_public_thing_is_in_the_table():
 
 # Parameters whose message has other words, or that refuse nothing themselves.
 UNSPOKEN = {
-    "F.dropout(training)", "optim.StepLR(gamma)", "optim.CosineAnnealingLR(eta_min)", "optim.LinearLR(start_factor)",
-    "optim.LinearLR(end_factor)", "optim.SequentialLR(optimizer)", "optim.SequentialLR(schedulers)",
+    "F.dropout(training)",
     "nn.fold_batch_norm(model)", "nn.fuse(model)", "nn.Parameter(data)", "nn.BatchNormReLUMaxPool2d(eps)",
     "nn.BatchNormReLUMaxPool2d(momentum)",
 }  # fmt: skip

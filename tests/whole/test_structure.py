@@ -22,8 +22,9 @@ LAYERS = ["_version", "_numbers", "_arrays", "_python", "random", "system", "ker
           "__main__"]  # fmt: skip
 LAB = ["models", "study", "plot", "paper", "course", "bench", "commands"]
 
-CORE = ["autograd", "tensor", "ops", "functional", "nn", "optim", "train", "data/loader"]  # what one must read
-NOT_CORE = {"ops/fused.py"}
+# What one must read, to understand everything from `loss.backward()` to a trained network.
+CORE = ["autograd", "tensor", "_python", "ops", "functional", "nn", "optim", "train", "data/loader"]
+NOT_CORE = {"ops/fused.py", "nn/fuse.py", "nn/fold.py"}  # the same networks, made faster
 
 
 def layer(name):

@@ -103,7 +103,7 @@ _ACTIVATION_FLOPS = {"relu": (1, 1), "sigmoid": (4, 3), "gelu": (5, 11)}  # of a
 
 
 def activation(name, *shape, backward=True):
-    """One of relu, sigmoid, gelu: reads and writes an array; backward reads two and writes one."""
+    """Describe relu, sigmoid or gelu: it reads and writes an array; backward reads two and writes one."""
     forward, back = _ACTIVATION_FLOPS[name]
     size = math.prod(shape)
     flops, passes = (forward + back, 5) if backward else (forward, 2)
