@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from minidl._numbers import check_whole
+from minidl._numbers import check_bool, check_whole
 from minidl.random import as_generator
+from minidl.tensor import Tensor
 
 __all__ = ["DataLoader", "draws"]
 
@@ -18,16 +19,16 @@ class DataLoader:
     batch_size  examples in a batch
     shuffle     a new permutation each epoch (each time one iterates), from `generator`
     drop_last   leave out a last batch that is not full; else it is smaller
-    Yields      a tuple of arrays, or with one array just the array
-    Errors      ValueError for arrays of different or no length, and a batch size below 1
+    Yields      a tuple of arrays, or with one array just the array; copies, which may be written to
+    Errors      ValueError for arrays of different or no length, and a batch size below 1; TypeError for what is no array
     """
 
     def __init__(
         self, *arrays: Any, batch_size: int = 1, shuffle: bool = False, drop_last: bool = False,
         generator: np.random.Generator | None = None,
     ):  # fmt: skip
-        self.arrays = tuple(np.asarray(a) for a in arrays)
-        lengths = [len(a) if a.ndim else 0 for a in self.arrays]
+        self.arrays = tuple(_as_array(a, place) for place, a in enumerate(arrays, 1))
+        lengths = [len(a) for a in self.arrays]
         if len(set(lengths)) != 1 or lengths[0] == 0:
             raise ValueError(f"DataLoader: the arrays have lengths {lengths}; they must be equal, and not 0")
         batch_size = check_whole("DataLoader", "batch_size", batch_size)
@@ -36,6 +37,8 @@ class DataLoader:
                 f"DataLoader: no batch of {batch_size} fits into {lengths[0]} examples, and drop_last leaves none; take a "
                 "smaller batch_size"
             )
+        check_bool("DataLoader", "shuffle", shuffle)
+        check_bool("DataLoader", "drop_last", drop_last)
         as_generator(generator)  # a wrong one is refused now, not in the first epoch
         self.batch_size, self.shuffle = batch_size, shuffle
         self.drop_last, self.generator = drop_last, generator
@@ -52,8 +55,28 @@ class DataLoader:
         for i in range(len(self)):
             part = slice(i * self.batch_size, (i + 1) * self.batch_size)
             chosen = part if order is None else order[part]
-            batch = tuple(a[chosen] for a in self.arrays)
+            batch = tuple(a[chosen] if self.shuffle else a[chosen].copy() for a in self.arrays)  # no views of the data
             yield batch if len(batch) > 1 else batch[0]
+
+
+def _as_array(given, place):
+    """Return an argument of a DataLoader as an array of examples; check that it is one, and only one."""
+    if isinstance(given, tuple | list) and any(isinstance(part, np.ndarray | Tensor) and part.ndim for part in given):
+        raise TypeError(
+            f"DataLoader: argument {place} is a {type(given).__name__} of {len(given)} arrays; pass inputs and targets as "
+            "two arguments, DataLoader(x, y), and a list of examples as one array, np.stack(examples)"
+        )
+    array = np.asarray(given)
+    if not array.ndim:
+        raise TypeError(
+            f"DataLoader: argument {place} is {_short(given)}, not an array of examples; pass arrays, and settings by "
+            "name, such as batch_size=64"
+        )
+    return array
+
+
+def _short(value):
+    return repr(value) if isinstance(value, int | float | str) else f"a {type(value).__name__}"
 
 
 def draws(*arrays: Any, batch_size: int, generator: np.random.Generator | None = None) -> Iterator[Any]:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from minidl._numbers import check_bool
 from minidl.data._digits import Digits, Split
 from minidl.data._download import DownloadError, RemoteFile, fetch_all
 from minidl.data.cache import cache_dir, store
@@ -65,6 +66,8 @@ def mnist(folder: str | os.PathLike | None = None, *, download: bool = True, qui
             file and `download` is False
     Source  LeCun, Bottou, Bengio, Haffner: Gradient-based learning applied to document recognition (1998)
     """
+    check_bool("mnist", "download", download)
+    check_bool("mnist", "quiet", quiet)
     if folder is not None:
         return _from_folder(folder, "name an existing folder")
     if named := os.environ.get("MINIDL_DATA"):

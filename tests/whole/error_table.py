@@ -445,7 +445,13 @@ TABLE = {
     "data.DataLoader": [
         (lambda: data.DataLoader(), r"DataLoader: the arrays have lengths \[\]; they must be equal, and not 0"),
         (lambda: data.DataLoader(ones(2), ones(3)), r"DataLoader: the arrays have lengths \[2, 3\]; they must be equal"),
-        (lambda: data.DataLoader(ones()), r"DataLoader: the arrays have lengths \[0\]; they must be"),
+        (lambda: data.DataLoader(ones()), "DataLoader: argument 1 is a ndarray, not an array of examples; pass arrays"),
+        (lambda: data.DataLoader(ones(2), 64), "DataLoader: argument 2 is 64, not an array .* such as batch_size=64"),
+        (lambda: data.DataLoader(None), "DataLoader: argument 1 is a NoneType, not an array of examples; pass arrays"),
+        (lambda: data.DataLoader((ones(2), ones(2))), r"DataLoader: argument 1 is a tuple of 2 arrays; pass .*\(x, y\)"),
+        (lambda: data.DataLoader([t(2), t(2)]), r"DataLoader: argument 1 is a list of 2 arrays; pass .*np.stack"),
+        (lambda: data.DataLoader(ones(2), shuffle="no"), "DataLoader: shuffle is 'no'; it must be True or False"),
+        (lambda: data.DataLoader(ones(2), drop_last=None), "DataLoader: drop_last is None; it must be True or False"),
         (lambda: data.DataLoader(ones(2), batch_size=1.5), "DataLoader: batch_size is 1.5; it must be a whole number"),
         (lambda: data.DataLoader(ones(2), batch_size=3, drop_last=True), "DataLoader: no batch of 3 fits into 2"),
         (lambda: data.DataLoader(ones(2), generator=3), "generator is 3, a int; it must be"),
@@ -455,7 +461,11 @@ TABLE = {
         (lambda: data.draws(ones(2), batch_size=0), "DataLoader: batch_size is 0; it must be a whole number"),
         (lambda: data.draws(ones(2), batch_size=1, generator=3), "generator is 3, a int; it must be"),
     ],
-    "data.mnist": [(lambda: data.mnist("/no such folder"), "mnist: cannot list the folder /no such folder .*; name")],
+    "data.mnist": [
+        (lambda: data.mnist("/no such folder"), "mnist: cannot list the folder /no such folder .*; name"),
+        (lambda: data.mnist(download="no"), "mnist: download is 'no'; it must be True or False"),
+        (lambda: data.mnist(quiet=2), "mnist: quiet is 2; it must be True or False"),
+    ],
     "data.read_idx": [(lambda: data.read_idx("/no such file"), "read_idx: there is no file /no such file; check the")],
     "data.strokes": [
         (lambda: data.strokes(seed=-1), "strokes: seed is -1; it must be a whole number of at least 0"),
