@@ -21,7 +21,6 @@ import io
 import json
 import math
 import os
-import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ import numpy as np
 
 from minidl._numbers import check_whole
 from minidl.system.files import remove_parts, write_atomically
+from minidl.system.terminal import note
 from minidl.tensor import Tensor
 
 __all__ = ["CheckpointError", "Checkpoints", "load", "save"]
@@ -120,14 +120,14 @@ class Checkpoints:
             try:
                 state, settings = load(path)
             except CheckpointError as error:
-                print(f"minidl: {error}; {_set_aside(path)}", file=sys.stderr)
+                note(f"minidl: {error}; {_set_aside(path)}")
                 continue
             except OSError as error:
-                print(f"minidl: cannot read {path} ({error.strerror}); trying the one before", file=sys.stderr)
+                note(f"minidl: cannot read {path} ({error.strerror or error}); trying the one before")
                 continue
             if isinstance(settings, dict) and {"step": settings.get("step"), "run": self.run} == settings:
                 return settings["step"], state
-            print(f"minidl: {path} was saved by a run with other settings, and is passed over", file=sys.stderr)
+            note(f"minidl: {path} was saved by a run with other settings, and is passed over")
         return None
 
     def newest_step(self) -> int | None:

@@ -7,7 +7,6 @@ draws digits itself (`strokes`).
 import hashlib
 import io
 import os
-import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from minidl.data._download import DownloadError, RemoteFile, fetch_all
 from minidl.data.cache import cache_dir, store
 from minidl.data.idx import DataError, parse_idx, read_idx
 from minidl.data.strokes import strokes
+from minidl.system.terminal import note
 
 _MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
 
@@ -77,10 +77,9 @@ def mnist(folder: str | os.PathLike | None = None, *, download: bool = True, qui
         with _one_at_a_time:
             contents = _originals(download, quiet)
     except DownloadError as error:
-        print(
+        note(
             f"minidl: could not download MNIST ({error}); using the built-in strokes digits instead. If you have the files, "
-            "name their folder by MINIDL_DATA",
-            file=sys.stderr,
+            "name their folder by MINIDL_DATA"
         )
     else:
         return _assemble({name: parse_idx(io.BytesIO(data), name) for name, data in contents.items()}, "mnist")

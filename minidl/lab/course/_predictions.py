@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from minidl.system.files import write_atomically
+from minidl.system.terminal import say
 
 __all__ = ["predict", "predictions", "recall"]
 
@@ -43,4 +44,4 @@ def recall(question: str, found: Any) -> None:
     """Print a prediction beside what was found."""
     kept = predictions()
     mine = f"you predicted {kept[question]}" if question in kept else "you kept no prediction"
-    print(f"{question}: {mine}; found {found}")
+    say(f"{question}: {mine}; found {found}")

@@ -5,11 +5,11 @@ is not in those files, and its verdicts are computed from the runs in them.
 """
 
 import json
-import sys
 from pathlib import Path
 
 from minidl.lab.study.claim import WORDS, Result, Run, cautious, plain
 from minidl.system.files import write_atomically
+from minidl.system.terminal import note
 
 __all__ = ["load_results", "page", "put_table", "save_result"]
 
@@ -51,10 +51,9 @@ def _can_judge(claim, result, path):
     try:
         claim.verdict(result)
     except Exception as error:  # whatever it misses
-        print(
+        note(
             f"minidl: {path} is left out: it comes from another version of this study ({type(error).__name__}: {error}); "
-            f"to make it anew: minidl reproduce --claim {claim.id} --out {path.parent}",
-            file=sys.stderr,
+            f"to make it anew: minidl reproduce --claim {claim.id} --out {path.parent}"
         )
         return False
     return True

@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from minidl.lab.commands.main import main
+from minidl.system.terminal import readable
 from tests.system.test_terminal import ENCODINGS, Failing, streams, text_file
 
 COMMANDS = ["mnist", "predict", "lessons", "reproduce", "bench"]
@@ -42,6 +43,18 @@ def test_the_claims_are_listed_in_any_encoding(monkeypatch, encoding):
     assert (err, status) == ("", 0)
     assert ("gamma" in out, "γ" in out) == (encoding != "utf-8", encoding == "utf-8")
     assert "?" not in out
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize(
+    "words", [["predict", "1.png", "--weights", "σ²"], ["reproduce", "--claim", "γ ≤ ∞"], ["lessons", "--from", "→"]]
+)
+def test_errors_are_told_in_any_encoding(monkeypatch, tmp_path, encoding, words):
+    monkeypatch.chdir(tmp_path)
+    out, err, status = printed(monkeypatch, encoding, *words)
+    assert (out, status) == ("", 2)
+    assert readable(words[-1], encoding) in err
+    assert "?" not in err
 
 
 def test_all_commands_are_tried(capsys):
