@@ -77,11 +77,13 @@ def run(args):
         print(_plan(settings, parts, args), file=sys.stderr, flush=True)
         done = _measure(settings, parts)
     record = as_record(done, settings, _arguments(args))
-    print(as_text(record))
-    if args.against:
-        print("\n" + changes(record))
-    for path in _write(args.out, record):
-        print(f"wrote {path}")
+    try:
+        written = list(_write(args.out, record))
+    finally:  # what cannot be written is printed all the same
+        print(as_text(record))
+        if args.against:
+            print("\n" + changes(record))
+    print("\n".join(f"wrote {path}" for path in written))
     return 0 if set(parts) <= {entry["part"] for entry in record["results"]} else 1
 
 

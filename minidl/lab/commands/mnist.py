@@ -5,6 +5,7 @@ import json
 import os
 import shlex
 import shutil
+import subprocess
 import sys
 import time
 import zlib
@@ -82,11 +83,18 @@ def run(args):
         flush=True,
     )
     with stop_on_interrupt() as stop:
-        arms = _train(args, settings, norms, digits, head, stop)
-        print("\n" + table(arms) + "\n")
+        arms, diverged = _train(args, settings, norms, digits, head, stop)
+        if not arms:
+            raise FloatingPointError("; ".join(diverged))
         results = head | results_of(settings, norms, arms)
         results["run"] = about_this_run(args, time.perf_counter() - started, arms)
-        write(args.out, results, arms, settings, digits)
+        try:
+            written = write(args.out, results, arms, settings, digits)
+        finally:  # work is written before it is printed, and printed where it cannot be written
+            print("\n" + table(arms) + "\n")
+        print("\n".join(f"wrote {path}" for path in written))
+    if diverged:
+        raise FloatingPointError("; ".join(diverged))
     if results["finished"]:
         return 0
     print(f"stopped, and saved in {args.out}; to go on from here:\n{_again()}")
@@ -94,17 +102,20 @@ def run(args):
 
 
 def _train(args, settings, norms, digits, head, stop):
-    """The arms, one after the other, up to the one in which the user stops."""
-    arms = {}
+    """The arms, one after the other, up to the one in which the user stops; and what is to say of those that diverged."""
+    arms, diverged = {}, []
     every = args.checkpoint_every or max(1, settings.steps // 10)
     with on_compile(_announce_once()):
         for norm in norms:
-            if arms and stop():
+            if (arms or diverged) and stop():
                 break
             checkpoints = _checkpoints(args.out, head | {"norm": norm})
             saved = _saved(checkpoints, settings.steps, NAMES[norm], args.resume)
-            arms[norm] = run_arm(settings, norm, digits, False, checkpoints, every, saved, stop, args.replay)
-    return arms
+            try:
+                arms[norm] = run_arm(settings, norm, digits, False, checkpoints, every, saved, stop, args.replay)
+            except FloatingPointError as error:
+                diverged.append(f"{NAMES[norm]}, {error}")
+    return arms, diverged
 
 
 def _checkpoints(out, run):
@@ -161,7 +172,8 @@ def _mind_the_load():
 def _again():
     """The command that was given, as one that goes on."""
     given = [word for word in sys.orig_argv if word != "--resume"]
-    return shlex.join([*given, "--resume"])
+    join = subprocess.list2cmdline if os.name == "nt" else shlex.join  # as the shell there takes it
+    return join([*given, "--resume"])
 
 
 def _check_digits(settings, digits):

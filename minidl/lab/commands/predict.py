@@ -40,6 +40,19 @@ def run(args):
     if not np.isfinite(logits).all():
         raise ValueError(f"the network in {path} does not answer with numbers; train it again")
     probabilities = F.softmax(Tensor(logits)).data[0]
+    try:
+        if args.out:
+            from minidl.lab import plot
+
+            plot.save(plot.prediction(picture, seen, probabilities), args.out)
+    finally:
+        _print(seen, probabilities)
+    if args.out:
+        print(f"wrote {args.out}")
+    return 0
+
+
+def _print(seen, probabilities):
     print(as_text(seen))
     for digit, probability in enumerate(probabilities):
         print(f"{digit}  {100 * probability:5.1f} %  {'█' * round(30 * float(probability))}")
@@ -52,12 +65,6 @@ def run(args):
             "It is not sure: one large digit, drawn with a thick line on a plain ground, works best. Whatever else it is "
             "shown, it can only answer with a digit."
         )
-    if args.out:
-        from minidl.lab import plot
-
-        plot.save(plot.prediction(picture, seen, probabilities), args.out)
-        print(f"wrote {args.out}")
-    return 0
 
 
 def load_network(path):
