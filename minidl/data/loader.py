@@ -7,7 +7,6 @@ import numpy as np
 
 from minidl._numbers import check_bool, check_whole
 from minidl.random import as_generator
-from minidl.tensor import Tensor
 
 __all__ = ["DataLoader", "draws"]
 
@@ -61,7 +60,7 @@ class DataLoader:
 
 def _as_array(given, place):
     """Return an argument of a DataLoader as an array of examples; check that it is one, and only one."""
-    if isinstance(given, tuple | list) and any(isinstance(part, np.ndarray | Tensor) and part.ndim for part in given):
+    if isinstance(given, tuple | list) and any(getattr(part, "ndim", 0) for part in given):
         raise TypeError(
             f"DataLoader: argument {place} is a {type(given).__name__} of {len(given)} arrays; pass inputs and targets as "
             "two arguments, DataLoader(x, y), and a list of examples as one array, np.stack(examples)"

@@ -20,6 +20,7 @@ from minidl.data._download import DownloadError, RemoteFile, fetch_all
 from minidl.data.cache import cache_dir, store
 from minidl.data.idx import DataError, parse_idx, read_idx
 from minidl.data.strokes import strokes
+from minidl.system.files import as_path
 from minidl.system.terminal import note
 
 _MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
@@ -116,7 +117,7 @@ def _cached(cache: Path, file: RemoteFile) -> bytes:
 
 def _from_folder(folder: str | os.PathLike, otherwise: str) -> Digits:
     """The four files of a folder; `otherwise` is what to do where there is none."""
-    folder = Path(os.path.expanduser(folder))
+    folder = as_path("mnist", folder)
     try:
         present = set(os.listdir(folder))
     except OSError as error:

@@ -463,12 +463,17 @@ TABLE = {
     ],
     "data.mnist": [
         (lambda: data.mnist("/no such folder"), "mnist: cannot list the folder /no such folder .*; name"),
+        (lambda: data.mnist(""), "mnist: the path is ''; it must be the name of a file or a folder"),
         (lambda: data.mnist(download="no"), "mnist: download is 'no'; it must be True or False"),
         (lambda: data.mnist(quiet=2), "mnist: quiet is 2; it must be True or False"),
     ],
-    "data.read_idx": [(lambda: data.read_idx("/no such file"), "read_idx: there is no file /no such file; check the")],
+    "data.read_idx": [
+        (lambda: data.read_idx("/no such file"), "read_idx: there is no file /no such file; check the"),
+        (lambda: data.read_idx("a\0b"), r"read_idx: the path is 'a\\x00b'; it must be the name"),
+    ],
     "data.strokes": [
         (lambda: data.strokes(seed=-1), "strokes: seed is -1; it must be a whole number of at least 0"),
+        (lambda: data.strokes(1, 1, cache=""), "strokes: the path is ''; it must be the name of a file or a folder"),
         (lambda: data.strokes(train=0), "strokes: train is 0; it must be a whole number of at least 1"),
     ],
     "gradcheck.gradcheck": [
@@ -514,9 +519,22 @@ TABLE = {
         (lambda: checkpoint.save("x.npz", {"model": SEQUENTIAL}), r"save: model is a Sequential; .*:"),
         (lambda: checkpoint.save("x.npz", {}, {"n": np.int64(1)}), r"save: the settings cannot be said in JSON \(.*int64"),
         (lambda: checkpoint.save("x.npz", {}, {"lr": NAN}), "save: the settings cannot .*; it must be made of"),
+        (lambda: checkpoint.save("x.npz", {"w" * 70_000: ones(2)}), "save: the name 'w+' … has 70,000 bytes; it must have"),
+        (lambda: checkpoint.save("x.npz", {"\ud800": ones(2)}), "save: the name .* is taken, or no name for a file; rename"),
+        (lambda: checkpoint.save(".", {}), "save: . is a folder; name a file in it, such as model.npz"),
+        (lambda: checkpoint.save("", {}), "save: the path is ''; it must be the name of a file"),
+        (lambda: checkpoint.save("a\0b", {}), r"save: the path is 'a\\x00b'; it must be the name"),
+        (lambda: checkpoint.save(3, {}), "save: the path is 3, a int; it must be a text or a pathlib.Path"),
+        (lambda: checkpoint.save("~nobody here/x", {}), "save: the path is ~nobody here/x, but .*; write ./~nobody"),
     ],
-    "checkpoint.load": [(lambda: checkpoint.load("/no such file"), "load: there is no file /no such file; check the")],
+    "checkpoint.load": [
+        (lambda: checkpoint.load("/no such file"), "load: there is no file /no such file; check the"),
+        (lambda: checkpoint.load("."), "load: . is a folder; name a file in it, or use Checkpoints"),
+        (lambda: checkpoint.load(""), "load: the path is ''; it must be the name of a file"),
+        (lambda: checkpoint.load(None), "load: the path is None, a NoneType; it must be a text"),
+    ],
     "checkpoint.Checkpoints": [
+        (lambda: checkpoint.Checkpoints(""), "Checkpoints: the path is ''; it must be the name of a file or a folder"),
         (lambda: checkpoint.Checkpoints("x", keep=0), "Checkpoints: keep is 0; it must be a whole number of at least 1"),
         (lambda: checkpoint.Checkpoints("x", keep=1.5), "Checkpoints: keep is 1.5; it must be a whole number"),
         (lambda: checkpoint.Checkpoints("x", run=ones(2)), "Checkpoints: run cannot be said in JSON"),

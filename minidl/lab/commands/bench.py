@@ -14,7 +14,7 @@ from minidl.lab.bench.record import as_record
 from minidl.lab.bench.remote import PEERS, minidl_at
 from minidl.lab.bench.report import as_markdown, as_text, changes
 from minidl.lab.bench.versions import other_version
-from minidl.lab.commands._flags import check_writable, positive
+from minidl.lab.commands._flags import check_writable, path, positive
 from minidl.system.files import write_atomically
 from minidl.system.machine import available_cores
 
@@ -40,7 +40,10 @@ def add_arguments(parser):
         help=f"with whom to compare: {_list(PEERS)} (all that are installed; with --against: none), or none",
     )  # fmt: skip
     parser.add_argument(
-        "--against", metavar="FOLDER_OR_COMMIT", help="also measure another minidl: a checkout, or a commit of this one"
+        "--against",
+        type=_version,
+        metavar="FOLDER_OR_COMMIT",
+        help="also measure another minidl: a checkout, or a commit of this one",
     )
     parser.add_argument("--threads", type=positive(int), help="threads that each may use (all cores)")
     parser.add_argument(
@@ -56,9 +59,14 @@ def add_arguments(parser):
         help="use compiled kernels of earlier runs: quicker, but first steps do not compile",
     )
     parser.add_argument(
-        "--out", type=Path, metavar="FOLDER", default=Path("runs/bench"), help="where results go (runs/bench)"
+        "--out", type=path, metavar="FOLDER", default=Path("runs/bench"), help="where results go (runs/bench)"
     )
     parser.add_argument("--quick", action="store_true", help="tiny sizes and few steps, to see that everything works")
+
+
+def _version(text):
+    """A flag's type: a path or a commit, which is left as it is."""
+    return os.path.expanduser(text) if path(text) else None
 
 
 def run(args):

@@ -15,7 +15,7 @@ import minidl
 from minidl import data
 from minidl.checkpoint import Checkpoints
 from minidl.kernels.jit import on_compile
-from minidl.lab.commands._flags import check_writable, positive, whole
+from minidl.lab.commands._flags import check_writable, path, positive, whole
 from minidl.lab.commands._results import NAMES, about_this_run, head_of, is_finished, results_of, table, write
 from minidl.lab.paper.fig1 import Settings, run_arm
 from minidl.train import stop_on_interrupt
@@ -44,9 +44,9 @@ def add_arguments(parser):
         "--model", choices=list(DEFAULTS), default="mlp", help="the paper's network, or a convolutional one"
     )
     parser.add_argument("--norm", choices=["batch", "none", "both"], default="both", help="which arms to train (both)")
-    parser.add_argument("--data", type=Path, metavar="FOLDER", help="folder with four IDX files, instead of MNIST")
+    parser.add_argument("--data", type=path, metavar="FOLDER", help="folder with four IDX files, instead of MNIST")
     parser.add_argument(
-        "--out", type=Path, metavar="FOLDER", default=Path("runs/mnist"), help="where results go (runs/mnist)"
+        "--out", type=path, metavar="FOLDER", default=Path("runs/mnist"), help="where results go (runs/mnist)"
     )
     parser.add_argument("--threads", type=positive(int), help="threads to use (all cores); results do not depend on it")
     parser.add_argument(

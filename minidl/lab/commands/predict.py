@@ -6,6 +6,7 @@ import numpy as np
 
 from minidl import checkpoint
 from minidl import functional as F
+from minidl.lab.commands._flags import path
 from minidl.lab.paper.fig1 import Settings, build, prepare
 from minidl.tensor import Tensor
 from minidl.train import predict_logits
@@ -18,11 +19,11 @@ HELP = "show what the trained network makes of a picture of a digit"
 def add_arguments(parser):
     """The flags of `minidl predict`."""
     parser.add_argument(
-        "image", type=Path, help="a picture of one digit (PNG, JPEG, …), dark on light or light on dark"
+        "image", type=path, help="a picture of one digit (PNG, JPEG, …), dark on light or light on dark"
     )
-    parser.add_argument("--weights", type=Path, help="a file that `minidl mnist` wrote (runs/mnist/weights-batch.npz)")
+    parser.add_argument("--weights", type=path, help="a file that `minidl mnist` wrote (runs/mnist/weights-batch.npz)")
     parser.add_argument(
-        "--out", type=Path, help="also draw the picture, what the network sees, and its answer, to this file"
+        "--out", type=path, help="also draw the picture, what the network sees, and its answer, to this file"
     )
 
 

@@ -2,10 +2,9 @@
 
 import json
 import os
-from pathlib import Path
 from typing import Any
 
-from minidl.system.files import write_atomically
+from minidl.system.files import as_path, write_atomically
 from minidl.system.terminal import say
 
 __all__ = ["predict", "predictions", "recall"]
@@ -13,7 +12,7 @@ __all__ = ["predict", "predictions", "recall"]
 
 def _file():
     """In the folder that the notebook runs in; elsewhere where a notebook is run for all readers, not for one."""
-    return Path(os.environ.get("MINIDL_PREDICTIONS") or "predictions.json")
+    return as_path("predict", os.environ.get("MINIDL_PREDICTIONS") or "predictions.json")
 
 
 def predict(**answers: Any) -> dict[str, Any]:
