@@ -55,6 +55,19 @@ def with_hook(hook):
     y.backward(ones(2))
 
 
+class Returns(nn.Module):
+    def __init__(self, value):
+        super().__init__()
+        self.value = [value]
+
+    def forward(self, x):
+        return self.value[0]
+
+
+def epoch(loss_fn=F.mse_loss, quiet=True):
+    train.train_one_epoch(nn.Linear(2, 2), [(ones(3, 2), ones(3, 2))], sgd(), loss_fn, quiet=quiet)
+
+
 def watched(action):
     with minidl.detect_anomaly(), np.errstate(all="ignore"):
         action()
@@ -494,12 +507,23 @@ TABLE = {
     "train.train_one_epoch": [
         (lambda: train.train_one_epoch(SEQUENTIAL, [], sgd(), quiet=True), "train_one_epoch: the loader gave no batch"),
         (lambda: train.train_one_epoch(SEQUENTIAL, [ones(3, 2)], sgd(), quiet=True), "train_one_epoch: the loader"),
+        (lambda: epoch(lambda y, t: 0.5), "train_one_epoch: loss_fn returned a float; it must return a Tensor"),
+        (lambda: epoch(lambda y, t: y.data.mean()), "train_one_epoch: loss_fn returned a float32; it must return a Tensor"),
+        (lambda: epoch(lambda y, t: None), "train_one_epoch: loss_fn returned a NoneType; it must return a Tensor"),
+        (lambda: epoch(quiet="no"), "train_one_epoch: quiet is 'no'; it must be True or False"),
     ],
     "train.check_finite": [(lambda: train.check_finite(NAN, 7), "the loss is nan at training step 7: .*; try a smaller")],
-    "train.evaluate": [(lambda: train.evaluate(SEQUENTIAL, ones(3, 2), [0]), "evaluate: 3 inputs but 1 labels; each")],
+    "train.evaluate": [
+        (lambda: train.evaluate(SEQUENTIAL, ones(3, 2), [0]), "evaluate: 3 inputs but 1 labels; each"),
+        (lambda: train.evaluate(Returns(1.0), ones(3, 2), [0, 1, 0]), "predict_logits: the model returned a float; it must"),
+        (lambda: train.evaluate(SEQUENTIAL, ones(3, 2), [0, 1, 0], 2.0), "predict_logits: batch_size is 2.0; it must be a"),
+    ],
     "train.predict_logits": [
         (lambda: train.predict_logits(SEQUENTIAL, ones(0, 2)), "predict_logits: there are no inputs; there must be at"),
-        (lambda: train.predict_logits(SEQUENTIAL, ones(3, 2), 0), "predict_logits: batch_size is 0; it must be at"),
+        (lambda: train.predict_logits(SEQUENTIAL, ones(3, 2), 0), "predict_logits: batch_size is 0; it must be a whole"),
+        (lambda: train.predict_logits(SEQUENTIAL, ones(3, 2), 1.5), "predict_logits: batch_size is 1.5; it must be a whole"),
+        (lambda: train.predict_logits(Returns(ones(3, 2)), ones(3, 2)), "predict_logits: the model returned a ndarray; it"),
+        (lambda: train.predict_logits(Returns((t(3),)), ones(3, 2)), "predict_logits: the model returned a tuple; it must"),
     ],
     "train.update_bn": [(lambda: train.update_bn([], nn.BatchNorm(2)), "update_bn: the loader gave no batch; a")],
     "probe.Probe": [
