@@ -31,13 +31,13 @@ class DataLoader:
         if len(set(lengths)) != 1 or lengths[0] == 0:
             raise ValueError(f"DataLoader: the arrays have lengths {lengths}; they must be equal, and not 0")
         batch_size = check_whole("DataLoader", "batch_size", batch_size)
+        check_bool("DataLoader", "shuffle", shuffle)
+        check_bool("DataLoader", "drop_last", drop_last)
         if drop_last and batch_size > lengths[0]:
             raise ValueError(
                 f"DataLoader: no batch of {batch_size} fits into {lengths[0]} examples, and drop_last leaves none; take a "
                 "smaller batch_size"
             )
-        check_bool("DataLoader", "shuffle", shuffle)
-        check_bool("DataLoader", "drop_last", drop_last)
         as_generator(generator)  # a wrong one is refused now, not in the first epoch
         self.batch_size, self.shuffle = batch_size, shuffle
         self.drop_last, self.generator = drop_last, generator
@@ -53,8 +53,10 @@ class DataLoader:
             order = as_generator(self.generator).permutation(len(self.arrays[0]))
         for i in range(len(self)):
             part = slice(i * self.batch_size, (i + 1) * self.batch_size)
-            chosen = part if order is None else order[part]
-            batch = tuple(a[chosen] if self.shuffle else a[chosen].copy() for a in self.arrays)  # no views of the data
+            if order is None:
+                batch = tuple(a[part].copy() for a in self.arrays)  # not views, through which the data could change
+            else:
+                batch = tuple(a[order[part]] for a in self.arrays)
             yield batch if len(batch) > 1 else batch[0]
 
 
@@ -75,7 +77,7 @@ def _as_array(given, place):
 
 
 def _short(value):
-    return repr(value) if isinstance(value, int | float | str) else f"a {type(value).__name__}"
+    return repr(value)[:40] if isinstance(value, int | float | str) else f"a {type(value).__name__}"
 
 
 def draws(*arrays: Any, batch_size: int, generator: np.random.Generator | None = None) -> Iterator[Any]:
