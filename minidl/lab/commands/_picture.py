@@ -65,7 +65,8 @@ def _deep(image):
 def _orientation(image):
     """How a picture that has been loaded is to be turned; one whose notes are damaged is taken as it is."""
     with contextlib.suppress(Exception):
-        return image.getexif().get(_ORIENTATION, 1)
+        if image.format != "TIFF":  # which Pillow turns while it loads, and older ones do not say so
+            return image.getexif().get(_ORIENTATION, 1)
     return 1
 
 

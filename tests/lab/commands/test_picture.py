@@ -17,9 +17,13 @@ TURNED = {
     6: [METHOD.ROTATE_90], 7: [METHOD.TRANSVERSE], 8: [METHOD.ROTATE_270],
 }  # fmt: skip
 
+DEEP = {"I;16": np.uint16, "I": np.int32, "F": np.float32}
+
 
 def seven(size=(120, 160), ground=255, ink=0, mode="L"):
     """A digit that looks otherwise from every side."""
+    if mode in DEEP:  # in which not every Pillow draws
+        return Image.fromarray(np.where(np.asarray(seven(size)) > 127, ground, ink).astype(DEEP[mode]))
     image = Image.new(mode, size, ground)
     ImageDraw.Draw(image).line([(30, 30), (90, 30), (50, 130)], fill=ink, width=14)
     return image
