@@ -1,5 +1,10 @@
 """minidl: deep learning from scratch, small enough to read in a day."""
 
+# ruff: noqa: E402  (what follows takes a second, in which somebody may press Ctrl-C)
+from minidl.system.interrupt import leave_interrupts_to_the_system
+
+leave_interrupts_to_the_system()
+
 from minidl._version import __version__
 from minidl.autograd import detect_anomaly, is_grad_enabled, no_grad
 from minidl.kernels.threads import get_num_threads, set_num_threads

@@ -1,10 +1,12 @@
-"""What settings must be: whole numbers, numbers in a range, pairs. Errors say which, and what came."""
+"""What settings must be: whole numbers, numbers in a range, pairs, True or False. Errors say which, and what came."""
 
 import math
 import operator
 from typing import Any
 
-__all__ = ["check_between", "check_whole", "pair"]
+import numpy as np
+
+__all__ = ["check_between", "check_bool", "check_whole", "pair"]
 
 
 def check_whole(op: str, name: str, value: Any, least: int = 1) -> int:
@@ -24,6 +26,12 @@ def check_between(op: str, name: str, value: Any, least: float, most: float = ma
         pass
     span = f"of at least {least}" if most == math.inf else f"from {least} to {most}"
     raise ValueError(f"{op}: {name} is {value!r}; it must be a number {span}")
+
+
+def check_bool(op: str, name: str, value: Any) -> None:
+    """Check that a setting is True or False: for Python every text is true, "no" as well."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{op}: {name} is {value!r}; it must be True or False")
 
 
 def pair(op: str, name: str, value: Any, least: int) -> tuple[int, int]:

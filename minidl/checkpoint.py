@@ -21,21 +21,22 @@ import io
 import json
 import math
 import os
-import sys
 import zipfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from minidl._numbers import check_whole
-from minidl.system.files import remove_parts, write_atomically
+from minidl.system.files import as_path, remove_parts, write_atomically
+from minidl.system.terminal import note
 from minidl.tensor import Tensor
 
 __all__ = ["CheckpointError", "Checkpoints", "load", "save"]
 
 _SETTINGS, _STATE = "_settings", "_state"
 _ARRAY, _ITEMS = "_array", "_items"  # in the JSON of a state: here stood an array; a dict whose keys are not all text
+
+_LONGEST = 65_000  # bytes of an array's name; a zip file counts them in 16 bits
 
 
 class CheckpointError(ValueError):
@@ -50,6 +51,9 @@ def save(path: str | os.PathLike, state: Any, settings: Any = None) -> None:
     settings    anything that strict JSON can say
     Errors      TypeError or ValueError for what cannot be said this way, OSError from the disk; an older file stays
     """
+    path = as_path("save", path)
+    if path.is_dir():
+        raise IsADirectoryError(f"save: {path} is a folder; name a file in it, such as {path / 'model.npz'}")
     arrays: dict[str, np.ndarray] = {}
     outline = _outline(state, "", arrays)
     arrays[_STATE] = _as_bytes(json.dumps(outline))
@@ -59,7 +63,7 @@ def save(path: str | os.PathLike, state: Any, settings: Any = None) -> None:
         for name, array in arrays.items():
             with file.open(f"{name}.npy", "w", force_zip64=True) as entry:
                 np.lib.format.write_array(entry, array, allow_pickle=False)
-    write_atomically(Path(path), buffer.getvalue())
+    write_atomically(path, buffer.getvalue())
 
 
 def load(path: str | os.PathLike) -> tuple[Any, Any]:
@@ -71,7 +75,9 @@ def load(path: str | os.PathLike) -> tuple[Any, Any]:
                 file is believed before the bytes are there
     Errors      CheckpointError if the file is damaged, or something else; OSError if it cannot be read
     """
-    path = Path(path)
+    path = as_path("load", path)
+    if path.is_dir():
+        raise IsADirectoryError(f"load: {path} is a folder; name a file in it, or use Checkpoints(folder).latest()")
     if not path.is_file():
         raise FileNotFoundError(f"load: there is no file {path}; check the path")
     with path.open("rb") as opened:
@@ -97,7 +103,7 @@ class Checkpoints:
     """
 
     def __init__(self, folder: str | os.PathLike, run: Any = None, keep: int = 2):
-        self.folder, self.keep = Path(folder), check_whole("Checkpoints", "keep", keep)
+        self.folder, self.keep = as_path("Checkpoints", folder), check_whole("Checkpoints", "keep", keep)
         self.run = json.loads(_strict_json({} if run is None else run, "Checkpoints: run"))  # as it will come back
 
     def save(self, step: int, state: Any) -> None:
@@ -120,14 +126,14 @@ class Checkpoints:
             try:
                 state, settings = load(path)
             except CheckpointError as error:
-                print(f"minidl: {error}; {_set_aside(path)}", file=sys.stderr)
+                note(f"minidl: {error}; {_set_aside(path)}")
                 continue
             except OSError as error:
-                print(f"minidl: cannot read {path} ({error.strerror}); trying the one before", file=sys.stderr)
+                note(f"minidl: cannot read {path} ({error.strerror or error}); trying the one before")
                 continue
             if isinstance(settings, dict) and {"step": settings.get("step"), "run": self.run} == settings:
                 return settings["step"], state
-            print(f"minidl: {path} was saved by a run with other settings, and is passed over", file=sys.stderr)
+            note(f"minidl: {path} was saved by a run with other settings, and is passed over")
         return None
 
     def newest_step(self) -> int | None:
@@ -136,9 +142,8 @@ class Checkpoints:
         return _step_of(paths[-1]) if paths else None
 
     def _paths(self):
-        return sorted(
-            (p for p in self.folder.glob("step-*.npz") if p.stem.removeprefix("step-").isdecimal()), key=_step_of
-        )
+        names = (p for p in self.folder.glob("step-*.npz") if p.stem.removeprefix("step-").isdecimal())
+        return sorted((path for path in names if path.is_file()), key=_step_of)
 
 
 def _step_of(path):
@@ -188,7 +193,17 @@ def _add(name, value, arrays):
     array = np.asarray(value, order="C")
     if array.dtype.kind not in "biufc":
         raise TypeError(f"save: {name} is an array of {array.dtype}, not of numbers; save texts and objects as lists")
-    if name in arrays or name in (_SETTINGS, _STATE) or zipfile.ZipInfo(name).filename != name:
+    encoded = name.encode(errors="replace")
+    if len(encoded) > _LONGEST:
+        raise ValueError(
+            f"save: the name {name[:40]!r} … has {len(encoded):,} bytes; it must have at most {_LONGEST:,}"
+        )
+    if (
+        name in arrays
+        or name in (_SETTINGS, _STATE)
+        or encoded.decode() != name
+        or zipfile.ZipInfo(name).filename != name
+    ):
         raise ValueError(f"save: the name {name!r} is taken, or no name for a file; rename this array")
     arrays[name] = array
     return name

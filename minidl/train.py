@@ -12,6 +12,7 @@ import numpy as np
 
 from minidl import functional as F
 from minidl import nn
+from minidl._numbers import check_bool, check_whole
 from minidl.autograd import no_grad
 from minidl.optim import SGD
 from minidl.system.progress import progress
@@ -31,17 +32,18 @@ def train_one_epoch(
     """Train for one pass over the loader; returns the mean of the batches' losses.
 
     loader      gives (inputs, targets), arrays
-    loss_fn     takes the model's output and the targets
+    loss_fn     takes the model's output and the targets; gives a Tensor of one number
     after_step  called without arguments after each step, say a schedule's or a probe's `step`
     Errors      FloatingPointError when the loss is no longer finite, naming the step (from 0, in this epoch); ValueError
-                for a loader without a batch
+                for a loader without a batch; TypeError for a loss that is no Tensor
     """
+    check_bool("train_one_epoch", "quiet", quiet)
     model.train()
     losses: list[float] = []
     for batch in progress(loader, desc="training", unit="batch", quiet=quiet):
         inputs, targets = _pair(batch)
         optimizer.zero_grad()
-        loss = loss_fn(model(Tensor(inputs)), targets)
+        loss = _tensor("train_one_epoch", "loss_fn", loss_fn(model(Tensor(inputs)), targets))
         losses.append(check_finite(loss.item(), len(losses)))
         loss.backward()
         optimizer.step()
@@ -57,6 +59,12 @@ def _pair(batch):
         what = f"{len(batch)} parts" if isinstance(batch, tuple | list) else f"a {type(batch).__name__}"
         raise ValueError(f"train_one_epoch: the loader gave {what}; each batch must be a pair (inputs, targets)")
     return batch
+
+
+def _tensor(op, whose, value):
+    if isinstance(value, Tensor):
+        return value
+    raise TypeError(f"{op}: {whose} returned a {type(value).__name__}; it must return a Tensor, with its graph")
 
 
 def check_finite(loss: float, step: int) -> float:
@@ -92,12 +100,12 @@ def predict_logits(model: nn.Module, inputs: Any, batch_size: int = 1000) -> np.
     """Compute the model's outputs in evaluation mode, batch by batch: an array; the model's mode is restored."""
     if len(inputs) == 0:
         raise ValueError("predict_logits: there are no inputs; there must be at least one")
-    if batch_size < 1:
-        raise ValueError(f"predict_logits: batch_size is {batch_size}; it must be at least 1")
+    batch_size = check_whole("predict_logits", "batch_size", batch_size)
     training = [module for module in model.modules() if module.training]
     model.eval()
     try:
-        parts = [model(Tensor(inputs[i : i + batch_size])).data for i in range(0, len(inputs), batch_size)]
+        batches = (Tensor(inputs[i : i + batch_size]) for i in range(0, len(inputs), batch_size))
+        parts = [_tensor("predict_logits", "the model", model(batch)).data for batch in batches]
     finally:
         for module in training:
             module.training = True

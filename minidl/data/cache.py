@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from minidl.system.files import write_atomically
+from minidl.system.files import as_path, write_atomically
 
 
 def cache_dir() -> Path:
@@ -13,7 +13,7 @@ def cache_dir() -> Path:
     """
     chosen = os.environ.get("MINIDL_CACHE")
     if chosen:
-        return Path(os.path.expanduser(chosen))
+        return as_path("cache_dir", chosen)
     import pooch  # a tenth of a second, which `import minidl` should not cost
 
     return Path(pooch.os_cache("minidl"))

@@ -15,10 +15,11 @@ import math
 import os
 import struct
 import zlib
-from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+
+from minidl.system.files import as_path
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _UNSIGNED_BYTE = 8
@@ -40,7 +41,7 @@ def read_idx(path: str | os.PathLike) -> np.ndarray:
             something else
     Source  the description of the format on the MNIST page of LeCun, Cortes and Burges
     """
-    path = Path(path)
+    path = as_path("read_idx", path)
     try:
         if path.is_dir():
             raise DataError(f"read_idx: {path} is a folder; name an IDX file in it")

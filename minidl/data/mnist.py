@@ -7,7 +7,6 @@ draws digits itself (`strokes`).
 import hashlib
 import io
 import os
-import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,11 +14,14 @@ from typing import Any
 
 import numpy as np
 
+from minidl._numbers import check_bool
 from minidl.data._digits import Digits, Split
 from minidl.data._download import DownloadError, RemoteFile, fetch_all
 from minidl.data.cache import cache_dir, store
 from minidl.data.idx import DataError, parse_idx, read_idx
 from minidl.data.strokes import strokes
+from minidl.system.files import as_path
+from minidl.system.terminal import note
 
 _MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
 
@@ -65,6 +67,8 @@ def mnist(folder: str | os.PathLike | None = None, *, download: bool = True, qui
             file and `download` is False
     Source  LeCun, Bottou, Bengio, Haffner: Gradient-based learning applied to document recognition (1998)
     """
+    check_bool("mnist", "download", download)
+    check_bool("mnist", "quiet", quiet)
     if folder is not None:
         return _from_folder(folder, "name an existing folder")
     if named := os.environ.get("MINIDL_DATA"):
@@ -74,10 +78,9 @@ def mnist(folder: str | os.PathLike | None = None, *, download: bool = True, qui
         with _one_at_a_time:
             contents = _originals(download, quiet)
     except DownloadError as error:
-        print(
+        note(
             f"minidl: could not download MNIST ({error}); using the built-in strokes digits instead. If you have the files, "
-            "name their folder by MINIDL_DATA",
-            file=sys.stderr,
+            "name their folder by MINIDL_DATA"
         )
     else:
         return _assemble({name: parse_idx(io.BytesIO(data), name) for name, data in contents.items()}, "mnist")
@@ -114,7 +117,7 @@ def _cached(cache: Path, file: RemoteFile) -> bytes:
 
 def _from_folder(folder: str | os.PathLike, otherwise: str) -> Digits:
     """The four files of a folder; `otherwise` is what to do where there is none."""
-    folder = Path(os.path.expanduser(folder))
+    folder = as_path("mnist", folder)
     try:
         present = set(os.listdir(folder))
     except OSError as error:

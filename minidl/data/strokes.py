@@ -7,7 +7,6 @@ that fills a box of 20×20 and has its centre of mass in the middle. `datasets/R
 
 import io
 import os
-from pathlib import Path
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from minidl.data._digits import Digits, Split
 from minidl.data._glyphs import CONTROLS, POINTS, glyphs
 from minidl.data.cache import cache_dir, store
 from minidl.kernels.jit import kernel, prange
+from minidl.system.files import as_path
 from minidl.system.progress import progress
 
 __all__ = ["strokes"]
@@ -54,7 +54,7 @@ def strokes(train: int = 60_000, test: int = 10_000, seed: int = 0, cache: str |
     """
     for name, value, least in (("train", train, 1), ("test", test, 1), ("seed", seed, 0)):
         check_whole("strokes", name, value, least)
-    folder = cache_dir() if cache is None else Path(cache).expanduser()
+    folder = cache_dir() if cache is None else as_path("strokes", cache)
     file = folder / f"strokes-v{VERSION}-{train}-{test}-{seed}.npz"
     digits = _load(file, train, test)
     if digits is None:

@@ -99,7 +99,7 @@ class SGD:
                 p.grad = None
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what is needed to go on later: settings, positions of parameters, copies of momentum buffers by position."""
+        """Return what is needed to go on: settings, positions of parameters, copies of momentum buffers by position."""
         flat = [p for group in self.param_groups for p in group["params"]]
         groups = zip(self.param_groups, self._places(), strict=True)
         return {

@@ -1,23 +1,54 @@
-"""Writing files whole or not at all."""
+"""Paths as people write them; files that are written whole or not at all."""
 
 import contextlib
+import errno
 import os
+import stat
 import uuid
 from pathlib import Path
 
-__all__ = ["remove_parts", "write_atomically"]
+__all__ = ["as_path", "remove_parts", "write_atomically"]
+
+
+def as_path(op: str, path: str | os.PathLike) -> Path:
+    """Return a path that somebody wrote as a Path, with their home folder for `~`; check that it can be one."""
+    try:
+        text = os.path.expanduser(os.fsdecode(path))
+    except TypeError:
+        raise TypeError(
+            f"{op}: the path is {path!r}, a {type(path).__name__}; it must be a text or a pathlib.Path"
+        ) from None
+    if not text or "\0" in text:
+        raise ValueError(f"{op}: the path is {text!r}; it must be the name of a file or a folder")
+    if text.startswith("~") and not Path(text).parent.exists():
+        raise ValueError(
+            f"{op}: the path is {text}, but nobody here has that home folder; write ./{text} if it is no home"
+        )
+    return Path(text)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write `data` to `path`: to a file of its own first, forced to the disk, then renamed.
 
-    Neither Ctrl-C nor a power cut nor a second process can leave half a file under the final name. OSError passes.
+    Neither Ctrl-C nor a power cut nor a second process can leave half a file under the final name. What is there before
+    stays what it is: of a link the target is replaced, a file keeps its rights, a device or a pipe is written to. OSError
+    passes; a folder and a file that is write-protected are refused.
     """
     path = Path(path)
+    old = _status(path)
+    if old and not stat.S_ISREG(old.st_mode):
+        path.write_bytes(data)
+        return
+    if old and not os.access(path, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+    if path.is_symlink():
+        path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    part = path.with_name(f".{path.name[:40]}.{uuid.uuid4().hex}.part")  # a name may have 255 bytes
     try:
         with open(part, "wb") as file:
+            if old:
+                _inherit(part, old)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -27,10 +58,26 @@ def write_atomically(path: Path, data: bytes) -> None:
         part.unlink(missing_ok=True)
 
 
+def _status(path):
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        return None
+
+
+def _inherit(path, old):
+    """Give a new file the owner and the rights of the old one, as far as the system lets us."""
+    with contextlib.suppress(OSError, AttributeError):  # Windows has no owners of this kind
+        os.chown(path, old.st_uid, old.st_gid)
+    with contextlib.suppress(OSError):
+        path.chmod(stat.S_IMODE(old.st_mode))
+
+
 def remove_parts(folder: Path) -> None:
     """Delete what writers that were killed have left in a folder. None may be at work there."""
     for part in Path(folder).glob(".*.part"):
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a folder of that name, say; litter is no reason to fail
+            part.unlink()
 
 
 def _sync_folder(folder):

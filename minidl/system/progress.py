@@ -1,5 +1,6 @@
 """Progress of long work, by tqdm: a live bar in a terminal or a notebook, a line now and then in a log file."""
 
+import contextlib
 import os
 import sys
 import warnings
@@ -14,23 +15,26 @@ _COLUMNS, _LINES = 88, 24  # where there is no terminal, or one that does not kn
 def progress(iterable=None, desc=None, total=None, unit="it", quiet=False, **options):
     """Return a tqdm bar over `iterable`, or one to move by hand with `.update(n)`; on stderr, gone when it is done.
 
-    There is none if `quiet`, or without tqdm.
+    There is none if `quiet`, or without tqdm. No stream, whatever is wrong with it, stops the work.
     """
-    if quiet:
-        return _Silence(iterable, total, options.get("initial", 0))
-    stderr = safe(sys.stderr)
-    if _in_notebook() or stderr.isatty():
-        options = _size_of_a_silent_terminal() | options
-    else:
-        options = {"file": _Lines(stderr), "mininterval": 10, "maxinterval": 10, "ncols": _COLUMNS} | options
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # without ipywidgets tqdm warns, and then draws the bar as text
-            from tqdm.auto import tqdm
+    if not quiet:
+        with contextlib.suppress(Exception):  # the work needs no bar
+            return _bar(iterable, desc=desc, total=total, unit=unit, **({"leave": False} | options))
+    return _Silence(iterable, total, options.get("initial", 0))
 
-            return tqdm(iterable, desc=desc, total=total, unit=unit, **({"leave": False} | options))
-    except ModuleNotFoundError:  # training needs no bar
-        return _Silence(iterable, total, options.get("initial", 0))
+
+def _bar(iterable, **options):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # without ipywidgets tqdm warns, and then draws the bar as text
+        from tqdm.auto import tqdm
+
+        stderr = safe(sys.stderr)
+        if _in_notebook():
+            return tqdm(iterable, **options)
+        if stderr.isatty():
+            return tqdm(iterable, **({"file": stderr} | _size_of_the_terminal() | options))
+        options = {"file": _Lines(stderr), "mininterval": 10, "maxinterval": 10, "ncols": _COLUMNS} | options
+        return tqdm(iterable, **options)
 
 
 class _Silence:
@@ -55,13 +59,14 @@ class _Silence:
         pass
 
 
-def _size_of_a_silent_terminal():
-    """What to tell tqdm about a terminal that says it has no columns, or no lines: it would write nothing at all."""
+def _size_of_the_terminal():
+    """The size, which tqdm asks of `sys.stderr` alone; with no columns, or no lines, it would write nothing at all."""
     try:
         size = os.get_terminal_size(sys.stderr.fileno())
-    except (OSError, ValueError, AttributeError):  # no terminal, or none that is a file
+    except Exception:  # no terminal, or none that is a file
         return {}
-    return ({} if size.columns else {"ncols": _COLUMNS}) | ({} if size.lines else {"nrows": _LINES})
+    columns = size.columns - (os.name == "nt")  # there a full line is two
+    return {"ncols": columns if size.columns else _COLUMNS, "nrows": size.lines or _LINES}
 
 
 class _Lines:

@@ -10,7 +10,7 @@ import re
 import sys
 import unicodedata
 
-__all__ = ["SafeStream", "printing", "readable", "safe", "say"]
+__all__ = ["SafeStream", "note", "printing", "readable", "safe", "say"]
 
 # What is read instead of a sign that an encoding lacks. Greek letters get their names; accents are left out.
 _PLAIN = {
@@ -25,7 +25,10 @@ _PLAIN = {
 
 def readable(text: str, encoding: str | None) -> str:
     """Return the text with a readable stand-in for each sign that the encoding lacks: "γ ≤ 10⁻²" as "gamma <= 10^-2"."""
-    if encoding is None or _has(encoding, text):
+    try:
+        if encoding is None or _has(encoding, text):
+            return text
+    except (LookupError, TypeError):  # no encoding that Python knows: whoever named it knows better
         return text
     parts, level = [], ""
     for sign in text:
@@ -61,8 +64,8 @@ def _stand_in(sign):
 class SafeStream:
     """A text stream to which printing never fails; what it cannot do, it leaves out.
 
-    Signs that the stream's encoding lacks are replaced (`readable`). After an error, say because the reader has gone or the
-    disk is full, nothing more is written. Everything else is the stream's own.
+    Signs that the stream's encoding lacks are replaced (`readable`). After an error of any kind, say because the reader has
+    gone or the disk is full, nothing more is written. Everything else is the stream's own.
 
     stream    such as sys.stdout; None, as where a program has no terminal, swallows everything
     complain  called with a sentence when the stream fails for another reason than a closed pipe
@@ -79,13 +82,13 @@ class SafeStream:
 
     def flush(self):
         """Hand on what was written."""
-        self._attempt(lambda: self._stream.flush())
+        self._attempt(lambda: getattr(self._stream, "flush", lambda: None)())
 
     def isatty(self):
         """Return whether this is a terminal."""
         try:
-            return self._stream is not None and self._stream.isatty()
-        except ValueError:  # it is closed
+            return bool(self._stream.isatty())
+        except Exception:  # it is closed, there is none, or it is one of somebody's own making
             return False
 
     def failed(self):
@@ -101,7 +104,7 @@ class SafeStream:
             return
         try:
             action()
-        except (OSError, ValueError) as error:  # ValueError: it is closed
+        except Exception as error:  # ValueError: it is closed; anything, from a stream of somebody's own making
             self._error = error
             self._let_go()
             if self._complain and not _is_closed_pipe(error):
@@ -109,7 +112,7 @@ class SafeStream:
 
     def _let_go(self):
         """Lead standard output or error to nowhere, with what is still in its buffer; Python flushes it at its end."""
-        with contextlib.suppress(OSError, ValueError, AttributeError):
+        with contextlib.suppress(Exception):
             if (number := self._stream.fileno()) in (1, 2):
                 nowhere = os.open(os.devnull, os.O_WRONLY)
                 os.dup2(nowhere, number)
@@ -126,8 +129,13 @@ def safe(stream) -> SafeStream:
 
 
 def say(text: str) -> None:
-    """Print a line in signs that the standard output has; for code that may run outside of a command."""
-    print(readable(text, getattr(sys.stdout, "encoding", None)))
+    """Print a line, in signs that the standard output has, if there is one; for code that may run outside of a command."""
+    print(text, file=safe(sys.stdout))
+
+
+def note(text: str) -> None:
+    """Print a line to the standard error, as `say` does to the output."""
+    print(text, file=safe(sys.stderr), flush=True)
 
 
 @contextlib.contextmanager

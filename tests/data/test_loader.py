@@ -117,11 +117,43 @@ def test_tensors_are_taken_as_their_arrays():
     assert y.shape == (2,)
 
 
-def test_shuffled_batches_are_copies():
-    images, _ = numbered(10)
-    for batch in DataLoader(images, batch_size=3, shuffle=True, generator=generator()):
-        batch[...] = -1
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("wrap", [np.asarray, Tensor])
+def test_batches_may_be_written_to_and_the_data_stays(shuffle, wrap):
+    images, labels = numbered(10)
+    for x, y in DataLoader(wrap(images), labels, batch_size=3, shuffle=shuffle, generator=generator()):
+        x += 1
+        y[...] = -1
     np.testing.assert_array_equal(images, numbered(10)[0])
+    np.testing.assert_array_equal(labels, numbered(10)[1])
+
+
+def test_a_single_batch_is_a_copy_too():
+    """Also that of data which cannot be written to."""
+    images = np.arange(4)
+    images.flags.writeable = False
+    (batch,) = DataLoader(images, batch_size=4)
+    batch += 1
+    np.testing.assert_array_equal(images, np.arange(4))
+
+
+def test_draws_may_be_written_to_and_the_data_stays():
+    images, labels = numbered(10)
+    for x, y in islice(draws(images, labels, batch_size=5, generator=generator()), 3):
+        x += 1
+        y += 1
+    np.testing.assert_array_equal(images, numbered(10)[0])
+    np.testing.assert_array_equal(labels, numbered(10)[1])
+
+
+def test_lists_of_numbers_are_arrays_of_examples():
+    batches = list(DataLoader([[1, 2], [3, 4], [5, 6]], [np.float32(0), np.float32(1), np.float32(2)], batch_size=3))
+    assert [part.shape for part in batches[0]] == [(3, 2), (3,)]
+
+
+@pytest.mark.parametrize("shuffle", [np.True_, True])
+def test_settings_may_be_numpys_truths(shuffle):
+    assert DataLoader(np.arange(3), shuffle=shuffle, drop_last=np.False_).shuffle
 
 
 def test_batch_size_may_be_a_numpy_integer():

@@ -7,12 +7,13 @@ import os
 import sys
 import unicodedata
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import minidl
 from minidl.system.progress import progress
-from minidl.system.terminal import SafeStream, printing, readable, safe, say
+from minidl.system.terminal import SafeStream, note, printing, readable, safe, say
 
 ENCODINGS = ["cp1252", "ascii", "latin-1", "cp437", "utf-8"]
 
@@ -33,6 +34,38 @@ class Failing(io.RawIOBase):
         return len(data)
 
 
+def refuse(*_):
+    raise RuntimeError("no")
+
+
+def odd(**attributes):
+    """A stream of somebody's own making, which can write, and what it is given."""
+    return SimpleNamespace(**({"write": len} | attributes))
+
+
+def closed(stream):
+    stream.close()
+    return stream
+
+
+ODD_STREAMS = {
+    "none": lambda: None,
+    "a number": lambda: 5,
+    "an object": object,
+    "closed": lambda: closed(io.StringIO()),
+    "write alone": odd,
+    "isatty raises": lambda: odd(isatty=refuse),
+    "isatty gives nothing": lambda: odd(isatty=lambda: None),
+    "write raises": lambda: odd(write=refuse),
+    "flush raises": lambda: odd(flush=refuse, fileno=refuse),
+    "a terminal whose write raises": lambda: odd(write=refuse, fileno=refuse, isatty=lambda: True),
+    "a terminal whose flush raises": lambda: odd(flush=refuse, fileno=lambda: None, isatty=lambda: True),
+    "a terminal that is no file": lambda: odd(isatty=lambda: True),
+    "an unknown encoding": lambda: odd(encoding="no-such-encoding"),
+    "an encoding that is a number": lambda: odd(encoding=7),
+}
+
+
 @contextlib.contextmanager
 def streams(monkeypatch, out=None, err=None):
     """Standard output and error of our own, left without the error that a failing file gives when it is closed."""
@@ -40,7 +73,7 @@ def streams(monkeypatch, out=None, err=None):
     monkeypatch.setattr(sys, "stderr", err)
     yield
     for stream in (out, err):
-        with contextlib.suppress(OSError, AttributeError):
+        with contextlib.suppress(Exception):
             stream.close()
 
 
@@ -154,6 +187,43 @@ def test_a_line_outside_of_a_command(monkeypatch):
         assert file.getvalue() == b"ok gamma\n"
     with streams(monkeypatch):
         say("✔")
+
+
+@pytest.mark.parametrize("make", ODD_STREAMS.values(), ids=ODD_STREAMS)
+def test_odd_streams_stop_nothing(monkeypatch, make):
+    """Neither a bar, in a loop or moved by hand, nor a line outside of a command, nor a command's."""
+    with streams(monkeypatch, make(), make()):
+        assert list(progress(range(50), desc="σ²", mininterval=0, miniters=1)) == list(range(50))
+        with progress(desc="by hand", total=10, mininterval=0) as bar:
+            bar.update(4)
+            bar.set_postfix_str("✔")
+        say("✔ γ")
+        note("✔ γ")
+        with printing():
+            print("✔ γ", flush=True)
+            print("✔ γ", file=sys.stderr, flush=True)
+
+
+@pytest.mark.parametrize("encoding", ["no-such-encoding", 7, "hex"])
+def test_an_encoding_that_python_does_not_know_is_left_alone(encoding):
+    assert readable("γ", encoding) == "γ"
+
+
+def test_a_stream_that_can_only_write_gets_every_line(monkeypatch):
+    written = []
+    with streams(monkeypatch, odd(write=written.append), odd(write=written.append)):
+        say("one")
+        note("two")
+        print("three", file=safe(sys.stderr), flush=True)
+    assert "".join(written) == "one\ntwo\nthree\n"
+
+
+def test_a_loader_whose_length_is_not_known_is_walked_through():
+    class Endless(list):
+        def __len__(self):
+            raise NotImplementedError
+
+    assert list(progress(Endless([1, 2]), desc="counting")) == [1, 2]
 
 
 @pytest.mark.parametrize("code", [errno.EPIPE, errno.ENOSPC, None])

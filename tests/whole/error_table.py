@@ -77,6 +77,19 @@ async def an_async_function():
     pass
 
 
+class Returns(nn.Module):
+    def __init__(self, value):
+        super().__init__()
+        self.value = [value]
+
+    def forward(self, x):
+        return self.value[0]
+
+
+def epoch(loss_fn=F.mse_loss, quiet=True):
+    train.train_one_epoch(nn.Linear(2, 2), [(ones(3, 2), ones(3, 2))], sgd(), loss_fn, quiet=quiet)
+
+
 def watched(action):
     with minidl.detect_anomaly(), np.errstate(all="ignore"):
         action()
@@ -529,7 +542,13 @@ TABLE = {
     "data.DataLoader": [
         (lambda: data.DataLoader(), r"DataLoader: the arrays have lengths \[\]; they must be equal, and not 0"),
         (lambda: data.DataLoader(ones(2), ones(3)), r"DataLoader: the arrays have lengths \[2, 3\]; they must be equal"),
-        (lambda: data.DataLoader(ones()), r"DataLoader: the arrays have lengths \[0\]; they must be"),
+        (lambda: data.DataLoader(ones()), "DataLoader: argument 1 is a ndarray, not an array of examples; pass arrays"),
+        (lambda: data.DataLoader(ones(2), 64), "DataLoader: argument 2 is 64, not an array .* such as batch_size=64"),
+        (lambda: data.DataLoader(None), "DataLoader: argument 1 is a NoneType, not an array of examples; pass arrays"),
+        (lambda: data.DataLoader((ones(2), ones(2))), r"DataLoader: argument 1 is a tuple of 2 arrays; pass .*\(x, y\)"),
+        (lambda: data.DataLoader([t(2), t(2)]), r"DataLoader: argument 1 is a list of 2 arrays; pass .*np.stack"),
+        (lambda: data.DataLoader(ones(2), shuffle="no"), "DataLoader: shuffle is 'no'; it must be True or False"),
+        (lambda: data.DataLoader(ones(2), drop_last=None), "DataLoader: drop_last is None; it must be True or False"),
         (lambda: data.DataLoader(ones(2), batch_size=1.5), "DataLoader: batch_size is 1.5; it must be a whole number"),
         (lambda: data.DataLoader(ones(2), batch_size=3, drop_last=True), "DataLoader: no batch of 3 fits into 2"),
         (lambda: data.DataLoader(ones(2), generator=3), "generator is 3, a int; it must be"),
@@ -539,10 +558,19 @@ TABLE = {
         (lambda: data.draws(ones(2), batch_size=0), "DataLoader: batch_size is 0; it must be a whole number"),
         (lambda: data.draws(ones(2), batch_size=1, generator=3), "generator is 3, a int; it must be"),
     ],
-    "data.mnist": [(lambda: data.mnist("/no such folder"), "mnist: cannot list the folder /no such folder .*; name")],
-    "data.read_idx": [(lambda: data.read_idx("/no such file"), "read_idx: there is no file /no such file; check the")],
+    "data.mnist": [
+        (lambda: data.mnist("/no such folder"), "mnist: cannot list the folder /no such folder .*; name"),
+        (lambda: data.mnist(""), "mnist: the path is ''; it must be the name of a file or a folder"),
+        (lambda: data.mnist(download="no"), "mnist: download is 'no'; it must be True or False"),
+        (lambda: data.mnist(quiet=2), "mnist: quiet is 2; it must be True or False"),
+    ],
+    "data.read_idx": [
+        (lambda: data.read_idx("/no such file"), "read_idx: there is no file /no such file; check the"),
+        (lambda: data.read_idx("a\0b"), r"read_idx: the path is 'a\\x00b'; it must be the name"),
+    ],
     "data.strokes": [
         (lambda: data.strokes(seed=-1), "strokes: seed is -1; it must be a whole number of at least 0"),
+        (lambda: data.strokes(1, 1, cache=""), "strokes: the path is ''; it must be the name of a file or a folder"),
         (lambda: data.strokes(train=0), "strokes: train is 0; it must be a whole number of at least 1"),
     ],
     "gradcheck.gradcheck": [
@@ -563,12 +591,23 @@ TABLE = {
     "train.train_one_epoch": [
         (lambda: train.train_one_epoch(SEQUENTIAL, [], sgd(), quiet=True), "train_one_epoch: the loader gave no batch"),
         (lambda: train.train_one_epoch(SEQUENTIAL, [ones(3, 2)], sgd(), quiet=True), "train_one_epoch: the loader"),
+        (lambda: epoch(lambda y, t: 0.5), "train_one_epoch: loss_fn returned a float; it must return a Tensor"),
+        (lambda: epoch(lambda y, t: y.data.mean()), "train_one_epoch: loss_fn returned a float32; it must return a Tensor"),
+        (lambda: epoch(lambda y, t: None), "train_one_epoch: loss_fn returned a NoneType; it must return a Tensor"),
+        (lambda: epoch(quiet="no"), "train_one_epoch: quiet is 'no'; it must be True or False"),
     ],
     "train.check_finite": [(lambda: train.check_finite(NAN, 7), "the loss is nan at training step 7: .*; try a smaller")],
-    "train.evaluate": [(lambda: train.evaluate(SEQUENTIAL, ones(3, 2), [0]), "evaluate: 3 inputs but 1 labels; each")],
+    "train.evaluate": [
+        (lambda: train.evaluate(SEQUENTIAL, ones(3, 2), [0]), "evaluate: 3 inputs but 1 labels; each"),
+        (lambda: train.evaluate(Returns(1.0), ones(3, 2), [0, 1, 0]), "predict_logits: the model returned a float; it must"),
+        (lambda: train.evaluate(SEQUENTIAL, ones(3, 2), [0, 1, 0], 2.0), "predict_logits: batch_size is 2.0; it must be a"),
+    ],
     "train.predict_logits": [
         (lambda: train.predict_logits(SEQUENTIAL, ones(0, 2)), "predict_logits: there are no inputs; there must be at"),
-        (lambda: train.predict_logits(SEQUENTIAL, ones(3, 2), 0), "predict_logits: batch_size is 0; it must be at"),
+        (lambda: train.predict_logits(SEQUENTIAL, ones(3, 2), 0), "predict_logits: batch_size is 0; it must be a whole"),
+        (lambda: train.predict_logits(SEQUENTIAL, ones(3, 2), 1.5), "predict_logits: batch_size is 1.5; it must be a whole"),
+        (lambda: train.predict_logits(Returns(ones(3, 2)), ones(3, 2)), "predict_logits: the model returned a ndarray; it"),
+        (lambda: train.predict_logits(Returns((t(3),)), ones(3, 2)), "predict_logits: the model returned a tuple; it must"),
     ],
     "train.update_bn": [(lambda: train.update_bn([], nn.BatchNorm(2)), "update_bn: the loader gave no batch; a")],
     "probe.Probe": [
@@ -589,9 +628,22 @@ TABLE = {
         (lambda: checkpoint.save("x.npz", {"model": SEQUENTIAL}), r"save: model is a Sequential; .*:"),
         (lambda: checkpoint.save("x.npz", {}, {"n": np.int64(1)}), r"save: the settings cannot be said in JSON \(.*int64"),
         (lambda: checkpoint.save("x.npz", {}, {"lr": NAN}), "save: the settings cannot .*; it must be made of"),
+        (lambda: checkpoint.save("x.npz", {"w" * 70_000: ones(2)}), "save: the name 'w+' … has 70,000 bytes; it must have"),
+        (lambda: checkpoint.save("x.npz", {"\ud800": ones(2)}), "save: the name .* is taken, or no name for a file; rename"),
+        (lambda: checkpoint.save(".", {}), "save: . is a folder; name a file in it, such as model.npz"),
+        (lambda: checkpoint.save("", {}), "save: the path is ''; it must be the name of a file"),
+        (lambda: checkpoint.save("a\0b", {}), r"save: the path is 'a\\x00b'; it must be the name"),
+        (lambda: checkpoint.save(3, {}), "save: the path is 3, a int; it must be a text or a pathlib.Path"),
+        (lambda: checkpoint.save("~nobody here/x", {}), "save: the path is ~nobody here/x, but .*; write ./~nobody"),
     ],
-    "checkpoint.load": [(lambda: checkpoint.load("/no such file"), "load: there is no file /no such file; check the")],
+    "checkpoint.load": [
+        (lambda: checkpoint.load("/no such file"), "load: there is no file /no such file; check the"),
+        (lambda: checkpoint.load("."), "load: . is a folder; name a file in it, or use Checkpoints"),
+        (lambda: checkpoint.load(""), "load: the path is ''; it must be the name of a file"),
+        (lambda: checkpoint.load(None), "load: the path is None, a NoneType; it must be a text"),
+    ],
     "checkpoint.Checkpoints": [
+        (lambda: checkpoint.Checkpoints(""), "Checkpoints: the path is ''; it must be the name of a file or a folder"),
         (lambda: checkpoint.Checkpoints("x", keep=0), "Checkpoints: keep is 0; it must be a whole number of at least 1"),
         (lambda: checkpoint.Checkpoints("x", keep=1.5), "Checkpoints: keep is 1.5; it must be a whole number"),
         (lambda: checkpoint.Checkpoints("x", run=ones(2)), "Checkpoints: run cannot be said in JSON"),

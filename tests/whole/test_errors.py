@@ -16,7 +16,7 @@ from minidl.lab import models, plot
 from minidl.nn import init
 from tests.whole.error_table import TABLE
 
-ERRORS = (ValueError, TypeError, RuntimeError, IndexError, KeyError, FloatingPointError, FileNotFoundError)
+ERRORS = (ValueError, TypeError, RuntimeError, IndexError, KeyError, FloatingPointError, OSError)
 
 # Public things that nothing can be wrong with, or that refuse nothing by nature.
 HARMLESS = {

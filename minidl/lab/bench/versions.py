@@ -8,6 +8,7 @@ from io import BytesIO
 from pathlib import Path
 
 import minidl
+from minidl.system.files import as_path
 
 __all__ = ["other_version"]
 
@@ -20,8 +21,9 @@ def other_version(where, repository=Path(minidl.__file__).parents[1]):
     repository  where commits are looked for: that of this minidl
     Errors      ValueError if it is neither
     """
-    if (Path(where) / "minidl" / "__init__.py").is_file():
-        yield Path(where).resolve()
+    place = as_path("other_version", where)
+    if (place / "minidl" / "__init__.py").is_file():
+        yield place.resolve()
         return
     with tempfile.TemporaryDirectory(prefix="minidl-bench-") as folder:
         _unpack(where, repository, folder)

@@ -1,11 +1,11 @@
-"""What the commands' flags have in common: numbers that must be positive, and a folder that must be writable."""
+"""What the commands' flags have in common: numbers in a range, paths, and a folder that must be writable."""
 
 import argparse
 from pathlib import Path
 
-from minidl.system.files import write_atomically
+from minidl.system.files import as_path, write_atomically
 
-__all__ = ["check_writable", "positive", "whole"]
+__all__ = ["at_least", "check_writable", "path", "positive", "whole"]
 
 
 def positive(kind):
@@ -22,10 +22,27 @@ def positive(kind):
 
 def whole(text):
     """Read a flag that is 0, 1, 2, …"""
-    value = _number(int, text)
-    if value is None or value < 0:
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 0")
-    return value
+    return at_least(0)(text)
+
+
+def at_least(least, why=""):
+    """Return a flag's type: a whole number of at least that; `why` is added where it is less."""
+
+    def parse(text):
+        value = _number(int, text)
+        if value is None or value < least:
+            raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least {least}{why and '; ' + why}")
+        return value
+
+    return parse
+
+
+def path(text):
+    """Read a flag that is a path, in which ~ is the home folder."""
+    try:
+        return as_path("flag", text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error).partition(": ")[2]) from None
 
 
 def _number(kind, text):

@@ -80,10 +80,9 @@ def about_this_run(args, total, arms):
 
 
 def write(out, results, arms, settings, digits):
-    """Write all files, and print their names; OSError says how to go on."""
+    """Write all files; returns their names. OSError says how to go on."""
     try:
-        for path in _written(out, results, arms, settings, digits):
-            print(f"wrote {path}")
+        return list(_written(out, results, arms, settings, digits))
     except OSError as error:
         raise OSError(
             f"cannot write the results to {out} ({error.strerror or error}); make room there, and give the same command "

@@ -22,7 +22,7 @@ from minidl.lab.bench.record import as_record
 from minidl.lab.bench.remote import PEERS, minidl_at
 from minidl.lab.bench.report import as_markdown, as_text, changes
 from minidl.lab.bench.versions import other_version
-from minidl.lab.commands._flags import check_writable, positive
+from minidl.lab.commands._flags import check_writable, path, positive
 from minidl.system.files import write_atomically
 from minidl.system.machine import available_cores
 
@@ -55,7 +55,10 @@ def add_arguments(parser):
         help=f"with whom to compare: {_list(PEERS)} (all that are installed; with --against: none), or none",
     )  # fmt: skip
     parser.add_argument(
-        "--against", metavar="FOLDER_OR_COMMIT", help="also measure another minidl: a checkout, or a commit of this one"
+        "--against",
+        type=_version,
+        metavar="FOLDER_OR_COMMIT",
+        help="also measure another minidl: a checkout, or a commit of this one",
     )
     parser.add_argument("--threads", type=positive(int), help="threads that each may use (all cores)")
     parser.add_argument(
@@ -71,9 +74,14 @@ def add_arguments(parser):
         help="use compiled kernels of earlier runs: quicker, but first steps do not compile",
     )
     parser.add_argument(
-        "--out", type=Path, metavar="FOLDER", default=Path("runs/bench"), help="where results go (runs/bench)"
+        "--out", type=path, metavar="FOLDER", default=Path("runs/bench"), help="where results go (runs/bench)"
     )
     parser.add_argument("--quick", action="store_true", help="tiny sizes and few steps, to see that everything works")
+
+
+def _version(text):
+    """A flag's type: a path or a commit, which is left as it is."""
+    return os.path.expanduser(text) if path(text) else None
 
 
 def run(args):
@@ -92,11 +100,13 @@ def run(args):
         print(_plan(settings, parts, args), file=sys.stderr, flush=True)
         done = _measure(settings, parts)
     record = as_record(done, settings, _arguments(args))
-    print(as_text(record))
-    if args.against:
-        print("\n" + changes(record))
-    for path in _write(args.out, record):
-        print(f"wrote {path}")
+    try:
+        written = list(_write(args.out, record))
+    finally:  # what cannot be written is printed all the same
+        print(as_text(record))
+        if args.against:
+            print("\n" + changes(record))
+    print("\n".join(f"wrote {path}" for path in written))
     return 0 if set(parts) <= {entry["part"] for entry in record["results"]} else 1
 
 

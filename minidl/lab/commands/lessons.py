@@ -3,12 +3,13 @@
 import importlib.util
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+from minidl.lab.commands._flags import path
 from minidl.lab.course.notebooks import build, sources
+from minidl.system.files import write_atomically
 
 __all__ = ["HELP", "add_arguments", "copy", "run"]
 
@@ -18,9 +19,9 @@ HELP = "copy the lessons to a folder of your own, and open them in JupyterLab"
 def add_arguments(parser):
     """Add the flags of `minidl lessons`."""
     parser.add_argument("names", nargs="*", metavar="LESSON", help="beginnings of names, such as 03 (all)")
-    parser.add_argument("--from", dest="source", type=Path, default=Path("lessons"), help="where they are (lessons)")
+    parser.add_argument("--from", dest="source", type=path, default=Path("lessons"), help="where they are (lessons)")
     parser.add_argument(
-        "--to", type=Path, default=Path("work"), help="your folder; nothing in it is overwritten (work)"
+        "--to", type=path, default=Path("work"), help="your folder; nothing in it is overwritten (work)"
     )
     parser.add_argument("--no-browser", action="store_true", help="only copy")
     parser.add_argument(
@@ -86,5 +87,5 @@ def copy(chosen, folder):
     new = [(p.with_suffix(".ipynb"), folder / f"{p.stem}.ipynb") for p in chosen]
     new = [(old, place) for old, place in new if old.is_file() and not place.exists()]
     for old, place in new:
-        shutil.copyfile(old, place)
+        write_atomically(place, old.read_bytes())
     return [place for _, place in new]

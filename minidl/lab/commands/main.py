@@ -5,6 +5,7 @@ import difflib
 import sys
 
 import minidl
+from minidl.system.interrupt import handle_interrupts
 from minidl.system.terminal import printing
 
 __all__ = ["main"]
@@ -27,7 +28,15 @@ def main(argv=None):
 
 
 def _command(argv):
-    argv = sys.argv[1:] if argv is None else argv
+    try:
+        return _run(_read(sys.argv[1:] if argv is None else argv))
+    except KeyboardInterrupt:
+        print("\nstopped at once; what was written before is whole, and stays", file=sys.stderr)
+        return 130
+
+
+def _read(argv):
+    """The command of these words, and its flags."""
     parser = argparse.ArgumentParser(
         prog="minidl", description="Deep learning from scratch, and the batch normalization paper on your own machine."
     )
@@ -35,6 +44,7 @@ def _command(argv):
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     from minidl.lab.commands import bench, lessons, mnist, predict, reproduce
 
+    handle_interrupts()
     for job in (mnist, predict, lessons, reproduce, bench):
         command = commands.add_parser(job.__name__.rsplit(".")[-1], help=job.HELP, description=job.HELP)
         job.add_arguments(command)
@@ -42,15 +52,16 @@ def _command(argv):
     args, rest = parser.parse_known_args(argv)
     if rest:
         _refuse(commands.choices[args.command], rest[0])
+    return args
+
+
+def _run(args):
     try:
         return args.run(args)
     except (ValueError, OSError, FloatingPointError) as error:
         message = str(error).removeprefix(f"{args.command}: ")  # `data.mnist` begins its own with its name
         print(f"minidl {args.command}: {message}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("\nstopped at once; what was written before is whole, and stays", file=sys.stderr)
-        return 130
 
 
 def _refuse(command, word):

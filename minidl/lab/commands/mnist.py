@@ -5,6 +5,7 @@ import json
 import os
 import shlex
 import shutil
+import subprocess
 import sys
 import time
 import zlib
@@ -14,7 +15,7 @@ import minidl
 from minidl import data
 from minidl.checkpoint import Checkpoints
 from minidl.kernels.jit import on_compile
-from minidl.lab.commands._flags import check_writable, positive, whole
+from minidl.lab.commands._flags import check_writable, path, positive, whole
 from minidl.lab.commands._results import NAMES, about_this_run, head_of, is_finished, results_of, table, write
 from minidl.lab.paper.fig1 import Settings, run_arm
 from minidl.train import stop_on_interrupt
@@ -43,9 +44,9 @@ def add_arguments(parser):
         "--model", choices=list(DEFAULTS), default="mlp", help="the paper's network, or a convolutional one"
     )
     parser.add_argument("--norm", choices=["batch", "none", "both"], default="both", help="which arms to train (both)")
-    parser.add_argument("--data", type=Path, metavar="FOLDER", help="folder with four IDX files, instead of MNIST")
+    parser.add_argument("--data", type=path, metavar="FOLDER", help="folder with four IDX files, instead of MNIST")
     parser.add_argument(
-        "--out", type=Path, metavar="FOLDER", default=Path("runs/mnist"), help="where results go (runs/mnist)"
+        "--out", type=path, metavar="FOLDER", default=Path("runs/mnist"), help="where results go (runs/mnist)"
     )
     parser.add_argument("--threads", type=positive(int), help="threads to use (all cores); results do not depend on it")
     parser.add_argument(
@@ -82,11 +83,18 @@ def run(args):
         flush=True,
     )
     with stop_on_interrupt() as stop:
-        arms = _train(args, settings, norms, digits, head, stop)
-        print("\n" + table(arms) + "\n")
+        arms, diverged = _train(args, settings, norms, digits, head, stop)
+        if not arms:
+            raise FloatingPointError("; ".join(diverged))
         results = head | results_of(settings, norms, arms)
         results["run"] = about_this_run(args, time.perf_counter() - started, arms)
-        write(args.out, results, arms, settings, digits)
+        try:
+            written = write(args.out, results, arms, settings, digits)
+        finally:  # work is written before it is printed, and printed where it cannot be written
+            print("\n" + table(arms) + "\n")
+        print("\n".join(f"wrote {path}" for path in written))
+    if diverged:
+        raise FloatingPointError("; ".join(diverged))
     if results["finished"]:
         return 0
     print(f"stopped, and saved in {args.out}; to go on from here:\n{_again()}")
@@ -94,17 +102,20 @@ def run(args):
 
 
 def _train(args, settings, norms, digits, head, stop):
-    """Train the arms, one after the other, up to the one in which the user stops."""
-    arms = {}
+    """Train the arms, one after the other, up to the one in which the user stops; return them, and who diverged."""
+    arms, diverged = {}, []
     every = args.checkpoint_every or max(1, settings.steps // 10)
     with on_compile(_announce_once()):
         for norm in norms:
-            if arms and stop():
+            if (arms or diverged) and stop():
                 break
             checkpoints = _checkpoints(args.out, head | {"norm": norm})
             saved = _saved(checkpoints, settings.steps, NAMES[norm], args.resume)
-            arms[norm] = run_arm(settings, norm, digits, False, checkpoints, every, saved, stop, args.replay)
-    return arms
+            try:
+                arms[norm] = run_arm(settings, norm, digits, False, checkpoints, every, saved, stop, args.replay)
+            except FloatingPointError as error:
+                diverged.append(f"{NAMES[norm]}, {error}")
+    return arms, diverged
 
 
 def _checkpoints(out, run):
@@ -161,7 +172,8 @@ def _mind_the_load():
 def _again():
     """Return the given command as one that resumes."""
     given = [word for word in sys.orig_argv if word != "--resume"]
-    return shlex.join([*given, "--resume"])
+    join = subprocess.list2cmdline if os.name == "nt" else shlex.join  # as the shell there takes it
+    return join([*given, "--resume"])
 
 
 def _check_digits(settings, digits):

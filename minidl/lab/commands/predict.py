@@ -6,6 +6,8 @@ import numpy as np
 
 from minidl import checkpoint
 from minidl import functional as F
+from minidl.lab.commands._flags import path
+from minidl.lab.commands._picture import read_grey
 from minidl.lab.paper.fig1 import Settings, build, prepare
 from minidl.tensor import Tensor
 from minidl.train import predict_logits
@@ -18,11 +20,11 @@ HELP = "show what the trained network makes of a picture of a digit"
 def add_arguments(parser):
     """Add the flags of `minidl predict`."""
     parser.add_argument(
-        "image", type=Path, help="a picture of one digit (PNG, JPEG, …), dark on light or light on dark"
+        "image", type=path, help="a picture of one digit (PNG, JPEG, …), dark on light or light on dark"
     )
-    parser.add_argument("--weights", type=Path, help="a file that `minidl mnist` wrote (runs/mnist/weights-batch.npz)")
+    parser.add_argument("--weights", type=path, help="a file that `minidl mnist` wrote (runs/mnist/weights-batch.npz)")
     parser.add_argument(
-        "--out", type=Path, help="also draw the picture, what the network sees, and its answer, to this file"
+        "--out", type=path, help="also draw the picture, what the network sees, and its answer, to this file"
     )
 
 
@@ -33,13 +35,26 @@ def run(args):
     path = args.weights or Path("runs/mnist/weights-batch.npz")
     if not path.is_file():
         raise FileNotFoundError(f"there are no trained weights at {path}; run `minidl mnist` first, or pass --weights")
-    picture = _read_grey(args.image)
+    picture = read_grey(args.image)
     seen = as_mnist(picture)
     model, settings = load_network(path)
     logits = predict_logits(model, prepare(seen[None], settings.model))
     if not np.isfinite(logits).all():
         raise ValueError(f"the network in {path} does not answer with numbers; train it again")
     probabilities = F.softmax(Tensor(logits)).data[0]
+    try:
+        if args.out:
+            from minidl.lab import plot
+
+            plot.save(plot.prediction(picture, seen, probabilities), args.out)
+    finally:
+        _print(seen, probabilities)
+    if args.out:
+        print(f"wrote {args.out}")
+    return 0
+
+
+def _print(seen, probabilities):
     print(as_text(seen))
     for digit, probability in enumerate(probabilities):
         print(f"{digit}  {100 * probability:5.1f} %  {'█' * round(30 * float(probability))}")
@@ -52,12 +67,6 @@ def run(args):
             "It is not sure: one large digit, drawn with a thick line on a plain ground, works best. Whatever else it is "
             "shown, it can only answer with a digit."
         )
-    if args.out:
-        from minidl.lab import plot
-
-        plot.save(plot.prediction(picture, seen, probabilities), args.out)
-        print(f"wrote {args.out}")
-    return 0
 
 
 def load_network(path):
@@ -90,7 +99,8 @@ def as_mnist(picture):
     scale = 20 / max(digit.shape)
     if scale < 1:  # else pixels between the new ones would be passed over
         digit = ndimage.gaussian_filter(digit, 0.4 / scale)
-    digit = np.clip(ndimage.zoom(digit, scale, order=1, grid_mode=True, mode="grid-constant"), 0, None)[:20, :20]
+    scales = [max(1, round(side * scale)) / side for side in digit.shape]  # of a thin line one pixel is left
+    digit = np.clip(ndimage.zoom(digit, scales, order=1, grid_mode=True, mode="grid-constant"), 0, None)[:20, :20]
     digit /= max(digit.max(), 1e-6)
     canvas = np.zeros((28, 28))
     top, left = (28 - digit.shape[0]) // 2, (28 - digit.shape[1]) // 2
@@ -107,18 +117,3 @@ def as_text(image):
         "".join(" ▄▀█"[2 * top + bottom] for top, bottom in zip(a, b, strict=True))
         for a, b in zip(dark[::2], dark[1::2], strict=True)
     )
-
-
-def _read_grey(path):
-    from PIL import Image, UnidentifiedImageError
-
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is a folder; name a picture" if path.is_dir() else f"there is no file {path}")
-    try:
-        with Image.open(path) as image:
-            image.thumbnail((1000, 1000))
-            rgba = np.asarray(image.convert("RGBA"), np.float64) / 255
-    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{path} is not a picture that can be read ({error})") from None
-    alpha = rgba[..., 3]
-    return rgba[..., :3].mean(-1) * alpha + (1 - alpha)  # see-through parts count as white

@@ -1,6 +1,5 @@
 """`minidl reproduce`: test the paper's claims, and write the ledger of the results."""
 
-import argparse
 import datetime
 import functools
 import hashlib
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import minidl
 from minidl import data
-from minidl.lab.commands._flags import check_writable, positive
+from minidl.lab.commands._flags import at_least, check_writable, path, positive
 from minidl.lab.paper.registry import NOT_TESTED, claims
 from minidl.lab.study.claim import Scale
 from minidl.lab.study.fingerprint import fingerprint
@@ -30,21 +29,25 @@ def add_arguments(parser):
     """Add the flags of `minidl reproduce`."""
     parser.add_argument("--claim", nargs="+", metavar="ID", help="which claims (all); --list names them")
     parser.add_argument("--list", action="store_true", help="name the claims, a line each, and stop")
-    parser.add_argument("--seeds", type=_several, help="seeds for each arm (5; quick: 2)")
+    parser.add_argument(
+        "--seeds",
+        type=at_least(2, "one seed alone says nothing of its spread"),
+        help="seeds for each arm (5; quick: 2)",
+    )
     parser.add_argument("--quick", action="store_true", help="two seeds and short runs, to see that everything works")
     parser.add_argument("--jobs", type=positive(int), help="runs at a time (all cores); results do not depend on it")
     parser.add_argument(
         "--scheduler", metavar="ADDRESS", help="of a Dask scheduler that spreads the runs over machines"
     )
-    parser.add_argument("--data", type=Path, metavar="FOLDER", help="folder with four IDX files, instead of MNIST")
+    parser.add_argument("--data", type=path, metavar="FOLDER", help="folder with four IDX files, instead of MNIST")
     parser.add_argument(
         "--out",
-        type=Path,
+        type=path,
         metavar="FOLDER",
         default=Path("runs/reproduce"),
         help="where results go (runs/reproduce); finished runs are kept in its folder runs, and found there again",
     )
-    parser.add_argument("--readme", type=Path, metavar="FILE", help="also put the table between the marks in this file")
+    parser.add_argument("--readme", type=path, metavar="FILE", help="also put the table between the marks in this file")
 
 
 def run(args):
@@ -158,10 +161,3 @@ def _checksum(digits):
         for array in split:
             total.update(array.tobytes())
     return total.hexdigest()[:16]
-
-
-def _several(text):
-    value = int(text)
-    if value < 2:
-        raise argparse.ArgumentTypeError(f"{text} is below 2; one seed alone says nothing of its spread")
-    return value

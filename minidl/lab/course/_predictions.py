@@ -2,17 +2,17 @@
 
 import json
 import os
-from pathlib import Path
 from typing import Any
 
-from minidl.system.files import write_atomically
+from minidl.system.files import as_path, write_atomically
+from minidl.system.terminal import say
 
 __all__ = ["predict", "predictions", "recall"]
 
 
 def _file():
     """Return the file in the folder that the notebook runs in, or another where notebooks are run for all readers."""
-    return Path(os.environ.get("MINIDL_PREDICTIONS") or "predictions.json")
+    return as_path("predict", os.environ.get("MINIDL_PREDICTIONS") or "predictions.json")
 
 
 def predict(**answers: Any) -> dict[str, Any]:
@@ -43,4 +43,4 @@ def recall(question: str, found: Any) -> None:
     """Print a prediction and what was found."""
     kept = predictions()
     mine = f"you predicted {kept[question]}" if question in kept else "you kept no prediction"
-    print(f"{question}: {mine}; found {found}")
+    say(f"{question}: {mine}; found {found}")

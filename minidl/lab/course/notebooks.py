@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from minidl.system.files import write_atomically
+from minidl.system.files import as_path, write_atomically
 
 __all__ = ["EXERCISE", "WIDGET", "build", "execute", "exercises", "inject", "read", "sources"]
 
@@ -21,14 +21,14 @@ WIDGET = "widget"  # the output of a cell with this tag is only for live use, an
 
 def sources(folder: str | os.PathLike) -> list[Path]:
     """List the lessons' sources in their order: files that begin with two digits."""
-    return sorted(p for p in Path(folder).glob("*.py") if re.match(r"\d\d_", p.name))
+    return sorted(p for p in as_path("sources", folder).glob("*.py") if re.match(r"\d\d_", p.name))
 
 
 def read(source: str | os.PathLike) -> Any:
     """Read a lesson as a notebook without outputs."""
     import jupytext
 
-    notebook = jupytext.reads(Path(source).read_text(encoding="utf-8"), fmt="py:percent")
+    notebook = jupytext.reads(as_path("read", source).read_text(encoding="utf-8"), fmt="py:percent")
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
@@ -80,7 +80,7 @@ def execute(notebook: Any, folder: str | os.PathLike, quick: bool = False, timeo
         extra_arguments=["--log-level=ERROR"],
         record_timing=False,
         coalesce_streams=True,  # a busy machine delivers the output in more pieces
-        resources={"metadata": {"path": str(folder)}},
+        resources={"metadata": {"path": str(as_path("execute", folder))}},
     )
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as own:  # leave alone the predictions of a learner who works in this folder
@@ -107,7 +107,7 @@ def build(source: str | os.PathLike, quick: bool = False) -> float:
     """Execute a lesson, and write the notebook next to its source; returns the seconds it took."""
     import nbformat
 
-    source = Path(source)
+    source = as_path("build", source)
     notebook = read(source)
     seconds = execute(notebook, source.parent, quick)
     write_atomically(source.with_suffix(".ipynb"), nbformat.writes(notebook).encode())

@@ -4,6 +4,8 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from minidl.system.terminal import say
+
 __all__ = ["explore"]
 
 
@@ -23,6 +25,6 @@ def explore(draw: Callable[..., Any], **controls: Any) -> None:
     try:
         from ipywidgets import interact
     except ImportError:
-        print("For sliders here: pip install ipywidgets, and restart the notebook. The figure above needs none.")
+        say("For sliders here: pip install ipywidgets, and restart the notebook. The figure above needs none.")
         return
     interact(draw, **controls)

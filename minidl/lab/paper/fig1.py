@@ -7,7 +7,6 @@ shows the input of one sigmoid (b, c). With batch norm we also keep the input of
 only γ and β can move the bands.
 """
 
-import sys
 import time
 from dataclasses import dataclass
 
@@ -21,6 +20,7 @@ from minidl.optim import SGD
 from minidl.probe import unit_percentiles
 from minidl.replay import Replay
 from minidl.system.progress import progress
+from minidl.system.terminal import note
 from minidl.train import check_finite, evaluate, update_bn
 
 __all__ = ["Arm", "Settings", "Training", "build", "prepare", "run_arm", "typical_unit"]
@@ -182,10 +182,9 @@ def _save(checkpoints, training):
     try:
         checkpoints.save(training.step, training.state_dict())
     except OSError as error:
-        print(
+        note(
             f"minidl: no checkpoint of step {training.step:,} ({error.strerror or error}); training continues, and the "
-            f"checkpoints before it stay in {checkpoints.folder}",
-            file=sys.stderr,
+            f"checkpoints before it stay in {checkpoints.folder}"
         )
 
 

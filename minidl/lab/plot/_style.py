@@ -7,7 +7,6 @@ import io
 import os
 import sys
 import textwrap
-from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -16,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
-from minidl.system.files import write_atomically
+from minidl.system.files import as_path, write_atomically
 
 __all__ = ["DASHES", "GUIDE", "INKS", "PAPER", "dress", "label", "legend", "marker", "new_axes", "new_figure", "save",
            "short"]  # fmt: skip
@@ -37,7 +36,7 @@ def save(drawn: Figure | Axes, path: str | os.PathLike, dpi: float = 100) -> Non
     from matplotlib import pyplot
 
     figure: Any = drawn.get_figure(root=True)
-    path, drawing = Path(path), io.BytesIO()
+    path, drawing = as_path("save", path), io.BytesIO()
     try:
         figure.savefig(drawing, dpi=dpi, format=path.suffix.removeprefix(".") or None)
         write_atomically(path, drawing.getvalue())

@@ -5,11 +5,10 @@ these files, and its verdicts are computed from the runs in them.
 """
 
 import json
-import sys
-from pathlib import Path
 
 from minidl.lab.study.claim import WORDS, Result, Run, cautious, plain
-from minidl.system.files import write_atomically
+from minidl.system.files import as_path, write_atomically
+from minidl.system.terminal import note
 
 __all__ = ["load_results", "page", "put_table", "save_result"]
 
@@ -28,7 +27,8 @@ def save_result(folder, claim, result, facts):
     }
     head = json.dumps({k: v for k, v in content.items() if k != "runs"}, indent=1, allow_nan=False, ensure_ascii=False)
     runs = ",\n".join(json.dumps(run, allow_nan=False) for run in content["runs"])  # a line a run
-    write_atomically(Path(folder) / f"{claim.id}.json", f'{head[:-2]},\n "runs": [\n{runs}\n]}}\n'.encode())
+    path = as_path("save_result", folder) / f"{claim.id}.json"
+    write_atomically(path, f'{head[:-2]},\n "runs": [\n{runs}\n]}}\n'.encode())
 
 
 def load_results(folder, claims):
@@ -38,7 +38,7 @@ def load_results(folder, claims):
     """
     found = []
     for claim in claims:
-        path = Path(folder) / f"{claim.id}.json"
+        path = as_path("load_results", folder) / f"{claim.id}.json"
         if path.is_file():
             content = json.loads(path.read_bytes())
             runs = tuple(Run(run["config"], run["record"]) for run in content.pop("runs"))
@@ -51,10 +51,9 @@ def _can_judge(claim, result, path):
     try:
         claim.verdict(result)
     except Exception as error:  # it may miss anything
-        print(
+        note(
             f"minidl: {path} is left out: it comes from another version of this study ({type(error).__name__}: {error}); "
-            f"to make it again: minidl reproduce --claim {claim.id} --out {path.parent}",
-            file=sys.stderr,
+            f"to make it again: minidl reproduce --claim {claim.id} --out {path.parent}"
         )
         return False
     return True
@@ -78,13 +77,14 @@ def put_table(path, found):
     The table has the claims of `IN_BRIEF`, or others where those have no results: the first clause of statement and number.
     Errors  ValueError if the file has no such marks
     """
-    text = Path(path).read_text(encoding="utf-8")
+    path = as_path("put_table", path)
+    text = path.read_text(encoding="utf-8")
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise ValueError(f"{path} has no place for the ledger; put these two lines where it should be: {BEGIN} {END}")
     table = _brief([(claim, claim.verdict(result)) for claim, _, result in found])
-    write_atomically(Path(path), f"{before}{BEGIN}\n{table}\n{END}{after}".encode())
+    write_atomically(path, f"{before}{BEGIN}\n{table}\n{END}{after}".encode())
 
 
 def _brief(judged):

@@ -2,10 +2,9 @@
 
 import hashlib
 import json
-from pathlib import Path
 
 from minidl.lab.study.claim import Run
-from minidl.system.files import write_atomically
+from minidl.system.files import as_path, write_atomically
 
 __all__ = ["Store"]
 
@@ -18,7 +17,7 @@ class Store:
     """
 
     def __init__(self, folder, code, data=None):
-        self.folder, self.code, self.data = Path(folder), code, data
+        self.folder, self.code, self.data = as_path("Store", folder), code, data
 
     def get(self, config):
         """Load the finished run of a configuration, or return None; a damaged file counts as none."""

@@ -1,5 +1,6 @@
 """The commands print in any terminal, and work on where nobody reads what they print."""
 
+import argparse
 import errno
 import io
 import json
@@ -9,7 +10,9 @@ import sys
 
 import pytest
 
+from minidl.lab.commands import bench, lessons, mnist, predict, reproduce
 from minidl.lab.commands.main import main
+from minidl.system.terminal import readable
 from tests.system.test_terminal import ENCODINGS, Failing, streams, text_file
 
 COMMANDS = ["mnist", "predict", "lessons", "reproduce", "bench"]
@@ -42,6 +45,38 @@ def test_the_claims_are_listed_in_any_encoding(monkeypatch, encoding):
     assert (err, status) == ("", 0)
     assert ("gamma" in out, "γ" in out) == (encoding != "utf-8", encoding == "utf-8")
     assert "?" not in out
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize(
+    "words", [["predict", "1.png", "--weights", "σ²"], ["reproduce", "--claim", "γ ≤ ∞"], ["lessons", "--from", "→"]]
+)
+def test_errors_are_told_in_any_encoding(monkeypatch, tmp_path, encoding, words):
+    monkeypatch.chdir(tmp_path)
+    out, err, status = printed(monkeypatch, encoding, *words)
+    assert (out, status) == ("", 2)
+    assert readable(words[-1], encoding) in err
+    assert "?" not in err
+
+
+@pytest.mark.parametrize("job", [mnist, predict, lessons, reproduce, bench], ids=lambda job: job.__name__)
+def test_a_flag_that_cannot_be_read_says_what_it_must_be(job, capsys):
+    parser = argparse.ArgumentParser()
+    job.add_arguments(parser)
+    typed = [action for action in parser._actions if action.type]
+    assert typed
+    for action in typed:
+        for text in ("", "x\0", "~no such user/x"):
+            with pytest.raises(argparse.ArgumentTypeError, match=r"is not|must be|write \./~"):
+                action.type(text)
+
+
+@pytest.mark.parametrize("words", [["reproduce", "--seeds", "x"], ["reproduce", "--seeds", "1"]])
+def test_too_few_seeds(words, capsys):
+    with pytest.raises(SystemExit):
+        main(words)
+    told = capsys.readouterr().err
+    assert f"{words[-1]} is not a whole number of at least 2; one seed alone says nothing of its spread" in told
 
 
 def test_all_commands_are_tried(capsys):

@@ -11,7 +11,10 @@ import pytest
 
 import minidl
 from minidl import checkpoint
+from minidl.lab.commands import mnist
 from minidl.lab.commands.main import main
+from minidl.lab.paper.fig1 import run_arm
+from minidl.train import check_finite
 
 FLAGS = ["--steps", "40", "--batch-size", "10", "--threads", "1"]
 
@@ -108,6 +111,44 @@ def test_settings_that_cannot_work(folder, tmp_path, capsys, flags, word):
     assert main(["mnist", "--data", str(folder), "--out", str(tmp_path), *FLAGS, *flags]) == 2
     assert word in capsys.readouterr().err
     assert not (tmp_path / "results.json").exists()
+
+
+def test_when_one_arm_diverges_the_other_is_written(folder, tmp_path, capsys, monkeypatch):
+    def one_diverges(settings, norm, *rest):
+        if norm == "none":
+            check_finite(float("nan"), 17)
+        return run_arm(settings, norm, *rest)
+
+    monkeypatch.setattr(mnist, "run_arm", one_diverges)
+    assert main(["mnist", "--data", str(folder), "--out", str(tmp_path), *FLAGS]) == 2
+    told = capsys.readouterr()
+    assert "without batch norm, the loss is nan at training step 17: training has diverged" in told.err
+    assert "stopped" not in told.out
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert (set(results["arms"]), results["finished"]) == ({"batch"}, False)
+    assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {
+        "results.json", "figure1.png", "weights-batch.npz"
+    }  # fmt: skip
+
+
+def test_results_are_written_before_they_are_printed(folder, tmp_path, monkeypatch):
+    """Also where printing raises, as in a notebook whose kernel is interrupted."""
+
+    def fails(arms):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(mnist, "table", fails)
+    assert main(["mnist", "--data", str(folder), "--out", str(tmp_path), *FLAGS]) == 130
+    assert json.loads((tmp_path / "results.json").read_text())["finished"]
+
+
+@pytest.mark.parametrize(("system", "quoted"), [("nt", '"C:\\my folder"'), ("posix", "'C:\\my folder'")])
+def test_the_command_that_goes_on_is_quoted_for_the_shell_of_the_system(monkeypatch, system, quoted):
+    monkeypatch.setattr(sys, "orig_argv", ["minidl", "mnist", "--resume", "--out", "C:\\my folder"])
+    with monkeypatch.context() as there:
+        there.setattr(os, "name", system)
+        again = mnist._again()
+    assert again == f"minidl mnist --out {quoted} --resume"
 
 
 @pytest.mark.parametrize(

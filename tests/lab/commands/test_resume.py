@@ -434,8 +434,9 @@ def test_a_disk_too_full_for_the_results_says_how_to_go_on(command, undisturbed,
     with monkeypatch.context() as patch:
         patch.setattr("minidl.lab.plot._style.write_atomically", full)
         assert main(command(tmp_path, *SHORT)) == 2
-    told = capsys.readouterr().err
-    assert "No space left on device" in told
-    assert "--resume" in told
+    told = capsys.readouterr()
+    assert "No space left on device" in told.err
+    assert "--resume" in told.err
+    assert "test accuracy after" in told.out  # what cannot be written is printed all the same
     assert main(command(tmp_path, *SHORT, "--resume")) == 0
     assert outcome(tmp_path) == undisturbed(SHORT)

@@ -1,10 +1,14 @@
 """The core of the checks: three words, and whose fault what is."""
 
+import io
+import sys
+
 import numpy as np
 import pytest
 
-from minidl.lab.course import _check, check
+from minidl.lab.course import _check, check, recall
 from minidl.lab.course._check import FAIL, OPEN, PASS, Wrong, ask, compare, exercise
+from tests.system.test_terminal import ENCODINGS, ODD_STREAMS, streams
 
 
 @pytest.fixture
@@ -67,3 +71,23 @@ def test_tensors_count_as_arrays():
     compare("x", Tensor([1.0, 2.0]), [1, 2])
     with pytest.raises(Wrong, match="x is off by up to 1"):
         compare("x", Tensor([1.0, 3.0]), [1, 2])
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_what_a_lesson_prints_can_be_read_in_any_encoding(square, monkeypatch, tmp_path, encoding):
+    monkeypatch.chdir(tmp_path)
+    file = io.BytesIO()
+    with streams(monkeypatch, io.TextIOWrapper(file, encoding, newline="\n")):
+        for answer in (lambda x: x * x, lambda x: 2 * x, ...):
+            check("a square", answer)
+        recall("γ ≤ 1", "σ²")
+        sys.stdout.flush()
+        printed = file.getvalue().decode(encoding)
+    assert [line.count("a square") for line in printed.splitlines()] == [1, 1, 1, 0]
+    assert "?" not in printed
+
+
+@pytest.mark.parametrize("make", ODD_STREAMS.values(), ids=ODD_STREAMS)
+def test_a_check_answers_where_nothing_can_be_printed(square, monkeypatch, make):
+    with streams(monkeypatch, make()):
+        assert check("a square", lambda x: x * x) == PASS
