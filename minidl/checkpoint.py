@@ -99,7 +99,7 @@ class Checkpoints:
     folder      made by the first `save`; keep nothing else in it
     run         what the run depends on (JSON), stored in each file: states of another run are passed over
     keep        how many states to keep; with two or more, a damaged file costs little
-    A run that starts anew in the same folder replaces the old one with its first `save`.
+    A run that starts over in the same folder replaces the old one with its first `save`.
     """
 
     def __init__(self, folder: str | os.PathLike, run: Any = None, keep: int = 2):

@@ -11,6 +11,7 @@ import time
 __all__ = ["Watch", "can_be_seen"]
 
 _EVERY = 0.2  # seconds; reading takes 0.1 ms, and Linux counts in hundredths of a second
+_LONG = 1  # seconds, after which what was counted says nothing of now: the process may have slept, or been halted
 _STAT = "/proc/stat"
 
 
@@ -50,8 +51,9 @@ class Watch:
         except (OSError, ValueError, IndexError):  # not on this system
             self.due = float("inf")
             return
-        if self._before is not None:
+        self.free = float(len(_cores()))
+        if self._before is not None and now - self._before[0] < _LONG:
             then, work_then, own_then = self._before
             others = (work - work_then - (own - own_then)) / (now - then)
-            self.free = len(_cores()) - max(0.0, others)
+            self.free -= max(0.0, others)
         self._before = now, work, own

@@ -65,4 +65,4 @@ def test_a_command_that_has_loaded_handles_ctrl_c_itself(tmp_path):
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, str(tmp_path / "minidl")]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stderr) == (130, "\nstopped at once; what was written before is whole, and stays\n")
+    assert (done.returncode, done.stderr) == (130, "\nstopped at once; everything written so far is intact\n")

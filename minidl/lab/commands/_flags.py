@@ -52,11 +52,13 @@ def _number(kind, text):
         return None
 
 
-def check_writable(folder: Path) -> None:
-    """Check, before the work and not after it, that results can be written to a folder."""
+def check_writable(folder: Path, flag: str = "--out") -> None:
+    """Check, before the work and not after it, that results can be written to the folder that a flag names."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_atomically(folder / ".writable", b"")
         (folder / ".writable").unlink(missing_ok=True)  # another run may have been quicker
     except OSError as error:
-        raise ValueError(f"cannot write to the folder {folder} ({error.strerror}); choose another with --out") from None
+        raise ValueError(
+            f"cannot write to the folder {folder} ({error.strerror}); choose another with {flag}"
+        ) from None

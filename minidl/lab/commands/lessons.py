@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from minidl.lab.commands._flags import path
+from minidl.lab.commands._flags import check_writable, path
 from minidl.lab.course.notebooks import build, sources
 from minidl.system.files import write_atomically
 
@@ -33,12 +33,15 @@ def add_arguments(parser):
 def run(args):
     """Copy and open lessons, or build them; returns the exit status."""
     chosen = _chosen(args.names, args.source)
+    if args.quick and not args.build:
+        raise ValueError("--quick goes with --build; for short runs in a notebook, set MINIDL_QUICK=1 before it starts")
     if args.build:
         return _build(chosen, args.quick)
     if not args.no_browser and importlib.util.find_spec("jupyterlab") is None:
         raise ValueError('JupyterLab is missing; make lessons, or pip install -e ".[lessons]", installs it')
     if args.to.exists() and not args.to.is_dir():
         raise ValueError(f"--to is {args.to}, a file; it must be a folder, or the name of a new one")
+    check_writable(args.to, "--to")
     new = copy(chosen, args.to)
     for name in new:
         print(f"copied to {name}", flush=True)
@@ -64,7 +67,7 @@ def _open(folder):
     status = subprocess.run(command).returncode
     if status and hasattr(os, "geteuid") and os.geteuid() == 0:
         command.insert(-1, "--allow-root")
-        print(f"as root, in a container say, JupyterLab must be told so:\n{shlex.join(command)}", file=sys.stderr)
+        print(f"JupyterLab runs as root only if it is told to:\n{shlex.join(command)}", file=sys.stderr)
     return status
 
 

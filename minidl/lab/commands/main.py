@@ -31,7 +31,7 @@ def _command(argv):
     try:
         return _run(_read(sys.argv[1:] if argv is None else argv))
     except KeyboardInterrupt:
-        print("\nstopped at once; what was written before is whole, and stays", file=sys.stderr)
+        print("\nstopped at once; everything written so far is intact", file=sys.stderr)
         return 130
 
 
@@ -49,6 +49,8 @@ def _read(argv):
         command = commands.add_parser(job.__name__.rsplit(".")[-1], help=job.HELP, description=job.HELP)
         job.add_arguments(command)
         command.set_defaults(run=job.run)
+    if argv and argv[0].startswith("-") and argv[0] not in parser._option_string_actions:
+        _refuse(parser, argv[0])
     args, rest = parser.parse_known_args(argv)
     if rest:
         _refuse(commands.choices[args.command], rest[0])
@@ -69,4 +71,4 @@ def _refuse(command, word):
     flags = [flag for action in command._actions for flag in action.option_strings]
     near = difflib.get_close_matches(word, flags, n=1)
     what = f"there is no {word}" if word.startswith("-") else f"there is no place for {word}"
-    command.error(f"{what}; did you mean {near[0]}?" if near else what)
+    command.error(f"{what}; " + (f"did you mean {near[0]}?" if near else f"{command.prog} --help lists what there is"))

@@ -15,6 +15,7 @@ import minidl
 from minidl import data
 from minidl.checkpoint import Checkpoints
 from minidl.kernels.jit import on_compile
+from minidl.kernels.load import can_be_seen
 from minidl.lab.commands._flags import check_writable, path, positive, whole
 from minidl.lab.commands._results import NAMES, about_this_run, head_of, is_finished, results_of, table, write
 from minidl.lab.paper.fig1 import Settings, run_arm
@@ -97,7 +98,7 @@ def run(args):
         raise FloatingPointError("; ".join(diverged))
     if results["finished"]:
         return 0
-    print(f"stopped, and saved in {args.out}; to go on from here:\n{_again()}")
+    print(f"stopped, and saved in {args.out}; to continue:\n{_again()}")
     return 130
 
 
@@ -125,10 +126,10 @@ def _checkpoints(out, run):
 
 
 def _saved(checkpoints, steps, name, resume):
-    """Find where to continue. A run that starts anew moves an unfinished one out of its way."""
+    """Find where to continue. A run that starts over moves an unfinished one out of its way."""
     if resume:
         saved = checkpoints.latest()
-        at = f"goes on after step {saved[0]:,}" if saved else f"starts anew: {_why_anew(checkpoints)}"
+        at = f"continues after step {saved[0]:,}" if saved else f"starts over: {_why_anew(checkpoints)}"
         print(f"{name}: {at}", flush=True)
         return saved
     reached = checkpoints.newest_step()
@@ -137,7 +138,7 @@ def _saved(checkpoints, steps, name, resume):
         shutil.rmtree(aside, ignore_errors=True)
         checkpoints.folder.rename(aside)
         print(
-            f"{name}: starts anew, without --resume; the unfinished run (step {reached:,}) is now in {aside}",
+            f"{name}: starts over, without --resume; the unfinished run (step {reached:,}) is now in {aside}",
             flush=True,
         )
     return None
@@ -159,9 +160,9 @@ def _set_threads(threads):
 
 
 def _mind_the_load():
-    """Say where time would be lost, before it is: two threads on one free core mostly wait for each other."""
+    """Say where time would be lost, before it is: where minidl cannot see by itself that other programs use the cores."""
     cores, load = os.cpu_count() or 1, os.getloadavg()[0] if hasattr(os, "getloadavg") else 0
-    if minidl.get_num_threads() > 1 and load > cores / 2:
+    if not can_be_seen() and minidl.get_num_threads() > 1 and load > cores / 2:
         print(
             f"minidl: other programs keep this machine busy (load {load:.1f}, {cores} cores), where threads wait for each "
             "other; --threads 1 may be several times faster, with the same results",

@@ -32,21 +32,23 @@ def run(args):
     """Print ten probabilities; returns the exit status."""
     if args.out and (args.out.is_dir() or not args.out.parent.is_dir()):
         raise ValueError(f"--out is {args.out}; it must be a file to make, in a folder that exists")
+    picture = read_grey(args.image)
     path = args.weights or Path("runs/mnist/weights-batch.npz")
     if not path.is_file():
         raise FileNotFoundError(f"there are no trained weights at {path}; run `minidl mnist` first, or pass --weights")
-    picture = read_grey(args.image)
     seen = as_mnist(picture)
     model, settings = load_network(path)
     logits = predict_logits(model, prepare(seen[None], settings.model))
     if not np.isfinite(logits).all():
-        raise ValueError(f"the network in {path} does not answer with numbers; train it again")
+        raise ValueError(f"the network in {path} gives no finite numbers; train it again")
     probabilities = F.softmax(Tensor(logits)).data[0]
     try:
         if args.out:
             from minidl.lab import plot
 
             plot.save(plot.prediction(picture, seen, probabilities), args.out)
+    except OSError as error:
+        raise ValueError(f"cannot write --out {args.out} ({error.strerror or error})") from None
     finally:
         _print(seen, probabilities)
     if args.out:
@@ -64,8 +66,8 @@ def _print(seen, probabilities):
         print("That means nothing: ink fills its box as no digit does, and the network can only answer with a digit.")
     elif probabilities.max() < 0.7:
         print(
-            "It is not sure: one large digit, drawn with a thick line on a plain ground, works best. Whatever else it is "
-            "shown, it can only answer with a digit."
+            "It is not sure: one large digit, drawn with a thick line on a plain ground, works best. It can only answer "
+            "with a digit, whatever it is shown."
         )
 
 

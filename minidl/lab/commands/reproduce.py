@@ -3,6 +3,7 @@
 import datetime
 import functools
 import hashlib
+import re
 import sys
 import time
 import traceback
@@ -14,7 +15,7 @@ from minidl.lab.commands._flags import at_least, check_writable, path, positive
 from minidl.lab.paper.registry import NOT_TESTED, claims
 from minidl.lab.study.claim import Scale
 from minidl.lab.study.fingerprint import fingerprint
-from minidl.lab.study.page import load_results, page, put_table, save_result
+from minidl.lab.study.page import BEGIN, END, load_results, page, put_table, save_result
 from minidl.lab.study.store import Store
 from minidl.lab.study.sweep import conduct
 from minidl.system.files import write_atomically
@@ -60,7 +61,11 @@ def run(args):
     chosen = _chosen(args.claim, known)
     scale = Scale(args.seeds or (2 if args.quick else 5), args.quick)
     check_writable(args.out)
+    if args.scheduler and not re.fullmatch(r"(\w+://)?[^\s:/]+:\d+", args.scheduler):
+        raise ValueError(f"--scheduler is {args.scheduler}; it must be the address of a Dask scheduler, host:port")
     if args.readme:
+        if not args.readme.is_file():
+            raise ValueError(f"--readme is {args.readme}; it must be a file with the lines {BEGIN} {END}")
         put_table(args.readme, load_results(args.out, known.values()))  # so that it fails now, if at all
     load, facts = _digits(args, any(claim.uses_digits for claim in chosen))
     failed = []
@@ -73,11 +78,12 @@ def run(args):
                 traceback.print_exc()
                 failed.append(claim.id)
     except KeyboardInterrupt:
-        print(f"\nstopped; runs that finished are kept in {args.out}, and the same command goes on", file=sys.stderr)
+        print(f"\nstopped; runs that finished are kept in {args.out}, and the same command continues", file=sys.stderr)
         return 130
     if args.readme:
         put_table(args.readme, load_results(args.out, known.values()))
-    print(f"wrote {args.out / 'README.md'}")
+    if len(failed) < len(chosen):
+        print(f"wrote {args.out / 'README.md'}")
     if failed:
         print(f"failed: {', '.join(failed)}; the same command tries them again", file=sys.stderr)
     return bool(failed)

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from minidl.lab.commands.main import main
 from minidl.system.terminal import readable
 from tests.system.test_terminal import ENCODINGS, Failing, streams, text_file
 
+ROOT = Path(__file__).parents[3]
 COMMANDS = ["mnist", "predict", "lessons", "reproduce", "bench"]
 POSIX = pytest.mark.skipif(os.name != "posix", reason="a shell of Unix, and its devices")
 SHORT = ["--steps", "40", "--batch-size", "10", "--threads", "1"]
@@ -39,6 +41,39 @@ def test_help_prints_in_any_encoding(monkeypatch, encoding, command):
     assert (err, status) == ("", 0)
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--vesion"], "there is no --vesion; did you mean --version?"),
+        (["reproduce", "--only", "ics"], "there is no --only; minidl reproduce --help lists what there is"),
+        (
+            ["reproduce", "--claim", "bias", "--readme", "no.md"],
+            "--readme is no.md; it must be a file with the lines <!--",
+        ),
+        (["reproduce", "--claim", "bias", "--scheduler", "no"], "--scheduler is no; it must be the address of a Dask"),
+        (["lessons", "--quick", "--no-browser"], "--quick goes with --build"),
+        (
+            ["lessons", "--to", "file/x", "--no-browser"],
+            "cannot write to the folder file/x (Not a directory); choose an",
+        ),
+        (
+            ["mnist", "--out", "file/x"],
+            "cannot write to the folder file/x (Not a directory); choose another with --out",
+        ),
+        (["predict", "no.png"], "no.png"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_slip_is_named(words, told, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    (tmp_path / "lessons").symlink_to(ROOT / "lessons")
+    _, err, status = printed(monkeypatch, "utf-8", *words)
+    assert status == 2
+    assert told in err
+    assert "Traceback" not in err
+
+
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_the_claims_are_listed_in_any_encoding(monkeypatch, encoding):
     out, err, status = printed(monkeypatch, encoding, "reproduce", "--list")
@@ -49,7 +84,7 @@ def test_the_claims_are_listed_in_any_encoding(monkeypatch, encoding):
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize(
-    "words", [["predict", "1.png", "--weights", "σ²"], ["reproduce", "--claim", "γ ≤ ∞"], ["lessons", "--from", "→"]]
+    "words", [["predict", "σ².png"], ["reproduce", "--claim", "γ ≤ ∞"], ["lessons", "--from", "→"]]
 )
 def test_errors_are_told_in_any_encoding(monkeypatch, tmp_path, encoding, words):
     monkeypatch.chdir(tmp_path)

@@ -152,9 +152,12 @@ def test_the_command_that_goes_on_is_quoted_for_the_shell_of_the_system(monkeypa
 
 
 @pytest.mark.parametrize(
-    ("load", "flags", "told"), [(9.0, [], True), (9.0, ["--threads", "1"], False), (0.2, [], False)]
+    ("load", "seen", "flags", "told"),
+    [(9.0, False, [], True), (9.0, True, [], False), (9.0, False, ["--threads", "1"], False), (0.2, False, [], False)],
 )
-def test_on_a_busy_machine_it_says_what_helps(folder, tmp_path, capsys, monkeypatch, load, flags, told):
+def test_on_a_busy_machine_it_says_what_helps(folder, tmp_path, capsys, monkeypatch, load, seen, flags, told):
+    """Only where minidl cannot see by itself which cores are taken."""
+    monkeypatch.setattr(mnist, "can_be_seen", lambda: seen)
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     monkeypatch.setattr(os, "getloadavg", lambda: (load, 0.0, 0.0), raising=False)
     monkeypatch.setattr(minidl, "get_num_threads", lambda: 2)

@@ -127,7 +127,7 @@ def test_weights_that_are_no_numbers(weights, tmp_path, capsys):
     assert main(["predict", str(drawn(tmp_path / "one.png")), "--weights", str(weights)]) == 2
     told = capsys.readouterr()
     assert told.out == ""
-    assert f"the network in {weights} does not answer with numbers; train it again" in told.err
+    assert f"the network in {weights} gives no finite numbers; train it again" in told.err
 
 
 def test_the_saved_network_is_the_trained_one(weights):

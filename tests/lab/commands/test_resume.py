@@ -117,7 +117,7 @@ def test_killed_at_random_moments(kills, command, undisturbed, tmp_path):
         landed += in_this_run
         status, printed = Life(arguments).end()
         assert status == 0, printed
-        assert "goes on after step" in printed or "nothing to do" in printed
+        assert "continues after step" in printed or "nothing to do" in printed
         assert outcome(out) == expected
 
 
@@ -177,7 +177,7 @@ def test_killed_inside_a_write(at, command, undisturbed, tmp_path):
     assert not (tmp_path / "results.json").exists()
     status, printed = Life(arguments).end()
     assert status == 0
-    assert ("goes on after step" in printed) == (at > 3)
+    assert ("continues after step" in printed) == (at > 3)
     assert outcome(tmp_path) == undisturbed(SHORT)
     assert not litter(tmp_path)
 
@@ -223,7 +223,7 @@ def test_stopped_and_resumed(at, command, undisturbed, interrupt, monkeypatch, t
     assert set(weights) == {f"weights-{norm}.npz" for norm in results["arms"]}
     assert (tmp_path / "figure1.png").stat().st_size > 10_000
     assert main(command(tmp_path, *SHORT, "--resume")) == 0
-    assert ("with batch norm: starts anew: nothing of it was saved yet" in capfd.readouterr().out) == (at <= 40)
+    assert ("with batch norm: starts over: nothing of it was saved yet" in capfd.readouterr().out) == (at <= 40)
     assert outcome(tmp_path) == undisturbed(SHORT)
 
 
@@ -233,7 +233,7 @@ def test_stopped_twice_at_once(command, undisturbed, interrupt, tmp_path, monkey
     assert "stopped at once; what was written before is whole" in capfd.readouterr().err
     monkeypatch.undo()
     assert main(command(tmp_path, *SHORT, "--resume")) == 0
-    assert "goes on after step 15" in capfd.readouterr().out
+    assert "continues after step 15" in capfd.readouterr().out
     assert outcome(tmp_path) == undisturbed(SHORT)
 
 
@@ -255,7 +255,7 @@ def test_stopped_by_a_signal_from_outside(command, tmp_path):
 
 def test_resume_with_nothing_saved_starts_anew(command, undisturbed, tmp_path, capsys):
     assert main(command(tmp_path, *SHORT, "--resume")) == 0
-    assert "without batch norm: starts anew: nothing of it was saved yet" in capsys.readouterr().out
+    assert "without batch norm: starts over: nothing of it was saved yet" in capsys.readouterr().out
     assert outcome(tmp_path) == undisturbed(SHORT)
 
 
@@ -311,7 +311,7 @@ def test_another_version_of_minidl_is_another_run(command, monkeypatch, interrup
     monkeypatch.setattr("minidl.__version__", "0.0.1")
     capsys.readouterr()
     assert main(command(tmp_path, *SHORT, "--resume")) == 0
-    assert "without batch norm: starts anew: no checkpoint has these settings" in capsys.readouterr().out
+    assert "without batch norm: starts over: no checkpoint has these settings" in capsys.readouterr().out
 
 
 def test_a_finished_arm_serves_a_run_of_both(command, undisturbed, interrupt, tmp_path):
@@ -372,7 +372,7 @@ def test_after_a_damaged_checkpoint_the_one_before_is_used(damage, stopped, comm
     told = capsys.readouterr()
     assert f"{stopped[1]} is damaged" in told.err
     assert "step-000000033.npz.damaged" in told.err
-    assert "with batch norm: goes on after step 30" in told.out
+    assert "with batch norm: continues after step 30" in told.out
     assert outcome(tmp_path) == undisturbed(SHORT)
 
 
@@ -383,7 +383,7 @@ def test_when_all_are_damaged_it_starts_anew(stopped, command, undisturbed, tmp_
     assert main(command(tmp_path, *SHORT, "--resume")) == 0
     told = capsys.readouterr()
     assert all(str(path) in told.err for path in stopped)
-    assert "with batch norm: starts anew" in told.out
+    assert "with batch norm: starts over" in told.out
     assert outcome(tmp_path) == undisturbed(SHORT)
 
 
