@@ -133,7 +133,9 @@ class Module:
 
     def _attributes(self, kind):
         for name, value in vars(self).items():
-            if name != "_forward_hooks":
+            if isinstance(value, kind):
+                yield name, value
+            elif isinstance(value, _CONTAINERS) and name != "_forward_hooks":
                 yield from _found(name, value, kind)
 
     def _walk(self, prefix, seen):
