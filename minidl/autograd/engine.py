@@ -213,12 +213,12 @@ class _Gradients:
 
     def keep(self):
         """Add what is left, the sums of the leaves, to their `.grad`."""
-        for leaf in self.sums:  # all of them, before the first gets anything
+        for leaf, grad in self.sums.items():  # all that may fail, before the first gets anything
             if leaf.grad is not None or type(leaf.data) is not np.ndarray or leaf.data.dtype.kind != "f":
                 leaf._check_leaf()
-        for leaf, grad in self.sums.items():
             if leaf._hooks:
-                grad = leaf._through_hooks(grad, self.own)
+                self.sums[leaf] = leaf._through_hooks(grad, self.own)
+        for leaf, grad in self.sums.items():
             leaf._accumulate(grad, leaf in self.own)
 
 
@@ -236,10 +236,8 @@ def _ask(node, grad):
 
 def _lie_apart(grads):
     """Return whether no two of the gradients share an array: adding to one would change the other."""
-    owners = set()
-    for grad in grads:
-        owners.add(id(grad if grad is None or grad.base is None else grad.base))
-    return len(owners) == len(grads)
+    owners = [id(grad if grad.base is None else grad.base) for grad in grads if grad is not None]
+    return len(set(owners)) == len(owners)
 
 
 # ---- the walk ------------------------------------------------------------------------------------------------------------

@@ -307,3 +307,11 @@ def test_op_names_what_made_a_tensor():
     x = leaf(1.0, 2.0)
     assert x.op is None
     assert [(x + 1).op, (x * 2).op, x.exp().op, x[0].op, cat([x]).op] == ["add", "mul", "exp", "getitem", "cat"]
+
+
+def test_a_hook_that_fails_at_one_leaf_leaves_the_others_as_they_were():
+    x, y, z = leaf(1.0, 2.0), leaf(3.0, 4.0), leaf(5.0, 6.0)
+    y.register_hook(lambda grad: np.ones(3))
+    with pytest.raises(ValueError, match="replacement"):
+        (x + y + z).backward(np.ones(2))
+    assert x.grad is y.grad is z.grad is None
