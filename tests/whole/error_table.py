@@ -396,6 +396,7 @@ TABLE = {
         (lambda: nn.BatchNorm(0), "BatchNorm: features is 0; it must be"),
         (lambda: nn.BatchNorm(3, eps=-1), "BatchNorm: eps is -1; it must be a number of at least 0"),
         (lambda: nn.BatchNorm(3, momentum=2), "BatchNorm: momentum is 2; it must be a number from 0 to 1"),
+        (lambda: nn.BatchNorm(3, weight=t(3)), r"BatchNorm: weight is Tensor\(.*; it must be True or False"),
         (lambda: nn.BatchNorm(3)(t(1, 3)), r"batch_norm: x is \(1, 3\), one value for each feature, .*; use a larger"),
     ],
     "nn.LayerNorm": [
