@@ -127,6 +127,24 @@ def fans(name, function):
     ]
 
 
+def pixels():
+    return np.random.default_rng(0).standard_normal((4, 8, 8, 3)).astype(np.float32)
+
+
+def of_images(name, function):
+    return [
+        (
+            lambda: function(ones(4, 8, 8)),
+            rf"{name}: images are \(4, 8, 8\); they must be \(N, H, W, C\), and grey ones",
+        ),
+        (
+            lambda: function(labels(1)),
+            f"{name}: images are int64; they must be uint8, float32 or float64: images.astype",
+        ),
+        (lambda: function(None), f"{name}: images are object; they must be"),
+    ]
+
+
 def pool(name, function):
     return [
         (lambda: function(t(4, 4), 2), rf"{name}: x is \(4, 4\); it must be \(N, H, W, C\)"),
@@ -539,6 +557,32 @@ TABLE = {
             lambda: optim.SequentialLR(sgd(), [optim.StepLR(sgd(), 1)], []),
             "SequentialLR: schedule 0 is of another optimizer; it must be of this one",
         ),
+    ],
+    "data.random_flip": [
+        *of_images("random_flip", data.random_flip),
+        (lambda: data.random_flip(pixels(), p=1.5), "random_flip: p is 1.5; it must be a number from 0 to 1"),
+        (lambda: data.random_flip(pixels(), 0), "generator is 0, a int; it must be"),
+    ],
+    "data.alternating_flip": [
+        *of_images("alternating_flip", lambda images: data.alternating_flip(images, [0], 0)),
+        (lambda: data.alternating_flip(pixels(), [0], 0), r"alternating_flip: positions are int64 of shape \(1,\); the"),
+        (lambda: data.alternating_flip(pixels(), [-1] * 4, 0), "alternating_flip: positions are .* at least 0, one for"),
+        (lambda: data.alternating_flip(pixels(), range(4), 0.5), "alternating_flip: epoch is 0.5; it must be a whole n"),
+        (lambda: data.alternating_flip(pixels(), range(4), 0, -1), "alternating_flip: seed is -1; it must be a whole n"),
+    ],
+    "data.random_shift": [
+        *of_images("random_shift", lambda images: data.random_shift(images, 1)),
+        (lambda: data.random_shift(pixels(), 8), "random_shift: shift is 8 and the images are 8×8; it must be smaller"),
+        (lambda: data.random_shift(pixels(), -1), "random_shift: shift is -1; it must be a whole number of at least 0,"),
+        (lambda: data.random_shift(pixels(), 1, 0), "generator is 0, a int; it must be"),
+    ],
+    "data.cutout": [
+        *of_images("cutout", lambda images: data.cutout(images, 1)),
+        (lambda: data.cutout(pixels(), 9), r"cutout: size is \(9, 9\) and the images are 8×8; it must not be larger"),
+        (lambda: data.cutout(pixels(), 0), "cutout: size is 0; it must be a whole number of at least 1, or a pair"),
+        (lambda: data.cutout(pixels(), 1, value=[1, 2]), r"cutout: value is \[1, 2\]; it must be one, or one for each "),
+        (lambda: data.cutout(pixels().astype(np.uint8), 1, value=0.5), "cutout: value is 0.5; it must be .* whole numb"),
+        (lambda: data.cutout(pixels(), 1, 0), "generator is 0, a int; it must be"),
     ],
     "data.DataLoader": [
         (lambda: data.DataLoader(), r"DataLoader: the arrays have lengths \[\]; they must be equal, and not 0"),
