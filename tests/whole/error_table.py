@@ -145,6 +145,36 @@ def of_images(name, function):
     ]
 
 
+def averages(kind):
+    name = kind.__name__
+    return [
+        (lambda: kind([t(2)]), f"{name}: model is a list; it must be a Module"),
+        (lambda: kind(nn.Linear(2, 2)).update(-0.1), f"{name}: decay is -0.1; it must be a number from 0 to 1"),
+        (lambda: kind(nn.Linear(2, 2)).update(NAN), f"{name}: decay is nan; it must be"),
+        (
+            lambda: converted_since(kind(nn.Linear(2, 2))).update(0.5),
+            f"{name}: the network has other .*; make a new {name}",
+        ),
+        (
+            lambda: kind(nn.Linear(2, 2)).copy_to(nn.Linear(2, 3)),
+            "load_state_dict: this state does not fit Linear; it must",
+        ),
+        (
+            lambda: kind(nn.Linear(2, 2)).load_state_dict({}),
+            rf"{name}.load_state_dict: got no state .*; it must be what state",
+        ),
+        (
+            lambda: kind(nn.Linear(2, 2)).load_state_dict(nn.Linear(2, 3).state_dict()),
+            rf"{name}.load_state_dict: weight, bias have other shapes or types; they must be",
+        ),
+    ]
+
+
+def converted_since(average):
+    average.model.to(np.float64)
+    return average
+
+
 def pool(name, function):
     return [
         (lambda: function(t(4, 4), 2), rf"{name}: x is \(4, 4\); it must be \(N, H, W, C\)"),
@@ -557,6 +587,11 @@ TABLE = {
             lambda: optim.SequentialLR(sgd(), [optim.StepLR(sgd(), 1)], []),
             "SequentialLR: schedule 0 is of another optimizer; it must be of this one",
         ),
+    ],
+    "optim.MovingAverage": averages(optim.MovingAverage),
+    "optim.Lookahead": [
+        *averages(optim.Lookahead),
+        (lambda: optim.Lookahead(holding(nn.Parameter(frozen(t(2))))).update(1.5), "Lookahead: decay is 1.5; it must be a"),
     ],
     "data.random_flip": [
         *of_images("random_flip", data.random_flip),
