@@ -588,6 +588,16 @@ TABLE = {
             "SequentialLR: schedule 0 is of another optimizer; it must be of this one",
         ),
     ],
+    "optim.PiecewiseLinearLR": [
+        (lambda: optim.PiecewiseLinearLR(sgd(), []), r"PiecewiseLinearLR: points are \[\]; they must be pairs \(step, fac"),
+        (lambda: optim.PiecewiseLinearLR(sgd(), 3), r"PiecewiseLinearLR: points are 3; they must be pairs"),
+        (lambda: optim.PiecewiseLinearLR(sgd(), [0, 1]), r"PiecewiseLinearLR: points are \[0, 1\]; they must be pairs"),
+        (lambda: optim.PiecewiseLinearLR(sgd(), [(0.5, 1)]), "PiecewiseLinearLR: the step of a point is 0.5; it must b"),
+        (lambda: optim.PiecewiseLinearLR(sgd(), [(3, 1), (3, 0)]), r"PiecewiseLinearLR: the steps .* \[3, 3\]; they mu"),
+        (lambda: optim.PiecewiseLinearLR(sgd(), [(0, -1)]), "PiecewiseLinearLR: the factor at 0 is -1; it must be a nu"),
+        (lambda: optim.PiecewiseLinearLR(sgd(), [(0, NAN)]), "PiecewiseLinearLR: the factor at 0 is nan; it must be"),
+        (lambda: optim.PiecewiseLinearLR(None, [(0, 1)]), "PiecewiseLinearLR: optimizer is a NoneType; it must be an o"),
+    ],
     "optim.MovingAverage": averages(optim.MovingAverage),
     "optim.Lookahead": [
         *averages(optim.Lookahead),
