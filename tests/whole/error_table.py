@@ -521,6 +521,19 @@ TABLE = {
     "init.kaiming_normal_": fans("kaiming_normal_", init.kaiming_normal_),
     "init.orthogonal_": fans("orthogonal_", init.orthogonal_),
     "init.dirac_": [(lambda: init.dirac_(t(2, 2)), r"dirac_: the tensor is \(2, 2\); it must be a convolution's weight")],
+    "init.whitening_": [
+        (lambda: init.whitening_(t(2, 2), pixels()), r"whitening_: the tensor is \(2, 2\); it must be a convolution's "),
+        (lambda: init.whitening_(ones(2, 2, 3, 12), pixels()), "whitening_: the tensor is a ndarray; it must be"),
+        (lambda: init.whitening_(t(2, 2, 3, 7), pixels()), "whitening_: the tensor is .*; its last size must be 12, .* 24"),
+        (lambda: init.whitening_(t(2, 2, 3, 12), pixels()[0]), r"whitening_: .* images are float32 .*; they must be nu"),
+        (lambda: init.whitening_(t(2, 2, 3, 12), pixels()[:0]), "whitening_: .*; they must be .* at least one image"),
+        (lambda: init.whitening_(t(2, 2, 1, 4), pixels()), r"whitening_: .*; they must be numbers \(N, H, W, 1\)"),
+        (lambda: init.whitening_(t(9, 9, 3, 243), pixels()), "whitening_: .*; they must be .* none smaller than a filter"),
+        (lambda: init.whitening_(t(2, 2, 3, 12), pixels() * NAN), "whitening_: images hold NaN or .*; all must be finite"),
+        (lambda: init.whitening_(t(2, 2, 3, 12), ones(2, 8, 8, 3), 0), "whitening_: eps is 0, .*; eps must be above 0"),
+        (lambda: init.whitening_(t(2, 2, 3, 12), pixels(), -1), "whitening_: eps is -1; it must be a number of at least 0"),
+        (lambda: init.whitening_(frozen(t(2, 2, 3, 12)), pixels()), "init: the array of the tensor .* read-only; it mu"),
+    ],
     # ---- training ----------------------------------------------------------------------------------------------------
     "optim.SGD": [
         (lambda: optim.SGD([], 0.1), "SGD: there are no parameters to optimise; pass model.parameters()"),
