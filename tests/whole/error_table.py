@@ -503,6 +503,12 @@ TABLE = {
         (lambda: nn.BatchNormReLUMaxPool2d(0), "BatchNorm: features is 0; it must be a whole number of at least 1"),
         (lambda: nn.BatchNormReLUMaxPool2d(3)(t(2, 3)), r"batch_norm_relu_max_pool2d: x is \(2, 3\); it must be"),
     ],
+    "nn.AveragedViews": [
+        (lambda: nn.AveragedViews(F.relu), "AveragedViews: model is a function; it must be a Module"),
+        (lambda: nn.AveragedViews(nn.ReLU(), 1.5), "AveragedViews: shift is 1.5; it must be a whole number of at least 0"),
+        (lambda: nn.AveragedViews(nn.ReLU())(t(4, 4)), r"AveragedViews: x is \(4, 4\) and shift 1; x must be \(N, H, W"),
+        (lambda: nn.AveragedViews(nn.ReLU(), 4)(t(1, 4, 5, 1)), r"AveragedViews: x is .* shift 4; .* smaller than an i"),
+    ],
     "init.constant_": [
         (lambda: init.constant_(ones(2), 1), "init: got a ndarray; it must be a parameter"),
         (lambda: init.constant_(frozen(t(2)), 1), r"init: the array of the tensor \(2,\) is read-only; it must be a copy"),
