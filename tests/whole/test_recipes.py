@@ -1,13 +1,16 @@
-"""The code of docs/recipes.md runs, in order, and does what the page says."""
+"""The code of docs/recipes.md runs, in order, and does what the page says; its picture shows what there is."""
 
+import importlib.util
 import re
 
 import numpy as np
 
 from minidl import nn
+from minidl.data import augment
 from tests.helpers import JIT
 from tests.whole.test_links import ROOT
 
+DRAWING = ROOT / "docs" / "draw_augment.py"
 PAGE = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
 
 
@@ -29,3 +32,14 @@ def test_the_code_of_the_page_runs(capsys):
     np.testing.assert_allclose(names["schedule"].get_last_lr(), [0.64 * 0.07, 0.01 * 0.07])
     assert isinstance(model[4], nn.BatchNorm)
     assert all(np.isfinite(array).all() for array in model.state_dict().values())
+
+
+def test_the_picture_shows_each_augmentation():
+    spec = importlib.util.spec_from_file_location("draw_augment", DRAWING)
+    drawing = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(drawing)
+    rows = drawing.rows()
+    images = rows.pop("images")
+    assert {name.split(",")[0] for name in rows} == set(augment.__all__)
+    assert all(row.shape == images.shape and np.any(row != images) for row in rows.values())
+    assert DRAWING.with_name("augment.png").read_bytes().startswith(b"\x89PNG")
