@@ -45,8 +45,7 @@ def test_without_a_shift_the_image_and_its_mirror_image():
     np.testing.assert_array_equal(nn.AveragedViews(model, 0)(Tensor(x)).data, expected)
 
 
-@pytest.mark.parametrize("shift", [0, 1])
-def test_a_mirrored_image_has_the_same_answer(shift):
+def test_a_mirrored_image_has_the_same_answer():
     views = nn.AveragedViews(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.GlobalAvgPool2d()), 0)
     x = images(dtype=np.float32)
     np.testing.assert_allclose(views(Tensor(x)).data, views(Tensor(x[:, :, ::-1].copy())).data, rtol=1e-5, atol=1e-6)
