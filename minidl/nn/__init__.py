@@ -1,4 +1,4 @@
-"""Networks: modules, layers, initial weights; folding batch norm away, fusing layers."""
+"""Networks: modules, layers, initial weights; folding batch norm away, fusing layers, averaging over views."""
 
 from minidl.nn import init
 from minidl.nn.fold import fold_batch_norm
@@ -20,7 +20,8 @@ from minidl.nn.module import Identity, Module
 from minidl.nn.norm import BatchNorm, LayerNorm
 from minidl.nn.parameter import Parameter
 from minidl.nn.sequential import Sequential
+from minidl.nn.views import AveragedViews
 
-__all__ = ["GELU", "AvgPool2d", "BatchNorm", "BatchNormReLUMaxPool2d", "Conv2d", "Dropout", "Flatten", "GlobalAvgPool2d",
-           "Identity", "LayerNorm", "Linear", "MaxPool2d", "Module", "Parameter", "ReLU", "Sequential", "Sigmoid", "Tanh",
-           "fold_batch_norm", "fuse", "init"]  # fmt: skip
+__all__ = ["GELU", "AveragedViews", "AvgPool2d", "BatchNorm", "BatchNormReLUMaxPool2d", "Conv2d", "Dropout", "Flatten",
+           "GlobalAvgPool2d", "Identity", "LayerNorm", "Linear", "MaxPool2d", "Module", "Parameter", "ReLU", "Sequential",
+           "Sigmoid", "Tanh", "fold_batch_norm", "fuse", "init"]  # fmt: skip

@@ -10,33 +10,34 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from minidl.autograd import changed_in_place
+from minidl.nn.parameter import set_numbers
+from minidl.nn.whitening import whitening_
 from minidl.random import as_generator
 from minidl.tensor import Tensor
 
 T = TypeVar("T", bound=Tensor)
 
 __all__ = ["constant_", "dirac_", "kaiming_normal_", "kaiming_uniform_", "normal_", "orthogonal_", "uniform_",
-           "xavier_normal_", "xavier_uniform_"]  # fmt: skip
+           "whitening_", "xavier_normal_", "xavier_uniform_"]  # fmt: skip
 
 
 def constant_(tensor: T, value: ArrayLike) -> T:
     """Set every element to the same value."""
-    return _set(tensor, value)
+    return set_numbers(tensor, value)
 
 
 def uniform_(tensor: T, a: float = 0.0, b: float = 1.0, generator: np.random.Generator | None = None) -> T:
     """Draw uniformly from a to b."""
     if not a <= b:
         raise ValueError(f"uniform_: a is {a} and b {b}; a must not be above b")
-    return _set(tensor, as_generator(generator).uniform(a, b, tensor.shape))
+    return set_numbers(tensor, as_generator(generator).uniform(a, b, tensor.shape))
 
 
 def normal_(tensor: T, mean: float = 0.0, std: float = 1.0, generator: np.random.Generator | None = None) -> T:
     """Draw from a normal distribution of given mean and standard deviation."""
     if not std >= 0:
         raise ValueError(f"normal_: std is {std}; it must not be negative")
-    return _set(tensor, as_generator(generator).normal(mean, std, tensor.shape))
+    return set_numbers(tensor, as_generator(generator).normal(mean, std, tensor.shape))
 
 
 def xavier_uniform_(tensor: T, gain: float = 1.0, generator: np.random.Generator | None = None) -> T:
@@ -70,7 +71,7 @@ def orthogonal_(tensor: T, gain: float = 1.0, generator: np.random.Generator | N
     gaussian = as_generator(generator).standard_normal((max(fan_in, out), min(fan_in, out)))
     q, r = np.linalg.qr(gaussian)
     q *= np.sign(np.diag(r))
-    return _set(tensor, gain * (q if fan_in >= out else q.T).reshape(tensor.shape))
+    return set_numbers(tensor, gain * (q if fan_in >= out else q.T).reshape(tensor.shape))
 
 
 def dirac_(tensor: T) -> T:
@@ -78,19 +79,9 @@ def dirac_(tensor: T) -> T:
     if tensor.ndim != 4:
         raise ValueError(f"dirac_: the tensor is {tensor.shape}; it must be a convolution's weight, (kh, kw, C, O)")
     height, width, channels, out = tensor.shape
-    _set(tensor, 0)
+    set_numbers(tensor, 0)
     for c in range(min(channels, out)):
         tensor.data[height // 2, width // 2, c, c] = 1
-    return tensor
-
-
-def _set(tensor, values):
-    if not isinstance(tensor, Tensor):
-        raise TypeError(f"init: got a {type(tensor).__name__}; it must be a parameter, such as layer.weight")
-    if not tensor.data.flags.writeable:
-        raise ValueError(f"init: the array of the tensor {tensor.shape} is read-only; it must be a copy: w.data.copy()")
-    tensor.data[...] = values
-    changed_in_place([tensor])
     return tensor
 
 

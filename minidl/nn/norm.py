@@ -3,7 +3,7 @@
 import numpy as np
 
 from minidl import functional as F
-from minidl._numbers import check_between, check_whole
+from minidl._numbers import check_between, check_bool, check_whole
 from minidl.kernels.jit import numpy_kernel
 from minidl.nn.module import Module
 from minidl.nn.parameter import Parameter
@@ -21,6 +21,7 @@ class BatchNorm(Module):
     momentum    weight of the new batch in the running statistics (PyTorch's meaning); None: the plain average of all
                 batches since the last `reset_running_stats()`
     affine      learn γ (weight, at first 1) and β (bias, at first 0)
+    weight      False: without γ, as where the next layer is linear and has a scale of its own; β is learned if `affine`
     track_running_stats    keep statistics for evaluation; without them, evaluation uses those of its batch too
     Buffers     running_mean, running_var (C,), num_batches_tracked: arrays, updated in place
     Source      Ioffe and Szegedy 2015, Algorithms 1 and 2
@@ -30,14 +31,15 @@ class BatchNorm(Module):
 
     def __init__(
         self, features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True,
-        track_running_stats: bool = True,
+        track_running_stats: bool = True, weight: bool = True,
     ):  # fmt: skip
         check_whole("BatchNorm", "features", features)
         check_between("BatchNorm", "eps", eps, 0)
+        check_bool("BatchNorm", "weight", weight)
         if momentum is not None:
             check_between("BatchNorm", "momentum", momentum, 0, 1)
         self.features, self.eps, self.momentum = features, eps, momentum
-        self.weight = Parameter(np.ones(features, np.float32)) if affine else None
+        self.weight = Parameter(np.ones(features, np.float32)) if affine and weight else None
         self.bias = Parameter(np.zeros(features, np.float32)) if affine else None
         self.track_running_stats = track_running_stats
         if track_running_stats:
@@ -81,10 +83,9 @@ class BatchNorm(Module):
 
     def extra_repr(self) -> str:
         """Return features and settings."""
-        affine, track = self.weight is not None, self.track_running_stats
-        return f"{self.features}, eps={self.eps:g}, momentum={self.momentum}" + (
-            ("" if affine else ", affine=False") + ("" if track else ", track_running_stats=False")
-        )
+        affine = "" if self.weight is not None else ", affine=False" if self.bias is None else ", weight=False"
+        track = "" if self.track_running_stats else ", track_running_stats=False"
+        return f"{self.features}, eps={self.eps:g}, momentum={self.momentum}{affine}{track}"
 
 
 @numpy_kernel

@@ -5,9 +5,10 @@ from weakref import WeakValueDictionary
 import numpy as np
 from numpy.typing import ArrayLike
 
+from minidl.autograd import changed_in_place
 from minidl.tensor import Tensor
 
-__all__ = ["Parameter"]
+__all__ = ["Parameter", "set_numbers"]
 
 _of_parameters: WeakValueDictionary[int, np.ndarray] = WeakValueDictionary()  # id → array that a Parameter owns
 
@@ -36,3 +37,14 @@ class Parameter(Tensor):
 
     def _own(self, array):
         self.data = _of_parameters[id(array)] = array
+
+
+def set_numbers(tensor, values):
+    """Write values into a parameter's own array, and return it: how initial weights are set."""
+    if not isinstance(tensor, Tensor):
+        raise TypeError(f"init: got a {type(tensor).__name__}; it must be a parameter, such as layer.weight")
+    if not tensor.data.flags.writeable:
+        raise ValueError(f"init: the array of the tensor {tensor.shape} is read-only; it must be a copy: w.data.copy()")
+    tensor.data[...] = values
+    changed_in_place([tensor])
+    return tensor

@@ -15,7 +15,7 @@ from minidl.optim.sgd import SGD
 __all__ = ["CosineAnnealingLR", "LambdaLR", "LinearLR", "SequentialLR", "StepLR"]
 
 
-class _Schedule:
+class Schedule:
     """A learning rate as a function of t, the number of calls of `step()` so far."""
 
     def __init__(self, optimizer: SGD):
@@ -98,7 +98,7 @@ def _is_rate(lr):
     return isinstance(lr, Real) and 0 <= lr < math.inf
 
 
-class LambdaLR(_Schedule):
+class LambdaLR(Schedule):
     """lr = first · factor(t), whatever the rate is now."""
 
     def __init__(self, optimizer: SGD, factor: Callable[[int], float]):
@@ -118,7 +118,7 @@ class LambdaLR(_Schedule):
         return self.lr_at(base, t)
 
 
-class StepLR(_Schedule):
+class StepLR(Schedule):
     """lr = first · gamma^⌊t / step_size⌋."""
 
     def __init__(self, optimizer: SGD, step_size: int, gamma: float = 0.1):
@@ -134,7 +134,7 @@ class StepLR(_Schedule):
         return lr if t % self.step_size else lr * self.gamma
 
 
-class CosineAnnealingLR(_Schedule):
+class CosineAnnealingLR(Schedule):
     """lr = eta_min + (first − eta_min) · (1 + cos(π·t / T_max)) / 2: half a cosine (Loshchilov and Hutter 2017)."""
 
     def __init__(self, optimizer: SGD, T_max: int, eta_min: float = 0.0):
@@ -155,7 +155,7 @@ class CosineAnnealingLR(_Schedule):
         return (1 + math.cos(math.pi * t / self.T_max)) / 2
 
 
-class LinearLR(_Schedule):
+class LinearLR(Schedule):
     """lr = first · a factor that goes in a line from start_factor to end_factor in total_iters steps, and stays there.
 
     A warm-up by default; a decay to nothing with `start_factor=1, end_factor=0`.
@@ -180,13 +180,13 @@ class LinearLR(_Schedule):
         return base * (self.start_factor + (self.end_factor - self.start_factor) * way)
 
 
-class SequentialLR(_Schedule):
+class SequentialLR(Schedule):
     """One schedule after another: the next takes over, counting from 0, when t reaches its milestone.
 
     A warm-up and a decay: `SequentialLR(sgd, [LinearLR(sgd), CosineAnnealingLR(sgd, 95)], milestones=[5])`.
     """
 
-    def __init__(self, optimizer: SGD, schedulers: Sequence[_Schedule], milestones: Sequence[int]):
+    def __init__(self, optimizer: SGD, schedulers: Sequence[Schedule], milestones: Sequence[int]):
         for name, given in (("schedulers", schedulers), ("milestones", milestones)):
             if not isinstance(given, Iterable):
                 raise TypeError(f"SequentialLR: {name} is a {type(given).__name__}; it must be a list")
@@ -198,7 +198,7 @@ class SequentialLR(_Schedule):
                 f"rising order, not {milestones}; and there must be at least one schedule"
             )
         for i, schedule in enumerate(self.schedulers):
-            if not isinstance(schedule, _Schedule):
+            if not isinstance(schedule, Schedule):
                 raise TypeError(f"SequentialLR: schedule {i} is a {type(schedule).__name__}; it must be a schedule")
             if schedule.optimizer is not optimizer:
                 raise ValueError(f"SequentialLR: schedule {i} is of another optimizer; it must be of this one")

@@ -58,9 +58,9 @@ class Custom(nn.Module):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("affine", [True, False])
-def test_linear(affine, bias, dtype):
-    model = nn.Sequential(nn.Linear(5, 4, bias=bias), nn.BatchNorm(4, affine=affine, eps=1e-3), nn.Sigmoid())
+@pytest.mark.parametrize("settings", [{}, {"affine": False}, {"weight": False}], ids=str)
+def test_linear(settings, bias, dtype):
+    model = nn.Sequential(nn.Linear(5, 4, bias=bias), nn.BatchNorm(4, eps=1e-3, **settings), nn.Sigmoid())
     folded = assert_folds(model, 9, 5, dtype=dtype)
     assert isinstance(folded[1], nn.Identity)
     assert folded[0].bias.dtype == folded[0].weight.dtype == dtype

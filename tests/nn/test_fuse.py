@@ -148,8 +148,8 @@ def test_not_a_layer_that_stands_in_two_places():
 
 
 def test_without_running_statistics_and_without_affine():
-    layers = nn.BatchNorm(2, track_running_stats=False), nn.BatchNorm(2, affine=False), nn.BatchNorm(2, momentum=None)
-    for norm in layers:
+    settings = {"track_running_stats": False}, {"affine": False}, {"weight": False}, {"momentum": None}
+    for norm in (nn.BatchNorm(2, **setting) for setting in settings):
         model = nn.Sequential(norm, nn.ReLU(), nn.MaxPool2d(2))
         fused = nn.fuse(copy.deepcopy(model))
         for _ in range(2):

@@ -225,3 +225,44 @@ def test_statistics_that_are_read_only(place):
     model.eval()(Tensor(x))
     setattr(model[1], place, getattr(model[1], place).copy())
     model.train()(Tensor(x))
+
+
+# ---- without γ -------------------------------------------------------------------------------------------------------
+
+
+def test_without_weight_the_bias_alone_is_learned():
+    layer, plain = nn.BatchNorm(3, weight=False), nn.BatchNorm(3)
+    assert layer.weight is None
+    assert [name for name, _ in layer.named_parameters()] == ["bias"]
+    assert list(layer.state_dict()) == ["bias", "running_mean", "running_var", "num_batches_tracked"]
+    for one in (layer, plain):
+        one.bias.data[:] = 1, 2, 3
+        y = one(batch(6, 3))
+        (y**3).sum().backward()
+        one.eval()
+    np.testing.assert_array_equal(layer.bias.grad, plain.bias.grad)
+    np.testing.assert_array_equal(layer(batch(6, 3)).data, plain(batch(6, 3)).data)
+
+
+def test_without_weight_a_state_goes_on_to_the_same_answers():
+    layer, other = nn.BatchNorm(3, weight=False), nn.BatchNorm(3, weight=False)
+    random_affine(layer)(batch(6, 3))
+    other.load_state_dict(layer.state_dict())
+    np.testing.assert_array_equal(other.eval()(batch(6, 3)).data, layer.eval()(batch(6, 3)).data)
+    with pytest.raises(ValueError, match="unexpected: weight"):
+        other.load_state_dict(nn.BatchNorm(3).state_dict())
+
+
+def test_without_affine_there_is_no_weight_either_way():
+    for weight in (True, False):
+        assert not list(nn.BatchNorm(3, affine=False, weight=weight).parameters())
+
+
+def test_repr_without_weight():
+    assert repr(nn.BatchNorm(3, weight=False)).startswith("BatchNorm(3, eps=1e-05, momentum=0.1, weight=False)")
+
+
+@pytest.mark.parametrize("weight", [None, 0, "no", np.ones(3)])
+def test_weight_is_a_switch(weight):
+    with pytest.raises(ValueError, match=r"BatchNorm: weight is .*; it must be True or False"):
+        nn.BatchNorm(3, weight=weight)

@@ -88,6 +88,7 @@ REPLAYED = {
     "linear, relu": vectors(nn.ReLU()),
     "batch norm, sigmoid": vectors(nn.BatchNorm(6), nn.Sigmoid()),
     "batch norm without γ and β": vectors(nn.BatchNorm(6, affine=False), nn.Tanh()),
+    "batch norm without γ": vectors(nn.BatchNorm(6, weight=False), nn.ReLU()),
     "batch norm without statistics": vectors(nn.BatchNorm(6, track_running_stats=False), nn.GELU()),
     "layer norm": vectors(nn.LayerNorm(6)),
     "average pooling": images(nn.AvgPool2d(2)),

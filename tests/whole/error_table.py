@@ -127,6 +127,54 @@ def fans(name, function):
     ]
 
 
+def pixels():
+    return np.random.default_rng(0).standard_normal((4, 8, 8, 3)).astype(np.float32)
+
+
+def of_images(name, function):
+    return [
+        (
+            lambda: function(ones(4, 8, 8)),
+            rf"{name}: images are \(4, 8, 8\); they must be \(N, H, W, C\), and grey ones",
+        ),
+        (
+            lambda: function(labels(1)),
+            f"{name}: images are int64; they must be uint8, float32 or float64: images.astype",
+        ),
+        (lambda: function(None), f"{name}: images are object; they must be"),
+    ]
+
+
+def averages(kind):
+    name = kind.__name__
+    return [
+        (lambda: kind([t(2)]), f"{name}: model is a list; it must be a Module"),
+        (lambda: kind(nn.Linear(2, 2)).update(-0.1), f"{name}: decay is -0.1; it must be a number from 0 to 1"),
+        (lambda: kind(nn.Linear(2, 2)).update(NAN), f"{name}: decay is nan; it must be"),
+        (
+            lambda: converted_since(kind(nn.Linear(2, 2))).update(0.5),
+            f"{name}: the network has other .*; make a new {name}",
+        ),
+        (
+            lambda: kind(nn.Linear(2, 2)).copy_to(nn.Linear(2, 3)),
+            "load_state_dict: this state does not fit Linear; it must",
+        ),
+        (
+            lambda: kind(nn.Linear(2, 2)).load_state_dict({}),
+            rf"{name}.load_state_dict: got no state .*; it must be what state",
+        ),
+        (
+            lambda: kind(nn.Linear(2, 2)).load_state_dict(nn.Linear(2, 3).state_dict()),
+            rf"{name}.load_state_dict: weight, bias have other shapes or types; they must be",
+        ),
+    ]
+
+
+def converted_since(average):
+    average.model.to(np.float64)
+    return average
+
+
 def pool(name, function):
     return [
         (lambda: function(t(4, 4), 2), rf"{name}: x is \(4, 4\); it must be \(N, H, W, C\)"),
@@ -396,6 +444,7 @@ TABLE = {
         (lambda: nn.BatchNorm(0), "BatchNorm: features is 0; it must be"),
         (lambda: nn.BatchNorm(3, eps=-1), "BatchNorm: eps is -1; it must be a number of at least 0"),
         (lambda: nn.BatchNorm(3, momentum=2), "BatchNorm: momentum is 2; it must be a number from 0 to 1"),
+        (lambda: nn.BatchNorm(3, weight=t(3)), r"BatchNorm: weight is Tensor\(.*; it must be True or False"),
         (lambda: nn.BatchNorm(3)(t(1, 3)), r"batch_norm: x is \(1, 3\), one value for each feature, .*; use a larger"),
     ],
     "nn.LayerNorm": [
@@ -454,6 +503,12 @@ TABLE = {
         (lambda: nn.BatchNormReLUMaxPool2d(0), "BatchNorm: features is 0; it must be a whole number of at least 1"),
         (lambda: nn.BatchNormReLUMaxPool2d(3)(t(2, 3)), r"batch_norm_relu_max_pool2d: x is \(2, 3\); it must be"),
     ],
+    "nn.AveragedViews": [
+        (lambda: nn.AveragedViews(F.relu), "AveragedViews: model is a function; it must be a Module"),
+        (lambda: nn.AveragedViews(nn.ReLU(), 1.5), "AveragedViews: shift is 1.5; it must be a whole number of at least 0"),
+        (lambda: nn.AveragedViews(nn.ReLU())(t(4, 4)), r"AveragedViews: x is \(4, 4\) and shift 1; x must be \(N, H, W"),
+        (lambda: nn.AveragedViews(nn.ReLU(), 4)(t(1, 4, 5, 1)), r"AveragedViews: x is .* shift 4; .* smaller than an i"),
+    ],
     "init.constant_": [
         (lambda: init.constant_(ones(2), 1), "init: got a ndarray; it must be a parameter"),
         (lambda: init.constant_(frozen(t(2)), 1), r"init: the array of the tensor \(2,\) is read-only; it must be a copy"),
@@ -472,6 +527,19 @@ TABLE = {
     "init.kaiming_normal_": fans("kaiming_normal_", init.kaiming_normal_),
     "init.orthogonal_": fans("orthogonal_", init.orthogonal_),
     "init.dirac_": [(lambda: init.dirac_(t(2, 2)), r"dirac_: the tensor is \(2, 2\); it must be a convolution's weight")],
+    "init.whitening_": [
+        (lambda: init.whitening_(t(2, 2), pixels()), r"whitening_: the tensor is \(2, 2\); it must be a convolution's "),
+        (lambda: init.whitening_(ones(2, 2, 3, 12), pixels()), "whitening_: the tensor is a ndarray; it must be"),
+        (lambda: init.whitening_(t(2, 2, 3, 7), pixels()), "whitening_: the tensor is .*; its last size must be 12, .* 24"),
+        (lambda: init.whitening_(t(2, 2, 3, 12), pixels()[0]), r"whitening_: .* images are float32 .*; they must be nu"),
+        (lambda: init.whitening_(t(2, 2, 3, 12), pixels()[:0]), "whitening_: .*; they must be .* at least one image"),
+        (lambda: init.whitening_(t(2, 2, 1, 4), pixels()), r"whitening_: .*; they must be numbers \(N, H, W, 1\)"),
+        (lambda: init.whitening_(t(9, 9, 3, 243), pixels()), "whitening_: .*; they must be .* none smaller than a filter"),
+        (lambda: init.whitening_(t(2, 2, 3, 12), pixels() * NAN), "whitening_: images hold NaN or .*; all must be finite"),
+        (lambda: init.whitening_(t(2, 2, 3, 12), ones(2, 8, 8, 3), 0), "whitening_: eps is 0, .*; eps must be above 0"),
+        (lambda: init.whitening_(t(2, 2, 3, 12), pixels(), -1), "whitening_: eps is -1; it must be a number of at least 0"),
+        (lambda: init.whitening_(frozen(t(2, 2, 3, 12)), pixels()), "init: the array of the tensor .* read-only; it mu"),
+    ],
     # ---- training ----------------------------------------------------------------------------------------------------
     "optim.SGD": [
         (lambda: optim.SGD([], 0.1), "SGD: there are no parameters to optimise; pass model.parameters()"),
@@ -538,6 +606,47 @@ TABLE = {
             lambda: optim.SequentialLR(sgd(), [optim.StepLR(sgd(), 1)], []),
             "SequentialLR: schedule 0 is of another optimizer; it must be of this one",
         ),
+    ],
+    "optim.PiecewiseLinearLR": [
+        (lambda: optim.PiecewiseLinearLR(sgd(), []), r"PiecewiseLinearLR: points are \[\]; they must be pairs \(step, fac"),
+        (lambda: optim.PiecewiseLinearLR(sgd(), 3), r"PiecewiseLinearLR: points are 3; they must be pairs"),
+        (lambda: optim.PiecewiseLinearLR(sgd(), [0, 1]), r"PiecewiseLinearLR: points are \[0, 1\]; they must be pairs"),
+        (lambda: optim.PiecewiseLinearLR(sgd(), [(0.5, 1)]), "PiecewiseLinearLR: the step of a point is 0.5; it must b"),
+        (lambda: optim.PiecewiseLinearLR(sgd(), [(3, 1), (3, 0)]), r"PiecewiseLinearLR: the steps .* \[3, 3\]; they mu"),
+        (lambda: optim.PiecewiseLinearLR(sgd(), [(0, -1)]), "PiecewiseLinearLR: the factor at 0 is -1; it must be a nu"),
+        (lambda: optim.PiecewiseLinearLR(sgd(), [(0, NAN)]), "PiecewiseLinearLR: the factor at 0 is nan; it must be"),
+        (lambda: optim.PiecewiseLinearLR(None, [(0, 1)]), "PiecewiseLinearLR: optimizer is a NoneType; it must be an o"),
+    ],
+    "optim.MovingAverage": averages(optim.MovingAverage),
+    "optim.Lookahead": [
+        *averages(optim.Lookahead),
+        (lambda: optim.Lookahead(holding(nn.Parameter(frozen(t(2))))).update(1.5), "Lookahead: decay is 1.5; it must be a"),
+    ],
+    "data.random_flip": [
+        *of_images("random_flip", data.random_flip),
+        (lambda: data.random_flip(pixels(), p=1.5), "random_flip: p is 1.5; it must be a number from 0 to 1"),
+        (lambda: data.random_flip(pixels(), 0), "generator is 0, a int; it must be"),
+    ],
+    "data.alternating_flip": [
+        *of_images("alternating_flip", lambda images: data.alternating_flip(images, [0], 0)),
+        (lambda: data.alternating_flip(pixels(), [0], 0), r"alternating_flip: positions are int64 of shape \(1,\); the"),
+        (lambda: data.alternating_flip(pixels(), [-1] * 4, 0), "alternating_flip: positions are .* at least 0, one for"),
+        (lambda: data.alternating_flip(pixels(), range(4), 0.5), "alternating_flip: epoch is 0.5; it must be a whole n"),
+        (lambda: data.alternating_flip(pixels(), range(4), 0, -1), "alternating_flip: seed is -1; it must be a whole n"),
+    ],
+    "data.random_shift": [
+        *of_images("random_shift", lambda images: data.random_shift(images, 1)),
+        (lambda: data.random_shift(pixels(), 8), "random_shift: shift is 8 and the images are 8×8; it must be smaller"),
+        (lambda: data.random_shift(pixels(), -1), "random_shift: shift is -1; it must be a whole number of at least 0,"),
+        (lambda: data.random_shift(pixels(), 1, 0), "generator is 0, a int; it must be"),
+    ],
+    "data.cutout": [
+        *of_images("cutout", lambda images: data.cutout(images, 1)),
+        (lambda: data.cutout(pixels(), 9), r"cutout: size is \(9, 9\) and the images are 8×8; it must not be larger"),
+        (lambda: data.cutout(pixels(), 0), "cutout: size is 0; it must be a whole number of at least 1, or a pair"),
+        (lambda: data.cutout(pixels(), 1, value=[1, 2]), r"cutout: value is \[1, 2\]; it must be one, or one for each "),
+        (lambda: data.cutout(pixels().astype(np.uint8), 1, value=0.5), "cutout: value is 0.5; it must be .* whole numb"),
+        (lambda: data.cutout(pixels(), 1, 0), "generator is 0, a int; it must be"),
     ],
     "data.DataLoader": [
         (lambda: data.DataLoader(), r"DataLoader: the arrays have lengths \[\]; they must be equal, and not 0"),

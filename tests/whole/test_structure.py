@@ -24,7 +24,10 @@ LAB = ["models", "study", "plot", "paper", "course", "bench", "commands"]
 
 # What one must read, to understand everything from `loss.backward()` to a trained network.
 CORE = ["autograd", "tensor", "_python", "ops", "functional", "nn", "optim", "train", "data/loader"]
-NOT_CORE = {"ops/fused.py", "nn/fuse.py", "nn/fold.py"}  # the same networks, made faster
+NOT_CORE = {
+    "ops/fused.py", "nn/fuse.py", "nn/fold.py",  # the same networks, made faster
+    "nn/views.py", "nn/whitening.py", "optim/averages.py", "optim/piecewise.py",  # what some recipes add
+}  # fmt: skip
 
 
 def layer(name):
