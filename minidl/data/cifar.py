@@ -8,6 +8,8 @@ import hashlib
 import io
 import os
 import threading
+import zlib
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -32,6 +34,7 @@ class _Dataset(NamedTuple):
     archive: RemoteFile
     unpacked: str  # the folder in the archive
     pickled: tuple[str, ...]  # names of the version that is not read
+    contents: tuple[str, str] | None = None  # of training and test set whatever their order, as `_content` gives them
 
 
 _CIFAR10 = _Dataset(
@@ -52,6 +55,10 @@ _CIFAR10 = _Dataset(
     ),
     "cifar-10-batches-bin",
     ("cifar-10-python.tar.gz", "cifar-10-batches-py", "data_batch_1"),
+    (
+        "a1ebe7edf8231705b4b9342a3cb04bcccb0534f11e6aa301a6beda0fa94a3eb1",
+        "9ff465cbc48b04b7d0d5c48a526ea487e3e5eb095cc324dee5dcb48b3ce1d348",
+    ),
 )
 _CIFAR100 = _Dataset(
     "cifar100",
@@ -83,7 +90,8 @@ def cifar10(folder: str | os.PathLike | None = None, *, download: bool = True, q
     Otherwise the original archive, 170 MB, is taken from `cache_dir()`, or downloaded to it unless `download` is False.
     `quiet` hides the progress.
 
-    Returns `Photos`, whose `source` is "cifar10" for the original files only, else the folder's name
+    Returns `Photos`, whose `source` is "cifar10" for the original files only, "cifar10, in another order" for the same
+            images in another order, else the folder's name
     Shapes  images uint8 (N, 32, 32, 3), red, green, blue, 0 … 255; labels int64 (N,), whose names are in `classes`
     Errors  DataError if a file is missing, damaged, another one or there twice, or if it cannot be downloaded
     Source  Krizhevsky: Learning multiple layers of features from tiny images (2009)
@@ -153,8 +161,13 @@ def _assemble(this: _Dataset, records: dict[str, np.ndarray], folder: Folder | N
     """The dataset in the records of its files, which are used up: at no time is everything there twice."""
     digests = {name: hashlib.sha256(records[name].data).hexdigest() for name in this.files}
     _check_places(this, digests, folder)
-    source = this.op if folder is None or tuple(digests.values()) == this.sha256 else folder_name(folder.path)
     *first, last = this.files
+    if folder is None or tuple(digests.values()) == this.sha256:
+        source = this.op
+    elif this.contents == (_content([records[name] for name in first]), _content([records[last]])):
+        source = f"{this.op}, in another order"
+    else:
+        source = folder_name(folder.path)
     train, train_labels = _joined([records.pop(name) for name in first])
     test, test_labels = _joined([records.pop(last)])
     made: list[Photos] = []
@@ -175,6 +188,12 @@ def _check_places(this: _Dataset, digests: dict[str, str], folder: Folder | None
             raise DataError(
                 f"{this.op}: {name} in {where} has the content of {other}; each file must have its own: copy it again"
             )
+
+
+def _content(parts: Sequence[np.ndarray]) -> str:
+    """What tells whether records are the same ones, in any order and divided among files in any way."""
+    checksums = np.array([zlib.crc32(record) for part in parts for record in part], "<u4")
+    return hashlib.sha256(np.sort(checksums).data).hexdigest()
 
 
 def _joined(parts: list[np.ndarray]) -> tuple[np.ndarray, list[np.ndarray]]:

@@ -67,7 +67,8 @@ def _fake(real, files):
     return real._replace(archive=known, sha256=tuple(hashlib.sha256(data).hexdigest() for data in files.values()))
 
 
-FAKE10 = _fake(cifar_module._CIFAR10, FILES10)
+REAL10 = cifar_module._CIFAR10
+FAKE10 = _fake(REAL10, FILES10)
 FAKE100 = _fake(cifar_module._CIFAR100, FILES100)
 
 

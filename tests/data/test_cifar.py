@@ -20,6 +20,7 @@ from tests.data.fake_cifar import (
     IN10,
     IN100,
     NAMES10,
+    REAL10,
     archive,
     assert_is_fake,
     cifar_module,
@@ -146,6 +147,20 @@ def test_only_the_original_files_vouch_for_what_they_are(tmp_path, monkeypatch):
         other = tuple("0" if i == k else digest for k, digest in enumerate(FAKE10.sha256))
         monkeypatch.setattr(cifar_module, "_CIFAR10", FAKE10._replace(sha256=other))
         assert cifar10(folder).source == "cifar10, but not the original"
+
+
+def test_the_original_images_in_another_order_are_known(tmp_path, monkeypatch):
+    *train, test = FILES10.values()
+    contents = [np.frombuffer(content, np.uint8).reshape(-1, 3073) for content in (b"".join(train), test)]
+    fake = FAKE10._replace(contents=tuple(cifar_module._content([records]) for records in contents))
+    monkeypatch.setattr(cifar_module, "_CIFAR10", fake)
+    assert cifar10(fill(tmp_path / "a", FILES10)).source == "cifar10"
+    one, two = train[:2]
+    moved = {**FILES10, NAMES10[0]: two + one[:3073], NAMES10[1]: one[3073:]}
+    assert cifar10(fill(tmp_path / "b", moved)).source == "cifar10, in another order"
+    assert cifar10(fill(tmp_path / "c", {**moved, NAMES10[1]: one[6146:]})).source == "c"  # one is missing
+    mixed = {**FILES10, NAMES10[0]: one[3073:] + test[:3073], NAMES10[5]: test[3073:] + one[:3073]}
+    assert cifar10(fill(tmp_path / "d", mixed)).source == "d"  # a training and a test image changed places
 
 
 @EACH
@@ -306,12 +321,13 @@ def test_an_interrupt_leaves_nothing(mirrors):
 
 @pytest.mark.skipif(not REAL, reason="MINIDL_DATA is not set")
 def test_the_folder_in_the_environment(monkeypatch):
-    monkeypatch.setattr(cifar_module, "_CIFAR10", FAKE10._replace(sha256=("",) * 6))
+    monkeypatch.setattr(cifar_module, "_CIFAR10", REAL10)
     folders = [Path(REAL), Path(REAL) / "cifar10"]
     if not any((folder / name).exists() for folder in folders for name in (*NAMES10, TAR10)):
         pytest.skip("MINIDL_DATA does not hold CIFAR-10")
-    (x, y), (_, y_test) = cifar10(REAL)
+    (x, y), (_, y_test) = loaded = cifar10(REAL)
     if len(x) == 50_000:
+        assert loaded.source in ("cifar10", "cifar10, in another order")
         assert np.bincount(y).tolist() == [5000] * 10
         assert np.bincount(y_test).tolist() == [1000] * 10
         mean = x.mean(axis=(0, 1, 2)) / 255
