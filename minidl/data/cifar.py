@@ -22,7 +22,8 @@ from minidl.data._sources import Folder, folder_name, named_folder, originals
 from minidl.data._splits import Photos, Split
 from minidl.data.cifar_file import FORMAT10, FORMAT100, Format, parse_archive, read_records, turn
 
-_MIRRORS = ("https://www.cs.toronto.edu/~kriz/",)
+_HOME = "https://www.cs.toronto.edu/~kriz/"
+_MIRRORS = (_HOME,)
 
 
 class _Dataset(NamedTuple):
@@ -130,8 +131,8 @@ def _load(this: _Dataset, folder, download, quiet):
         records = parse_archive(io.BytesIO(packed), this.archive.name, this.form, this.files)
     except DownloadError as error:
         raise DataError(
-            f"{this.op}: could not download {this.form.title} ({error}); if you have its files, name their folder: "
-            f"{this.op}(folder), or MINIDL_DATA"
+            f"{this.op}: could not download {this.form.title} ({error}); if you have {_HOME}{this.archive.name}, name its "
+            f"folder: {this.op}(folder), or MINIDL_DATA"
         ) from error
     del packed  # 170 MB
     return _assemble(this, records)

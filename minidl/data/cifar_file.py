@@ -94,21 +94,15 @@ def _records(file: Readable, size: int, name: object, form: Format) -> np.ndarra
     if len(body) < size:
         raise DataError(f"read_cifar: {name} is cut: {size:,} bytes are announced, it has {len(body):,}; {GET_AGAIN}")
     records = np.frombuffer(body, np.uint8).reshape(-1, form.record)
-    wrong = (records[:, : len(form.classes)] >= form.classes).any(axis=1)
-    if wrong.any():
-        first = int(wrong.argmax())
+    wrong = np.argwhere(records[:, : len(form.classes)] >= form.classes)
+    if len(wrong):
+        record, column = wrong[0].tolist()
+        kind = ("coarse ", "fine ")[column] if len(form.classes) == 2 else ""
         raise DataError(
-            f"read_cifar: record {first} of {name} has {_says(records[first], form)}: it is damaged or another file; "
-            f"{GET_AGAIN}"
+            f"read_cifar: record {record} of {name} has the {kind}label {records[record, column]}, and it must be 0 to "
+            f"{form.classes[column] - 1}: the file is damaged or another one; {GET_AGAIN}"
         )
     return records
-
-
-def _says(record, form):
-    """A record's labels in words, with what they may be."""
-    names = ("the label",) if len(form.classes) == 1 else ("the coarse label", "the fine label")
-    labels = zip(names, record, form.classes, strict=False)
-    return " and ".join(f"{name} {label}, which must be 0 to {n - 1}" for name, label, n in labels)
 
 
 def turn(records: np.ndarray, images: np.ndarray) -> None:

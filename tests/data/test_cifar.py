@@ -31,6 +31,7 @@ from tests.data.fakes import PLAIN, fill
 
 REAL = os.environ.get("MINIDL_DATA")
 TAR10, TAR100 = "cifar-10-binary.tar.gz", "cifar-100-binary.tar.gz"
+ARCHIVE = {cifar10: TAR10, cifar100: TAR100}
 
 pytestmark = pytest.mark.usefixtures("alone")
 
@@ -264,7 +265,7 @@ def test_without_data_and_network_there_is_one_clear_error(mirrors, capfd, load,
     mirrors(*manners)
     name = load.__name__
     title = name.upper().replace("R1", "R-1")
-    advice = rf"; if you have its files, name their folder: {name}\(folder\), or MINIDL_DATA$"
+    advice = rf"; if you have https://.*/{ARCHIVE[load]}, name its folder: {name}\(folder\), or MINIDL_DATA$"
     with pytest.raises(DataError, match=rf"^{name}: could not download {title} \({reason}\){advice}"):
         load()
     assert capfd.readouterr() == ("", "")

@@ -82,12 +82,12 @@ DEFECTS = {
     "archive": (ARCHIVES["cifar-10-binary.tar.gz"], 10, "is gzipped; unpack it, or give"),
     "CIFAR-100 as CIFAR-10": (FILES100["train.bin"], 10, "must have a multiple of 3,073: is it a file of CIFAR-100?"),
     "CIFAR-10 as CIFAR-100": (PLAIN, 100, "must have a multiple of 3,074: is it a file of CIFAR-10?"),
-    "label": (with_label(PLAIN, 2, 10), 10, "record 2 of .* has the label 10, which must be 0 to 9: it is damaged"),
+    "label": (with_label(PLAIN, 2, 10), 10, "record 2 of .* has the label 10, and it must be 0 to 9: the file is damaged"),
     "coarse": (
-        with_label(FILES100["train.bin"], 1, 20, 0, 3074), 100, "record 1 of .* the coarse label 20, which must be 0 to 19"
+        with_label(FILES100["train.bin"], 1, 20, 0, 3074), 100, "record 1 of .* the coarse label 20, and it must be 0 to 19"
     ),
     "fine": (
-        with_label(FILES100["train.bin"], 6, 100, 1, 3074), 20, "record 6 of .* the fine label 100, which must be 0 to 99"
+        with_label(FILES100["train.bin"], 6, 100, 1, 3074), 20, "record 6 of .* the fine label 100, and it must be 0 to 99"
     ),
     "CIFAR-100 of a size that fits both": (bytes([19, 99]) * (3073 * 3074 // 2), 10, "has the label 19"),
 }  # fmt: skip

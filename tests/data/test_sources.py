@@ -1,5 +1,7 @@
 """The folder that the user names: the files are in it, or in a folder of their own in it."""
 
+import re
+
 import pytest
 
 from minidl.data._files import DataError
@@ -31,15 +33,13 @@ def test_files_in_the_folder_itself_come_first(tmp_path, monkeypatch):
 
 def test_an_incomplete_folder_of_its_own_is_named(tmp_path):
     fill(tmp_path / "mnist", {NAMES[0]: PLAIN[NAMES[0]]})
-    with pytest.raises(
-        DataError, match=f"the folder {tmp_path / 'mnist'} lacks {NAMES[1]}, {NAMES[2]}, {NAMES[3]}; put"
-    ):
+    with pytest.raises(DataError, match=rf"the folder .*mnist lacks {NAMES[1]}, {NAMES[2]}, {NAMES[3]}; put"):
         mnist(tmp_path)
 
 
 def test_a_file_named_like_the_dataset_is_no_folder(tmp_path):
     (tmp_path / "mnist").touch()
-    with pytest.raises(DataError, match=f"the folder {tmp_path} lacks"):
+    with pytest.raises(DataError, match=re.escape(f"the folder {tmp_path} lacks")):
         mnist(tmp_path)
 
 
