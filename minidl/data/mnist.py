@@ -8,19 +8,18 @@ import hashlib
 import io
 import os
 import threading
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
 
 from minidl._numbers import check_bool
-from minidl.data._digits import Digits, Split
-from minidl.data._download import DownloadError, RemoteFile, fetch_all
-from minidl.data.cache import cache_dir, store
-from minidl.data.idx import DataError, parse_idx, read_idx
+from minidl.data._download import DownloadError, RemoteFile
+from minidl.data._files import DataError
+from minidl.data._sources import Folder, folder_name, named_folder, originals
+from minidl.data._splits import Digits, Split
+from minidl.data.idx import parse_idx, read_idx
 from minidl.data.strokes import strokes
-from minidl.system.files import as_path
 from minidl.system.terminal import note
 
 _MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
@@ -47,6 +46,8 @@ _VALUES_SHA256 = (
     "ddeff807876a9661a1110d45c266c86239a3a1b7d37da0c3716a7a683c852ff5",
 )
 
+_NAMES = tuple(file.name.removesuffix(".gz") for file in _FILES)
+
 _one_at_a_time = threading.Lock()  # a second thread waits and finds what the first has downloaded
 
 
@@ -55,7 +56,8 @@ def mnist(folder: str | os.PathLike | None = None, *, download: bool = True, qui
 
     With a `folder`, or with the environment variable MINIDL_DATA, the four files there are read and nothing else is
     tried: train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, each
-    plain or gzipped (.gz), `-idx` or `.idx`. They need not be MNIST: Fashion-MNIST and its kin work.
+    plain or gzipped (.gz), `-idx` or `.idx`. They may also be in a folder `mnist` in it. They need not be MNIST:
+    Fashion-MNIST and its kin work.
 
     Otherwise the original files are taken from `cache_dir()`, or downloaded to it unless `download` is False. If that
     fails, one line on stderr says so, and the digits are those of `strokes()`. `quiet` hides the progress, never that
@@ -69,14 +71,12 @@ def mnist(folder: str | os.PathLike | None = None, *, download: bool = True, qui
     """
     check_bool("mnist", "download", download)
     check_bool("mnist", "quiet", quiet)
-    if folder is not None:
-        return _from_folder(folder, "name an existing folder")
-    if named := os.environ.get("MINIDL_DATA"):
-        return _from_folder(named, "name an existing folder in MINIDL_DATA, or unset it")
+    if found := named_folder("mnist", folder, ["mnist"], lambda present: any(_spelling(n, present) for n in _NAMES)):
+        return _from_folder(found)
 
     try:
         with _one_at_a_time:
-            contents = _originals(download, quiet)
+            contents = originals("mnist", "MNIST", _FILES, _MIRRORS, download=download, quiet=quiet)
     except DownloadError as error:
         note(
             f"minidl: could not download MNIST ({error}); using the built-in strokes digits instead. If you have the files, "
@@ -87,63 +87,22 @@ def mnist(folder: str | os.PathLike | None = None, *, download: bool = True, qui
     return strokes()
 
 
-def _originals(download: bool, quiet: bool) -> dict[str, bytes]:
-    """Contents of the four files by name, from the cache and, where that fails, from a mirror."""
-    cache = cache_dir() / "mnist"
-    contents = {file.name: _cached(cache, file) for file in _FILES}
-    missing = [file for file in _FILES if not contents[file.name]]
-    if not missing:
-        return contents
-    if not download:
-        raise DataError(
-            f"mnist: the cache {cache} lacks {', '.join(file.name for file in missing)}; "
-            "allow the download, or name a folder that has the four files"
-        )
-    for file, data in fetch_all(missing, _MIRRORS, title="MNIST", quiet=quiet):
-        store(cache / file.name, data)  # if it cannot be kept, the data is here all the same
-        contents[file.name] = data
-    return contents
-
-
-def _cached(cache: Path, file: RemoteFile) -> bytes:
-    """The file's content, or nothing if it is not there, not readable or damaged."""
-    path = cache / file.name
-    try:
-        data = path.read_bytes() if path.stat().st_size == file.size else b""
-    except OSError:
-        return b""
-    return data if file.matches(data) else b""
-
-
-def _from_folder(folder: str | os.PathLike, otherwise: str) -> Digits:
-    """The four files of a folder; `otherwise` is what to do where there is none."""
-    folder = as_path("mnist", folder)
-    try:
-        present = set(os.listdir(folder))
-    except OSError as error:
-        raise DataError(f"mnist: cannot list the folder {folder} ({error.strerror}); {otherwise}") from error
-
-    names = [file.name.removesuffix(".gz") for file in _FILES]
-    found = {name: _spelling(name, present) for name in names}
-    missing = [name for name in names if not found[name]]
+def _from_folder(folder: Folder) -> Digits:
+    found = {name: _spelling(name, folder.present) for name in _NAMES}
+    missing = [name for name in _NAMES if not found[name]]
     if missing:
         raise DataError(
-            f"mnist: the folder {folder} lacks {', '.join(missing)}; put the four IDX files there, plain or as .gz"
+            f"mnist: the folder {folder.path} lacks {', '.join(missing)}; put the four IDX files there, plain or as .gz"
+            f"{folder.otherwise}"
         )
-    arrays = {path: read_idx(path) for path in (folder / found[name] for name in names)}
-    return _assemble(arrays, "mnist" if _is_mnist(list(arrays.values())) else _folder_name(folder))
+    arrays = {path: read_idx(path) for path in (folder.path / found[name] for name in _NAMES)}
+    return _assemble(arrays, "mnist" if _is_mnist(list(arrays.values())) else folder_name(folder.path))
 
 
-def _spelling(name: str, present: set[str]) -> str:
+def _spelling(name: str, present: Set[str]) -> str:
     """How `name` is spelt in the folder: plain or gzipped, with a dash or a dot before `idx`; empty if it is absent."""
     spellings = (name, name.replace("-idx", ".idx"))
     return next((s + suffix for suffix in ("", ".gz") for s in spellings if s + suffix in present), "")
-
-
-def _folder_name(folder: Path) -> str:
-    """Name of the folder, made different from the sources that vouch for what the digits are."""
-    name = folder.resolve().name
-    return f"{name}, but not the original" if name in ("mnist", "strokes") else name or str(folder)
 
 
 def _is_mnist(arrays: Sequence[np.ndarray]) -> bool:

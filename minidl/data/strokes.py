@@ -11,8 +11,8 @@ import os
 import numpy as np
 
 from minidl._numbers import check_whole
-from minidl.data._digits import Digits, Split
 from minidl.data._glyphs import CONTROLS, POINTS, glyphs
+from minidl.data._splits import Digits, Split
 from minidl.data.cache import cache_dir, store
 from minidl.kernels.jit import kernel, prange
 from minidl.system.files import as_path

@@ -1,9 +1,10 @@
-"""Fixtures of the tests that load MNIST, without the machine's data, cache or network."""
+"""Fixtures of the tests that load MNIST and CIFAR, without the machine's data, cache or network."""
 
 import threading
 
 import pytest
 
+from tests.data.fake_cifar import FAKE10, FAKE100, cifar_module
 from tests.data.fakes import BUILT_IN, FILES, Mirror, mnist_module
 
 
@@ -14,6 +15,9 @@ def alone(monkeypatch, tmp_path):
     monkeypatch.setenv("MINIDL_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "*")
     monkeypatch.setattr(mnist_module, "_MIRRORS", ())
+    monkeypatch.setattr(cifar_module, "_MIRRORS", ())
+    monkeypatch.setattr(cifar_module, "_CIFAR10", FAKE10)
+    monkeypatch.setattr(cifar_module, "_CIFAR100", FAKE100)
     monkeypatch.setattr(mnist_module, "_FILES", FILES)
     monkeypatch.setattr(mnist_module, "strokes", lambda: BUILT_IN)
 
@@ -32,7 +36,8 @@ def server():
 @pytest.fixture
 def mirrors(server, monkeypatch):
     def use(*manners):
-        monkeypatch.setattr(mnist_module, "_MIRRORS", tuple(server.url(manner) for manner in manners))
+        for module in (mnist_module, cifar_module):
+            monkeypatch.setattr(module, "_MIRRORS", tuple(server.url(manner) for manner in manners))
         return server.asked
 
     return use

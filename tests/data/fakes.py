@@ -1,4 +1,4 @@
-"""A small dataset in MNIST's form, and a server on this machine that plays good and bad mirrors of it."""
+"""A small dataset in MNIST's form, and a server on this machine that plays good and bad mirrors of it and of CIFAR."""
 
 import gzip
 import hashlib
@@ -8,9 +8,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 
-from minidl.data._digits import Digits, Split
 from minidl.data._download import RemoteFile
+from minidl.data._splits import Digits, Split
 from minidl.data.cache import cache_dir
+from tests.data import fake_cifar
 from tests.data.test_idx import idx
 
 mnist_module = importlib.import_module("minidl.data.mnist")  # the function of that name may hide it as an attribute
@@ -71,6 +72,7 @@ class Mirror(ThreadingHTTPServer):
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Answer)
+        self.files = {**ZIPPED, **fake_cifar.ARCHIVES}
         self.asked = []
         self.over = threading.Event()
 
@@ -88,7 +90,7 @@ class Answer(BaseHTTPRequestHandler):
     def do_GET(self):
         self.server.asked.append(self.path)
         _, manner, name = self.path.split("/")
-        getattr(self, manner)(ZIPPED[name])
+        getattr(self, manner)(self.server.files[name])
 
     def send(self, body, length=None):
         self.send_response(200)

@@ -667,11 +667,29 @@ TABLE = {
         (lambda: data.draws(ones(2), batch_size=0), "DataLoader: batch_size is 0; it must be a whole number"),
         (lambda: data.draws(ones(2), batch_size=1, generator=3), "generator is 3, a int; it must be"),
     ],
+    "data.cifar10": [
+        (lambda: data.cifar10("/no such folder"), "cifar10: cannot list the folder /no such folder .*; name"),
+        (lambda: data.cifar10("."), "cifar10: the folder . lacks data_batch_1.bin, .*; put the 6 .bin files there, or"),
+        (lambda: data.cifar10(""), "cifar10: the path is ''; it must be the name of a file or a folder"),
+        (lambda: data.cifar10(download="no"), "cifar10: download is 'no'; it must be True or False"),
+        (lambda: data.cifar10(quiet=2), "cifar10: quiet is 2; it must be True or False"),
+    ],
+    "data.cifar100": [
+        (lambda: data.cifar100("/no such folder"), "cifar100: cannot list the folder /no such folder .*; name"),
+        (lambda: data.cifar100("."), "cifar100: the folder . lacks train.bin, test.bin; put the 2 .bin files there, or"),
+        (lambda: data.cifar100(3), "cifar100: the path is 3, a int; it must be a text or a pathlib.Path"),
+        (lambda: data.cifar100(download=None), "cifar100: download is None; it must be True or False"),
+    ],
     "data.mnist": [
         (lambda: data.mnist("/no such folder"), "mnist: cannot list the folder /no such folder .*; name"),
         (lambda: data.mnist(""), "mnist: the path is ''; it must be the name of a file or a folder"),
         (lambda: data.mnist(download="no"), "mnist: download is 'no'; it must be True or False"),
         (lambda: data.mnist(quiet=2), "mnist: quiet is 2; it must be True or False"),
+    ],
+    "data.read_cifar": [
+        (lambda: data.read_cifar("/no such file"), "read_cifar: there is no file /no such file; check the"),
+        (lambda: data.read_cifar("x", 1000), "read_cifar: classes is 1000; it must be 10, or for a file of CIFAR-100 20 or"),
+        (lambda: data.read_cifar(b""), "read_cifar: the path is ''; it must be the name of a file"),
     ],
     "data.read_idx": [
         (lambda: data.read_idx("/no such file"), "read_idx: there is no file /no such file; check the"),

@@ -34,18 +34,22 @@ def test_every_function_knows_the_home_folder(home):
     data.strokes(2, 2, cache="~/cache")
     (home / "x").write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 2, 5, 6]))
     assert data.read_idx("~/x").tolist() == [5, 6]
-    with pytest.raises(data.DataError, match=re.escape(f"the folder {home} lacks")):
-        data.mnist("~")
+    (home / "y").write_bytes(bytes([7]) + bytes(3072))
+    assert data.read_cifar("~/y").labels.tolist() == [7]
+    for load in (data.mnist, data.cifar10, data.cifar100):
+        with pytest.raises(data.DataError, match=re.escape(f"the folder {home} lacks")):
+            load("~")
     plot.save(plot.images(np.eye(3)[None]), "~/figure.png")
-    assert sorted(path.name for path in home.iterdir()) == ["cache", "figure.png", "m.npz", "run", "x"]
+    assert sorted(path.name for path in home.iterdir()) == ["cache", "figure.png", "m.npz", "run", "x", "y"]
 
 
 @pytest.mark.parametrize("name", ["MINIDL_DATA", "MINIDL_CACHE"])
 def test_the_environment_may_name_it_too(home, monkeypatch, name):
     monkeypatch.delenv("MINIDL_DATA", raising=False)
     monkeypatch.setenv(name, "~/there")
-    with pytest.raises(data.DataError, match=re.escape(str(home / "there"))):
-        data.mnist(download=False)
+    for load in (data.mnist, data.cifar10, data.cifar100):
+        with pytest.raises(data.DataError, match=re.escape(str(home / "there"))):
+            load(download=False)
 
 
 def test_the_lab_knows_it_too(home):

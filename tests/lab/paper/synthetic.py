@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from minidl.data._digits import Digits, Split
+from minidl.data._splits import Digits, Split
 from minidl.lab.study.claim import Result, Run, Scale, plain
 from minidl.lab.study.sweep import conduct
 
