@@ -80,8 +80,8 @@ for far in (10.0, 100.0, 10_000.0, 1_000_000.0):
     print(f"x5 = {far:>11,.0f}:  x̂ =", np.round(x_hat(np.array([[4, 6, 7, 8, far]]).T).ravel(), 4))
 
 # %% [markdown]
-# It is (d), and (c). The moved example drags the mean along with it, and the variance too: it is measured with a
-# ruler that it stretches itself. For comparison, **evaluation**: when a trained network is used, mean and variance
+# It is (d), and (c). The moved example drags the mean along with it, and the variance too: it stretches the very
+# ruler that measures it. For comparison, **evaluation**: when a trained network is used, mean and variance
 # are constants (lesson 08 asks which), here those of the original batch, 7 and 4.
 
 # %%
@@ -187,9 +187,10 @@ right.minorticks_off()
 # It is (c) for the first digit: the spread falls as $1/\sqrt m$, as that of a mean of $m$ random numbers does. In our
 # run it went from 0.33 at $m = 15$ to 0.08 at $m = 240$. Not so for the digit that stands out: in a small batch it
 # cannot. The bound of the exercise, $\sqrt{m-1}$, holds it down (2 for $m = 5$), and what cannot move does not
-# spread.
+# spread. In large batches it spreads *more* than the first digit: an error in σ counts in proportion to the distance
+# from the mean.
 #
-# At $m = 2$ nothing is left of the number itself: $\hat x$ is $+1$ or $-1$, whichever of the two is larger. (The few
+# At $m = 2$ nothing is left of the number itself: $\hat x$ is $+1$ for the larger one and $-1$ for the other. (The few
 # dots in between are pairs that agree so closely that ε counts.) Lesson 06 shows what that does to learning, and
 # lesson 08 what to do about it when the network is used.
 #
@@ -394,7 +395,7 @@ print(f"\none image of 28 × 28 is fine: 784 values for its one feature, mean {i
 
 # %% [markdown]
 # A number that is its own mean is at distance 0 from it: $\hat x = 0$, and $y = \beta$ **for any $x$**. Nothing is
-# left of the input, although the formula has no error; so minidl raises one. It happens by accident: 60,001 examples
+# left of the input, yet the formula raises no error, so minidl does. It happens by accident: 60,001 examples
 # in batches of 60 leave a last batch of one. The cure: `DataLoader(…, drop_last=True)`. An image counts once for
 # every position, so one image is enough (lesson 09).
 #
@@ -408,8 +409,8 @@ print(f"\none image of 28 × 28 is fine: 784 values for its one feature, mean {i
 #
 # ## In short
 #
-# - BN measures each number by its batch: $\hat x$ has mean 0 and mean square 1 (but for ε), never exceeds $\sqrt{m-1}$,
-#   and every output depends on every input of its feature in the batch.
+# - BN measures each number by its batch: $\hat x$ has mean 0 and mean square 1 (but for ε), $|\hat x|$ never exceeds
+#   $\sqrt{m-1}$, and every output depends on every input of its feature in the batch.
 # - |γ| and β then *are* the feature's standard deviation and mean.
 #
 # **Confusions settled.** The forward's variance divides by $m$, so that the batch comes out at 1; $m - 1$ is for the stored

@@ -4,8 +4,8 @@
 # In training, every output of batch normalization depends on its feature's inputs in the whole batch. So a gradient
 # that arrives at one example goes back to all of them. Step by step that takes six equations; put together they
 # become one line; and that line is a picture: a shadow, from which two directions are missing. After this lesson you
-# can derive the gradient in all three forms, check each, and say what it never lets through. In a batch of two that
-# is everything, and the network then does not do what you would expect.
+# can derive the gradient in all three forms, check each, and say what it never lets through. In a batch of two nothing
+# gets through, and the network then does not do what you would expect.
 #
 # **Time**: about 20 s on two cores; the first run compiles some kernels, which takes some seconds more.
 #
@@ -44,7 +44,8 @@ grad_y = generator.standard_normal((m, features))  # ∂L/∂y: what arrives fro
 # Here are the four lines as tensor operations, with a random $\partial L/\partial y$, and the graph that autograd
 # made of them. Each box has the size of the gradient that arrived there. Follow the arrows from $x$ down to the
 # division (`/`), whose result is $\hat x$: there is a direct path (through one subtraction), one through the mean,
-# and one through the variance (the square and the second mean).
+# and one through the variance (the square and the second mean). A fourth goes through the mean
+# and then the variance; keep it in mind.
 
 # %%
 def four_lines(x, gamma, beta, mean_knows=True, var_knows=True):
@@ -118,7 +119,7 @@ _ = ax.set_yticks([5, 10, 20, 50, 100], ["5 %", "10 %", "20 %", "50 %", "100 %"]
 #
 # One rule is enough: the gradient of a quantity is the sum, over all arrows that leave it, of "gradient at the arrow's
 # end × slope of the arrow". Try it with a pencil for μ before you read on: which arrows leave it? (One to each
-# $x_i - \mu$ in the numerators, and one to σ².)
+# $x_i - \mu$ in the numerators, and one to σ². On paper these are separate; the graph shares one subtraction for both.)
 #
 # The six equations of the paper, in the order in which they can be computed:
 #
@@ -316,8 +317,9 @@ figure.suptitle(title, x=0.01, ha="left", fontsize=11);
 # Read the last one. On the diagonal: how much an example moves itself. It is less than 1 everywhere, and less at the two
 # ends than in the middle: an extreme example stretches the ruler that it is measured with (lesson 05). Off the diagonal:
 # when an example goes up, its neighbours on the same side of the mean go down (orange), because it takes the mean with it,
-# and because it stretches the ruler. On the far side the two effects work against each other, and between the two ends the
-# second wins (purple): as the top one goes up, the bottom one goes up too, towards the mean.
+# and because it stretches the ruler if it moves away from the mean (towards the mean, it shrinks it). On the far side the two
+# effects work against each other, and between the two ends the second wins (purple): as the top one goes up, the bottom one
+# goes up too, towards the mean.
 #
 # And the whole layer? Features do not mix: for three features the Jacobian is three blocks, and zeros. (This time it is not
 # multiplied by σ: a block is paler where its feature's σ is larger.)
@@ -442,7 +444,7 @@ for name, norm in {"BN": "batch", "constant statistics": lambda n: PathNorm(n, m
     print(f"{name}, before training: {', '.join(f'{p:.2g}' for p in percent)} % along 1 in layers 1, 2, 3")
 
 # %% [markdown]
-# It is the reason: with constant statistics the lower layers are about where the top one is.
+# Before training it is the reason: with constant statistics the lower layers are about where the top one is.
 #
 # Along $\hat x$ all three start where a random arrow would be. The top layer's share rises to about 6 % within ten
 # steps; after a thousand steps all three are near 0.6 %, below the random arrow. We do not know why.
@@ -470,7 +472,7 @@ for value in (0, 1e-5, 1e-3, 0.1):
 # %% [markdown]
 # ## A batch of two
 #
-# At $m = 2$ the rank is 0: $\hat x$ is $(-1, +1)$ or $(+1, -1)$, whichever is the larger, and moving either a little
+# At $m = 2$ the rank is 0: $\hat x$ is $(-1, +1)$ or $(+1, -1)$, by which of the two is larger, and moving either a little
 # changes nothing. (Of the circle above only two points are left, and no path between them.) No gradient passes.
 #
 # **Prediction 5.** We train with batches of two (ε = $10^{-5}$, as always). The weights below the BN layers (a) do not
@@ -559,7 +561,7 @@ plot.label(ax, title, "x₁ − x₂", "x̂ of the first");
 # A smaller ε makes the edge narrower and steeper. The step keeps its height of 2, so the *mean* slope hardly changes;
 # in the table, too, the mean gain is about 1 for every $m$. But the mean *square* grows: what the flat parts lack
 # goes into a few huge steps, and one of those outweighs hundreds of small ones. (The gain of 316 is twice the
-# steepest slope, as both examples move.)
+# steepest slope, because the gradient has an entry for each example.)
 #
 # ## Train with your own
 #
@@ -630,8 +632,8 @@ print(f"the largest difference between the two losses, at any step: {np.abs(loss
 #
 # **Confusions settled.** The gradient flows through μ and through σ. Treating them as constants makes an error of
 # $\sqrt{2/(m-2)}$ of its length if a random gradient arrives, and of more or less in a network. The bias before BN
-# has no gradient because $\sum_i \partial L/\partial x_i = 0$. A batch of two has no gradient at ε = 0, and with ε a
-# rare and huge one; a batch of one has none at all.
+# has no gradient because $\sum_i \partial L/\partial x_i = 0$. A batch of two has no gradient at ε = 0, and with ε > 0 one
+# that is usually tiny and occasionally huge; a batch of one has none at all.
 #
 # `python -m minidl reproduce --claim alg1` tests these identities as a claim of the paper.
 #
