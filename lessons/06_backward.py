@@ -317,7 +317,7 @@ figure.suptitle(title, x=0.01, ha="left", fontsize=11);
 # Read the last one. On the diagonal: how much an example moves itself. It is less than 1 everywhere, and less at the two
 # ends than in the middle: an extreme example stretches the ruler that it is measured with (lesson 05). Off the diagonal:
 # when an example goes up, its neighbours on the same side of the mean go down (orange), because it takes the mean with it,
-# and because it stretches the ruler if it moves away from the mean (towards the mean, it shrinks it). On the far side the two
+# and because it stretches the ruler if it moves away from the mean (towards it, it shrinks it). On the far side the two
 # effects work against each other, and between the two ends the second wins (purple): as the top one goes up, the bottom one
 # goes up too, towards the mean.
 #
