@@ -141,12 +141,19 @@ def _references(record):
     """List with whom speeds are compared: titles, and who it is in an entry."""
     found = []
     if "torch eager" in record["peers"]:
-        found.append(("speed, eager = 1", lambda entry: "torch eager"))
+        found.append(("speed, eager = 1", lambda entry, name: "torch eager"))
     if len(record["peers"]) > 1:
-        found.append((_FASTEST, lambda entry: entry["fastest_peer"]))
+        found.append((_FASTEST, lambda entry, name: _fastest(entry, name, record["peers"])))
     for other in record["ours"][1:]:
-        found.append((f"speed, {other} = 1", lambda entry, other=other: other))
+        found.append((f"speed, {other} = 1", lambda entry, name, other=other: other))
     return found
+
+
+def _fastest(entry, name, peers):
+    """Name the peer that is fastest beside a contender, by the ratios of single rounds; itself, if it is that peer."""
+    against = {peer: one for peer, one in entry["contenders"][name]["against"].items() if peer in peers}
+    fastest = min(against, key=lambda peer: against[peer]["median"], default=None)
+    return name if name in peers and (fastest is None or against[fastest]["median"] >= 1) else fastest
 
 
 def _network_rows(entries, record):
@@ -158,7 +165,7 @@ def _network_rows(entries, record):
         for name, one in entry["contenders"].items():
             rows.append([
                 f"{entry['name']}, {entry['shape']}", _how(name, record), _times(one["ms"]),
-                *(_against(one, name, who(entry)) for _, who in references),
+                *(_against(one, name, who(entry, name)) for _, who in references),
                 _three(one["gflops"]), _percent(one["of_roof"]), f"{_three(one['first_step_s'])} s",
                 f"{one['peak_mb']} MB" if one["peak_mb"] else "–",
             ])  # fmt: skip
@@ -175,7 +182,7 @@ def _busy_rows(entries, record):
             rows.append([
                 f"{entry['name']}, {entry['shape']}", _how(name, record), _times(one["ms"]),
                 _two(one["ms"]["median"] / before["ms"]["median"]) if before else "–",
-                *(_against(one, name, who(entry)) for _, who in references),
+                *(_against(one, name, who(entry, name)) for _, who in references),
             ])  # fmt: skip
     return rows
 
@@ -221,7 +228,9 @@ class _SideBySide:
     def cells(self, entry):
         contenders = entry["contenders"]
         times = [_times(contenders[name]["ms"]) if name in contenders else "–" for name in self.names]
-        return times + [_against(contenders.get(self.ours), self.ours, who(entry)) for _, who in self.references]
+        return times + [
+            _against(contenders.get(self.ours), self.ours, who(entry, self.ours)) for _, who in self.references
+        ]
 
     def shown(self, entry):
         """Whose GFLOP/s are shown: minidl's, unless it was left out."""

@@ -230,7 +230,7 @@ def test_stopped_and_resumed(at, command, undisturbed, interrupt, monkeypatch, t
 def test_stopped_twice_at_once(command, undisturbed, interrupt, tmp_path, monkeypatch, capfd):
     interrupt(22, times=2)
     assert main(command(tmp_path, *SHORT)) == 130
-    assert "stopped at once; what was written before is whole" in capfd.readouterr().err
+    assert "stopped at once; everything written so far is intact" in capfd.readouterr().err
     monkeypatch.undo()
     assert main(command(tmp_path, *SHORT, "--resume")) == 0
     assert "continues after step 15" in capfd.readouterr().out
