@@ -111,11 +111,24 @@ def test_cores_that_others_use_are_not_free(busy, own, free, tmp_path, monkeypat
     monkeypatch.setattr(load.os, "sysconf", lambda name: 100, raising=False)
     watch = load.Watch()
     stat.write_text(_stat(7, 8))
+    monkeypatch.setattr(load, "_LONG", 1.5)
     watch.count(10.0)
     assert watch.free == 2
     stat.write_text(_stat(7 + busy[0], 8 + busy[1]))
     watch.count(11.0)
     assert watch.free == pytest.approx(free)
+
+
+def test_what_was_done_during_a_long_pause_says_nothing_of_now(tmp_path, monkeypatch):
+    """A process that was halted would otherwise begin on one thread."""
+    monkeypatch.setattr(load, "_STAT", tmp_path / "stat")
+    monkeypatch.setattr(load, "_cores", lambda: [0, 1])
+    monkeypatch.setattr(load.os, "sysconf", lambda name: 100, raising=False)
+    watch = load.Watch()
+    for now, busy in ((10.0, 7), (10.5, 7.5), (30.0, 27)):
+        (tmp_path / "stat").write_text(_stat(busy, 0))
+        watch.count(now)
+        assert watch.free == (pytest.approx(1, abs=0.2) if now == 10.5 else 2)
 
 
 @pytest.mark.parametrize("content", [None, "", "cpu0 1 2\n", "nonsense"])
@@ -143,12 +156,16 @@ def test_no_thread_is_started_for_a_core_that_is_taken(free, n, monkeypatch):
 LAYER = """
 import hashlib, numba, numpy as np
 from minidl import Tensor, functional as F, set_num_threads
-for threads in (1, 2):
-    set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+from minidl.kernels import threads
+threads._watch.due = float("inf")  # two threads, also for a core that is taken
+for n in (1, 2):
+    n = min(n, numba.config.NUMBA_NUM_THREADS)
+    set_num_threads(n)
     rng = np.random.default_rng(0)
     x, w = (Tensor(rng.standard_normal(s).astype(np.float32), requires_grad=True) for s in ((8, 28, 28, 16), (3, 3, 16, 32)))
     y = F.batch_norm(F.conv2d(x, w, padding=1), None, None, training=True)
     y.backward(np.cos(y.data))
+    assert numba.get_num_threads() == n
     print(hashlib.sha256(b"".join(a.tobytes() for a in (y.data, x.grad, w.grad))).hexdigest())
 print(numba.threading_layer())
 """
@@ -156,7 +173,7 @@ print(numba.threading_layer())
 
 @pytest.mark.skipif(not JIT, reason="needs compiled kernels")
 def test_all_thread_layers_give_the_same_bits_on_any_number_of_threads_quiet_and_busy():
-    bits, layers = set(), {}
+    bits, layers = set(in_a_process(LAYER).split()[:2]), {}
     with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as partner:
         for asked in ("default", "omp", "workqueue"):
             *hashes, layers[asked] = in_a_process(LAYER, NUMBA_THREADING_LAYER=asked).split()
