@@ -51,7 +51,8 @@ def test_both_arms_learn(folder, tmp_path):
 
 def test_same_settings_same_results(folder, tmp_path):
     one = run(folder, tmp_path / "1")
-    two = run(folder, tmp_path / "2", "--threads", str(min(2, numba.config.NUMBA_NUM_THREADS)))
+    how = ["--threads", str(min(2, numba.config.NUMBA_NUM_THREADS)), "--replay", "--checkpoint-every", "7"]
+    two = run(folder, tmp_path / "2", *how)
     other = run(folder, tmp_path / "3", "--seed", "1")
     for results in (one, two, other):
         del results["run"]

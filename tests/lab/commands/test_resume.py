@@ -334,6 +334,13 @@ def test_without_resume_an_unfinished_run_is_set_aside(command, undisturbed, int
     assert outcome(tmp_path) == undisturbed(SHORT)
     assert main(command(tmp_path, *SHORT)) == 0  # over a finished one there is nothing to say
     assert "unfinished" not in capsys.readouterr().out
+    interrupt(13)
+    main(command(tmp_path, *SHORT))
+    monkeypatch.undo()
+    assert main(command(tmp_path, *SHORT)) == 0
+    assert "the unfinished run (step 13) is now in" in capsys.readouterr().out
+    assert list(tmp_path.glob("checkpoints/none-*.old")) == [aside]  # the last such run only
+    assert max(path.name for path in aside.iterdir()) == "step-000000013.npz"
 
 
 # ---- a disk that cheats ----------------------------------------------------------------------------------------------
