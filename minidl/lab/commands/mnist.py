@@ -45,7 +45,9 @@ def add_arguments(parser):
         "--model", choices=list(DEFAULTS), default="mlp", help="the paper's network, or a convolutional one"
     )
     parser.add_argument("--norm", choices=["batch", "none", "both"], default="both", help="which arms to train (both)")
-    parser.add_argument("--data", type=path, metavar="FOLDER", help="folder with four IDX files, instead of MNIST")
+    parser.add_argument(
+        "--data", type=path, metavar="FOLDER", help="folder with MNIST's four IDX files, or with a folder mnist"
+    )
     parser.add_argument(
         "--out", type=path, metavar="FOLDER", default=Path("runs/mnist"), help="where results go (runs/mnist)"
     )

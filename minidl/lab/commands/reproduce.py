@@ -40,7 +40,9 @@ def add_arguments(parser):
     parser.add_argument(
         "--scheduler", metavar="ADDRESS", help="of a Dask scheduler that spreads the runs over machines"
     )
-    parser.add_argument("--data", type=path, metavar="FOLDER", help="folder with four IDX files, instead of MNIST")
+    parser.add_argument(
+        "--data", type=path, metavar="FOLDER", help="folder with MNIST's four IDX files, or with a folder mnist"
+    )
     parser.add_argument(
         "--out",
         type=path,
