@@ -107,7 +107,7 @@ def test_an_interrupt_keeps_what_is_finished(tmp_path, only, capsys):
 
     only(fake_claim(run=interrupted))
     run(tmp_path, status=130)
-    assert "goes on" in capsys.readouterr().err
+    assert "the same command continues" in capsys.readouterr().err
     assert len(list((tmp_path / "runs" / "fake").iterdir())) == 2
 
 
