@@ -141,7 +141,7 @@ def _normalise(x, stats, gamma, beta, y):
     width, size = offset(mean.size), chunk_rows(mean.size)
     x, y = x.reshape(-1), y.reshape(-1)
     scale = inv_std * gamma
-    for k in prange(n_chunks(x.size, size * mean.size)):
+    for k in prange(n_chunks(x.size, size * max(1, mean.size))):
         at = offset(k) * offset(size) * width
         for _ in range(min(offset(size), (offset(x.size) - at) // width)):
             for c in range(width):
