@@ -249,7 +249,7 @@ def walk(root):
 
 
 def _results_before(node):
-    return [parent for parent in node._parents if parent._backward and parent.requires_grad]
+    return [parent for parent in node._parents if parent._backward and parent._requires_grad]
 
 
 def parents_first(root, parents_of):
@@ -262,7 +262,7 @@ def parents_first(root, parents_of):
         elif node not in seen:
             seen.add(node)
             stack += (node, None)
-            stack += [parent for parent in parents_of(node) if parent not in seen]
+            stack += parents_of(node)
     return order
 
 
