@@ -31,7 +31,7 @@ class _Dataset(NamedTuple):
     form: Format
     names: tuple[tuple[str, ...], ...]  # of the classes, for each byte of label
     files: tuple[str, ...]  # the last one is the test set
-    sha256: tuple[str, ...]  # of the original files, in that order
+    sha256: tuple[str, ...]  # of the original files, in that order: taken from a public list, not from the files
     archive: RemoteFile
     unpacked: str  # the folder in the archive
     pickled: tuple[str, ...]  # names of the version that is not read

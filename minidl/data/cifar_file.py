@@ -138,9 +138,8 @@ def parse_archive(file: BinaryIO, name: object, form: Format, wanted: Collection
                 padded -= member.size
             if skip_at_most(unpacked, padded) < padded:
                 raise DataError(f"read_cifar: {name} is cut inside {short}; {GET_AGAIN}")
-        if (
-            skip_at_most(unpacked, left + 1) > left
-        ):  # zeros that fill the last tape; gzip verifies its checksum after them
+        rest = skip_at_most(unpacked, left + 1)  # zeros that fill the last tape; gzip verifies its checksum after them
+        if rest > left:
             raise DataError(f"read_cifar: {name} goes on after its end; {GET_AGAIN}")
     if missing := [short for short in wanted if short not in found]:
         raise DataError(f"read_cifar: {name} lacks {', '.join(missing)}; it must be the archive of {form.title}")

@@ -26,7 +26,7 @@ def whitening_(tensor: T, images: ArrayLike, eps: float = 5e-4) -> T:
               negated: ReLU or GELU then keeps both sides
     images    (N, H, W, C), as the network gets them, normalised; some thousands are enough
     eps       in units of a pixel's variance: keeps directions without variance from being blown up
-    Frozen    if you say so: `layer.weight.requires_grad_(False)`. The bias, which may be trained, takes the mean
+    Frozen    if you say so: `layer.weight.requires_grad = False`. The bias, which may be trained, takes the mean
     Errors    ValueError for a tensor, images or eps that do not fit
     Source    Page 2018, "How to Train Your ResNet 8"; Jordan 2024 for the negated half
     """

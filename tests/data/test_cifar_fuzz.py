@@ -10,9 +10,8 @@ from minidl.data.cifar_file import FORMAT10, FORMAT100, parse_archive, parse_rec
 from tests.data.fake_cifar import ARCHIVES, FILES10, FILES100, NAMES10, NAMES100, archive
 from tests.fuzz import attempt, damaged
 
-MEMORY = (
-    5_000_000  # bytes: pieces of a mebibyte, what they are joined to, what gzip needs, and what measures the coverage
-)
+# Bytes: pieces of a mebibyte, what they are joined to, what gzip needs, and what measures the coverage.
+MEMORY = 5_000_000
 
 
 def read_file(content, form):
