@@ -65,7 +65,7 @@ def _load_tbb():
 def set_num_threads(n: int) -> None:
     """Use at most n threads from now on (1 … the number of cores). Results do not depend on n, only speed does.
 
-    It holds in every thread of Python's. While other programs keep cores busy, as many threads fewer are used.
+    It holds in every thread of Python's. On Linux, as many threads fewer are used as other programs keep cores busy.
     """
     most = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
     if not isinstance(n, int | np.integer) or not 1 <= n <= most:
