@@ -28,7 +28,7 @@ from minidl._arrays import (
 )
 from minidl._python import Value
 from minidl.autograd import Node
-from minidl.kernels.product import matmul
+from minidl.kernels.matmul import matmul
 
 if TYPE_CHECKING:
     from minidl.autograd.picture import Graph

@@ -56,7 +56,14 @@ class _Observer:
         if out.requires_grad:
             self.names[out], self.marks[out] = name, _marks(backward)
 
-    def backward_begins(self, node):
+    def backward(self, node, grad):
+        """Return node._backward(grad), looked at before and after."""
+        self._compare_marks(node)
+        parent_grads = node._backward(grad)
+        self._refuse_backward(node, grad, parent_grads)
+        return parent_grads
+
+    def _compare_marks(self, node):
         self.name = self.names.pop(node, node.op)
         marks = self.marks.pop(node, None)
         if marks is not None and marks != _marks(node._backward):
@@ -65,7 +72,7 @@ class _Observer:
                 "changed in place since; change arrays after backward, or work on a copy"
             )
 
-    def backward_done(self, node, grad, parent_grads):
+    def _refuse_backward(self, node, grad, parent_grads):
         for i, (parent, parent_grad) in enumerate(zip(node._parents, parent_grads, strict=True)):
             if parent_grad is None or not parent.requires_grad or _finite(parent_grad):
                 continue

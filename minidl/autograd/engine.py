@@ -89,16 +89,20 @@ class Node:
         grad    ∂loss/∂self, an array of self's shape; by default 1, which needs a tensor of one element
         The graph is freed on the way; a second walk over it raises RuntimeError.
         """
-        gradients = _Gradients(self, self._check_first_gradient(grad))
+        sums, own = {self: self._check_first_gradient(grad)}, set()  # see `_add`
         order = walk(self)
         changes.check_unchanged(order)  # before any gradient has moved
         while order:
             node = order.pop()
-            grad = gradients.complete(node)
-            if grad is not None:  # else all its users answered None
-                gradients.add(node, grad, _ask(node, grad))
-                node._parents, node._backward = (), changes.freed
-        gradients.keep()
+            grad = sums.pop(node, None)
+            if grad is None:  # all its users answered None
+                continue
+            if node._hooks:
+                grad = node._through_hooks(grad, own)
+            parent_grads = node._backward(grad) if _observer is None else _observer.backward(node, grad)
+            _add(sums, own, node, grad, parent_grads)
+            node._parents, node._backward = (), changes.freed
+        _keep(sums, own)
 
     def _through_hooks(self, grad, own):
         own.discard(self)  # a hook may have kept the array
@@ -179,59 +183,40 @@ class Node:
         return self._backward and changes.name_of(self._backward)
 
 
-class _Gradients:
-    """What has arrived at each tensor so far: sums that grow, but never inside an array that somebody else holds."""
+def _add(sums, own, node, grad, parent_grads):
+    """Add what `node._backward(grad)` sent to the parents to what arrived there before.
 
-    __slots__ = ("own", "sums")
-
-    def __init__(self, root, grad):
-        self.sums = {root: grad}
-        self.own: set[Node] = set()  # tensors whose sum is an array of ours alone: safe to add to, or to keep
-
-    def complete(self, node):
-        """Return the gradient of a tensor all of whose users are done; None if none of them sent one."""
-        grad = self.sums.pop(node, None)
-        return node._through_hooks(grad, self.own) if node._hooks and grad is not None else grad
-
-    def add(self, node, grad, parent_grads):
-        """Add what `node._backward(grad)` sends to the parents."""
-        sums, own = self.sums, self.own
-        apart = len(parent_grads) == 1 or _lie_apart(parent_grads)
-        for parent, parent_grad in zip(node._parents, parent_grads):  # noqa: B905  (`_ask` has compared the lengths)
-            if parent_grad is None or not parent._requires_grad:
-                continue
-            total = sums.get(parent)
-            if total is None:
-                sums[parent] = parent_grad
-                if apart and parent_grad is not grad and parent_grad.base is None:
-                    own.add(parent)
-            elif parent in own and type(total) is np.ndarray:
-                total += parent_grad
-            else:
-                sums[parent] = total + parent_grad
-                own.add(parent)
-
-    def keep(self):
-        """Add what is left, the sums of the leaves, to their `.grad`."""
-        for leaf, grad in self.sums.items():  # all that may fail, before the first gets anything
-            if leaf.grad is not None or type(leaf.data) is not np.ndarray or leaf.data.dtype.kind != "f":
-                leaf._check_leaf()
-            if leaf._hooks:
-                self.sums[leaf] = leaf._through_hooks(grad, self.own)
-        for leaf, grad in self.sums.items():
-            leaf._accumulate(grad, leaf in self.own)
-
-
-def _ask(node, grad):
-    """Return the gradients of a node's parents, as its operation computes them from its own; an observer may watch."""
-    if _observer is not None:
-        _observer.backward_begins(node)
-    parent_grads = node._backward(grad)
-    if _observer is not None:
-        _observer.backward_done(node, grad, parent_grads)
-    if len(parent_grads) != len(node._parents):  # a third of the time that zip(strict=True) takes
+    sums    tensor → the sum so far, which never grows inside an array that somebody else holds
+    own     tensors whose sum is an array of ours alone: safe to add to, or to keep
+    """
+    parents = node._parents
+    if len(parent_grads) != len(parents):  # a third of the time that zip(strict=True) takes
         raise ValueError(f"backward: {node.op} gave a list of gradients shorter or longer than its parents'")
-    return parent_grads
+    apart = len(parents) == 1 or _lie_apart(parent_grads)
+    for parent, parent_grad in zip(parents, parent_grads):  # noqa: B905
+        if parent_grad is None or not parent._requires_grad:
+            continue
+        total = sums.get(parent)
+        if total is None:
+            sums[parent] = parent_grad
+            if apart and parent_grad is not grad and parent_grad.base is None:
+                own.add(parent)
+        elif parent in own and type(total) is np.ndarray:
+            total += parent_grad
+        else:
+            sums[parent] = total + parent_grad
+            own.add(parent)
+
+
+def _keep(sums, own):
+    """Add what is left, the sums of the leaves, to their `.grad`."""
+    for leaf, grad in sums.items():  # all that may fail, before the first gets anything
+        if leaf.grad is not None or type(leaf.data) is not np.ndarray or leaf.data.dtype.kind != "f":
+            leaf._check_leaf()
+        if leaf._hooks:
+            sums[leaf] = leaf._through_hooks(grad, own)
+    for leaf, grad in sums.items():
+        leaf._accumulate(grad, leaf in own)
 
 
 def _lie_apart(grads):
@@ -248,8 +233,11 @@ def walk(root):
     return parents_first(root, _results_before) if root._backward else []
 
 
+_gets_gradient = attrgetter("_backward")  # only what depends on a tensor with requires_grad has kept one
+
+
 def _results_before(node):
-    return [parent for parent in node._parents if parent._backward and parent._requires_grad]
+    return filter(_gets_gradient, node._parents)
 
 
 def parents_first(root, parents_of):

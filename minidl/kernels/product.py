@@ -15,21 +15,18 @@ blocks of rows and columns, whatever is beside it, and on however many threads.
 
 import numpy as np
 
-from minidl.kernels.jit import device, inlined, kernel, n_chunks, prange
-from minidl.kernels.runs import add, clear, copy, offset, shifted, transposed, view
+from minidl.kernels.jit import device, inlined, n_chunks
+from minidl.kernels.runs import clear, copy, offset, shifted, transposed, view
 from minidl.kernels.vectors import TILE_ROWS, VECTOR_BYTES, sandwich, tile, transpose
 
-__all__ = ["PANEL_BYTES", "as_stored", "matmul", "multiply", "multiply_tiles", "product"]
+__all__ = ["PACK_FROM", "PANEL_BYTES", "copy_lines", "high_tile", "multiply", "multiply_tiles", "pack", "part_depth"]
 
 PANEL_BYTES = 2 * VECTOR_BYTES  # of a line of a tile of the result, and of the panel of b under it
 _DEPTH = 512  # terms in a part of the sums, at most: 64 KiB of packed b, which the second-level cache keeps
-_PACK_FROM = 10 * TILE_ROWS  # rows: a copy takes as long as a tenth of the products with so many
+PACK_FROM = 10 * TILE_ROWS  # rows: a copy takes as long as a tenth of the products with so many
 _LINES = 4
-_WORK = 2**19  # multiplications aimed at for a block: some microseconds, against one or two for starting another
-_LARGE = 2**17  # numbers in b from which blocks are columns too; a smaller one stays in the second-level cache whole
-_BLOCKS = 16  # aimed at: enough for some threads to share evenly; more would pack the same parts of b again
 _FEWER = TILE_ROWS * 2 // 3  # rows of a lower tile, which leaves less over: 64 = 4·12 + 2·8
-_high, _low, _narrow = tile(TILE_ROWS, 2), tile(_FEWER, 2), tile(TILE_ROWS, 1)
+high_tile, _low, _narrow = tile(TILE_ROWS, 2), tile(_FEWER, 2), tile(TILE_ROWS, 1)
 _copy = sandwich(np.eye(_LINES), np.eye(2))  # 1·X·1: that many lines of two vectors, all loaded before one is stored
 
 
@@ -40,13 +37,13 @@ def part_depth(depth):
 
 
 @inlined
-def _copy_lines(x, y, rows, columns):
+def copy_lines(x, y, rows, columns):
     for i in range(rows):
         copy(x.array, x.at + i * x.row, y.array, y.at + i * y.row, columns)
 
 
 @device
-def _pack(b, depth, columns, packed):
+def pack(b, depth, columns, packed):
     """Copy a panel of b, so that its lines lie one after another, each as wide as a tile and filled up with zeros."""
     width = PANEL_BYTES // packed.itemsize
     lanes = width // 2
@@ -60,7 +57,7 @@ def _pack(b, depth, columns, packed):
     if columns < width:
         clear(packed, 0, depth * width)
     if b.column == 1:
-        _copy_lines(b, panel, depth, columns)
+        copy_lines(b, panel, depth, columns)
         return
     done = 0
     if b.row == 1 and depth >= lanes:
@@ -97,7 +94,7 @@ def multiply_tiles(a, b, out, shape, keep, ahead):
             _low(a_rows, b, out_rows, min(_FEWER, left) - 1, depth, keep, next_half)
             i += _FEWER
         else:
-            _high(a_rows, b, out_rows, min(TILE_ROWS, left) - 1, depth, keep, next_half)
+            high_tile(a_rows, b, out_rows, min(TILE_ROWS, left) - 1, depth, keep, next_half)
             i += TILE_ROWS
 
 
@@ -110,10 +107,10 @@ def _multiply_panel(a, b, out, shape, keep, packed):
     rows, depth, columns = shape
     width = PANEL_BYTES // out.array.itemsize
     wide = width // 2 if columns <= width // 2 else width
-    if columns == wide and rows < _PACK_FROM and b.column == 1:
+    if columns == wide and rows < PACK_FROM and b.column == 1:
         multiply_tiles(a, b, out, shape, keep, 0)
         return
-    _pack(b, depth, columns, packed)
+    pack(b, depth, columns, packed)
     panel = view(packed, 0, width, 1)
     if columns == wide:
         multiply_tiles(a, panel, out, shape, keep, 0)
@@ -122,9 +119,9 @@ def _multiply_panel(a, b, out, shape, keep, packed):
     for i in range(0, rows, TILE_ROWS):  # what sticks out over the edge is computed beside it
         high, corner = min(TILE_ROWS, rows - i), shifted(out, i, 0)
         if keep:
-            _copy_lines(corner, edge, high, columns)
+            copy_lines(corner, edge, high, columns)
         multiply_tiles(shifted(a, i, 0), panel, edge, (high, depth, wide), keep, 0)
-        _copy_lines(edge, corner, high, columns)
+        copy_lines(edge, corner, high, columns)
 
 
 @device
@@ -148,75 +145,3 @@ def multiply(a, b, out, shape, keep):
         for k in range(0, depth, part):
             panel = rows, min(part, depth - k), min(wide, columns - j)
             _multiply_panel(shifted(a, 0, k), shifted(b, k, j), shifted(out, 0, j), panel, 1 if k else keep, packed)
-
-
-# ---- the whole product: blocks of the result, or parts of its sums, are tasks for threads ---------------------------------
-
-
-@device
-def _block(rows, columns, depth, parts, width):
-    """Return how many rows and columns a task takes; the last one across takes the rest, too."""
-    blocks = min(_BLOCKS, rows * columns * depth // _WORK) // parts
-    if columns * depth > _LARGE and parts == 1:
-        wide, down = width, n_chunks(blocks, max(1, columns // width))
-    else:
-        wide, down = columns, min(blocks, rows // (2 * TILE_ROWS))
-    high = n_chunks(rows, max(1, down))
-    return max(1, n_chunks(high, 4) * 4), max(1, wide)  # tiles are 8 or 12 rows high, or 4 or 6
-
-
-@kernel(cost=8)  # the work is a's size: from about ten columns in b, as in a network's last layer, threads pay
-def product(a, b, by_columns, out):
-    """Compute out = a @ b; a and b as `as_stored` gives them: by_columns is 1 if a is stored by columns, + 2 if b is.
-
-    The arguments are few, as each costs small products time.
-
-    Where b is much larger than the result, each part of the sums is a task, or some. A thread then needs some of b's rows
-    only, and in training they are rows of a weight matrix that the same core has moved in the step before, so they lie in
-    its cache: 60×784×100 in a step of the MLP, 58 → 41 µs.
-    """
-    (rows, columns), flat = out.shape, out.reshape(-1)
-    depth = b.size // max(1, columns)
-    a_row, a_column = (1, rows) if by_columns & 1 else (depth, 1)
-    b_row, b_column = (1, depth) if by_columns & 2 else (columns, 1)
-    part_size = part_depth(depth)
-    parts = max(1, n_chunks(depth, part_size)) if rows <= part_size else 1
-    if parts == 1:
-        part_size = depth
-    high, wide = _block(rows, columns, depth, parts, PANEL_BYTES // out.itemsize)
-    down, across = n_chunks(rows, high), max(1, columns // wide)
-    sums = flat if parts == 1 else np.empty(parts * flat.size, flat.dtype)
-    for task in prange(parts * down * across):
-        part, block = divmod(np.int64(task), down * across)
-        down_block, across_block = divmod(block, across)
-        i, j, k = down_block * high, across_block * wide, part * part_size
-        n = columns - j if across_block == across - 1 else wide
-        whole_a, whole_b = view(a, 0, a_row, a_column), view(b, 0, b_row, b_column)
-        result = view(sums, part * flat.size, columns, 1)
-        shape = min(high, rows - i), min(part_size, depth - k), n
-        multiply(shifted(whole_a, i, k), shifted(whole_b, k, j), shifted(result, i, j), shape, 0)
-    if parts > 1:
-        copy(sums, 0, flat, 0, flat.size)
-        for part in range(1, parts):
-            add(sums, part * flat.size, flat, 0, flat.size)
-
-
-def matmul(a, b):
-    """Return a @ b for matrices (M, K) and (K, N), each of which may be a transposed one."""
-    out = np.empty((a.shape[0], b.shape[1]), a.dtype)
-    product[a.size](*as_stored(a, b), out)
-    return out
-
-
-def as_stored(a, b):
-    """Return two matrices as `product` takes them: the numbers of each in one row, and how they are stored."""
-    (a, a_by_columns), (b, b_by_columns) = _in_a_row(a), _in_a_row(b)
-    return a, b, a_by_columns + 2 * b_by_columns
-
-
-def _in_a_row(matrix):
-    """Return a matrix's numbers in one row, and 1 if they are stored by columns, 0 if by rows."""
-    flags = matrix.flags
-    if not flags.c_contiguous and flags.f_contiguous:
-        return matrix.T.ravel(), 1
-    return matrix.ravel(), 0  # a copy, if no axis is contiguous

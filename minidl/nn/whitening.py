@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from minidl._numbers import check_between
-from minidl.kernels.product import matmul
+from minidl.kernels.matmul import matmul
 from minidl.nn.parameter import set_numbers
 from minidl.tensor import Tensor
 

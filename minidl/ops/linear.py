@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minidl.kernels.product import as_stored, matmul, product
+from minidl.kernels.matmul import as_stored, matmul, product_for
 from minidl.kernels.reduce import add_bias, column_sums
 from minidl.ops._check import check_tensors, matrix
 from minidl.tensor import Tensor
@@ -22,7 +22,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     _check_shapes(x, weight, bias)
     shape, rows = x.data.shape, matrix(x.data)
     y = np.empty((len(rows), weight.data.shape[1]), rows.dtype)
-    product[rows.size](*as_stored(rows, weight.data), y)
+    product_for(rows, weight.data)[rows.size](*as_stored(rows, weight.data), y)
     if bias is not None:
         add_bias[y.size](y, np.ascontiguousarray(bias.data))
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from minidl._arrays import mean_over
 from minidl._numbers import check_between
-from minidl.kernels.product import matmul
+from minidl.kernels.matmul import matmul
 from minidl.ops._check import check_tensors
 from minidl.tensor import Tensor
 

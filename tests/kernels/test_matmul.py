@@ -5,7 +5,7 @@ import pytest
 
 from minidl import get_num_threads, set_num_threads
 from minidl.kernels import jit
-from minidl.kernels.product import as_stored, matmul, product
+from minidl.kernels.matmul import as_stored, large_product, matmul, product, product_for
 from tests.helpers import DTYPES, JIT, assert_close, sizes
 
 PRODUCTS = {  # name -> from the factors (M, K) and (K, N) to the same ones, as they lie in memory
@@ -101,3 +101,41 @@ def test_rows_and_columns_have_the_same_bits_alone(name, size, dtype):
         np.testing.assert_array_equal(matmul(*PRODUCTS[name](a[rows], b)), whole[rows])
     for columns in (np.s_[:1], np.s_[2:7], np.s_[-50:]):
         np.testing.assert_array_equal(matmul(*PRODUCTS[name](a, b[:, columns].copy())), whole[:, columns])
+
+
+# ---- both factors packed -----------------------------------------------------------------------------------------------
+
+LARGE = [(128, 128, 128), (1, 1, 1), (5, 3, 7), (13, 17, 35), (37, 600, 66)]
+LARGE += sizes((131, 1030, 129), (260, 257, 401), tiny=[(31, 520, 33)])
+LAYOUTS = PRODUCTS | {"by columns": lambda a, b: (np.asfortranarray(a), np.asfortranarray(b))}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", LARGE, ids=str)
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_the_large_product_has_the_bits_of_the_small_one(name, size, dtype):
+    matrices = LAYOUTS[name](*factors(*size, dtype))
+    small, large = (np.full((size[0], size[2]), np.nan, dtype) for _ in range(2))
+    product.serial(*arguments(*matrices, small))
+    for build in (large_product.serial, large_product.parallel):
+        large[:] = np.nan
+        build(*arguments(*matrices, large))
+        np.testing.assert_array_equal(large, small)
+
+
+def test_b_is_packed_strip_by_strip_where_it_is_large(monkeypatch):
+    """The plain kernel: compiled ones have their constants inside."""
+    monkeypatch.setattr("minidl.kernels.matmul._B_PACKED", 1)
+    a, b = factors(9, 5, 70, np.float64)
+    out = np.full((9, 70), np.nan)
+    plain = large_product.__wrapped__
+    plain(*arguments(a, b, out))
+    assert_close(out, a @ b, np.float64)
+
+
+def test_the_large_product_takes_what_is_long_on_every_side():
+    def chosen(*size):
+        return product_for(*factors(*size, np.float32))
+
+    assert chosen(256, 256, 256) is large_product
+    assert {chosen(60, 784, 100), chosen(8192, 64, 256), chosen(127, 4096, 4096)} == {product}

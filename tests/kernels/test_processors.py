@@ -18,7 +18,7 @@ import pytest
 
 from minidl import Tensor
 from minidl import functional as F
-from minidl.kernels.product import matmul
+from minidl.kernels.matmul import matmul
 from minidl.ops import conv
 from tests import plain_ops
 from tests.helpers import JIT

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from minidl.kernels.jit import kernel
-from minidl.kernels.product import _DEPTH, _FEWER, _PACK_FROM, PANEL_BYTES, multiply, multiply_tiles, part_depth
+from minidl.kernels.product import _DEPTH, _FEWER, PACK_FROM, PANEL_BYTES, multiply, multiply_tiles, part_depth
 from minidl.kernels.runs import view
 from minidl.kernels.vectors import TILE_ROWS
 from tests.helpers import DTYPES, assert_close
@@ -58,7 +58,7 @@ def test_agrees_with_numpy(size, layouts, keep, dtype):
 
 
 def test_the_sizes_cover_every_way():
-    assert 26 < _PACK_FROM < 130  # without packing and with it
+    assert 26 < PACK_FROM < 130  # without packing and with it
     assert 300 < _DEPTH < 600  # one part of the sums, and several
 
 

@@ -97,7 +97,7 @@ def test_the_digest_notices_a_difference():
 
 @pytest.mark.skipif(not JIT, reason="without compiled kernels there are no threads")
 def test_these_batches_do_run_on_threads():
-    from minidl.kernels.product import product
+    from minidl.kernels.matmul import product
     from minidl.ops.norm import _batch_statistics
 
     train("mnist_conv", 61)

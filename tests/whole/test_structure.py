@@ -188,7 +188,7 @@ def test_kernels_take_at_most_eight_arguments(path):
 
 def frames_to_kernel(layer, x, monkeypatch):
     """Names of the functions on the stack when a kernel is called, from the layer's call on."""
-    from minidl.kernels import product
+    from minidl.kernels import matmul
 
     found = []
 
@@ -199,8 +199,8 @@ def frames_to_kernel(layer, x, monkeypatch):
             frame = frame.f_back
 
     here = sys._getframe().f_code
-    monkeypatch.setattr(product.product, "serial", look)
-    monkeypatch.setattr(product.product, "parallel", look)
+    monkeypatch.setattr(matmul.product, "serial", look)
+    monkeypatch.setattr(matmul.product, "parallel", look)
     layer(x)
     return found[::-1]
 
