@@ -285,7 +285,8 @@ def test_the_fingerprint_of_every_kernel_with_products_counts_the_files_that_wri
     from minidl.ops import conv
 
     for one in (
-        matmul.product, matmul.large_product, conv._conv_forward, conv._conv_backward_x, conv._conv_backward_weight, winograd._convolve,
+        matmul.product, matmul.large_product,
+        conv._conv_forward, conv._conv_backward_x, conv._conv_backward_weight, winograd._convolve,
         winograd._multiply_back, winograd._transform_filters, winograd._transform_filters_back,
     ):  # fmt: skip
         assert "vectors.py" in {Path(file).name for file in jit._files_of_helpers(one.__wrapped__)}, one.__name__
