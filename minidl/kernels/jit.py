@@ -53,6 +53,7 @@ CHUNK = 8192  # elements in a chunk of elementwise work: 32 KiB of float32
 # it, a kernel fresh from the compiler and the same kernel from the cache gave different last bits.) Loops in
 # which each channel is on its own vectorise all the same. `numpy` lets a division by zero give infinity.
 _OPTIONS = {"fastmath": False, "error_model": "numpy"}
+_ONLY_INSIDE = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # nothing to compile for calls from Python
 
 on_call: Any = None  # told of every call that fills arrays: (function, args); whoever wants to know sets it
 forks = 0  # of this process and those that it was forked from, that left Numba's threads behind
@@ -67,7 +68,7 @@ def device(function, inline=False):
 
     inline  put the code into every caller, for short runs whose call would take longer than they do
     """
-    helper = numba.njit(forceinline=inline, **_OPTIONS)(_with_a_name(function))
+    helper = numba.njit(forceinline=inline, **_ONLY_INSIDE, **_OPTIONS)(_with_a_name(function))
     _files[helper] = _files_of_helpers(function) | {inspect.getsourcefile(function)}
     return helper
 

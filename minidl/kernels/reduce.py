@@ -3,7 +3,7 @@
 import numpy as np
 
 from minidl.kernels.jit import CHUNK, device, kernel, n_chunks, prange
-from minidl.kernels.runs import add
+from minidl.kernels.runs import add, copy
 
 __all__ = ["TERMS", "add_bias", "add_up", "chunk_rows", "column_sums"]
 
@@ -47,7 +47,7 @@ def _column_sums(x, sums):
             for c in range(total.size):
                 total[c] += row[c]
     add_up(partial)
-    sums[:] = partial[0]
+    copy(partial.reshape(-1), 0, sums, 0, sums.size)  # `sums[:] = …` would compile an error about shapes for two seconds
 
 
 def column_sums(x):

@@ -13,7 +13,7 @@ import numpy as np
 from minidl._numbers import check_between
 from minidl.kernels.jit import device, kernel, n_chunks, prange
 from minidl.kernels.reduce import add_up, chunk_rows
-from minidl.kernels.runs import offset
+from minidl.kernels.runs import copy, offset
 from minidl.ops._check import check_tensors, matrix
 from minidl.tensor import Tensor
 
@@ -177,7 +177,8 @@ def _add_chunks(partial, grad_gamma, grad_beta):
     grad_beta[:] = 0
     if len(partial):
         add_up(partial)
-        grad_gamma[:], grad_beta[:] = partial[0, 0], partial[0, 1]
+        copy(partial.reshape(-1), 0, grad_gamma, 0, grad_gamma.size)
+        copy(partial.reshape(-1), grad_gamma.size, grad_beta, 0, grad_beta.size)
 
 
 @device
