@@ -28,6 +28,7 @@ import numba
 import numpy as np
 from numba import prange, types
 from numba.core import event
+from numba.core.registry import CPUDispatcher
 from numba.extending import overload
 
 from minidl.kernels import threads
@@ -61,6 +62,13 @@ _parallel_from = None  # set by the first kernel call
 _files: dict = {}  # helper → the source files that it is made of
 
 
+class _Helper(CPUDispatcher):
+    """A helper's compiled code, for kernels alone: called from Python, it is the Python function that one reads."""
+
+    def __call__(self, *args):
+        return self.py_func(*args)
+
+
 def device(function, inline=False):
     """Compile a helper that kernels call: a number in and a number out, or a loop over parts of arrays.
 
@@ -69,6 +77,8 @@ def device(function, inline=False):
     inline  put the code into every caller, for short runs whose call would take longer than they do
     """
     helper = numba.njit(forceinline=inline, **_ONLY_INSIDE, **_OPTIONS)(_with_a_name(function))
+    if not numba.config.DISABLE_JIT:
+        helper.__class__ = _Helper
     _files[helper] = _files_of_helpers(function) | {inspect.getsourcefile(function)}
     return helper
 

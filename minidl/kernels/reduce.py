@@ -47,7 +47,9 @@ def _column_sums(x, sums):
             for c in range(total.size):
                 total[c] += row[c]
     add_up(partial)
-    copy(partial.reshape(-1), 0, sums, 0, sums.size)  # `sums[:] = …` would compile an error about shapes for two seconds
+    copy(
+        partial.reshape(-1), 0, sums, 0, sums.size
+    )  # `sums[:] = …` would compile an error about shapes for two seconds
 
 
 def column_sums(x):
