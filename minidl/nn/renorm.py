@@ -73,7 +73,8 @@ class BatchRenorm(Module):
     def _check_buffers(self):
         """Check that all three can be written to, before one of them is."""
         for name in self._buffers:
-            if not getattr(self, name).flags.writeable:
+            array = getattr(self, name)
+            if array is not None and not array.flags.writeable:
                 raise ValueError(
                     f"BatchRenorm: {name} is read-only; it must be a copy: norm.{name} = norm.{name}.copy()"
                 )

@@ -154,7 +154,7 @@ def _group_norm_forward(x, groups, eps, gamma, beta, relu, stats, y):
         _normalise_part(flat, at, rows, (stats[i, 0], stats[i, 1] * gamma, beta), relu, out)
 
 
-# ---- backward --------------------------------------------------------------------------------------------------------------
+# ---- backward ----------------------------------------------------------------------------------------------------------
 
 
 @device
@@ -170,7 +170,7 @@ def _through_relu(grad_y, positive, at, count):
 
 @device
 def _group_sums(image, sums, stats, gamma, groups, parts):
-    """Turn the sums of an image's chunks, Σ ∂y·(x − mean) and Σ ∂y, into what each of its pixels' gradients needs.
+    """Turn the sums of an image's chunks, Σ ∂y·(x − mean) and Σ ∂y, into what its pixels' gradients share.
 
     sums   (chunks, 2, C); afterwards sums[0] holds slope and shift: ∂x = inv_std·(γ·∂y − shift − (x − mean)·slope), with
            shift = mean(g) and slope = mean(g·x̂)·inv_std, of each group with g = γ·∂y
