@@ -9,23 +9,7 @@ import numpy as np
 
 from minidl import Tensor
 from tests import reference
-from tests.reference import each, pair
-
-
-def silu(x):
-    """y = x / (1 + exp(-x)), element by element.
-
-    Any shape; for moderate x.
-    """
-    return each(x, lambda value: value / (1 + math.exp(-value)))
-
-
-def leaky_relu(x, negative_slope=0.01):
-    """y = x where x > 0, else negative_slope · x.
-
-    Any shape.
-    """
-    return each(x, lambda value: value if value > 0 else float(negative_slope) * value)
+from tests.reference import pair
 
 
 def group_norm(x, num_groups, weight=None, bias=None, eps=1e-5):
@@ -155,14 +139,6 @@ def interpolate(x, scale_factor, mode="nearest", align_corners=False):
 # --- composites: Tensors in, Tensors out, small differentiable steps -------------------------------------------------
 
 
-def composite_silu(x):
-    """x / (1 + exp(-x)).
-
-    For moderate x only.
-    """
-    return x / (1 + (-x).exp())
-
-
 def composite_group_norm(x, num_groups, weight, bias, eps=1e-5):
     """Rows of all numbers of an example and a group, normalised like a layer's.
 
@@ -171,7 +147,9 @@ def composite_group_norm(x, num_groups, weight, bias, eps=1e-5):
     n, pixels, channels = x.shape
     rows = x.reshape(n, pixels, num_groups, -1).permute(0, 2, 1, 3).reshape(n * num_groups, -1)
     x_hat = reference.composite_normalise(rows, -1, eps)
-    x_hat = x_hat.reshape(n, num_groups, pixels, channels // num_groups).permute(0, 2, 1, 3).reshape(n, pixels, channels)
+    x_hat = (
+        x_hat.reshape(n, num_groups, pixels, channels // num_groups).permute(0, 2, 1, 3).reshape(n, pixels, channels)
+    )
     return x_hat * weight + bias
 
 

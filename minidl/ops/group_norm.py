@@ -60,7 +60,8 @@ def _group_norm(op, x, groups, weight, bias, eps, relu):
     gamma = np.ones(features, dtype) if weight is None else np.ascontiguousarray(weight.data)
     beta = np.zeros(features, dtype) if bias is None else np.ascontiguousarray(bias.data)
     stats, y = np.empty((n, 2, features), dtype), np.empty(data.shape, dtype)
-    _group_norm_forward[data.size](data, groups, eps, gamma, beta, relu, stats, y)
+    least = 0.0 if relu else -np.inf
+    _group_norm_forward[data.size](data, groups, eps, gamma, beta, least, stats, y)
     positive = y if relu else np.empty((0, 0, 0), dtype)  # where the gradient passes: everywhere
     given = weight is not None, bias is not None
 
@@ -73,6 +74,7 @@ def _group_norm(op, x, groups, weight, bias, eps, relu):
         )
         return grad_x, *compress((grad_gamma, grad_beta), given)
 
+    backward.__qualname__ = f"{op}.<locals>.backward"  # after which the graph names the operation
     return Tensor._from_op(y.reshape(x.shape), (x, *compress((weight, bias), given)), backward)
 
 
@@ -118,40 +120,33 @@ def _group_statistics(image, size, sums, groups, eps, stats):
 
 
 @device
-def _normalise_part(x, at, rows, norm, relu, y):
+def _normalise_part(x, at, rows, norm, least, y):
     mean, scale, beta = norm
-    at, width, zero = offset(at), offset(mean.size), x.dtype.type(0)
+    at, width = offset(at), offset(mean.size)
     for _ in range(rows):
-        if relu:
-            for c in range(width):
-                z = (x[at + c] - mean[c]) * scale[c] + beta[c]
-                y[at + c] = zero if z < zero else z  # so that NaN is kept
-        else:
-            for c in range(width):
-                y[at + c] = (x[at + c] - mean[c]) * scale[c] + beta[c]
+        for c in range(width):
+            z = (x[at + c] - mean[c]) * scale[c] + beta[c]
+            y[at + c] = least if z < least else z  # so that NaN is kept
         at += width
 
 
 @kernel
-def _group_norm_forward(x, groups, eps, gamma, beta, relu, stats, y):
+def _group_norm_forward(x, groups, eps, gamma, beta, least, stats, y):
     (n, pixels, width), (chunks, size, images) = x.shape, _cut(x)
-    flat, out = x.reshape(-1), y.reshape(-1)
+    flat, out, least = x.reshape(-1), y.reshape(-1), x.dtype.type(least)
     sums = np.empty((n if pixels else 0, chunks, 2, width), x.dtype)
     for task in prange(n_chunks(len(sums), images) * chunks):
         block, chunk = divmod(np.int64(task), chunks)
         for i in range(block * images, min((block + 1) * images, n)):
             _part_sums(x, i * pixels, chunk, size, sums[i, chunk])
-            if chunks == 1:
-                _group_statistics(x[i], size, sums[i], groups, eps, stats[i])
-                _normalise_part(flat, i * pixels * width, pixels, (stats[i, 0], stats[i, 1] * gamma, beta), relu, out)
-    if chunks == 1:
-        return
-    for i in prange(len(sums)):
-        _group_statistics(x[i], size, sums[i], groups, eps, stats[i])
-    for task in prange(len(sums) * chunks):
-        i, chunk = divmod(np.int64(task), chunks)
-        at, rows = (i * pixels + chunk * size) * width, min(size, pixels - chunk * size)
-        _normalise_part(flat, at, rows, (stats[i, 0], stats[i, 1] * gamma, beta), relu, out)
+    for block in prange(n_chunks(len(sums), images)):
+        for i in range(np.int64(block) * images, min((np.int64(block) + 1) * images, n)):
+            _group_statistics(x[i], size, sums[i], groups, eps, stats[i])
+    for task in prange(n_chunks(len(sums), images) * chunks):
+        block, chunk = divmod(np.int64(task), chunks)
+        for i in range(block * images, min((block + 1) * images, n)):
+            at, rows = (i * pixels + chunk * size) * width, min(size, pixels - chunk * size)
+            _normalise_part(flat, at, rows, (stats[i, 0], stats[i, 1] * gamma, beta), least, out)
 
 
 # ---- backward ----------------------------------------------------------------------------------------------------------

@@ -91,10 +91,9 @@ def closed_form(x, groups, weight, bias, grad_y, eps=1e-5):
     return y, [grad_x.reshape(x.shape), grad_weight, grads.sum((0, 1)).reshape(-1)]
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("shape", "groups"), LARGE, ids=str)
-def test_sizes_that_no_chunk_divides(shape, groups, dtype):
-    rng = np.random.default_rng(0)
+def test_sizes_that_no_chunk_divides(shape, groups):
+    rng, dtype = np.random.default_rng(0), np.float32
     x, weight, bias = arrays(rng, shape, dtype)
     grad_y = rng.standard_normal(shape).astype(dtype)
     y, (grad_x, grad_weight, grad_bias) = run(norm(groups, 0.1), x, weight, bias, grad_y=grad_y)
@@ -191,10 +190,9 @@ def test_a_group_of_one_number_is_its_shift():
 # ---- with ReLU -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("shape", "groups"), [*SHAPES, *LARGE[:3]], ids=str)
-def test_with_relu_the_bits_are_those_of_both(shape, groups, dtype):
-    rng = np.random.default_rng(0)
+def test_with_relu_the_bits_are_those_of_both(shape, groups):
+    rng, dtype = np.random.default_rng(0), np.float32
     inputs = arrays(rng, shape, dtype)
     inputs[0].flat[3] = np.nan
     grad_y = rng.standard_normal(shape).astype(dtype)
