@@ -77,7 +77,7 @@ def _limit(op, name, value, least):
         array = np.asarray(value, np.float64)  # an array of one float64 stays itself: a replay reads it again
     except (TypeError, ValueError):
         array = np.empty(0)
-    check_between(op, name, array.item() if array.size == 1 else value, least)
+    check_between(op, name, array.item() if array.size == 1 else str(value), least)
     return array.reshape(())
 
 
