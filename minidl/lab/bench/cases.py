@@ -225,8 +225,8 @@ def steps_operations(name, batch):
 
 # ---- the operations that are timed alone --------------------------------------------------------------------------------
 
-OPERATIONS = ("conv2d", "conv_transpose2d", "linear", "matmul", "batch_norm", "group_norm", "relu", "gelu", "silu", "sigmoid",
-              "max_pool2d", "cross_entropy")  # fmt: skip
+OPERATIONS = ("conv2d", "conv_transpose2d", "linear", "matmul", "batch_norm", "group_norm", "relu", "gelu", "silu",
+              "sigmoid", "max_pool2d", "cross_entropy")  # fmt: skip
 _CONVOLUTIONS = [(128, 14, 32, 64), (128, 32, 64, 64), (128, 16, 128, 128), (128, 8, 256, 256), (128, 16, 64, 256)]
 
 
