@@ -13,6 +13,7 @@ from minidl.tensor import Tensor
 __all__ = ["interpolate"]
 
 _MODES = ("nearest", "bilinear")
+_LARGEST = 10_000_000  # pixels in a row or column: more than anybody has room for
 
 
 def interpolate(
@@ -56,7 +57,7 @@ def factors(op, scale_factor, mode, align_corners):
         raise ValueError(
             f"{op}: scale_factor is {scale_factor!r}; it must be a finite number above 0, or a pair of them"
         )
-    if mode not in _MODES:
+    if not isinstance(mode, str) or mode not in _MODES:
         raise ValueError(f"{op}: mode is {mode!r}; it must be one of {', '.join(map(repr, _MODES))}")
     check_bool(op, "align_corners", align_corners)
     if align_corners and mode == "nearest":
@@ -68,9 +69,10 @@ def _output_shape(x, scale):
     if x.ndim != 4 or 0 in x.shape[1:3]:
         raise ValueError(f"interpolate: x is {x.shape}; it must be (N, H, W, C), with at least one pixel")
     height, width = (math.floor(size * factor) for size, factor in zip(x.shape[1:3], scale, strict=True))
-    if not height or not width:
+    if not 1 <= min(height, width) <= max(height, width) <= _LARGEST:
         raise ValueError(
-            f"interpolate: x is {x.shape} and scale_factor {scale}, which leaves no pixel; it must be larger"
+            f"interpolate: x is {x.shape} and scale_factor {scale}, which makes {float(height):.4g}×{float(width):.4g} pixels; "
+            f"both numbers must be from 1 to {_LARGEST:,}"
         )
     return x.shape[0], height, width, x.shape[3]
 

@@ -517,7 +517,8 @@ TABLE = {
         (lambda: F.interpolate(t(4, 4), 2), r"interpolate: x is \(4, 4\); it must be \(N, H, W, C\)"),
         (lambda: F.interpolate(ones(1, 4, 4, 1), 2), "interpolate: x is a ndarray, not a Tensor; wrap it"),
         (lambda: F.interpolate(t(1, 0, 4, 1), 2), "interpolate: x is .*; it must be .* at least one pixel"),
-        (lambda: F.interpolate(t(1, 4, 4, 1), 0.2), "interpolate: x is .* and scale_factor .*, which leaves no .* must be"),
+        (lambda: F.interpolate(t(1, 4, 4, 1), 0.2), "interpolate: x is .* scale_factor .*, which makes 0×0 .* must be"),
+        (lambda: F.interpolate(t(1, 4, 4, 1), 1e300), r"interpolate: x is .*, which makes 4e\+300×.* must be"),
         *scales("interpolate", lambda *how: F.interpolate(t(1, 4, 4, 1), *how)),
     ],
     "F.embedding": [

@@ -126,7 +126,7 @@ def test_a_variance_beyond_float32_gives_no_number_rather_than_a_wrong_one(opera
     np.testing.assert_allclose(y[whole], expected[whole], atol=1e-4)
     if size <= 1e18:
         assert whole.all()
-    if size >= 1e30:
+    if size >= 1e30 and operation != "group_norm":  # which adds channels up in float64, and is right
         assert np.isnan(y).all()
 
 
