@@ -68,11 +68,11 @@ def factors(op, scale_factor, mode, align_corners):
 def _output_shape(x, scale):
     if x.ndim != 4 or 0 in x.shape[1:3]:
         raise ValueError(f"interpolate: x is {x.shape}; it must be (N, H, W, C), with at least one pixel")
-    height, width = (math.floor(size * factor) for size, factor in zip(x.shape[1:3], scale, strict=True))
+    height, width = (math.floor(min(size * s, 1e300)) for size, s in zip(x.shape[1:3], scale, strict=True))
     if not 1 <= min(height, width) <= max(height, width) <= _LARGEST:
         raise ValueError(
-            f"interpolate: x is {x.shape} and scale_factor {scale}, which makes {float(height):.4g}×{float(width):.4g} pixels; "
-            f"both numbers must be from 1 to {_LARGEST:,}"
+            f"interpolate: x is {x.shape} and scale_factor {scale}, which makes {float(height):.4g}×{float(width):.4g} "
+            f"pixels; both numbers must be from 1 to {_LARGEST:,}"
         )
     return x.shape[0], height, width, x.shape[3]
 
