@@ -14,7 +14,7 @@ import numpy as np
 
 from minidl._numbers import check_between, check_whole
 from minidl.kernels.jit import CHUNK, device, kernel, n_chunks, prange
-from minidl.kernels.reduce import add_up, chunk_rows
+from minidl.kernels.reduce import TERMS, add_up, chunk_rows
 from minidl.kernels.runs import offset
 from minidl.ops._check import check_tensors
 from minidl.ops.norm import add_gradients, merge_statistics, shifted_sums
@@ -132,6 +132,7 @@ def _normalise_part(x, at, rows, norm, least, y):
 
 @kernel
 def _group_norm_forward(x, groups, eps, gamma, beta, least, stats, y):
+    """Fill stats (N, 2, C) and y. What is below `least` becomes `least`: 0 is ReLU, −∞ leaves all as it is."""
     (n, pixels, width), (chunks, size, images) = x.shape, _cut(x)
     flat, out, least = x.reshape(-1), y.reshape(-1), x.dtype.type(least)
     sums = np.empty((n if pixels else 0, chunks, 2, width), x.dtype)
@@ -210,7 +211,7 @@ def _group_norm_backward(grad_y, x, positive, stats, gamma, groups, grads, grad_
             at, rows = (i * pixels + chunk * size) * width, min(size, pixels - chunk * size)
             grad = _through_relu(from_, kept, at, rows * width)
             add_gradients(grad, (flat, at), rows, stats[i, 0], sums[i, chunk, 0], sums[i, chunk, 1])
-    together = chunk_rows(width)
+    together = min(chunk_rows(width), TERMS)
     parts = np.zeros((max(1, n_chunks(len(sums), together)), 2, width), x.dtype)
     for block in prange(n_chunks(len(sums), together)):
         for i in range(np.int64(block) * together, min((np.int64(block) + 1) * together, n)):

@@ -19,6 +19,8 @@ from minidl.tensor import Tensor
 
 __all__ = ["batch_renorm", "ghost_batch_norm"]
 
+_FEW = 0  # the work of a loop over features, always left to one core
+
 
 def batch_renorm(
     x: Tensor, running_mean: np.ndarray, running_std: np.ndarray, weight: Tensor | None = None, bias: Tensor | None = None,
@@ -52,7 +54,7 @@ def batch_renorm(
     if training:
         stats, gamma, beta = prepare(rows, None, None, weight, bias, True, 0.0, eps)
         running = running_mean, running_std
-        _correct[gamma.size](stats, running, momentum, limits, (gamma, beta), correction)
+        _correct[_FEW](stats, running, momentum, limits, (gamma, beta), correction)
         gamma, beta = correction[2], correction[3]
     else:
         stats, gamma, beta = prepare(
@@ -66,7 +68,7 @@ def batch_renorm(
         grad_x = np.empty(grad_y.shape, grad_y.dtype)
         batch_norm_backward[rows.size](matrix(grad_y), rows, stats, gamma, share, grad_gamma, grad_beta, matrix(grad_x))
         if training:
-            _correct_gradient[gamma.size](correction, grad_beta, grad_gamma)
+            _correct_gradient[_FEW](correction, grad_beta, grad_gamma)
         return grad_x, *compress((grad_gamma, grad_beta), given)
 
     return Tensor._from_op(y, (x, *compress((weight, bias), given)), backward)
