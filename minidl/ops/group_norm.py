@@ -5,7 +5,8 @@ channel by channel, so that neighbours in memory fill vector registers, and merg
 image, as batch norm does, then over the channels of a group. Chunks are tasks of their own, so even one large image
 keeps all threads busy; small images share a task.
 
-ReLU behind it costs nothing: the pass that normalises applies it, and the backward sees from the output where it was 0.
+ReLU behind it takes no pass of its own: the one that normalises applies it, and the backward sees from the output where
+it was 0.
 """
 
 from itertools import compress
@@ -42,7 +43,7 @@ def group_norm(
 def group_norm_relu(
     x: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
 ) -> Tensor:
-    """Compute relu(group_norm(x)), with the same bits, in the passes over memory of group norm alone.
+    """Compute relu(group_norm(x)), with the same bits, and fewer passes over memory.
 
     Forward   y = max(z, 0) with z = group_norm(x)
     Backward  ∂z = ∂y where y > 0, else 0; then as in `group_norm`

@@ -40,7 +40,7 @@ def batch_renorm(
               is σ_B itself, with ε in it and m in the variance's denominator, not the unbiased variance of `batch_norm`
     Limits    r_max = 1 and d_max = 0 are batch norm. Each is a number, or an array of one, read when the kernel runs
     Errors    ValueError: shapes, one value per feature in training, r_max below 1, d_max below 0; running arrays are needed
-    Source    Ioffe 2017, Algorithm 1 and 2, §3
+    Source    Ioffe 2017, "Batch Renormalization", Algorithm 1, §3
     """
     op = "batch_renorm"
     if running_mean is None or running_std is None:
