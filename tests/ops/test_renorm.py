@@ -203,6 +203,32 @@ def test_a_rest_of_one_value_joins_the_part_before():
     assert_close(y[3:], F.batch_norm(Tensor(x[3:]), None, None, training=True).data)
 
 
+def two_halves(over):
+    """Ghost batches in NumPy, whose gradient takes its means over `over`: 1 is each half, (0, 1) the whole batch."""
+
+    def op(x):
+        halves = x.data.reshape(2, -1, x.shape[1])
+        inv_std = 1 / np.sqrt(halves.var(1, keepdims=True) + 1e-5)
+        x_hat = (halves - halves.mean(1, keepdims=True)) * inv_std
+
+        def backward(grad_y):
+            grad = grad_y.reshape(halves.shape)
+            projection = x_hat * (grad * x_hat).mean(over, keepdims=True)
+            return ((inv_std * (grad - grad.mean(over, keepdims=True) - projection)).reshape(x.shape),)
+
+        return Tensor._from_op(x_hat.reshape(x.shape), (x,), backward)
+
+    return op
+
+
+def test_the_check_rejects_means_over_the_whole_batch():
+    x = np.random.default_rng(0).standard_normal((12, 3))
+    assert_close(two_halves(1)(Tensor(x)).data, ghosts(6)(Tensor(x)).data)
+    gradcheck(two_halves(1), x, generator=np.random.default_rng(1))
+    with pytest.raises(GradientError):
+        gradcheck(two_halves((0, 1)), x, generator=np.random.default_rng(1))
+
+
 def test_evaluation_is_that_of_batch_norm():
     rng = np.random.default_rng(0)
     x, mean, var = rng.standard_normal((6, 3)), *statistics(rng, 3)
