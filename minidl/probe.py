@@ -18,12 +18,12 @@ from numpy.typing import ArrayLike
 from minidl import nn
 from minidl.autograd import is_grad_enabled
 
-__all__ = ["PERCENTILES", "Probe", "unit_percentiles"]
+__all__ = ["PERCENTILES", "SATURATED", "Probe", "unit_percentiles"]
 
 PERCENTILES = (15, 50, 85)  # those of the paper's Figure 1; for a normal distribution, mean and ± 1.04 std
 
-# An output is saturated where the activation's slope is below a tenth of its steepest.
-_SATURATED = {
+# activation → which of its outputs are saturated: those where its slope is below a tenth of its steepest
+SATURATED = {
     nn.Sigmoid: lambda y: y * (1 - y) < 0.025,
     nn.Tanh: lambda y: 1 - y * y < 0.1,
     nn.ReLU: lambda y: y <= 0,
@@ -110,7 +110,7 @@ class Probe:
             self._fresh[name, "input"] = stats if seen() is inputs[0] else self._statistics(inputs[0].data)
             stats = self._statistics(output.data)
             self._last = weakref.ref(output), stats
-            saturated = _SATURATED.get(type(module))
+            saturated = SATURATED.get(type(module))
             extra = {"saturated": float(saturated(output.data).mean())} if saturated else {}
             self._fresh[name, "output"] = stats | extra
             if output.requires_grad:
