@@ -6,7 +6,7 @@ from pathlib import Path
 import minidl
 from minidl.lab.commands._digits import find_digits
 from minidl.lab.commands._flags import at_least, check_writable, path, positive
-from minidl.lab.live.build import about, living_page, still
+from minidl.lab.live.build import about, living_page, recorded, still
 from minidl.lab.live.pack import pack
 from minidl.lab.live.record import RECORDING
 from minidl.lab.study.claim import Scale
@@ -37,6 +37,11 @@ def add_arguments(parser):
         "--out", type=path, metavar="FOLDER", default=Path("runs/live"), help="where pages and stills go (runs/live)"
     )
     parser.add_argument(
+        "--again",
+        action="store_true",
+        help="record nothing: make the pages in --out again, from the data that its index.html holds",
+    )
+    parser.add_argument(
         "--runs",
         type=path,
         metavar="FOLDER",
@@ -47,6 +52,8 @@ def add_arguments(parser):
 
 def run(args):
     """Record, and write the files; returns the exit status."""
+    if args.again:
+        return _tell(write(args.out, _kept(args)))
     scale = Scale(args.seeds or (2 if args.quick else 3), args.quick)
     check_writable(args.out)
     check_writable(args.runs, "--runs")
@@ -60,7 +67,24 @@ def run(args):
     except RuntimeError as error:  # names the run; the others are kept
         print(f"minidl live: {error}; the same command tries it again", file=sys.stderr)
         return 1
-    for name in write(args.out, pack(result, about(digits, result.settings("seed"), args.quick))):
+    return _tell(write(args.out, pack(result, about(digits, result.settings("seed"), args.quick))))
+
+
+def _kept(args):
+    """The data of the page that is there."""
+    if args.quick or args.seeds or args.data:
+        raise ValueError("--again records nothing, so --quick, --seeds and --data have no place beside it")
+    page_there = args.out / "index.html"
+    if not page_there.is_file():
+        raise ValueError(f"--again makes {page_there} from its own data, and it is not there; leave --again out once")
+    try:
+        return recorded(page_there.read_text(encoding="utf-8"))
+    except ValueError:
+        raise ValueError(f"{page_there} holds no recorded data; leave --again out once") from None
+
+
+def _tell(names):
+    for name in names:
         print(f"wrote {name}")
     return 0
 

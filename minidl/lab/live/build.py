@@ -1,15 +1,17 @@
 """Put the living figure together: the page, what it shows without JavaScript, and still pictures of the same data."""
 
 import html
+import json
+import re
 
 import minidl
 from minidl.lab.live.pack import shares
 from minidl.lab.live.words import few, sentence, sentences
 from minidl.lab.web import page
 
-__all__ = ["about", "living_page", "still", "still_svg"]
+__all__ = ["about", "living_page", "recorded", "still", "still_svg"]
 
-_WIDTH, _ROW = 300, 44  # of a panel of the still, in pixels
+_WIDTH, _ROW = 150, 34  # of a panel of the still, in pixels
 
 
 def about(facts, seeds, quick):
@@ -28,13 +30,28 @@ def living_page(packed):
     nets = [{**net, "says": sentences(net)} for net in packed["nets"]]
     first = packed["nets"][0]
     last = len(first["steps"]) - 1
-    figure = f"<figure>{still_svg(packed, first, last)}</figure>"
+    figure = f'<figure style="max-width:44rem">{still_svg(packed, first, last)}</figure>'
     words = html.escape(sentence(first, last))
     note = (
         f'{figure}<p class="says">{words}</p><p>This is the end of the training. With JavaScript the page shows every '
         "moment of it, and a second network.</p>"
     )
     return page("live", {**packed, "nets": nets}, still=note, about=html.escape(packed["about"]))
+
+
+def recorded(text):
+    """Return the packed data that a page holds, so that it can be made again without recording.
+
+    Errors  ValueError for a text that holds none
+    """
+    found = re.search(r'<script id="data" type="application/json">(.*?)</script>', text, re.S)
+    try:
+        packed = json.loads(found[1])
+        for net in packed["nets"]:
+            del net["says"]
+    except (TypeError, ValueError, KeyError):
+        raise ValueError("recorded: this is no page of the living figure; make one with `minidl live`") from None
+    return packed
 
 
 def still_svg(packed, net, at):

@@ -13,7 +13,7 @@ import numpy as np
 from minidl import nn
 from minidl.lab.models import paper_mlp
 from minidl.lab.paper.fig1 import Settings, Training, build
-from minidl.probe import SATURATED, unit_percentiles
+from minidl.probe import saturated, unit_percentiles
 from minidl.train import predict_logits
 
 __all__ = ["ARMS", "EDGES", "NETS", "PERCENTILES", "RECORDING", "UNITS", "Net", "Recording", "careful", "describe",
@@ -131,7 +131,7 @@ def looked_at(model, images):
     handles = [
         module.register_forward_hook(lambda module, args, y: seen.append((type(module), args[0].data, y.data)))
         for module in model.modules()
-        if type(module) in SATURATED
+        if isinstance(module, nn.Sigmoid | nn.ReLU)
     ]
     try:
         predict_logits(model, images)
@@ -158,7 +158,7 @@ def describe(kind, x, y):
         "counts": counts,
         "percentiles": np.percentile(rows, PERCENTILES),
         "units": unit_percentiles(rows[:, chosen]),
-        "saturated": SATURATED[kind](y).mean(),
+        "saturated": saturated(kind, y).mean(),
         "signal": math.sqrt(np.square(centred).mean()),
     }
 

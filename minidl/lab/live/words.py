@@ -51,16 +51,13 @@ def _inside(net, at):
     """What has become of the signal in the last layer, and how much of it is flat."""
     last = net["layers"][-1]
     where = f"layer {last}" if last.isdigit() else f"the {last} layer"
-    left = [
-        few(100 * (signal[:, -1] / signal[:, 0]).mean())
-        for signal in (_at(net, arm, "signal", at) for arm in net["arms"])
-    ]
-    flat = [few(_at(net, arm, "sat", at)[:, -1].mean()) for arm in net["arms"]]
-    names = _listed([_SAID[arm["id"]] for arm in net["arms"]])
-    kept = _listed([f"{value} %" for value in left])
-    share = _listed([f"{value} %" for value in flat])
-    flats = f"{share} of the {net['unit']}s are {net['off']}"
-    return f"In {where} ({names}) the signal is {kept} of the first layer's, and {flats}."
+    found = []
+    for arm in net["arms"]:
+        signal, flat = _at(net, arm, "signal", at), few(_at(net, arm, "sat", at)[:, -1].mean())
+        found.append((_SAID[arm["id"]], few(100 * (signal[:, -1] / signal[:, 0]).mean()), flat))
+    (name, share, flat), *others = found
+    first = f"{name} the signal is {share} % of the first layer's and {flat} % of the {net['unit']}s are {net['off']}"
+    return f"In {where}: {', '.join([first, *(f'{name} {share} % and {flat} %' for name, share, flat in others)])}."
 
 
 def _at(net, arm, what, at):

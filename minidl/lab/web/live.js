@@ -155,14 +155,14 @@ function draw(panel) {
     }
     parts.shape.setAttribute("fill", whole ? `var(--${arm.id}-fill)` : "none");
     parts.flat.textContent = `${few(now.sat.mean)} % ${panel.off}`;
-    parts.left.textContent = narrow ? `signal ${few(now.left.mean)} %` : `signal left: ${few(now.left.mean)} %`;
+    parts.left.textContent = `signal ${few(now.left.mean)} %`;
   });
   const acc = arm.acc.map(seed => seed[at]);
   panel.acc.textContent = `${percent(mean(acc))} right (${Math.min(...acc).toFixed(1)} to ${Math.max(...acc).toFixed(1)})`;
   panel.svg.setAttribute("aria-label", `${arm.name}, step ${number(net.steps[at])}. ` + net.layers.map((name, i) => {
     const [, low, middle, high] = arm.p[at][i], now = facts(arm, at, i);
     return `Layer ${name}: median ${short(middle)}, 70 percent between ${short(low)} and ${short(high)}, ` +
-      `${few(now.sat.mean)} percent ${net.off}, ${few(now.left.mean)} percent of the signal left`;
+      `${few(now.sat.mean)} percent ${net.off}, signal ${few(now.left.mean)} percent of layer 1`;
   }).join(". "));
 }
 
@@ -183,7 +183,7 @@ function axes(svg, lowest, highest, ticks, unit) {
     make(svg, "text", { x: CL - 5, y: Y(v) + 4, "text-anchor": "end" }, String(v).replace("-", "−") + unit);
   }
   for (const s of [0, 1, 10, 100, 1000, 10000]) if (s <= net.steps.at(-1))
-    make(svg, "text", { x: Math.min(T(s), CW - 20), y: CH - 8, "text-anchor": s ? "middle" : "start" }, number(s));
+    make(svg, "text", { x: Math.min(T(s), CW - 24), y: CH - 8, "text-anchor": s ? "middle" : "start" }, number(s));
   return Y;
 }
 
@@ -228,7 +228,7 @@ function table() {
   cell(names, "th", "layer", { scope: "col" });
   for (const arm of net.arms) {
     cell(groups, "th", arm.name, { scope: "colgroup", colspan: 6, class: arm.id });
-    for (const name of ["median", "15th", "85th", net.off, "signal", "signal left"]) cell(names, "th", name, { scope: "col" });
+    for (const name of ["median", "15th", "85th", net.off, "signal", "signal, of layer 1’s"]) cell(names, "th", name, { scope: "col" });
   }
   net.layers.forEach((name, i) => {
     const row = make(body, "tr");
@@ -267,7 +267,7 @@ function caption() {
   const names = net.layers.every((name, i) => name === String(i + 1)) ? "" : ` (${net.layers.map((name, i) => `${i + 1}: ${name}`).join(", ")})`;
   $("caption").textContent = view() === "h"
     ? `Each row is a layer, the first at the top${names}: how often its ${net.unit}s receive which number. The height is the square root of ` +
-      `the share, so that the highest column fits too. Filled: the first seed, with its median; thin lines: the others. ${zone}`
+      `the share, so that the highest column fits too. Filled: the first seed, with its median; thin lines: the others. Signal: as a share of layer 1’s. ${zone}`
     : `Each row is a layer${names}, each line in it one of ${data.units} units: where 70 % of what it receives lies (first seed). A dot alone means ` +
       `that the unit receives the same whatever the image: no signal. ${zone}`;
   $("bands-caption").textContent = `What the ${net.unit}s of this layer receive, first seed: the median, and a band that holds 70 %.`;

@@ -43,8 +43,11 @@ def test_writes_what_it_says_and_runs_nothing_twice(folder, tmp_path, done, caps
     assert folder.name in found["about"]
     assert "do not believe them" in found["about"]
     assert all(net["seeds"] == [0, 1] for net in found["nets"])
-    monkeypatch.setattr(live, "write", lambda out, packed: [])
+    again = []
+    monkeypatch.setattr(live, "write", lambda out, packed: again.append(packed) or [])
+    assert main(["live", "--again", "--out", str(tmp_path)]) == 0
     assert call(folder, tmp_path) == 0
+    assert again[0] == again[1]
     assert len(done) == 2 * 5
 
 
@@ -80,6 +83,17 @@ def test_a_run_that_fails_is_named(folder, tmp_path, monkeypatch, capsys):
     assert "the loss is nan" in told
     assert "Traceback" not in told
     assert not (tmp_path / "index.html").exists()
+
+
+def test_again_says_what_it_lacks(tmp_path, capsys):
+    page = tmp_path / "index.html"
+    for flags, told in (([], "it is not there"), (["--quick"], "have no place beside it")):
+        assert main(["live", "--again", "--out", str(tmp_path), *flags]) == 2
+        assert told in capsys.readouterr().err
+    page.write_text("<html>", encoding="utf-8")
+    assert main(["live", "--again", "--out", str(tmp_path)]) == 2
+    assert "holds no recorded data" in capsys.readouterr().err
+    assert page.read_text(encoding="utf-8") == "<html>"
 
 
 @pytest.mark.parametrize("flags", [["--seeds", "1"], ["--jobs", "0"], ["--seeds", "many"], ["--seeds", "-3"]])

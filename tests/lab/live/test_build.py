@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from minidl.lab import plot
-from minidl.lab.live.build import about, living_page, still, still_svg
+from minidl.lab.live.build import about, living_page, recorded, still, still_svg
 from minidl.lab.live.pack import pack, shares
 from minidl.lab.live.words import sentence
 from minidl.lab.paper._training import cautious
@@ -44,10 +44,15 @@ def test_the_page_is_one_file_that_needs_nothing_else(text):
 
 
 def test_the_data_come_back_as_they_were(packed, text):
-    found = data_of(text)
-    for net in found["nets"]:
-        assert net.pop("says")
-    assert found == packed
+    assert all(net["says"] for net in data_of(text)["nets"])
+    assert recorded(text) == packed
+    assert living_page(recorded(text)) == text
+
+
+@pytest.mark.parametrize("text", ["", '<script id="data" type="application/json">{}</script>', "<html>", page("drag")])
+def test_a_page_without_data_is_refused(text):
+    with pytest.raises(ValueError, match="no page of the living figure"):
+        recorded(text)
 
 
 def test_every_moment_has_its_sentence(packed, text):
@@ -85,8 +90,8 @@ def test_columns_of_the_still_are_not_cut_off(packed):
             height -= float(move)
             heights.append(height)
         assert min(heights) >= -0.1
-        assert max(heights) <= 44 - 4 + 0.5, "a column reaches into the row above"
-        assert base <= 24 + 8 * 44
+        assert max(heights) <= 34 - 4 + 0.5, "a column reaches into the row above"
+        assert base <= 24 + 8 * 34
 
 
 def test_the_stills_tell_the_numbers(packed):
@@ -127,10 +132,8 @@ def test_the_committed_page_is_made_from_its_data():
     committed = (FOLDER / "index.html").read_text(encoding="utf-8")
     assert len(committed.encode()) < 500_000
     assert outside(committed) == []
-    packed = data_of(committed)
-    for net in packed["nets"]:
-        net.pop("says")
-    assert committed == living_page(packed), "the page's sources have changed: minidl live --out docs/live"
+    again = living_page(recorded(committed))
+    assert committed == again, "the page's sources have changed: minidl live --again --out docs/live"
 
 
 def test_the_committed_data_are_whole():
@@ -150,7 +153,7 @@ def test_the_committed_data_are_whole():
 
 @pytest.mark.parametrize("name", SMALL)
 def test_the_committed_small_pages_are_those_of_the_sources(name):
-    assert (FOLDER / f"{name}.html").read_text(encoding="utf-8") == page(name), "minidl live --out docs/live"
+    assert (FOLDER / f"{name}.html").read_text(encoding="utf-8") == page(name), "minidl live --again --out docs/live"
 
 
 def test_the_committed_stills_are_there():

@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -31,6 +33,7 @@ from minidl.lab.live.record import (
 from minidl.lab.models import paper_mlp
 from minidl.lab.paper.fig1 import run_arm
 from minidl.lab.study.claim import Result, Run, Scale, plain
+from minidl.lab.study.fingerprint import fingerprint
 from tests.lab.paper.synthetic import bars
 
 ROOT = Path(__file__).parents[3]
@@ -182,3 +185,13 @@ def test_the_plan_has_every_arm_and_seed():
     assert all(c["steps"] == NETS[c["net"]].settings.steps for c in configs)
     assert all(c["steps"] < 100 for c in next(plan(Scale(2, quick=True))))
     assert set(ARMS) == {arm for _, arm in SIX}
+
+
+def test_another_process_finds_the_kept_runs():
+    """Their name holds the fingerprint of the code, in which nothing may differ from process to process."""
+    code = (
+        "from minidl.lab.live.record import run; from minidl.lab.study.fingerprint import fingerprint; "
+        "print(fingerprint(run))"
+    )
+    there = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert there.stdout.strip() == fingerprint(run)

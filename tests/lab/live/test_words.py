@@ -66,18 +66,17 @@ def test_the_last_layer_is_told(net):
         for signal, flat in zip(arm["signal"], arm["sat"], strict=True):
             signal[2][0], signal[2][-1], flat[2][-1] = 2.0, 2 * left, sat
     text = sentence(net, 2)
-    assert "In layer 8 (without BN, with BN and from the good start)" in text
     assert (
-        "the signal is 0.004 %, 50 % and 102 % of the first layer's, and 0 %, 12 % and 3 % of the sigmoids are saturated."
-        in text
-    )
+        "In layer 8: without BN the signal is 0.004 % of the first layer's and 0 % of the sigmoids are saturated, "
+        "with BN 50 % and 12 %, from the good start 102 % and 3 %."
+    ) in text
 
 
 def test_the_second_network_has_words_of_its_own(packed):
     net = packed["nets"][1]
     text = sentence(net, 3)
-    assert "In the hidden layer (without BN and with BN)" in text
-    assert "of the ReLUs are off." in text
+    assert "In the hidden layer: without BN" in text
+    assert "of the ReLUs are off, with BN" in text
     assert len(sentences(net)) == len(net["steps"])
 
 
