@@ -4,6 +4,8 @@ import html
 import json
 import re
 
+import numpy as np
+
 import minidl
 from minidl.lab.live.pack import shares
 from minidl.lab.live.words import few, sentence, sentences
@@ -11,6 +13,7 @@ from minidl.lab.web import page
 
 __all__ = ["about", "living_page", "recorded", "still", "still_svg"]
 
+_INK = {"none": 1, "batch": 0, "start": 2}  # numbers of plot.INKS
 _WIDTH, _ROW = 150, 34  # of a panel of the still, in pixels
 
 
@@ -92,22 +95,17 @@ def still(packed, net, at=-1):
     at = range(len(net["steps"]))[at]
     figure, axes = plot.panels(len(net["arms"]) + 1, size=(3.1, 4.2))
     peak = max(shares(net, arm).max() for arm in net["arms"])
-    left = [100 * _mean(arm["signal"], at, -1) / _mean(arm["signal"], at, 0) for arm in net["arms"]]
+    left = [100 * np.mean([seed[at][-1] / seed[at][0] for seed in arm["signal"]]) for arm in net["arms"]]
     for ax, arm, kept in zip(axes, net["arms"], left, strict=False):
-        title = f"{arm['name'][0].upper()}{arm['name'][1:]}:\n{few(kept)} % of the signal is left"
+        title = f"{arm['name'][0].upper()}{arm['name'][1:]}:\nits last layer has {few(kept)} % of the signal"
         shown = shares(net, arm)[:, at]
         plot.ridges(ax, packed["edges"], shown, net["layers"], title, f"input of the {net['unit']}", ink=_INK[arm["id"]],
                     zones=net["flat"], peak=peak)  # fmt: skip
+        ax.set_xticks([packed["edges"][0], 0, packed["edges"][-1]])
     later = slice(1, None)  # a logarithmic axis has no place for step 0
     runs = {arm["name"]: (net["steps"][later], [seed[later] for seed in arm["acc"]]) for arm in net["arms"]}
-    ends = ", ".join(f"{sum(seed[at] for seed in arm['acc']) / len(arm['acc']):.1f} %" for arm in net["arms"])
-    title, inks = f"Test accuracy after {net['steps'][at]:,} steps:\n{ends}", [_INK[arm["id"]] for arm in net["arms"]]
-    plot.lines(axes[-1], runs, title, "training step", "test accuracy (%)", log="x", inks=inks)
+    ends = [f"{np.mean([seed[at] for seed in arm['acc']]):.1f} % {arm['name']}" for arm in net["arms"]]
+    title, inks = f"After {net['steps'][at]:,} steps:\n" + "\n".join(ends), [_INK[arm["id"]] for arm in net["arms"]]
+    plot.lines(axes[-1], runs, title, "training step", "test accuracy (%)", log="x", inks=inks, key=False)
+    axes[-1].set_ylim(0, 101)
     return figure
-
-
-_INK = {"none": 1, "batch": 0, "start": 2}
-
-
-def _mean(values, at, layer):
-    return sum(seed[at][layer] for seed in values) / len(values)
