@@ -18,11 +18,11 @@ from numpy.typing import ArrayLike
 from minidl import nn
 from minidl.autograd import is_grad_enabled
 
-__all__ = ["PERCENTILES", "Probe", "unit_percentiles"]
+__all__ = ["PERCENTILES", "Probe", "saturated", "unit_percentiles"]
 
 PERCENTILES = (15, 50, 85)  # those of the paper's Figure 1; for a normal distribution, mean and ± 1.04 std
 
-# An output is saturated where the activation's slope is below a tenth of its steepest.
+# activation → which of its outputs are saturated: those where its slope is below a tenth of its steepest
 _SATURATED = {
     nn.Sigmoid: lambda y: y * (1 - y) < 0.025,
     nn.Tanh: lambda y: 1 - y * y < 0.1,
@@ -110,8 +110,8 @@ class Probe:
             self._fresh[name, "input"] = stats if seen() is inputs[0] else self._statistics(inputs[0].data)
             stats = self._statistics(output.data)
             self._last = weakref.ref(output), stats
-            saturated = _SATURATED.get(type(module))
-            extra = {"saturated": float(saturated(output.data).mean())} if saturated else {}
+            flat = saturated(type(module), output.data)
+            extra = {} if flat is None else {"saturated": float(flat.mean())}
             self._fresh[name, "output"] = stats | extra
             if output.requires_grad:
                 output.register_hook(lambda grad: self._see_gradient(name, grad))
@@ -132,6 +132,15 @@ class Probe:
         if self.per_unit:
             stats["unit_percentiles"] = unit_percentiles(x)
         return stats
+
+
+def saturated(kind: type[nn.Module], y: np.ndarray) -> np.ndarray | None:
+    """Return which outputs y of an activation of this class are saturated, an array of bools; None for another class.
+
+    Saturated: its slope there is below a tenth of its steepest. Sigmoid: y(1 − y) < 1/40; Tanh: 1 − y² < 1/10; ReLU: y ≤ 0.
+    """
+    test = _SATURATED.get(kind)
+    return None if test is None else test(y)
 
 
 def unit_percentiles(x: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ import pytest
 from minidl import Tensor, nn, no_grad, optim
 from minidl import functional as F
 from minidl.lab.models import paper_mlp
-from minidl.probe import PERCENTILES, Probe, unit_percentiles
+from minidl.probe import PERCENTILES, Probe, saturated, unit_percentiles
 from minidl.train import evaluate
 
 
@@ -360,3 +360,21 @@ def test_a_copy_of_a_probe_looks_at_nothing_of_the_original():
         assert model[0]._forward_hooks
     assert len(probe.rows) == 4
     assert other.rows == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "f", "slope", "steepest"),
+    [
+        (nn.Sigmoid, lambda x: 1 / (1 + np.exp(-x)), lambda y: y * (1 - y), 0.25),
+        (nn.Tanh, np.tanh, lambda y: 1 - y * y, 1.0),
+        (nn.ReLU, lambda x: np.maximum(x, 0), lambda y: (y > 0) * 1.0, 1.0),
+    ],
+)
+def test_saturated_outputs_have_a_tenth_of_the_steepest_slope(kind, f, slope, steepest):
+    y = f(np.linspace(-6, 6, 1000))
+    assert (saturated(kind, y) == (slope(y) < steepest / 10)).all()
+    assert 0 < saturated(kind, y).mean() < 1
+
+
+def test_of_other_layers_nothing_is_saturated():
+    assert saturated(nn.Linear, np.zeros(3)) is None

@@ -981,6 +981,11 @@ TABLE = {
         (lambda: plot.lines(None, {"a": ([0, 1], [1])}, "", "", ""), r"lines: 'a' has 2 steps but values of shape \(1,\)"),
         (lambda: plot.lines(None, {"a": ([0], [1])}, "", "", "", inks=[0, 1]), "lines: there are 2 inks and 1 lines; each"),
     ],
+    "plot.ridges": [
+        (lambda: plot.ridges(None, [0, 1], ones(2, 1), ["a"], "", ""), r"ridges: shares is \(2, 1\), for 1 names and"),
+        (lambda: plot.ridges(None, [1, 0], ones(1, 1, 1), ["a"], "", ""), "ridges: edges do not increase; each must be"),
+        (lambda: plot.ridges(None, [0, 1], -ones(1, 1, 1), ["a"], "", ""), "ridges: shares go from -1 to -1; they must"),
+    ],
     "plot.strands": [(lambda: plot.strands(None, [0, 1], ones(3, 2), "a", "", ""), "strands: 'a' has 2 steps but values")],
     "plot.unit_bands": [
         (lambda: plot.unit_bands([0, 1], ones(2, 3)), r"unit_bands: percentiles is \(2, 3\) but there are 2 steps; it must"),

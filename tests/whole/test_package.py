@@ -55,7 +55,9 @@ def packages(tmp_path_factory):
 
 
 def sources():
-    names = (path.relative_to(ROOT).as_posix() for path in (ROOT / "minidl").rglob("*.py"))
+    """What a package holds: Python, the pages of the lab, and the mark of typed packages."""
+    web = (path for path in (ROOT / "minidl" / "lab" / "web").iterdir() if path.suffix in (".html", ".js", ".css"))
+    names = (path.relative_to(ROOT).as_posix() for path in (*(ROOT / "minidl").rglob("*.py"), *web))
     return {*names, "minidl/py.typed"}
 
 

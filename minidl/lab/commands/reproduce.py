@@ -1,8 +1,6 @@
 """`minidl reproduce`: test the paper's claims, and write the ledger of the results."""
 
 import datetime
-import functools
-import hashlib
 import re
 import sys
 import time
@@ -10,7 +8,7 @@ import traceback
 from pathlib import Path
 
 import minidl
-from minidl import data
+from minidl.lab.commands._digits import find_digits
 from minidl.lab.commands._flags import at_least, check_writable, path, positive
 from minidl.lab.paper.registry import NOT_TESTED, claims
 from minidl.lab.study.claim import Scale
@@ -69,7 +67,7 @@ def run(args):
         if not args.readme.is_file():
             raise ValueError(f"--readme is {args.readme}; it must be a file with the lines {BEGIN} {END}")
         put_table(args.readme, load_results(args.out, known.values()))  # so that it fails now, if at all
-    load, facts = _digits(args, any(claim.uses_digits for claim in chosen))
+    load, facts = find_digits(args.data) if any(claim.uses_digits for claim in chosen) else (None, {})
     failed = []
     try:
         for i, claim in enumerate(chosen, 1):
@@ -139,33 +137,3 @@ def _draw(claim, result, path):
 
     path.parent.mkdir(parents=True, exist_ok=True)
     plot.save(claim.figure(result), path)
-
-
-def _digits(args, wanted):
-    """Return a function that gives the digits in any process, and what is known of them."""
-    if not wanted:
-        return None, {}
-    digits = data.mnist(args.data)
-    checksum = _checksum(digits)
-    text = f"{digits.source}, {len(digits.train.labels):,} training and {len(digits.test.labels):,} test images"
-    return functools.partial(_load, args.data, checksum), {"data": text, "checksum": checksum}
-
-
-@functools.lru_cache(maxsize=1)
-def _load(folder, checksum):
-    """Load the digits, in a worker as in the main process: others would give other results under the same name."""
-    digits = data.mnist(folder, quiet=True)
-    if _checksum(digits) != checksum:
-        raise data.DataError(
-            f"this process found other digits ({digits.source}) than the one that planned the runs; give all machines the "
-            "same data, say with MINIDL_DATA"
-        )
-    return digits
-
-
-def _checksum(digits):
-    total = hashlib.sha256()
-    for split in digits:
-        for array in split:
-            total.update(array.tobytes())
-    return total.hexdigest()[:16]

@@ -77,16 +77,18 @@ def prepare(images, model):
 
 
 def run_arm(
-    settings, norm, digits, quiet=False, checkpoints=None, every=None, saved=None, stop=lambda: False, replay=False
-):
+    settings, norm, digits, quiet=False, checkpoints=None, every=None, saved=None, stop=lambda: False, replay=False,
+    model=None,
+):  # fmt: skip
     """Train one arm; returns an Arm.
 
+    model         the network to train, in place of the one that the settings describe; it takes the same pixels
     checkpoints   Checkpoints to save to: every `every` steps, when stopped, and at the end
     saved         the latest of such Checkpoints, to continue from
     stop          called before each step; once it returns True, the arm is returned as it is
     replay        repeat the kernel calls of the first steps: the same bits in less time
     """
-    training = Training(settings, norm, digits, replay)
+    training = Training(settings, norm, digits, replay, model)
     if saved:
         training.load_state_dict(*saved)
     measure_every = max(1, settings.steps // POINTS[settings.model])
@@ -113,13 +115,13 @@ class Training:
     each quantity that is measured.
     """
 
-    def __init__(self, settings, norm, digits, replay=False):
+    def __init__(self, settings, norm, digits, replay=False, model=None):
         (images, self.labels), (test_images, self.test_labels) = digits
         self.images, self.test_images = prepare(images, settings.model), prepare(test_images, settings.model)
         # only full batches: a small last one would count as much as the others, and one image alone has no variance
         size = min(1000, len(images))
         self.population = DataLoader(self.images[:POPULATION], batch_size=size, drop_last=True)
-        self.model, self.batch_size = build(settings, norm), settings.batch_size
+        self.model, self.batch_size = build(settings, norm) if model is None else model, settings.batch_size
         self.replay = Replay(self.model) if replay else None
         self.optimizer = SGD(self.model.parameters(), settings.lr, settings.momentum)
         self.generator = np.random.default_rng([settings.seed, 1])

@@ -5,7 +5,7 @@ None shows anything or changes matplotlib's settings. Titles are computed from t
 lightness and dashes, so that they stay apart in grey and for colour-blind eyes.
 """
 
-from minidl.lab.plot._style import INKS, label, save
+from minidl.lab.plot._style import INKS, label, png, save
 from minidl.lab.plot.cells import cells
 from minidl.lab.plot.curves import accuracy_curves, loss_curves, update_ratios
 from minidl.lab.plot.digits import misclassified, prediction
@@ -14,11 +14,12 @@ from minidl.lab.plot.images import images
 from minidl.lab.plot.live import live
 from minidl.lab.plot.matrices import heat_map
 from minidl.lab.plot.paper import figure1
+from minidl.lab.plot.ridges import ridges
 from minidl.lab.plot.roofline import roofline
 from minidl.lab.plot.studies import checks, intervals, lines, panels, strands
 from minidl.lab.plot.tallies import tallies
 from minidl.lab.plot.units import unit_bands
 
 __all__ = ["INKS", "accuracy_curves", "cells", "checks", "figure1", "heat_map", "histograms_over_time", "images",
-           "intervals", "label", "lines", "live", "loss_curves", "misclassified", "panels", "percentile_bands",
-           "prediction", "roofline", "save", "strands", "tallies", "unit_bands", "update_ratios"]  # fmt: skip
+           "intervals", "label", "lines", "live", "loss_curves", "misclassified", "panels", "percentile_bands", "png",
+           "prediction", "ridges", "roofline", "save", "strands", "tallies", "unit_bands", "update_ratios"]  # fmt: skip

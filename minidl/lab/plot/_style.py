@@ -17,8 +17,8 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from minidl.system.files import as_path, write_atomically
 
-__all__ = ["DASHES", "GUIDE", "INKS", "PAPER", "dress", "label", "legend", "marker", "new_axes", "new_figure", "save",
-           "short"]  # fmt: skip
+__all__ = ["DASHES", "GUIDE", "INKS", "PAPER", "dress", "label", "legend", "marker", "new_axes", "new_figure", "png",
+           "save", "short"]  # fmt: skip
 
 INKS = ("#0b3c7d", "#e8890c", "#00876c", "#b5498f", "#5c5c5c", "#57aee0")
 DASHES = ("-", (0, (5, 1.5)), (0, (6, 1.5, 1, 1.5)), (0, (1.2, 1.2)), (0, (10, 2)), (0, (6, 1, 1, 1, 1, 1)))
@@ -42,6 +42,19 @@ def save(drawn: Figure | Axes, path: str | os.PathLike, dpi: float = 100) -> Non
         write_atomically(path, drawing.getvalue())
     finally:
         pyplot.close(figure)
+
+
+def png(drawn: Figure | Axes, dpi: float = 100) -> bytes:
+    """Return a figure, or the figure of an axes, as the bytes of a PNG; close it."""
+    from matplotlib import pyplot
+
+    figure: Any = drawn.get_figure(root=True)
+    drawing = io.BytesIO()
+    try:
+        figure.savefig(drawing, dpi=dpi, format="png")
+    finally:
+        pyplot.close(figure)
+    return drawing.getvalue()
 
 
 def new_figure(width: float, height: float) -> Figure:

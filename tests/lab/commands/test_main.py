@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from minidl.lab.commands import bench, lessons, mnist, predict, reproduce
+from minidl.lab.commands import bench, lessons, live, mnist, predict, reproduce
 from minidl.lab.commands.main import main
 from minidl.system.terminal import readable
 from tests.system.test_terminal import ENCODINGS, Failing, streams, text_file
 
 ROOT = Path(__file__).parents[3]
-COMMANDS = ["mnist", "predict", "lessons", "reproduce", "bench"]
+COMMANDS = ["mnist", "predict", "lessons", "reproduce", "live", "bench"]
 POSIX = pytest.mark.skipif(os.name != "posix", reason="a shell of Unix, and its devices")
 SHORT = ["--steps", "40", "--batch-size", "10", "--threads", "1"]
 
@@ -94,7 +94,7 @@ def test_errors_are_told_in_any_encoding(monkeypatch, tmp_path, encoding, words)
     assert "?" not in err
 
 
-@pytest.mark.parametrize("job", [mnist, predict, lessons, reproduce, bench], ids=lambda job: job.__name__)
+@pytest.mark.parametrize("job", [mnist, predict, lessons, reproduce, live, bench], ids=lambda job: job.__name__)
 def test_a_flag_that_cannot_be_read_says_what_it_must_be(job, capsys):
     parser = argparse.ArgumentParser()
     job.add_arguments(parser)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from minidl.lab.commands import reproduce
+from minidl.lab.commands import _digits, reproduce
 from minidl.lab.commands.main import main
 from minidl.lab.paper.registry import NOT_TESTED, claims
 from minidl.lab.study.page import BEGIN, END, load_results, page
@@ -134,7 +134,7 @@ def test_training_in_processes_gives_the_same(folder, tmp_path):
 
 def test_a_process_with_other_digits_refuses(folder):
     with pytest.raises(ValueError, match="other digits"):
-        reproduce._load(folder, "another checksum")
+        _digits._load(folder, "another checksum")
 
 
 @pytest.mark.parametrize(
