@@ -22,7 +22,7 @@ def fold_batch_norm(model: Module) -> Module:
     """Return a copy of the network, in evaluation mode, with each batch norm folded into the linear or conv layer before it.
 
     Maths     γ·(x·W + b − mean)/√(var + ε) + β  =  x·(W·s) + (b − mean)·s + β    with s = γ/√(var + ε)
-              and so a GhostBatchNorm, and with running_std for the root a BatchRenorm: in evaluation they are the same map
+              GhostBatchNorm is the same map in evaluation, and BatchRenorm is with running_std for the root
     Exact     W·s and the new bias are computed in float64; an Identity keeps the batch norm's place and name
     Errors    ValueError for a batch norm that cannot be folded exactly: nothing linear directly before it in a
               Sequential (nested ones are followed), no running statistics, or a layer used in several places

@@ -16,9 +16,9 @@ __all__ = ["BatchNormReLUMaxPool2d", "fuse"]
 def fuse(model: Module) -> Module:
     """Return a network that computes the same in fewer passes over memory, with the parameters and buffers of `model`.
 
-    Fused     in a row in a Sequential: a BatchNorm, a ReLU and a MaxPool2d of 2×2, by a BatchNormReLUMaxPool2d; a GroupNorm
-              and a ReLU, by a GroupNormReLU. It takes the place of the first, an Identity those of the others. All else is
-              called as before
+    Fused     in a row in a Sequential: BatchNorm, ReLU and a MaxPool2d of 2×2 become one BatchNormReLUMaxPool2d; GroupNorm
+              and ReLU one GroupNormReLU. It takes the place of the first; an Identity takes that of each other. All else
+              is called as before
     Shared    parameters and buffers: training the one trains the other, and both have the same `state_dict`. Not shared are
               `training`, hooks and settings; `to(dtype)` gives a network new arrays, so convert before you fuse
     Left out  layers with forward hooks (somebody looks at what is between), and layers used in several places
@@ -45,6 +45,9 @@ class BatchNormReLUMaxPool2d(BatchNorm):
         return y
 
 
+_FUSED = {(BatchNorm, ReLU, MaxPool2d): BatchNormReLUMaxPool2d, (GroupNorm, ReLU): GroupNormReLU}
+
+
 def _uses(model):
     """How often each module occurs in the tree: id → number."""
     uses: dict[int, int] = {}
@@ -66,9 +69,6 @@ def _fuse_in(sequential, uses):
             vars(norm).update(vars(layers[0]))
             for name, layer in zip(names, (norm, *(Identity() for _ in kinds[1:])), strict=True):
                 replace_child(sequential, name, layer)
-
-
-_FUSED = {(BatchNorm, ReLU, MaxPool2d): BatchNormReLUMaxPool2d, (GroupNorm, ReLU): GroupNormReLU}
 
 
 def _fuses(layers, kinds):

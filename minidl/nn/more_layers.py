@@ -123,7 +123,9 @@ class Upsample(Module):
     align_corners    for "bilinear": corner pixels keep their places, in place of the borders of the image
     """
 
-    def __init__(self, scale_factor: float | tuple[float, float], mode: str = "nearest", align_corners: bool = False):
+    def __init__(
+        self, scale_factor: float | tuple[float, float], mode: str = "nearest", align_corners: bool | None = False
+    ):
         factors("Upsample", scale_factor, mode, align_corners)
         self.scale_factor, self.mode, self.align_corners = scale_factor, mode, align_corners
 

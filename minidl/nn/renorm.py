@@ -19,7 +19,7 @@ class BatchRenorm(Module):
     features    C, the size of the last axis: for vectors (N, C) and images (N, H, W, C) alike
     momentum    weight of the new batch in the running statistics; the paper's is 0.01
     affine      learn γ (weight, at first 1) and β (bias, at first 0)
-    r_max, d_max     the most that r and d may become. Until then they grow in straight lines, as in the paper:
+    r_max, d_max     the most that r and d may become. Until then they grow in straight lines (in the paper, gradually):
     warmup           for so many training batches it is batch norm: r = 1, d = 0
     r_steps, d_steps     after so many training batches, counted from the first, the limit of r is r_max, that of d is d_max;
                      with all three 0, from the start

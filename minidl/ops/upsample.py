@@ -17,7 +17,7 @@ _LARGEST = 10_000_000  # pixels in a row or column: more than anybody has room f
 
 
 def interpolate(
-    x: Tensor, scale_factor: float | tuple[float, float], mode: str = "nearest", align_corners: bool = False
+    x: Tensor, scale_factor: float | tuple[float, float], mode: str = "nearest", align_corners: bool | None = False
 ) -> Tensor:
     """Resize images by a factor, features last.
 
@@ -59,7 +59,8 @@ def factors(op, scale_factor, mode, align_corners):
         )
     if not isinstance(mode, str) or mode not in _MODES:
         raise ValueError(f"{op}: mode is {mode!r}; it must be one of {', '.join(map(repr, _MODES))}")
-    check_bool(op, "align_corners", align_corners)
+    if align_corners is not None:  # PyTorch's way to say False
+        check_bool(op, "align_corners", align_corners)
     if align_corners and mode == "nearest":
         raise ValueError(f"{op}: align_corners is True and mode 'nearest'; it must be False, or the mode 'bilinear'")
     return numbers[0], numbers[1]

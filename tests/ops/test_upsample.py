@@ -77,6 +77,12 @@ def test_whole_factors_repeat_each_pixel_equally_often(factor):
     np.testing.assert_array_equal(y, x.repeat(factor, 1).repeat(factor, 2))
 
 
+def test_no_word_about_corners_is_no():
+    x = Tensor(np.random.default_rng(0).standard_normal((1, 2, 3, 1)))
+    for mode in ("nearest", "bilinear"):
+        np.testing.assert_array_equal(F.interpolate(x, 2, mode, None).data, F.interpolate(x, 2, mode).data)
+
+
 def test_a_straight_line_stays_one():
     x = np.arange(4.0).reshape(1, 1, 4, 1)
     y = resize((1, 2), "bilinear")(Tensor(x)).data.ravel()
