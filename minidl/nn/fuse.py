@@ -4,12 +4,13 @@ import copy
 
 from minidl import functional as F
 from minidl.nn.layers import MaxPool2d, ReLU
-from minidl.nn.module import Identity, Module, replace_child
+from minidl.nn.module import Identity, Module
 from minidl.nn.norm import BatchNorm
+from minidl.nn.replace import replace_child
 from minidl.nn.sequential import Sequential
 from minidl.tensor import Tensor
 
-__all__ = ["BatchNormReLUMaxPool2d", "fuse"]
+__all__ = ["BatchNormReLUMaxPool2d", "fuse", "fusible"]
 
 
 def fuse(model: Module) -> Module:
@@ -26,11 +27,17 @@ def fuse(model: Module) -> Module:
         raise TypeError(f"fuse: got a {type(model).__name__}; it must be a Module")
     arrays = [*model.parameters(), *model.buffers()]
     fused = copy.deepcopy(model, {id(array): array for array in arrays})  # all but these is copied
-    uses = _uses(fused)
-    for module in list(fused.modules()):
-        if type(module).forward is Sequential.forward:
-            _fuse_in(module, uses)
+    for sequential, names, layers in list(_runs(fused)):
+        norm = BatchNormReLUMaxPool2d.__new__(BatchNormReLUMaxPool2d)
+        vars(norm).update(vars(layers[0]))
+        for name, layer in zip(names, (norm, Identity(), Identity()), strict=True):
+            replace_child(sequential, name, layer)
     return fused
+
+
+def fusible(model: Module) -> list[tuple[Module, ...]]:
+    """List the layers that `fuse` would run as one, run by run; nothing is changed."""
+    return [layers for _, _, layers in _runs(model)]
 
 
 class BatchNormReLUMaxPool2d(BatchNorm):
@@ -52,16 +59,17 @@ def _uses(model):
     return uses
 
 
-def _fuse_in(sequential, uses):
-    children = list(sequential.named_children())
-    for start in range(len(children) - 2):
-        names, layers = zip(*children[start : start + 3], strict=True)
-        if not _fuses(layers) or any(uses[id(layer)] > 1 for layer in layers):
+def _runs(model):
+    """Yield (Sequential, names in it, layers) wherever layers can be fused."""
+    uses = _uses(model)
+    for module in list(model.modules()):
+        if type(module).forward is not Sequential.forward:
             continue
-        norm = BatchNormReLUMaxPool2d.__new__(BatchNormReLUMaxPool2d)
-        vars(norm).update(vars(layers[0]))
-        for name, layer in zip(names, (norm, Identity(), Identity()), strict=True):
-            replace_child(sequential, name, layer)
+        children = list(module.named_children())
+        for start in range(len(children) - 2):
+            names, layers = zip(*children[start : start + 3], strict=True)
+            if _fuses(layers) and all(uses[id(layer)] == 1 for layer in layers):
+                yield module, names, layers
 
 
 def _fuses(layers):
