@@ -28,7 +28,7 @@ from minidl import nn
 from minidl.autograd import is_grad_enabled
 from minidl.autograd.engine import is_observed, leaves_of, walk
 from minidl.kernels import jit, threads
-from minidl.replay.recording import current, recording
+from minidl.replay.recording import Recording, current, recording
 from minidl.replay.surroundings import Surroundings, once
 from minidl.tensor import Tensor
 
@@ -149,7 +149,7 @@ class Replay:
                 _set_other_numbers(surroundings.arrays, plan.batch, generator)
                 start = _values(known)
                 _forget_gradients(leaves)
-                with recording(keep):
+                with recording(Recording(keep)):
                     loss = self._loss([array.copy() for array in plan.batch], kind)
                     others = leaves_of(loss)
                     loss.backward()
