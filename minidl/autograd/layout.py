@@ -11,22 +11,30 @@ __all__ = ["MARGIN", "Entry", "arrange"]
 
 MARGIN = 14
 _GAP, _BETWEEN_ROWS, _TRUNK = 24, 46, 14
-_PULL = {"operation": 2, "trunk": 1, "leaf": 0.01, "constant": 0.01}  # operations line up, and leaves stand aside
+_PULL = {
+    "operation": 2,
+    "trunk": 1,
+    "leaf": 0.01,
+    "constant": 0.01,
+    "port": 2,
+}  # operations line up, and leaves stand aside
 
 
 class Entry:
     """What is to be placed.
 
     parents         entries above it, in the order of its operands; None for one that is not shown
-    kind            "operation", "leaf" or "constant"
+    kind            "operation", "leaf", "constant", or "port": where lines come into a box, or leave it
     size            width and height
     enter, leave    where lines come in and go out, if not in the middle: to the right of it
+    on_top          stands in the first row
     """
 
     parents: list[Any]
     kind: str
     size: tuple[float, float]
     enter = leave = 0.0
+    on_top = False
 
 
 class Place:
@@ -42,6 +50,7 @@ class Place:
             self.enter, self.leave = entry.enter, entry.leave
         self.above, self.below = [], []  # lines to the rows beside this one
         self.x = self.y = 0.0  # the centre
+        self.row_top = self.row_bottom = 0.0
 
     entry = property(lambda self: self._entry())
     top = property(lambda self: self.y - self.height / 2)
@@ -65,6 +74,7 @@ def arrange(entries):
         for parent in filter(None, entry.parents):
             distance[parent] = max(distance[parent], distance[entry] + 1)
     last = max(distance.values())
+    distance.update((entry, last) for entry in entries if entry.on_top)
     rows = [[] for _ in range(last + 1)]
     trunks = {entry: [Place(entry, last - distance[entry], entry.kind)] for entry in entries}
     for entry in entries:
@@ -101,17 +111,19 @@ def _sort_rows(rows, down):
 
 def _straighten(rows, down):
     for row in rows if down else reversed(rows):
-        _set_apart(row, [_wish(place, down) for place in row])
+        _set_apart(row, [_wish(place, down, straight=1) for place in row])
 
 
-def _wish(place, down):
-    """Where a place would stand if it were alone in its row: in the middle of its neighbours above (or below)."""
+def _wish(place, down, straight=0):
+    """Where a place would stand if it were alone in its row: in the middle of its neighbours above (or below).
+
+    straight    1: so that the lines run straight, where they do not come in at the middle
+    """
     neighbours = [line.upper for line in place.above] if down else [line.lower for line in place.below]
     if not neighbours:
         return place.x
-    if down:
-        return sum((n.x + n.leave) * n.pull for n in neighbours) / sum(n.pull for n in neighbours) - place.enter
-    return sum((n.x + n.enter) * n.pull for n in neighbours) / sum(n.pull for n in neighbours) - place.leave
+    at = sum((n.x + straight * (n.leave if down else n.enter)) * n.pull for n in neighbours)
+    return at / sum(n.pull for n in neighbours) - straight * (place.enter if down else place.leave)
 
 
 def _set_apart(row, wishes):
@@ -137,7 +149,8 @@ def _stack(rows):
         height = max(place.height for place in row)
         for place in row:
             place.x, place.y = place.x - leftmost + MARGIN, top + height / 2
-            if place.kind == "trunk":
+            place.row_top, place.row_bottom = top, top + height
+            if place.kind in ("trunk", "port"):
                 place.height = height
         top += height + _BETWEEN_ROWS
 

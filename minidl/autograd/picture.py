@@ -218,12 +218,15 @@ def _lines_to(place, walked):
 
 def curve(line, lane, colour):
     """Return a line of `layout.py`, moved to the right by `lane`."""
-    start, end, top, bottom = line.start + lane, line.end + lane, line.upper.bottom, line.lower.top
+    start, end, top, bottom = line.start + lane, line.end + lane, line.upper.row_bottom, line.lower.row_top
     flat = max(-1.0, min(1.0, (start - end) / 60))  # where lines run level, lanes lie above each other, not beside
     middle = (top + bottom) / 2 + lane * flat
-    through = f"V{line.lower.bottom:.1f}" if line.lower.kind == "trunk" else ""
-    d = f"M{start:.1f} {top:.1f}C{start:.1f} {middle:.1f} {end:.1f} {middle:.1f} {end:.1f} {bottom:.1f}{through}"
-    return path(d, colour)
+    through = line.lower.bottom if line.lower.kind == "trunk" else line.lower.top
+    return path(
+        f"M{start:.1f} {line.upper.bottom:.1f}V{top:.1f}C{start:.1f} {middle:.1f} {end:.1f} {middle:.1f} {end:.1f} "
+        f"{bottom:.1f}V{through:.1f}",
+        colour,
+    )
 
 
 def path(d, colour, dashed=False):

@@ -262,6 +262,12 @@ class Module:
 
     # ---- what it looks like ------------------------------------------------------------------------------------------
 
+    def graph(self, *example: Any) -> Any:
+        """Draw the network as it computes an example, or one of that shape: a picture in a notebook, elsewhere text."""
+        import minidl
+
+        return minidl.summary(self, *example).graph
+
     def extra_repr(self) -> str:
         """Return the layer's settings, for its `repr`."""
         return ""
