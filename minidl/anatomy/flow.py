@@ -7,9 +7,17 @@ from minidl.anatomy.trace import Call, Op, Trace
 from minidl.autograd.picture import SIGNS
 from minidl.nn import Parameter
 
-__all__ = ["Flow", "Unit", "Value"]
+__all__ = ["Box", "Flow", "Unit", "Value", "ways_up"]
 
 MOST = 300  # units that a drawing can hold and still be read
+
+
+class Box:
+    """A call with units in it: the module's name and type, the box around it, and in how many it is."""
+
+    def __init__(self, call: Any, above: "Box | None"):
+        self.name, self.title, self.above = call.name, type(call.module).__name__, above
+        self.depth: int = call.depth
 
 
 class Value:
@@ -24,7 +32,7 @@ class Unit:
 
     kind        "module", "op", "input" or "output"
     title, name, detail    what is written on its card
-    above       the call inside which it is
+    above       the box inside which it is
     operands    values it is given, each once
     shapes      of what it makes
     """
@@ -45,9 +53,10 @@ class Unit:
 
 
 class Flow:
-    """The units of a trace.
+    """The units of a trace; nothing of the trace is kept.
 
-    order     ("box", call) for each call that has units in it, and ("unit", unit), in the order in which they began
+    root      the box of the network itself
+    order     all other boxes, and units, in the order in which they began
     hidden    how many units are not shown; modules are shown without what is in them before anything is hidden
     """
 
@@ -55,8 +64,9 @@ class Flow:
         deepest = max(call.depth for call in trace.calls_in_order)
         counts = [self._count(trace, depth) for depth in range(1, deepest + 1)] or [0]
         self._depth = max([depth for depth, count in enumerate(counts, 1) if count <= MOST], default=1)
-        self.root = trace.calls_in_order[0]
-        self.order: list[tuple[str, Any]] = []
+        self.root = Box(trace.calls_in_order[0], None)
+        self.order: list[Any] = []
+        self._boxes: dict[Call, Box] = {}
         self._maker: dict[int, Value | None] = {}  # tensor → where it comes from, as things stand
         self._passed_on: dict[Call, dict[int, Value | None]] = {}  # what was so before a module handed on what it got
         self._units: dict[Call, Unit] = {}
@@ -65,27 +75,29 @@ class Flow:
             unit = Unit("input", "input" if len(trace.inputs) == 1 else f"input {i + 1}", "", self.root)
             unit.shapes.append(tuple(tensor.shape))
             self._maker.setdefault(id(tensor), unit.makes(tensor))
-            self.order.append(("unit", unit))
+            self.order.append(unit)
         for event, thing in trace.events:
             getattr(self, f"_{event}")(thing)
         output = Unit("output", "output", "", self.root)
-        for tensor in self.root.outputs:
+        for tensor in trace.calls_in_order[0].outputs:
             output.takes(self._maker.get(id(tensor)))
-        units = [unit for kind, unit in self.order if kind == "unit"]
+        units = [thing for thing in self.order if isinstance(thing, Unit)]
         self.hidden = max(0, len(units) - MOST)
         if self.hidden:
-            self._hide(set(units[MOST:]))
+            self._hide(units[MOST:])
         elif output.operands:
-            self.order.append(("unit", output))
+            self.order.append(output)
+        del self._boxes, self._maker, self._passed_on, self._units, self._calls  # which hold the tensors
 
     def _count(self, trace, depth):
         calls = sum(self._is_unit(call, depth) for call in trace.calls_in_order)
         return calls + sum(self._outermost(op.call, depth) is None for op in trace.ops)
 
     def _hide(self, units):
-        kept = [item for item in self.order if item[1] not in units]
-        boxes = {call for kind, unit in kept if kind == "unit" for call in _ways_up(unit.above)}
-        self.order = [item for item in kept if item[0] == "unit" or item[1] in boxes]
+        hidden = set(units)
+        kept = [thing for thing in self.order if thing not in hidden]
+        boxes = {box for thing in kept if isinstance(thing, Unit) for box in ways_up(thing.above)}
+        self.order = [thing for thing in kept if isinstance(thing, Unit) or thing in boxes]
 
     # ---- which call is a unit -------------------------------------------------------------------------------------------
 
@@ -96,7 +108,7 @@ class Flow:
         """The call around this one, or itself, that is shown as one unit; None if it is shown with what is in it."""
         depth = self._depth if depth is None else depth
         return next(
-            (c for c in reversed(_ways_up(call)) if c.is_leaf or (c.depth >= depth and c.above is not None)), None
+            (c for c in reversed(ways_up(call)) if c.is_leaf or (c.depth >= depth and c.above is not None)), None
         )
 
     # ---- what happened, in its order --------------------------------------------------------------------------------------
@@ -106,17 +118,19 @@ class Flow:
             return
         if self._outermost(call) is None:
             self._passed_on[call] = {}
-            if call is not self.root:
-                self.order.append(("box", call))
+            self._boxes[call] = self.root
+            if call.above is not None:
+                self._boxes[call] = Box(call, self._boxes[call.above])
+                self.order.append(self._boxes[call])
             return
         again = self._calls[id(call.module)] = self._calls.get(id(call.module), 0) + 1
         weight = getattr(call.module, "weight", None)
         detail = f"weight {weight.shape}" if isinstance(weight, Parameter) and weight.ndim > 1 else ""
         name = call.name + (f" (call {again})" if again > 1 else "")
-        unit = self._units[call] = Unit("module", type(call.module).__name__, name, call.above, detail)
+        unit = self._units[call] = Unit("module", type(call.module).__name__, name, self._boxes[call.above], detail)
         for tensor in call.inputs:
             unit.takes(self._maker.get(id(tensor)))
-        self.order.append(("unit", unit))
+        self.order.append(unit)
 
     def _op(self, op: Op):
         around = self._outermost(op.call)
@@ -128,9 +142,9 @@ class Flow:
     def _new_op(self, op):
         names = {id(p): name for name, p in op.call.module.named_parameters()}
         held = ", ".join(names[id(p)] for p in op.parents if id(p) in names)
-        unit = Unit("op", SIGNS.get(op.name, op.name), held, op.call)
+        unit = Unit("op", SIGNS.get(op.name, op.name), held, self._boxes[op.call])
         unit.shapes.append(tuple(op.out.shape))
-        self.order.append(("unit", unit))
+        self.order.append(unit)
         return unit
 
     def _end(self, call):
@@ -156,8 +170,8 @@ class Flow:
                 self._passed_on[call.above].setdefault(tensor, before)
 
 
-def _ways_up(call):
-    """The call, and those that it is in, from the inside to the outside."""
+def ways_up(call):
+    """List a call or box, and those that it is in, from the inside to the outside."""
     found = []
     while call is not None:
         found.append(call)

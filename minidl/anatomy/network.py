@@ -6,7 +6,7 @@ own, laid out like that of a tensor's graph; values come in at ports on its uppe
 
 from typing import Any
 
-from minidl.anatomy.flow import Flow
+from minidl.anatomy.flow import Box, Flow, ways_up
 from minidl.anatomy.rails import rails
 from minidl.anatomy.trace import Trace
 from minidl.autograd.layout import MARGIN, Entry, arrange
@@ -42,7 +42,7 @@ class Network:
         return svg(width, height, "network", parts)
 
     def _remarks(self):
-        return [f"… {self._flow.hidden:,} more modules and operations are not shown"] * bool(self._flow.hidden)
+        return [f"… {self._flow.hidden:,} more modules and operations are not shown"] if self._flow.hidden else []
 
 
 class _Card(Entry):
@@ -93,16 +93,22 @@ class _Port(Entry):
         return ()
 
 
-class _Box(Entry):
-    """A call with units in it: a title, and a picture inside."""
+class _Frame(Entry):
+    """A box: a title, and a picture inside."""
 
     kind = "operation"
 
-    def __init__(self, call: Any):
-        self.call, self.parents = call, []
+    def __init__(self, frame: Box):
+        self.frame, self.parents = frame, []
         self.entries: list[Any] = []
         self.ports_in: dict[Any, _Port] = {}
         self.ports_out: dict[Any, _Port] = {}
+
+    def out(self, value, maker):
+        """Let a value, which an entry in here has made, out of the box; returns where it then comes from."""
+        if value not in self.ports_out:
+            self.ports_out[value] = _Port(maker)
+        return self
 
     def measure(self):
         """Lay out what is inside, and find where lines come in and go out."""
@@ -110,9 +116,8 @@ class _Box(Entry):
         places = [place for row in self.rows for place in row]
         self.at = {place.entry: place for place in places if place.kind != "trunk"}
         wide = max(len(line) for line in self.title) * 12 * LETTER + 20
-        left = max(
-            0.0, wide - min((self.at[port].x for port in self.ports_in.values()), default=wide)
-        )  # beside the lines
+        first = min((self.at[port].x for port in self.ports_in.values()), default=wide)
+        left = max(0.0, wide - first)  # so that the title is beside the lines that come in
         up = MARGIN if self.ports_in else MARGIN - _TITLE
         for place in places:
             place.x, place.y = place.x + left, place.y - up
@@ -127,7 +132,7 @@ class _Box(Entry):
     @property
     def title(self):
         """Name and type."""
-        return _below(self.call.above, self.call.name), type(self.call.module).__name__
+        return _below(self.frame.above, self.frame.name), self.frame.title
 
     def _middle(self, ports):
         xs = [self.at[port].x for port in ports]
@@ -146,22 +151,18 @@ class _Box(Entry):
 class _Level:
     """The whole picture: entries for what is in the network, and in each box, with what they get."""
 
-    def __init__(self, flow):
-        self._boxes = {flow.root: _Box(flow.root)}
+    def __init__(self, flow: Flow):
+        self._frames = {flow.root: _Frame(flow.root)}
         self._cards = {}
-        in_order = []
-        for kind, thing in flow.order:
-            if kind == "box":
-                entry = self._boxes[thing] = _Box(thing)
-                in_order.append(entry)
-            else:
-                entry = self._cards[thing] = _Card(thing)
-            self._boxes[thing.above].entries.append(entry)
+        for thing in flow.order:
+            entry: Any = _Frame(thing) if isinstance(thing, Box) else _Card(thing)
+            (self._frames if isinstance(thing, Box) else self._cards)[thing] = entry
+            self._frames[thing.above].entries.append(entry)
         for unit, card in self._cards.items():
             card.parents += [self._source(value, unit.above) for value in unit.operands]
-        for inner in reversed(in_order):
-            inner.measure()
-        self._rows = arrange(self._boxes[flow.root].entries)
+        for frame in list(self._frames)[:0:-1]:  # from the inside to the outside, without the network's own
+            self._frames[frame].measure()
+        self._rows = arrange(self._frames[flow.root].entries)
         places = [place for row in self._rows for place in row]
         self.width = max(place.x + place.width / 2 for place in places) + MARGIN
         self.height = max(place.bottom for place in places) + MARGIN
@@ -170,38 +171,31 @@ class _Level:
         """Draw everything."""
         return _drawn(self._rows, dx, dy)
 
-    def _source(self, value, call):
-        """The entry in the picture of a call from which a value comes; ports are made on the way there."""
-        way = []
-        above = value.unit.above
-        while above is not None and above is not call:
-            way.append(above)
-            above = above.above
-        if above is not None:  # made in here: by a unit, or in a box, out of whose ports it comes
-            entry = self._cards[value.unit]
-            for inner in way:
-                ports = self._boxes[inner].ports_out
-                if value not in ports:
-                    ports[value] = _Port(entry)
-                entry = self._boxes[inner]
+    def _source(self, value, frame):
+        """The entry in a box's picture from which a value comes; ports are made on the way there."""
+        around = ways_up(value.unit.above)
+        if frame in around:  # made in here: by a unit, or in a box, out of whose port it comes
+            entry: Any = self._cards[value.unit]
+            for inner in around[: around.index(frame)]:
+                entry = self._frames[inner].out(value, entry)
             return entry
-        this = self._boxes[call]
+        this = self._frames[frame]
         if value not in this.ports_in:
             this.ports_in[value] = _Port()
-            this.parents.append(self._source(value, call.above))
+            this.parents.append(self._source(value, frame.above))
         return this.ports_in[value]
 
 
-def _below(call, name):
-    """The name of what is in a call, as it is called there: the box around it has the rest."""
-    return name.removeprefix(f"{call.name}.") if call is not None else name
+def _below(frame, name):
+    """The name of what is in a box, as it is called there: the box around it says the rest."""
+    return name.removeprefix(f"{frame.name}.") if frame is not None else name
 
 
 def _drawn(rows, dx, dy):
     """Draw the lines and the entries of a picture, moved by dx and dy."""
     places = [place for row in rows for place in row]
     for place in places:
-        if isinstance(place.entry, _Box) and place.kind != "trunk":
+        if isinstance(place.entry, _Frame) and place.kind != "trunk":
             for line, port in zip(place.above, place.entry.ports_in.values(), strict=True):
                 line.end = place.x - place.width / 2 + place.entry.at[port].x
     lines = [line for place in places for line in place.above]
@@ -212,7 +206,7 @@ def _drawn(rows, dx, dy):
         line.start, line.end = line.start + dx, line.end + dx
     for line in lines:
         yield curve(line, 0, LINE)
-        if line.lower.kind == "operation" and not isinstance(line.lower.entry, _Box):
+        if line.lower.kind == "operation" and not isinstance(line.lower.entry, _Frame):
             yield arrow(line.end, line.lower.top, 1, LINE)
     for place in places:
         if place.kind != "trunk":

@@ -1,5 +1,7 @@
 """A network as text: one line for each unit, and beside it rails on which values run, branch and join."""
 
+from minidl.anatomy.flow import Box, Flow, Unit
+
 __all__ = ["rails"]
 
 # What a rail looks like, by where it leads: up, down, left, right.
@@ -7,19 +9,18 @@ _SIGNS = {"ud": "│", "ur": "╰", "ul": "╯", "dr": "╭", "dl": "╮", "udr"
           "dlr": "┬", "u": "│", "d": "│", "r": "─", "l": "─"}  # fmt: skip
 
 
-def rails(flow) -> list[str]:
+def rails(flow: Flow) -> list[str]:
     """Return the lines of text of a network's flow."""
-    units = [unit for kind, unit in flow.order if kind == "unit"]
     waiting: dict = {}  # unit → how many others will take something from it
-    for unit in units:
-        for giver in _givers(unit):
+    for unit in flow.order:
+        for giver in _givers(unit) if isinstance(unit, Unit) else ():
             waiting[giver] = waiting.get(giver, 0) + 1
     lines = []  # (rails, name, type, shape)
     lanes: list = []  # on each rail the unit whose values run there, or None
-    for kind, thing in flow.order:
+    for thing in flow.order:
         indent = "  " * thing.above.depth
-        if kind == "box":
-            lines.append((_running(lanes), f"{indent}{thing.name}", type(thing.module).__name__, ""))
+        if isinstance(thing, Box):
+            lines.append((_running(lanes), f"{indent}{thing.name}", thing.title, ""))
             continue
         at, joint = _place(lanes, thing, waiting)
         if joint:
@@ -29,7 +30,8 @@ def rails(flow) -> list[str]:
         if not waiting.get(thing):
             lanes[at] = None
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return ["  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    filled = [(i, width) for i, width in enumerate(widths) if width]
+    return ["  ".join(f"{line[i]:{width}}" for i, width in filled).rstrip() for line in lines]
 
 
 def _givers(unit):
