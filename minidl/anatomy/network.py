@@ -153,7 +153,7 @@ class _Level:
 
     def __init__(self, flow: Flow):
         self._frames = {flow.root: _Frame(flow.root)}
-        self._cards = {}
+        self._cards: dict[Any, _Card] = {}
         for thing in flow.order:
             entry: Any = _Frame(thing) if isinstance(thing, Box) else _Card(thing)
             (self._frames if isinstance(thing, Box) else self._cards)[thing] = entry

@@ -1,8 +1,4 @@
-"""Where everything goes in a picture of a graph: few lines cross, and most run straight.
-
-Each entry gets a row (how far it is from the result) and a place in it. `picture.py` draws tensors this way, and
-`anatomy/` networks.
-"""
+"""Where everything goes in a picture of a graph (`picture.py`) or a network (`anatomy/`), so that few lines cross."""
 
 import weakref
 from typing import Any
@@ -21,20 +17,18 @@ _PULL = {
 
 
 class Entry:
-    """What is to be placed.
+    """What is to be placed: entries in `parents` stand above it, None is one that is not shown.
 
-    parents         entries above it, in the order of its operands; None for one that is not shown
     kind            "operation", "leaf", "constant", or "port": where lines come into a box, or leave it
     size            width and height
     enter, leave    where lines come in and go out, if not in the middle: to the right of it
-    on_top          stands in the first row
     """
 
     parents: list[Any]
     kind: str
     size: tuple[float, float]
     enter = leave = 0.0
-    on_top = False
+    on_top = False  # whether it stands in the first row
 
 
 class Place:
