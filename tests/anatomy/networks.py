@@ -38,6 +38,16 @@ class ResNet8(nn.Module):
         return self.fc(self.pool(x))
 
 
+def conv_net():
+    """Two convolutions as in `mnist_conv`, with batch norm, ReLU and pooling after each; few channels."""
+    rng = np.random.default_rng(0)
+    return nn.Sequential(
+        nn.Conv2d(1, 3, 3, padding=1, bias=False, generator=rng), nn.BatchNorm(3), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(3, 4, 3, padding=1, bias=False, generator=rng), nn.BatchNorm(4), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Linear(16, 5, generator=rng),
+    )  # fmt: skip
+
+
 class Restless(nn.Module):
     """A module that changes all it can while it computes, and may raise in the end."""
 

@@ -4,8 +4,7 @@ import numpy as np
 
 import minidl
 from minidl import Tensor, nn
-from minidl.lab.models import mnist_conv
-from tests.anatomy.networks import ResNet8
+from tests.anatomy.networks import ResNet8, conv_net
 
 RNG = np.random.default_rng(0)
 
@@ -80,13 +79,13 @@ def test_memory_against_what_is_freed_with_the_graph():
 
 
 def test_where_fusing_applies():
-    model = mnist_conv(generator=np.random.default_rng(0))
-    table = minidl.summary(model, (2, 28, 28, 1))
+    model = conv_net()
+    table = minidl.summary(model, (2, 8, 8, 1))
     found = [(row["name"], row["fuses_with"]) for row in table.rows if row["fuses_with"]]
     assert found == [(name, run) for run in (["1", "2", "3"], ["5", "6", "7"]) for name in run]
     assert "nn.fuse joins 1 + 2 + 3; 5 + 6 + 7" in str(table)
     changed = [i for i, (a, b) in enumerate(zip(model, nn.fuse(model), strict=True)) if type(a) is not type(b)]
     assert changed == [1, 2, 3, 5, 6, 7]
-    assert "nn.fuse" not in str(minidl.summary(nn.fuse(model), (2, 28, 28, 1)))
+    assert "nn.fuse" not in str(minidl.summary(nn.fuse(model), (2, 8, 8, 1)))
     with model[2].register_forward_hook(lambda *args: None):
-        assert "nn.fuse joins 5 + 6 + 7" in str(minidl.summary(model, (2, 28, 28, 1)))
+        assert "nn.fuse joins 5 + 6 + 7" in str(minidl.summary(model, (2, 8, 8, 1)))

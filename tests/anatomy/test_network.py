@@ -10,8 +10,8 @@ from minidl import Tensor, cat, nn
 from minidl import functional as F
 from minidl.anatomy import flow
 from minidl.anatomy.flow import Box, Unit
-from minidl.lab.models import mnist_conv, paper_mlp
-from tests.anatomy.networks import Block, ResNet8
+from minidl.lab.models import paper_mlp
+from tests.anatomy.networks import Block, ResNet8, conv_net
 
 
 def text(model, *example):
@@ -225,7 +225,7 @@ def inside(a, b):
 
 
 PICTURES = {
-    "mlp": (lambda: paper_mlp(), (2, 784)), "conv": (lambda: mnist_conv(), (2, 28, 28, 1)),
+    "mlp": (lambda: paper_mlp(sizes=(8, 5, 5, 3)), (2, 8)), "conv": (conv_net, (2, 8, 8, 1)),
     "residual": (lambda: ResNet8(), (2, 8, 8, 3)), "functional": (Functional, (2, 4)),
     "views": (lambda: nn.AveragedViews(nn.Sequential(nn.Conv2d(3, 4, 3), nn.GlobalAvgPool2d())), (1, 6, 6, 3)),
     "boxes in boxes": (lambda: nn.Sequential(nn.Sequential(nn.Sequential(nn.ReLU()))), (1, 2)),

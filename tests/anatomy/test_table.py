@@ -11,6 +11,7 @@ from minidl import functional as F
 from minidl.anatomy.costs import COUNTED, NOT_COUNTED
 from minidl.lab.models import cifar_conv, mnist_conv, paper_mlp
 from tests.anatomy.networks import Block, ResNet8
+from tests.helpers import JIT
 
 RNG = np.random.default_rng(0)
 
@@ -172,6 +173,7 @@ REFERENCE = {
 }  # fmt: skip
 
 
+@pytest.mark.skipif(not JIT, reason="takes minutes without compiled kernels")
 @pytest.mark.parametrize("name", REFERENCE)
 def test_the_reference_networks_as_counted_by_hand(name):
     make, shape, products, parameters = REFERENCE[name]
