@@ -62,7 +62,7 @@ class Flow:
 
     def __init__(self, trace: Trace):
         deepest = max(call.depth for call in trace.calls_in_order)
-        counts = [self._count(trace, depth) for depth in range(1, deepest + 1)] or [0]
+        counts = [_count(trace, depth) for depth in range(1, deepest + 1)] or [0]
         self._depth = max([depth for depth, count in enumerate(counts, 1) if count <= MOST], default=1)
         self.root = Box(trace.calls_in_order[0], None)
         self.order: list[Any] = []
@@ -89,10 +89,6 @@ class Flow:
             self.order.append(output)
         del self._boxes, self._maker, self._passed_on, self._units, self._calls  # which hold the tensors
 
-    def _count(self, trace, depth):
-        calls = sum(self._is_unit(call, depth) for call in trace.calls_in_order)
-        return calls + sum(self._outermost(op.call, depth) is None for op in trace.ops)
-
     def _hide(self, units):
         hidden = set(units)
         kept = [thing for thing in self.order if thing not in hidden]
@@ -101,15 +97,13 @@ class Flow:
 
     # ---- which call is a unit -------------------------------------------------------------------------------------------
 
-    def _is_unit(self, call, depth):
-        return self._outermost(call, depth) is call
-
-    def _outermost(self, call, depth=None):
+    def _outermost(self, call):
         """The call around this one, or itself, that is shown as one unit; None if it is shown with what is in it."""
-        depth = self._depth if depth is None else depth
-        return next(
-            (c for c in reversed(ways_up(call)) if c.is_leaf or (c.depth >= depth and c.above is not None)), None
-        )
+        if call.depth < self._depth:
+            return call if call.is_leaf else None
+        while call.depth > self._depth:
+            call = call.above
+        return call if call.above is not None else None
 
     # ---- what happened, in its order --------------------------------------------------------------------------------------
 
@@ -168,6 +162,12 @@ class Flow:
                 self._maker[tensor] = before
             elif call.above is not None:
                 self._passed_on[call.above].setdefault(tensor, before)
+
+
+def _count(trace, depth):
+    """How many units there are if calls of that depth are not looked into."""
+    units = sum(call.depth == depth or (call.is_leaf and call.depth < depth) for call in trace.calls_in_order)
+    return units + sum(op.call.depth < depth and not op.call.is_leaf for op in trace.ops)
 
 
 def ways_up(call):

@@ -27,19 +27,16 @@ class Call:
 
     def __init__(self, module: Any, name: str, above: "Call | None"):
         self.module, self.name, self.above = module, name, above
+        self.depth: int = 0 if above is None else above.depth + 1  # how many calls it is in
+        self.has_calls = False
         self.inside: list[Any] = []
         self.inputs: list[Tensor] = []
         self.outputs: list[Tensor] = []
 
     @property
-    def depth(self):
-        """How many calls it is in."""
-        return 0 if self.above is None else self.above.depth + 1
-
-    @property
     def is_leaf(self):
         """Whether no module was called inside; the network itself is no leaf, as one wants to look into it."""
-        return self.above is not None and not any(isinstance(step, Call) for step in self.inside)
+        return self.above is not None and not self.has_calls
 
 
 class Op:
@@ -90,6 +87,7 @@ class Trace(Recording):
         call = Call(module, self._names.get(id(module), f"({type(module).__name__})"), above)
         if above is not None:
             above.inside.append(call)
+            above.has_calls = True
         self.stack.append(call)
         self.calls_in_order.append(call)
         self.events.append(("begin", call))
@@ -194,7 +192,7 @@ def _as_input(op, example, model):
     """An example as a tensor: itself, an array's numbers, or random ones of a shape."""
     if isinstance(example, Tensor):
         return example
-    if isinstance(example, tuple | list) and all(isinstance(n, Integral) and not isinstance(n, bool) for n in example):
+    if _is_shape(example):
         if any(n < 0 for n in example):
             raise ValueError(f"{op}: the shape is {tuple(example)}; its sizes must not be negative")
         dtype = next((p.dtype for p in model.parameters()), np.dtype(np.float32))
@@ -204,11 +202,19 @@ def _as_input(op, example, model):
             raise ValueError(
                 f"{op}: a batch of shape {tuple(example)} does not fit in memory; it must be smaller"
             ) from None
+    if isinstance(example, tuple | list) and all(isinstance(part, tuple) and _is_shape(part) for part in example):
+        raise TypeError(f"{op}: the example is {example!r}; shapes of several inputs must be passed one by one")
     if isinstance(example, Integral | str) or example is None:
         raise TypeError(
             f"{op}: the example is {example!r}; it must be the shape of a batch, such as (1, 784), or an array"
         )
     return Tensor(example)
+
+
+def _is_shape(example):
+    return isinstance(example, tuple | list) and all(
+        isinstance(n, Integral) and not isinstance(n, bool) for n in example
+    )
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:

@@ -15,6 +15,7 @@ from minidl.replay.surroundings import Surroundings, once
 
 __all__ = ["recorded", "untouched"]
 
+_HOLD_NOTHING = (int, float, str, bytes, np.ndarray, type(None))  # so that long lists of them take no time
 _HOLD = (dict, list, set, deque, tuple, frozenset)
 
 
@@ -66,6 +67,8 @@ def _containers(values) -> list[Any]:
     new = list(values)
     while new:
         value = new.pop()
+        if isinstance(value, _HOLD_NOTHING):
+            continue
         if hasattr(value, "__dataclass_fields__") and hasattr(value, "__dict__") and not isinstance(value, type):
             value = vars(value)
         if isinstance(value, _HOLD) and id(value) not in found:

@@ -719,6 +719,7 @@ TABLE = {
         (lambda: minidl.summary(F.relu, (1, 2)), "summary: model is a function; it must be a Module"),
         (lambda: minidl.summary(SEQUENTIAL), "summary: there is no example; pass the shape of a batch"),
         (lambda: minidl.summary(SEQUENTIAL, 784), "summary: the example is 784; it must be the shape of a batch, such as"),
+        (lambda: minidl.summary(SEQUENTIAL, [(1, 2), (1, 2)]), r"summary: the example is .*; shapes of several .* must be"),
         (lambda: minidl.summary(SEQUENTIAL, (1, -2)), r"summary: the shape is \(1, -2\); its sizes must not be negative"),
         (lambda: minidl.summary(SEQUENTIAL, (10**9, 10**9)), "summary: a batch of shape .* does not fit in memory; it must"),
         (lambda: SEQUENTIAL.graph((1, 3)), r"linear: x is \(1, 3\) but weight is"),
