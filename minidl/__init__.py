@@ -41,3 +41,7 @@ def __getattr__(name: str) -> Any:
         globals()[name] = summary
         return summary
     raise AttributeError(f"module 'minidl' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -22,8 +22,9 @@ def summary(model: Module, *example: Any) -> "Summary":
                products and convolutions for the whole batch, done directly (N·in·out; N·H′·W′·O·kh·kw·C); what norms,
                activations and pooling do is not counted. Bytes of parameters and buffers. Bytes kept for the backward pass,
                measured in the graph: results and what backward functions hold, each array once, where it was made
-    Mode       the network's own: in evaluation dropout keeps no mask. Afterwards everything is as it was: modes, statistics,
-               generators, gradients, hooks, attributes, also if `forward` raises. Hooks run, those of a Probe do not
+    Mode       the network's own: in evaluation dropout keeps no mask. A batch norm that cannot train on one example is shown
+               as in evaluation, with a remark. Afterwards everything is as it was: modes, statistics, generators, gradients,
+               hooks, attributes, also if `forward` raises. Hooks run, those of a Probe do not
     Errors     TypeError for what is no Module or no example; what the network's own forward raises
     """
     trace = traced("summary", model, example)

@@ -11,7 +11,7 @@ from minidl import functional as F
 from minidl.anatomy.costs import COUNTED, NOT_COUNTED
 from minidl.lab.models import cifar_conv, mnist_conv, paper_mlp
 from tests.anatomy.networks import Block, ResNet8
-from tests.helpers import JIT
+from tests.helpers import JIT, in_a_process
 
 RNG = np.random.default_rng(0)
 
@@ -332,3 +332,12 @@ def test_inputs_and_outputs_of_any_number():
 
 def test_block_alone():
     assert minidl.summary(Block(3, 3), (1, 4, 4, 3)).total["multiply_adds"] == 2 * 16 * 9 * 9
+
+
+def test_the_package_offers_it_before_it_is_imported():
+    printed = in_a_process(
+        "import sys, minidl; print('summary' in dir(minidl), 'minidl.anatomy' in sys.modules, minidl.summary.__module__)"
+    )
+    assert printed == "True False minidl.anatomy.table"
+    with pytest.raises(AttributeError, match="module 'minidl' has no attribute 'sumary'"):
+        _ = minidl.sumary
