@@ -17,6 +17,7 @@ WHAT = {  # in two short lines
     "lab": ("what is built with minidl:", "paper, study, course, bench, plot, commands, models"),
     "train": ("the loop as functions,", "evaluation"),
     "probe": ("what happens inside", "a network"),
+    "anatomy": ("a network's layers,", "listed and drawn"),
     "replay": ("a step's kernel calls,", "repeated"),
     "checkpoint": ("saving a run,", "and resuming it"),
     "gradcheck": ("is a gradient right?", ""),
@@ -30,8 +31,8 @@ WHAT = {  # in two short lines
     "kernels": ("arrays in, arrays filled;", "all of Numba"),
     "system": ("files, terminal,", "machine"),
 }
-COLUMN = {"lab": 2.5, "gradcheck": 0, "probe": 1, "replay": 2, "train": 3, "checkpoint": 4, "data": 5, "nn": 1.5,
-          "optim": 2.7, "functional": 1.5, "ops": 1.5, "tensor": 1.5, "autograd": 0.9, "kernels": 2.2,
+COLUMN = {"lab": 2.5, "anatomy": 6, "gradcheck": 0, "probe": 1, "replay": 2, "train": 3, "checkpoint": 4, "data": 5,
+          "nn": 1.5, "optim": 2.7, "functional": 1.5, "ops": 1.5, "tensor": 1.5, "autograd": 0.9, "kernels": 2.2,
           "system": 4}  # fmt: skip
 WIDE = {"lab": 6, "tensor": 2}  # columns, where it is not one
 WIDTH, HEIGHT, ACROSS, DOWN, EDGE = 150, 62, 18, 46, 24
@@ -102,7 +103,7 @@ def draw(graph):
     if missing:
         raise ValueError(f"{', '.join(missing)}: give the layer its two lines in WHAT and a place in COLUMN")
     rows, step = floors(graph), WIDTH + ACROSS
-    width = 2 * EDGE + 6 * step - ACROSS
+    width = 2 * EDGE + 7 * step - ACROSS
     height = 2 * EDGE + len(rows) * (HEIGHT + DOWN) - DOWN + 34
     boxes = {}
     for depth, row in enumerate(rows):

@@ -5,9 +5,13 @@ with Probe(model, ["2", "5", "8"], every=100) as probe:
         …zero_grad, forward, backward, step…
         probe.step()
 steps, spread = probe.series("8", "output", "std")
+
+To take the numbers elsewhere: `probe.records()`, or `Probe(…, jsonl="probe.jsonl")`, which writes them during the run.
 """
 
+import json
 import math
+import os
 import weakref
 from collections.abc import Iterable
 from typing import Any
@@ -17,6 +21,7 @@ from numpy.typing import ArrayLike
 
 from minidl import nn
 from minidl.autograd import is_grad_enabled
+from minidl.system.files import append_lines, as_path, write_atomically
 
 __all__ = ["PERCENTILES", "Probe", "saturated", "unit_percentiles"]
 
@@ -37,6 +42,8 @@ class Probe:
     every       k; the first step is recorded, then each k-th
     edges       borders of the bins in which inputs and outputs are counted, for histograms over time; None: no counts
     per_unit    keep percentiles of each feature (last axis) besides those of all numbers
+    jsonl       a file to which each recorded step is appended as it is made, one record a line (see `to_jsonl`): a run that
+                dies keeps what it wrote. One that is resumed goes on in the same file: set `probe.now` to its step
     Records     for "input", "output" and "gradient" (of the loss with respect to the output):
                 "mean", "std", "percentiles" (15th, 50th, 85th); of outputs also "saturated" (the fraction whose slope is
                 below a tenth of the steepest; sigmoid, tanh, ReLU); with the options "counts", "unit_percentiles"
@@ -48,7 +55,7 @@ class Probe:
 
     def __init__(
         self, model: nn.Module, layers: str | Iterable[str] | dict[str, nn.Module], every: int = 100,
-        edges: ArrayLike | None = None, per_unit: bool = False,
+        edges: ArrayLike | None = None, per_unit: bool = False, jsonl: str | os.PathLike | None = None,
     ):  # fmt: skip
         known = dict(model.named_modules())
         if not isinstance(layers, dict):
@@ -64,6 +71,9 @@ class Probe:
         if edges is not None and (np.ndim(edges) != 1 or np.size(edges) < 2 or not (np.diff(edges) > 0).all()):
             raise ValueError(f"Probe: edges are {edges}; there must be at least two, each above the one before")
         self.every, self.edges, self.per_unit = every, edges, per_unit
+        self._jsonl = None if jsonl is None else _file("Probe", jsonl)
+        if self._jsonl is not None:
+            append_lines(self._jsonl, [])  # what cannot be written to is refused now, not in a later step
         self.now = 0  # training steps so far
         self.rows: list[tuple[int, str, str, dict[str, Any]]] = []  # (step, layer, what, statistics)
         self._layers = layers
@@ -74,12 +84,16 @@ class Probe:
 
     def step(self) -> None:
         """Call once after each optimizer step."""
+        new = []
         if self._fresh:
             for name, before in self._weights.items():
                 self._fresh[name, "update"] = _update_statistics(before, self._layers[name].weight.data)
-            self.rows += [(self.now, layer, what, stats) for (layer, what), stats in self._fresh.items()]
+            new = [(self.now, layer, what, stats) for (layer, what), stats in self._fresh.items()]
+            self.rows += new
             self._fresh, self._weights = {}, {}
         self.now += 1
+        if new and self._jsonl is not None:
+            append_lines(self._jsonl, [_line(record) for record in _records(new)])
 
     def series(self, layer: str, what: str, statistic: str) -> tuple[np.ndarray, np.ndarray]:
         """Return the steps, and one statistic at each of them, as two arrays."""
@@ -90,6 +104,22 @@ class Probe:
             raise KeyError(f"Probe: nothing recorded for {layer!r}, {what!r}, {statistic!r}; there is {have}")
         steps, values = zip(*found, strict=True)
         return np.array(steps), np.array(values)
+
+    def records(self) -> list[dict[str, Any]]:
+        """List all numbers so far, one in each record: {"step": 0, "layer": "8", "name": "output.std", "value": 0.7}.
+
+        `pandas.DataFrame(probe.records())` is a table of them. Percentiles are named "output.p15", "output.p50" and so on,
+        bins "output.counts.3", and percentiles of feature 7 "output.7.p15". Values are floats, and ints in bins.
+        """
+        return list(_records(self.rows))
+
+    def to_jsonl(self, path: str | os.PathLike) -> None:
+        """Write all records so far to a file, one a line, in strict JSON: what is NaN or infinite is null.
+
+        The file is written whole or not at all, in the place of one that is there. OSError passes.
+        """
+        lines = "".join(f"{_line(record)}\n" for record in _records(self.rows))
+        write_atomically(_file("to_jsonl", path), lines.encode())
 
     def close(self) -> None:
         """Take all hooks away."""
@@ -141,6 +171,38 @@ def saturated(kind: type[nn.Module], y: np.ndarray) -> np.ndarray | None:
     """
     test = _SATURATED.get(kind)
     return None if test is None else test(y)
+
+
+def _file(op, path):
+    path = as_path(op, path)
+    if path.is_dir():
+        raise IsADirectoryError(f"{op}: {path} is a folder; name a file in it, such as {path / 'probe.jsonl'}")
+    return path
+
+
+def _records(rows):
+    for step, layer, what, stats in rows:
+        for name, value in stats.items():
+            for place, number in _numbers(name, value):
+                yield {"step": step, "layer": layer, "name": f"{what}.{place}", "value": number}
+
+
+def _numbers(name, value):
+    """The numbers of a statistic, each with its name."""
+    if name == "percentiles":
+        yield from ((f"p{p}", float(number)) for p, number in zip(PERCENTILES, value, strict=True))
+    elif name == "unit_percentiles":
+        for unit, of_unit in enumerate(value):
+            yield from ((f"{unit}.{place}", number) for place, number in _numbers("percentiles", of_unit))
+    elif name == "counts":
+        yield from ((f"counts.{i}", int(number)) for i, number in enumerate(value))
+    else:
+        yield name, float(value)
+
+
+def _line(record):
+    value = record["value"]
+    return json.dumps(record if math.isfinite(value) else record | {"value": None}, allow_nan=False)
 
 
 def unit_percentiles(x: np.ndarray) -> np.ndarray:

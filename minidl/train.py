@@ -28,27 +28,41 @@ _NO_BATCH = "gave no batch; a generator can be walked through only once: pass a 
 def train_one_epoch(
     model: nn.Module, loader: Iterable[Any], optimizer: SGD, loss_fn: Callable[..., Tensor] = F.cross_entropy,
     after_step: Callable[[], Any] | None = None, quiet: bool = False,
+    callback: Callable[[int, float], Any] | None = None,
 ) -> float:  # fmt: skip
     """Train for one pass over the loader; returns the mean of the batches' losses.
 
     loader      gives (inputs, targets), arrays
     loss_fn     takes the model's output and the targets; gives a Tensor of one number
     after_step  called without arguments after each step, say a schedule's or a probe's `step`
-    Errors      FloatingPointError when the loss is no longer finite, naming the step (from 0, in this epoch); ValueError
-                for a loader without a batch; TypeError for a loss that is no Tensor
+    callback    then called with the step (from 0, in this epoch) and its loss; True, and nothing else, ends the epoch here
+    Errors      FloatingPointError when the loss is no longer finite, naming the step; ValueError for a loader without a
+                batch; TypeError for a loss that is no Tensor. What loader, callback or after_step raise passes
+    Ctrl-C      raises KeyboardInterrupt after the step, when all of it is done; a second time at once. Within
+                `stop_on_interrupt`, or with a handler of your own, that one is asked instead
     """
     check_bool("train_one_epoch", "quiet", quiet)
+    for name, function in (("after_step", after_step), ("callback", callback)):
+        if function is not None and not callable(function):
+            raise TypeError(f"train_one_epoch: {name} is a {type(function).__name__}; it must be a function")
     model.train()
     losses: list[float] = []
-    for batch in progress(loader, desc="training", unit="batch", quiet=quiet):
-        inputs, targets = _pair(batch)
-        optimizer.zero_grad()
-        loss = _tensor("train_one_epoch", "loss_fn", loss_fn(model(Tensor(inputs)), targets))
-        losses.append(check_finite(loss.item(), len(losses)))
-        loss.backward()
-        optimizer.step()
-        if after_step is not None:
-            after_step()
+    ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    with stop_on_interrupt() if ours else contextlib.nullcontext(lambda: False) as stop:
+        for batch in progress(loader, desc="training", unit="batch", quiet=quiet):
+            inputs, targets = _pair(batch)
+            optimizer.zero_grad()
+            loss = _tensor("train_one_epoch", "loss_fn", loss_fn(model(Tensor(inputs)), targets))
+            losses.append(check_finite(loss.item(), len(losses)))
+            loss.backward()
+            optimizer.step()
+            if after_step is not None:
+                after_step()
+            ends = callback(len(losses) - 1, losses[-1]) if callback is not None else False
+            if stop() or (isinstance(ends, bool | np.bool_) and ends):
+                break
+    if stop():
+        raise KeyboardInterrupt
     if not losses:
         raise ValueError(f"train_one_epoch: the loader {_NO_BATCH}")
     return float(np.mean(losses))

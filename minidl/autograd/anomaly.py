@@ -43,6 +43,8 @@ def detect_anomaly() -> Iterator[None]:
 class _Observer:
     """Looks at every result and every gradient; remembers where each result was made, and from what."""
 
+    refuses = True
+
     def __init__(self):
         self.names = weakref.WeakKeyDictionary()  # result → the operation that made it, and where
         self.marks = weakref.WeakKeyDictionary()  # result → checksums of the arrays that its backward needs

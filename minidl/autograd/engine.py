@@ -22,7 +22,7 @@ from minidl.autograd.modes import mode
 
 __all__ = ["Node", "is_observed", "leaves_of", "observe", "parents_first", "walk"]
 
-_observer = None  # what `detect_anomaly` has put in the way of every operation
+_observer = None  # what `detect_anomaly`, or somebody else who looks on, has put in the way of every operation
 
 
 class Node:
@@ -282,4 +282,4 @@ def observe(observer):
 
 def is_observed():
     """Return whether `detect_anomaly` sees every operation."""
-    return _observer is not None
+    return getattr(_observer, "refuses", False)  # others only look on

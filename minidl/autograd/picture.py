@@ -1,7 +1,7 @@
 """A picture of what led to a tensor: `tensor.graph()`. Text for a terminal, SVG for a notebook, both written here.
 
-First the graph is copied down as a list of entries, parents before results; the text is that list. For the picture each
-entry gets a row (how far it is from the result) and a place in it, so that few lines cross and most run straight.
+First the graph is copied down as a list of entries, parents before results; the text is that list. `layout.py` finds a
+place for each in the picture. What draws cards, lines and letters is used for pictures of networks too.
 """
 
 import weakref
@@ -10,11 +10,12 @@ from html import escape
 import numpy as np
 
 from minidl.autograd.engine import parents_first
+from minidl.autograd.layout import MARGIN, Entry, arrange
 
-__all__ = ["Graph"]
+__all__ = ["CARDS", "INK", "LETTER", "LINE", "MUTED", "SIGNS", "Graph", "arrow", "box", "curve", "path", "svg", "text"]
 
 _MOST = 200  # nodes that a picture can hold and still be read
-_SIGNS = {"add": "+", "sub": "-", "mul": "*", "truediv": "/", "pow": "**", "matmul": "@", "matmul_nd": "@"}
+SIGNS = {"add": "+", "sub": "-", "mul": "*", "truediv": "/", "pow": "**", "matmul": "@", "matmul_nd": "@"}
 
 
 class Graph:
@@ -64,7 +65,7 @@ class Graph:
         return remarks
 
 
-class _Entry:
+class _Entry(Entry):
     """One node of the graph as it was when the picture was taken."""
 
     def __init__(self, node, name):
@@ -77,6 +78,15 @@ class _Entry:
         if self.op and not self.freed:
             this = weakref.ref(self)  # a strong one would close a cycle: entry, node, hook, entry
             node.register_hook(lambda grad: _note(this(), grad))
+
+    @property
+    def size(self):
+        """Width and height of the card."""
+        lines = _card_lines(self)
+        if self.gradient:
+            lines.append((self.gradient, 12, "normal", _GRADIENT_INK))
+        width = max(len(text) * size * LETTER for text, size, _, _ in lines)
+        return max(80.0, width + 30, 18 * len(self.parents)), 14.0 + 18 * len(lines) + 5 * bool(self.gradient)
 
     @property
     def is_plain_number(self):
@@ -101,8 +111,8 @@ class _Entry:
         if self.freed:
             return "freed"
         operands = [labels[parent] for parent in self.parents]
-        if self.op in _SIGNS:
-            return f"{operands[0]} {_SIGNS[self.op]} {operands[1]}"
+        if self.op in SIGNS:
+            return f"{operands[0]} {SIGNS[self.op]} {operands[1]}"
         return f"{self.op}({', '.join(operands)})"
 
 
@@ -143,177 +153,48 @@ def _shown_parents(entry):
     return [parent for parent in reversed(entry.parents) if parent is not None]
 
 
-# ---- where everything goes ---------------------------------------------------------------------------------------------
-
-_GAP, _BETWEEN_ROWS, _MARGIN, _TRUNK = 24, 46, 14, 14
-_PULL = {"operation": 2, "trunk": 1, "leaf": 0.01, "constant": 0.01}  # operations line up, and leaves stand aside
-
-
-class _Place:
-    """A place in a row: an entry's card, or the trunk of lines that pass through on their way to later users."""
-
-    def __init__(self, entry, row, kind):
-        self.row, self.kind, self.pull = row, kind, _PULL[kind]
-        self._entry = weakref.ref(entry)  # places and lines form cycles, which would keep the tensors for a while
-        self.width, self.height = (_TRUNK, 0) if kind == "trunk" else _card_size(entry)
-        self.above, self.below = [], []  # lines to the rows beside this one
-        self.x = self.y = 0.0  # the centre
-
-    entry = property(lambda self: self._entry())
-    top = property(lambda self: self.y - self.height / 2)
-    bottom = property(lambda self: self.y + self.height / 2)
-
-
-class _Line:
-    """A connection between places in neighbouring rows, from x = start to x = end."""
-
-    def __init__(self, upper, lower):
-        self.upper, self.lower = upper, lower
-        self.start = self.end = 0.0
-        upper.below.append(self)
-        lower.above.append(self)
-
-
-def _arrange(entries):
-    """The rows of places, the result's row last, with all x and y set."""
-    distance = dict.fromkeys(entries, 0)  # the longest way to the result, so that parents stand above all their users
-    for entry in reversed(entries):
-        for parent in filter(None, entry.parents):
-            distance[parent] = max(distance[parent], distance[entry] + 1)
-    last = max(distance.values())
-    rows = [[] for _ in range(last + 1)]
-    trunks = {entry: [_Place(entry, last - distance[entry], entry.kind)] for entry in entries}
-    for entry in entries:
-        rows[last - distance[entry]].append(trunks[entry][0])
-    for entry in entries:
-        for parent in filter(None, entry.parents):
-            _connect(trunks[parent], trunks[entry][0], rows)
-    for sweep in range(8):
-        _sort_rows(rows, down=sweep % 2 == 0)
-    for sweep in range(24):
-        _straighten(rows, down=sweep % 2 == 0)
-    _stack(rows)
-    for place in (place for row in rows for place in row):
-        _attach(place)
-    return rows
-
-
-def _connect(trunk, user, rows):
-    """A line from an entry to a user. All its users in later rows share one trunk."""
-    while trunk[-1].row < user.row - 1:
-        trunk.append(_Place(trunk[0].entry, trunk[-1].row + 1, "trunk"))
-        rows[trunk[-1].row].append(trunk[-1])
-        _Line(trunk[-2], trunk[-1])
-    _Line(trunk[user.row - 1 - trunk[0].row], user)
-
-
-def _sort_rows(rows, down):
-    """Order each row by where its neighbours in the row above (or below) are."""
-    for row in rows if down else reversed(rows):
-        row.sort(key=lambda place: _wish(place, down))
-        for position, place in enumerate(row):
-            place.x = position - len(row) / 2
-
-
-def _straighten(rows, down):
-    for row in rows if down else reversed(rows):
-        _set_apart(row, [_wish(place, down) for place in row])
-
-
-def _wish(place, down):
-    """Where a place would stand if it were alone in its row: in the middle of its neighbours above (or below)."""
-    neighbours = [line.upper for line in place.above] if down else [line.lower for line in place.below]
-    if not neighbours:
-        return place.x
-    return sum(n.x * n.pull for n in neighbours) / sum(n.pull for n in neighbours)
-
-
-def _set_apart(row, wishes):
-    """Put each place as near to its wish as the order and the widths allow (least squares: pool what collides)."""
-    lefts, groups, left = [], [], 0.0
-    for place, wish in zip(row, wishes, strict=True):
-        lefts.append(left + place.width / 2)
-        left += place.width + _GAP
-        groups.append((wish - lefts[-1], place.pull, 1))
-        while len(groups) > 1 and groups[-2][0] > groups[-1][0]:
-            (b, pull_b, n_b), (a, pull_a, n_a) = groups.pop(), groups.pop()
-            groups.append(((a * pull_a + b * pull_b) / (pull_a + pull_b), pull_a + pull_b, n_a + n_b))
-    shifts = [shift for shift, _, n in groups for _ in range(n)]
-    for place, left, shift in zip(row, lefts, shifts, strict=True):
-        place.x = left + shift
-
-
-def _stack(rows):
-    """Turn positions into a picture's: everything right of and below the margin."""
-    leftmost = min(place.x - place.width / 2 for row in rows for place in row)
-    top = _MARGIN
-    for row in rows:
-        height = max(place.height for place in row)
-        for place in row:
-            place.x, place.y = place.x - leftmost + _MARGIN, top + height / 2
-            if place.kind == "trunk":
-                place.height = height
-        top += height + _BETWEEN_ROWS
-
-
-def _attach(place):
-    """Spread the ends of the lines over a card's upper and lower edge."""
-    for line, x in zip(sorted(place.above, key=lambda line: line.upper.x), _ends(place, len(place.above)), strict=True):
-        line.end = x
-    for line, x in zip(sorted(place.below, key=lambda line: line.lower.x), _ends(place, len(place.below)), strict=True):
-        line.start = x
-
-
-def _ends(place, n):
-    step = 0 if place.kind == "trunk" else min(36, place.width / (n + 1))
-    return [place.x + (i - (n - 1) / 2) * step for i in range(n)]
-
-
 # ---- drawing -----------------------------------------------------------------------------------------------------------
 
 # Colours that stand on white and on black alike: cards bring their own light ground, all else is of middle tone.
-_INK, _MUTED, _LINE, _GRADIENT = "#1f2937", "#6b7280", "#8b95a5", "#ea580c"
+INK, MUTED, LINE, _GRADIENT = "#1f2937", "#6b7280", "#8b95a5", "#ea580c"
 _GRADIENT_INK, _GRADIENT_GROUND = "#b43403", "#ffedd5"
-_CARDS = {  # fill, border, radius of the corners
+CARDS = {  # fill, border, radius of the corners
     "leaf": ("#dbeafe", "#2563eb", 4),
     "constant": ("#f1f3f5", "#9aa3af", 4),
     "operation": ("#ffffff", "#6b7280", 16),
 }
 _FONT = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
-_LETTER = 0.61  # a letter's width, for a size of 1
+LETTER = 0.61  # a letter's width, for a size of 1
 
 
 def _card_lines(entry):
     """(text, size, weight, colour) from top to bottom, without the gradient."""
-    title = _SIGNS.get(entry.op, entry.op) or entry.name
+    title = SIGNS.get(entry.op, entry.op) or entry.name
     if title is None:
-        return [(entry.holds, 13, "normal", _INK)]
+        return [(entry.holds, 13, "normal", INK)]
     if entry.op is None or entry.name is None:
-        return [(title, 14, "bold", _INK), (entry.holds, 12, "normal", _MUTED)]
-    return [(title, 14, "bold", _INK), (f"{entry.name}: {entry.holds}", 12, "normal", _INK)]
-
-
-def _card_size(entry):
-    lines = _card_lines(entry)
-    if entry.gradient:
-        lines.append((entry.gradient, 12, "normal", _GRADIENT_INK))
-    width = max(len(text) * size * _LETTER for text, size, _, _ in lines)
-    return max(80.0, width + 30, 18 * len(entry.parents)), 14.0 + 18 * len(lines) + 5 * bool(entry.gradient)
+        return [(title, 14, "bold", INK), (entry.holds, 12, "normal", MUTED)]
+    return [(title, 14, "bold", INK), (f"{entry.name}: {entry.holds}", 12, "normal", INK)]
 
 
 def _draw(entries, remarks):
-    places = [place for row in _arrange(entries) for place in row]
-    width = max(place.x + place.width / 2 for place in places) + _MARGIN
-    height = max(place.bottom for place in places) + _MARGIN
+    places = [place for row in arrange(entries) for place in row]
+    width = max(place.x + place.width / 2 for place in places) + MARGIN
+    height = max(place.bottom for place in places) + MARGIN
     parts = [_lines_to(place, walked=bool(entries[-1].arrived)) for place in places]
     parts += [_card(place) for place in places if place.kind != "trunk"]
     for remark in remarks:
-        parts.append(_text(_MARGIN, height + 4, remark, 12, "normal", _LINE, anchor="start"))
-        width, height = max(width, len(remark) * 12 * _LETTER + 2 * _MARGIN), height + 20
+        parts.append(text(MARGIN, height + 4, remark, 12, "normal", LINE, anchor="start"))
+        width, height = max(width, len(remark) * 12 * LETTER + 2 * MARGIN), height + 20
+    return svg(width, height, "computation graph", parts)
+
+
+def svg(width, height, title, parts):
+    """Return a picture of the parts that the functions below make."""
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
         f'viewBox="0 0 {width:.0f} {height:.0f}" style="max-width: 100%; height: auto" role="img" '
-        f'font-family="{_FONT}"><title>computation graph</title>{"".join(parts)}</svg>'
+        f'font-family="{_FONT}"><title>{escape(title)}</title>{"".join(parts)}</svg>'
     )
 
 
@@ -323,57 +204,65 @@ def _lines_to(place, walked):
     for line in place.above:
         came_back = walked and line.upper.entry.gradient  # a leaf may also have one from elsewhere
         lane = 4 if came_back else 0
-        parts.append(_curve(line, -lane, _LINE))
+        parts.append(curve(line, -lane, LINE))
         if place.kind != "trunk":
-            parts.append(_arrow(line.end - lane, place.top, 1, _LINE))
+            parts.append(arrow(line.end - lane, place.top, 1, LINE))
         if came_back:
-            parts.append(_curve(line, lane, _GRADIENT))
+            parts.append(curve(line, lane, _GRADIENT))
         if came_back and line.upper.kind != "trunk":
-            parts.append(_arrow(line.start + lane, line.upper.bottom, -1, _GRADIENT))
+            parts.append(arrow(line.start + lane, line.upper.bottom, -1, _GRADIENT))
     if None in place.entry.parents and place.kind != "trunk":
-        parts.append(_path(f"M{place.x:.1f} {place.top:.1f}v-24", _LINE, dashed=True))
+        parts.append(path(f"M{place.x:.1f} {place.top:.1f}v-24", LINE, dashed=True))
     return "".join(parts)
 
 
-def _curve(line, lane, colour):
-    start, end, top, bottom = line.start + lane, line.end + lane, line.upper.bottom, line.lower.top
+def curve(line, lane, colour):
+    """Return a line of `layout.py`, moved to the right by `lane`."""
+    start, end, top, bottom = line.start + lane, line.end + lane, line.upper.row_bottom, line.lower.row_top
     flat = max(-1.0, min(1.0, (start - end) / 60))  # where lines run level, lanes lie above each other, not beside
     middle = (top + bottom) / 2 + lane * flat
-    through = f"V{line.lower.bottom:.1f}" if line.lower.kind == "trunk" else ""
-    d = f"M{start:.1f} {top:.1f}C{start:.1f} {middle:.1f} {end:.1f} {middle:.1f} {end:.1f} {bottom:.1f}{through}"
-    return _path(d, colour)
+    through = line.lower.bottom if line.lower.kind == "trunk" else line.lower.top
+    return path(
+        f"M{start:.1f} {line.upper.bottom:.1f}V{top:.1f}C{start:.1f} {middle:.1f} {end:.1f} {middle:.1f} {end:.1f} "
+        f"{bottom:.1f}V{through:.1f}",
+        colour,
+    )
 
 
-def _path(d, colour, dashed=False):
+def path(d, colour, dashed=False):
+    """Return a stroke along d."""
     dashes = ' stroke-dasharray="3 4"' if dashed else ""
     return f'<path d="{d}" fill="none" stroke="{colour}" stroke-width="1.6"{dashes}/>'
 
 
-def _arrow(x, y, direction, colour):
+def arrow(x, y, direction, colour):
+    """Return an arrow's head with its tip at (x, y), which points down (1) or up (−1)."""
     return f'<path d="M{x:.1f} {y:.1f}l-4 {-8 * direction}h8z" fill="{colour}"/>'
 
 
 def _card(place):
     entry, left = place.entry, place.x - place.width / 2
-    fill, border, radius = _CARDS[place.kind]
+    fill, border, radius = CARDS[place.kind]
     dashes = ' stroke-dasharray="4 3"' if place.kind == "constant" else ""
-    parts = [_box(left, place.top, place.width, place.height, radius, fill, f'stroke="{border}"{dashes}')]
+    parts = [box(left, place.top, place.width, place.height, radius, fill, f'stroke="{border}"{dashes}')]
     for i, line in enumerate(_card_lines(entry)):
-        parts.append(_text(place.x, place.top + 21 + 18 * i, *line))
+        parts.append(text(place.x, place.top + 21 + 18 * i, *line))
     if entry.gradient:
-        parts.append(_box(left + 6, place.bottom - 26, place.width - 12, 20, min(radius, 10), _GRADIENT_GROUND))
-        parts.append(_text(place.x, place.bottom - 12, entry.gradient, 12, "normal", _GRADIENT_INK))
+        parts.append(box(left + 6, place.bottom - 26, place.width - 12, 20, min(radius, 10), _GRADIENT_GROUND))
+        parts.append(text(place.x, place.bottom - 12, entry.gradient, 12, "normal", _GRADIENT_INK))
     return "".join(parts)
 
 
-def _box(x, y, width, height, radius, fill, border=""):
+def box(x, y, width, height, radius, fill, border=""):
+    """Return a rectangle with round corners; (x, y) is its upper left."""
     return (
         f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" rx="{radius}" fill="{fill}" '
         f'stroke-width="1.5" {border}/>'
     )
 
 
-def _text(x, y, text, size, weight, colour, anchor="middle"):
+def text(x, y, text, size, weight, colour, anchor="middle"):
+    """Return a line of letters, safe from what they may mean in XML."""
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" font-weight="{weight}" '
         f'fill="{colour}">{escape(text)}</text>'

@@ -5,11 +5,12 @@ import copy
 import numpy as np
 
 from minidl.nn.layers import Conv2d, Linear
-from minidl.nn.module import Identity, Module, replace_child
+from minidl.nn.module import Identity, Module
 from minidl.nn.more_layers import ConvTranspose2d
 from minidl.nn.norm import BatchNorm
 from minidl.nn.parameter import Parameter
 from minidl.nn.renorm import BatchRenorm, GhostBatchNorm
+from minidl.nn.replace import replace_child
 from minidl.nn.sequential import Sequential
 
 __all__ = ["fold_batch_norm"]

@@ -5,12 +5,13 @@ import copy
 from minidl import functional as F
 from minidl.nn.group_norm import GroupNorm, GroupNormReLU
 from minidl.nn.layers import MaxPool2d, ReLU
-from minidl.nn.module import Identity, Module, replace_child
+from minidl.nn.module import Identity, Module
 from minidl.nn.norm import BatchNorm
+from minidl.nn.replace import replace_child
 from minidl.nn.sequential import Sequential
 from minidl.tensor import Tensor
 
-__all__ = ["BatchNormReLUMaxPool2d", "fuse"]
+__all__ = ["BatchNormReLUMaxPool2d", "fuse", "fusible"]
 
 
 def fuse(model: Module) -> Module:
@@ -28,11 +29,17 @@ def fuse(model: Module) -> Module:
         raise TypeError(f"fuse: got a {type(model).__name__}; it must be a Module")
     arrays = [*model.parameters(), *model.buffers()]
     fused = copy.deepcopy(model, {id(array): array for array in arrays})  # all but these is copied
-    uses = _uses(fused)
-    for module in list(fused.modules()):
-        if type(module).forward is Sequential.forward:
-            _fuse_in(module, uses)
+    for sequential, names, layers, kind in list(_runs(fused)):
+        norm = kind.__new__(kind)
+        vars(norm).update(vars(layers[0]))
+        for name, layer in zip(names, (norm, *(Identity() for _ in names[1:])), strict=True):
+            replace_child(sequential, name, layer)
     return fused
+
+
+def fusible(model: Module) -> list[tuple[Module, ...]]:
+    """List the layers that `fuse` would run as one, run by run; nothing is changed."""
+    return [layers for _, _, layers, _ in _runs(model)]
 
 
 class BatchNormReLUMaxPool2d(BatchNorm):
@@ -57,18 +64,19 @@ def _uses(model):
     return uses
 
 
-def _fuse_in(sequential, uses):
-    children = list(sequential.named_children())
-    for start in range(len(children)):
-        for kinds, fused in _FUSED.items():
-            some = children[start : start + len(kinds)]
-            names, layers = [name for name, _ in some], [layer for _, layer in some]
-            if not _fuses(layers, kinds) or any(uses[id(layer)] > 1 for layer in layers):
-                continue
-            norm = fused.__new__(fused)
-            vars(norm).update(vars(layers[0]))
-            for name, layer in zip(names, (norm, *(Identity() for _ in kinds[1:])), strict=True):
-                replace_child(sequential, name, layer)
+def _runs(model):
+    """Yield (Sequential, names in it, layers, the class of the one in their place) wherever layers can be fused."""
+    uses = _uses(model)
+    for module in list(model.modules()):
+        if type(module).forward is not Sequential.forward:
+            continue
+        children = list(module.named_children())
+        for start in range(len(children)):
+            for kinds, fused in _FUSED.items():
+                some = children[start : start + len(kinds)]
+                names, layers = tuple(name for name, _ in some), tuple(layer for _, layer in some)
+                if _fuses(layers, kinds) and all(uses[id(layer)] == 1 for layer in layers):
+                    yield module, names, layers, fused
 
 
 def _fuses(layers, kinds):

@@ -18,9 +18,9 @@ from minidl.tensor import Tensor
 M = TypeVar("M", bound="Module")
 on_call: Any = None  # told of every module that is called; whoever wants to know sets it
 
-_CONTAINERS = (list, tuple, dict, deque, set, frozenset)
+CONTAINERS = (list, tuple, dict, deque, set, frozenset)
 
-__all__ = ["Identity", "Module", "replace_child"]
+__all__ = ["CONTAINERS", "Identity", "Module"]
 
 
 class Module:
@@ -135,7 +135,7 @@ class Module:
         for name, value in vars(self).items():
             if isinstance(value, kind):
                 yield name, value
-            elif isinstance(value, _CONTAINERS) and name != "_forward_hooks":
+            elif isinstance(value, CONTAINERS) and name != "_forward_hooks":
                 yield from _found(name, value, kind)
 
     def _walk(self, prefix, seen):
@@ -262,6 +262,12 @@ class Module:
 
     # ---- what it looks like ------------------------------------------------------------------------------------------
 
+    def graph(self, *example: Any) -> Any:
+        """Draw the network as it computes an example, or one of that shape: a picture in a notebook, elsewhere text."""
+        import minidl
+
+        return minidl.summary(self, *example).graph
+
     def extra_repr(self) -> str:
         """Return the layer's settings, for its `repr`."""
         return ""
@@ -316,30 +322,13 @@ class Identity(Module):
         return x
 
 
-def replace_child(parent: Module, name: str, child: Module) -> None:
-    """Put a module where `named_children()` found `name`; a list, tuple or dict that it was in is replaced by a new one."""
-    for attribute, value in list(vars(parent).items()):
-        if name == attribute or name.startswith(f"{attribute}."):
-            setattr(parent, attribute, _replaced(attribute, value, name, child))
-
-
-def _replaced(path, value, name, child):
-    if path == name:
-        return child
-    if not name.startswith(f"{path}.") or not isinstance(value, _CONTAINERS):
-        return value
-    if isinstance(value, dict):
-        return {key: _replaced(f"{path}.{key}", item, name, child) for key, item in value.items()}
-    return [_replaced(f"{path}.{i}", item, name, child) for i, item in enumerate(value)]
-
-
 def _found(name, value, kind, above=()):
     """Each thing of a kind that an attribute is or holds, in lists, tuples and dicts on any level, with its name."""
     if isinstance(value, kind):
         yield name, value
-    elif isinstance(value, _CONTAINERS) and not any(value is outer for outer in above):
+    elif isinstance(value, CONTAINERS) and not any(value is outer for outer in above):
         items = list(value.items() if isinstance(value, dict) else enumerate(value))
-        wanted = [(key, item) for key, item in items if isinstance(item, (kind, *_CONTAINERS))]
+        wanted = [(key, item) for key, item in items if isinstance(item, (kind, *CONTAINERS))]
         inside = [found for key, item in wanted for found in _found(f"{name}.{key}", item, kind, (*above, value))]
         if inside and isinstance(value, set | frozenset):
             raise TypeError(

@@ -20,34 +20,43 @@ _one_at_a_time = threading.Lock()
 
 
 class Recording:
-    """What was done.
+    """What was done. A subclass notes other things.
 
+    before      called with the arguments of each call before it is made
     calls       functions with their arguments, in their order
     modules     those that were called
     obstacle    why repeating the calls would not do, if somebody has found a reason
     """
 
-    def __init__(self, before: Callable[[tuple], Any] | None) -> None:
+    def __init__(self, before: Callable[[tuple], Any] | None = None) -> None:
         self.calls: list[tuple[Callable[..., Any], tuple]] = []
         self.modules: list[Any] = []
         self.obstacle: str | None = None
         self.before, self.thread = before, threading.get_ident()
 
+    def note_call(self, function: Callable[..., Any], args: tuple) -> None:
+        """Note that a function is about to fill arrays."""
+        self.calls.append((function, args))
+        if self.before is not None:
+            self.before(args)
+
+    def note_module(self, module: Any) -> None:
+        """Note that a module is about to run."""
+        self.modules.append(module)
+
 
 @contextmanager
-def recording(before: Callable[[tuple], Any] | None = None) -> Iterator[Recording]:
-    """Note what this thread computes inside: `with recording() as done: …`.
-
-    before    is called with the arguments of each call before it is made
-    """
+def recording(done: Any = None) -> Iterator[Any]:
+    """Tell a recording, by default a new one, what this thread computes inside: `with recording() as done: …`."""
     global _now
+    done = Recording() if done is None else done
     if current() is not None:
         raise RuntimeError("recording: one is on already; leave it first")
     with _one_at_a_time:
-        now = _now = Recording(before)
+        _now = done
         jit.on_call, module.on_call = _note_call, _note_module
         try:
-            yield now
+            yield done
         finally:
             _now = jit.on_call = module.on_call = None
 
@@ -61,12 +70,10 @@ def current() -> Recording | None:
 def _note_call(function, args):
     here = current()
     if here is not None:
-        here.calls.append((function, args))
-        if here.before is not None:
-            here.before(args)
+        here.note_call(function, args)
 
 
 def _note_module(module):
     here = current()
     if here is not None:
-        here.modules.append(module)
+        here.note_module(module)

@@ -28,8 +28,8 @@ from minidl import nn
 from minidl.autograd import is_grad_enabled
 from minidl.autograd.engine import is_observed, leaves_of, walk
 from minidl.kernels import jit, threads
-from minidl.replay.recording import current, recording
-from minidl.replay.surroundings import Surroundings, once
+from minidl.replay.recording import Recording, current, recording
+from minidl.replay.surroundings import Surroundings, once, owner_of
 from minidl.tensor import Tensor
 
 __all__ = ["Replay"]
@@ -140,7 +140,7 @@ class Replay:
         before, shared, generator = _values(known + results), {}, np.random.default_rng(0)
 
         def keep(args):  # what the step shares with the plan though nobody told: kernels change it, or read it
-            for owner in map(_owner, _arrays(args)):
+            for owner in map(owner_of, _arrays(args)):
                 if id(owner) in plan.owners and id(owner) not in shared and owner.flags.writeable:
                     shared[id(owner)] = owner, owner.copy()
 
@@ -149,7 +149,7 @@ class Replay:
                 _set_other_numbers(surroundings.arrays, plan.batch, generator)
                 start = _values(known)
                 _forget_gradients(leaves)
-                with recording(keep):
+                with recording(Recording(keep)):
                     loss = self._loss([array.copy() for array in plan.batch], kind)
                     others = leaves_of(loss)
                     loss.backward()
@@ -195,7 +195,7 @@ class _Plan:
     def __init__(self, calls, batch, loss, leaves):
         self.calls, self.batch, self.loss = calls, batch, loss
         self.gradients = [(leaf, leaf.grad) for leaf in leaves]
-        self.owners = {id(_owner(array)) for _, args in calls for array in _arrays(args)}
+        self.owners = {id(owner_of(array)) for _, args in calls for array in _arrays(args)}
         self._readers = [_readers(calls, array) for array in batch]
 
     def __call__(self, batch):
@@ -242,13 +242,6 @@ def _arrays(args):
             yield argument
         elif isinstance(argument, tuple):
             yield from _arrays(argument)
-
-
-def _owner(array):
-    """The array whose memory it is."""
-    while isinstance(array.base, np.ndarray):
-        array = array.base
-    return array
 
 
 def _forget_gradients(leaves):

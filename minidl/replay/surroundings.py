@@ -15,7 +15,7 @@ from minidl import nn
 from minidl.random import default_generator
 from minidl.tensor import Tensor
 
-__all__ = ["Surroundings", "once"]
+__all__ = ["Surroundings", "once", "owner_of"]
 
 _MOST = 5_000  # things to watch: more would take longer than the step
 _CONTAINERS = (dict, list, tuple, set, frozenset, deque)
@@ -92,3 +92,10 @@ class Surroundings:
 def once(things):
     """Return each of them once, by identity, in their order."""
     return list({id(thing): thing for thing in things}.values())
+
+
+def owner_of(array):
+    """Return the array whose memory it is."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array

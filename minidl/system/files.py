@@ -7,7 +7,7 @@ import stat
 import uuid
 from pathlib import Path
 
-__all__ = ["as_path", "remove_parts", "write_atomically"]
+__all__ = ["append_lines", "as_path", "remove_parts", "write_atomically"]
 
 
 def as_path(op: str, path: str | os.PathLike) -> Path:
@@ -56,6 +56,30 @@ def write_atomically(path: Path, data: bytes) -> None:
         _sync_folder(path.parent)
     finally:
         part.unlink(missing_ok=True)
+
+
+def append_lines(path: Path, lines: list[str]) -> None:
+    """Append whole lines to a text file, all of them or none; a file that is not there is made.
+
+    They go to the system in one piece, so that a process that dies leaves what it wrote; where there are locks, processes
+    that write take turns. Half a line, left by a power cut, is ended first. OSError passes; then nothing was added.
+    """
+    data = "".join(f"{line}\n" for line in lines).encode()
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "ab+", buffering=0) as file:
+        with contextlib.suppress(OSError, ImportError):  # Windows has no such lock, nor have some network disks
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)  # until the file is closed
+        size = file.seek(0, os.SEEK_END) if file.seekable() else 0
+        if size:
+            file.seek(size - 1)
+            data = data if file.read(1) == b"\n" else b"\n" + data
+        written = file.write(data)
+        if written != len(data):
+            file.truncate(size)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
 def _status(path):

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from minidl import Tensor, cat
 from minidl import functional as F
-from minidl.autograd.picture import _GRADIENT, _LINE, _MOST, _arrange
+from minidl.autograd.layout import arrange
+from minidl.autograd.picture import _GRADIENT, _MOST, LINE
 from tests.helpers import modest
 
 CHAIN = 50_000
@@ -258,7 +259,7 @@ def test_svg_has_a_card_for_each_node_and_gradients_after_backward():
         assert {"x", "w", "b", "*", "+", "-", "**", "z: -5", "loss: 36", "-3"} <= set(texts)
         assert ("grad -24" in texts) == walked
         colours = [attributes.get("stroke") for tag, attributes in elements if tag == "path"]
-        assert colours.count(_LINE) == 8  # two operands of four operations
+        assert colours.count(LINE) == 8  # two operands of four operations
         assert colours.count(_GRADIENT) == (5 if walked else 0)  # of which five ask for a gradient
         loss.backward() if not walked else None
 
@@ -283,7 +284,7 @@ def test_svg_is_the_same_every_time_and_stands_alone():
 
 def check_layout(graph):
     """Parents above users, no card on another, lines from card to card, everything inside."""
-    rows = _arrange(graph.entries)
+    rows = arrange(graph.entries)
     attributes = svg(graph)[0][0][1]
     width, height = float(attributes["width"]), float(attributes["height"])
     for row in rows:
@@ -324,7 +325,7 @@ def test_layout_of_a_network_and_of_lines_that_pass_by():
     for _ in range(30):
         h = F.tanh(h @ w) + w[0]
     check_layout(h.graph(w=w))
-    trunks = [place for row in _arrange(h.graph().entries) for place in row if place.kind == "trunk"]
+    trunks = [place for row in arrange(h.graph().entries) for place in row if place.kind == "trunk"]
     assert len(trunks) < 4 * 30  # users of one tensor share a trunk; lines of their own would need hundreds
 
 
@@ -349,5 +350,5 @@ def test_a_chain_runs_straight_down():
     for _ in range(50):
         y = y * 2 + 1
     graph = y.graph()
-    centres = [place.x for row in _arrange(graph.entries) for place in row if place.kind == "operation"]
+    centres = [place.x for row in arrange(graph.entries) for place in row if place.kind == "operation"]
     assert max(centres) - min(centres) < 60

@@ -9,7 +9,7 @@ import pytest
 from minidl import Tensor, nn, optim
 from minidl import functional as F
 from minidl.nn import Parameter
-from minidl.nn.module import replace_child
+from minidl.nn.replace import replace_child
 from minidl.probe import Probe
 from tests.nn.test_module import names
 

@@ -4,12 +4,15 @@ import errno
 import os
 import socket
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 
-from minidl.system.files import as_path, remove_parts, write_atomically
+from minidl.system.files import append_lines, as_path, remove_parts, write_atomically
+from tests.helpers import in_a_process
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="what only Unix has")
 
@@ -218,3 +221,51 @@ def test_what_can_be_no_path(home, path):
 def test_what_is_no_path_at_all(path):
     with pytest.raises(TypeError, match=r"it must be a text or a pathlib\.Path"):
         as_path("save", path)
+
+
+# ---- lines -----------------------------------------------------------------------------------------------------------
+
+
+def test_lines_are_appended_whole(tmp_path):
+    path = tmp_path / "new" / "log.txt"
+    append_lines(path, ["a", "b"])
+    append_lines(path, [])
+    append_lines(path, ["ö"])
+    assert path.read_text(encoding="utf-8") == "a\nb\nö\n"
+    path.write_text("half a li", encoding="utf-8")  # as a power cut leaves it
+    append_lines(path, ["c"])
+    assert path.read_text(encoding="utf-8") == "half a li\nc\n"
+
+
+def test_a_disk_that_fills_up_keeps_whole_lines(tmp_path):
+    """A write that the system cut short is taken back."""
+    code = f"""
+import resource, signal
+from pathlib import Path
+from minidl.system.files import append_lines
+path = Path({str(tmp_path / "log.txt")!r})
+append_lines(path, ["first line"])
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20, 20))
+try:
+    append_lines(path, ["second line"])
+except OSError as error:
+    print(type(error).__name__)
+"""
+    pytest.importorskip("resource")
+    assert in_a_process(code) == "OSError"
+    assert (tmp_path / "log.txt").read_text() == "first line\n"
+
+
+def test_writers_take_turns(tmp_path):
+    path = tmp_path / "log.txt"
+    code = f"""
+from pathlib import Path
+from minidl.system.files import append_lines
+for i in range(200):
+    append_lines(Path({str(path)!r}), ["x" * 5000, "y" * 50])
+"""
+    writers = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(2)]
+    assert [writer.wait(60) for writer in writers] == [0, 0]
+    lines = path.read_text().splitlines()
+    assert lines == ["x" * 5000, "y" * 50] * 400

@@ -86,8 +86,8 @@ class Returns(nn.Module):
         return self.value[0]
 
 
-def epoch(loss_fn=F.mse_loss, quiet=True):
-    train.train_one_epoch(nn.Linear(2, 2), [(ones(3, 2), ones(3, 2))], sgd(), loss_fn, quiet=quiet)
+def epoch(loss_fn=F.mse_loss, quiet=True, **settings):
+    train.train_one_epoch(nn.Linear(2, 2), [(ones(3, 2), ones(3, 2))], sgd(), loss_fn, quiet=quiet, **settings)
 
 
 def watched(action):
@@ -891,6 +891,15 @@ TABLE = {
     ],
     "models.mnist_conv": [(lambda: models.mnist_conv("x"), "mnist_conv: norm is 'x'; it must be")],
     "models.cifar_conv": [(lambda: models.cifar_conv(generator=3), "generator is 3, a int; it must be")],
+    "summary": [
+        (lambda: minidl.summary(F.relu, (1, 2)), "summary: model is a function; it must be a Module"),
+        (lambda: minidl.summary(SEQUENTIAL), "summary: there is no example; pass the shape of a batch"),
+        (lambda: minidl.summary(SEQUENTIAL, 784), "summary: the example is 784; it must be the shape of a batch, such as"),
+        (lambda: minidl.summary(SEQUENTIAL, [(1, 2), (1, 2)]), r"summary: the example is .*; shapes of several .* must be"),
+        (lambda: minidl.summary(SEQUENTIAL, (1, -2)), r"summary: the shape is \(1, -2\); its sizes must not be negative"),
+        (lambda: minidl.summary(SEQUENTIAL, (10**9, 10**9)), "summary: a batch of shape .* does not fit in memory; it must"),
+        (lambda: SEQUENTIAL.graph((1, 3)), r"linear: x is \(1, 3\) but weight is"),
+    ],
     "train.train_one_epoch": [
         (lambda: train.train_one_epoch(SEQUENTIAL, [], sgd(), quiet=True), "train_one_epoch: the loader gave no batch"),
         (lambda: train.train_one_epoch(SEQUENTIAL, [ones(3, 2)], sgd(), quiet=True), "train_one_epoch: the loader"),
@@ -898,6 +907,8 @@ TABLE = {
         (lambda: epoch(lambda y, t: y.data.mean()), "train_one_epoch: loss_fn returned a float32; it must return a Tensor"),
         (lambda: epoch(lambda y, t: None), "train_one_epoch: loss_fn returned a NoneType; it must return a Tensor"),
         (lambda: epoch(quiet="no"), "train_one_epoch: quiet is 'no'; it must be True or False"),
+        (lambda: epoch(callback=3), "train_one_epoch: callback is a int; it must be a function"),
+        (lambda: epoch(after_step="x"), "train_one_epoch: after_step is a str; it must be a function"),
     ],
     "train.check_finite": [(lambda: train.check_finite(NAN, 7), "the loss is nan at training step 7: .*; try a smaller")],
     "train.evaluate": [
@@ -919,6 +930,9 @@ TABLE = {
         (lambda: probe.Probe(SEQUENTIAL, ["0"], every=0), "Probe: every is 0, for 1 layers; both must be at least 1"),
         (lambda: probe.Probe(SEQUENTIAL, []), "Probe: every is 100, for 0 layers; both must be"),
         (lambda: probe.Probe(SEQUENTIAL, ["0"], edges=[1, 0]), r"Probe: edges are \[1, 0\]; there must be at least two"),
+        (lambda: probe.Probe(SEQUENTIAL, ["0"], jsonl="."), "Probe: . is a folder; name a file in it, such as probe.jsonl"),
+        (lambda: probe.Probe(SEQUENTIAL, ["0"], jsonl=3), "Probe: the path is 3, a int; it must be a text or a"),
+        (lambda: probe.Probe(SEQUENTIAL, ["0"]).to_jsonl("."), "to_jsonl: . is a folder; name a file in it, such as"),
     ],
     "replay.Replay": [
         (lambda: replay.Replay(F.relu), "Replay: got a function and a function; they must be a Module and a function"),

@@ -19,11 +19,16 @@ def test_the_code_of_the_page_runs(capsys):
     labels = np.arange(n) % 2
     noise = np.random.default_rng(0).integers(0, 256, (n, side, side, 3))
     names = {"images": (noise // (1 + labels[:, None, None, None])).astype(np.uint8), "labels": labels}
-    code = "\n".join(re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))
+    blocks = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    code = "\n".join(block for block in blocks if "SummaryWriter" not in block)  # for that see test_probe_records.py
     code = code.replace("// 64)", f"// {batch})").replace("batch_size=64", f"batch_size={batch}")
-    code = code if JIT else code.replace(", 2, rng), 8, rng)", ", 2, rng), 2, rng)")
+    if not JIT:
+        code = code.replace(", 2, rng), 8, rng)", ", 2, rng), 2, rng)").replace("(1, 32, 32, 3)", "(1, 6, 6, 3)")
     exec(compile(code, "recipes.md", "exec"), names)
-    assert re.fullmatch(r"[\d.]+%, with six views [\d.]+%\n", capsys.readouterr().out)
+    printed = capsys.readouterr().out
+    assert re.match(r"[\d.]+%, with six views [\d.]+%\n", printed)
+    assert "parameters (" in printed
+    assert "GlobalAvgPool2d" in printed
     assert names["step"] == names["steps"] == 2 * n // batch
     model, optimizer = names["model"], names["optimizer"]
     assert [name for name, p in model.named_parameters() if not p.requires_grad] == ["0.weight"]

@@ -18,14 +18,15 @@ FILES = sorted(ROOT.rglob("*.py"))
 
 # From the bottom to the top; a file may import from its own layer and from those before it. Inside `lab/` the same.
 LAYERS = ["_version", "_numbers", "_arrays", "_python", "random", "system", "kernels", "autograd", "tensor", "ops",
-          "functional", "nn", "optim", "data", "train", "probe", "checkpoint", "gradcheck", "replay", "lab",
+          "functional", "nn", "optim", "data", "train", "probe", "checkpoint", "gradcheck", "replay", "anatomy", "lab",
           "__main__"]  # fmt: skip
 LAB = ["models", "study", "web", "plot", "paper", "live", "course", "bench", "commands"]
 
 # What one must read, to understand everything from `loss.backward()` to a trained network.
 CORE = ["autograd", "tensor", "_python", "ops", "functional", "nn", "optim", "train", "data/loader"]
 NOT_CORE = {
-    "ops/fused.py", "nn/fuse.py", "nn/fold.py",  # the same networks, made faster
+    "ops/fused.py", "nn/fuse.py", "nn/fold.py", "nn/replace.py",  # the same networks, made faster
+    "ops/whiten.py",  # what the paper turns away from (§2)
     "nn/views.py", "nn/whitening.py", "optim/averages.py", "optim/piecewise.py",  # what some recipes add
     "ops/group_norm.py", "ops/renorm.py", "ops/rectifiers.py", "ops/embedding.py", "ops/conv_transpose.py",
     "ops/upsample.py", "nn/group_norm.py", "nn/renorm.py", "nn/more_layers.py",  # what came after the paper

@@ -3,6 +3,8 @@
 Lines with `type: ignore` are mistakes that mypy must find: it complains where there is none to ignore.
 """
 
+from typing import Any
+
 import numpy as np
 
 import minidl
@@ -21,6 +23,11 @@ class Residual(nn.Module):
         return x + self.body(x) * 0.5
 
 
+def report(step: int, loss: float) -> bool:
+    """Go on."""
+    return step > 100 and loss > 0
+
+
 def program(folder: str) -> tuple[float, float]:
     """Train, look inside, save and load; returns the last loss and the accuracy."""
     rng = minidl.manual_seed(0)
@@ -31,7 +38,11 @@ def program(folder: str) -> tuple[float, float]:
     schedule = optim.StepLR(optimizer, 2)
     loader = data.DataLoader(images, labels, batch_size=8, shuffle=True, generator=rng)
     with probe.Probe(model, ["2"], every=1) as looking:
-        loss = train.train_one_epoch(model, loader, optimizer, after_step=looking.step, quiet=True)
+        loss = train.train_one_epoch(model, loader, optimizer, after_step=looking.step, quiet=True, callback=report)
+    records: list[dict[str, Any]] = looking.records()
+    assert records
+    products: int = minidl.summary(model, (2, 6)).total["multiply_adds"]
+    assert products > 0
     again = replay.Replay(model)
     value: float = again(images, labels)
     assert value > 0
