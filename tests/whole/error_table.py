@@ -170,6 +170,71 @@ def averages(kind):
     ]
 
 
+def optimizers(kind):
+    """What Adam and AdamW refuse; parameters are refused by what they share with SGD."""
+    name = kind.__name__
+
+    def make(**settings):
+        return kind([t(2)], **settings)
+
+    def spoilt(**buffer):
+        optimizer = kind([with_gradient(t(2), ones(2))])
+        optimizer.step()
+        state = optimizer.state_dict()
+        return make().load_state_dict(state | {"buffers": {0: state["buffers"][0] | buffer}})
+
+    return [
+        (lambda: kind([]), f"{name}: there are no parameters to optimise; pass model.parameters()"),
+        (lambda: kind([{"params": t(2), "momentum": 1}]), rf"{name}: got a group with \['momentum', 'params'\]; each"),
+        (lambda: kind(nn.Linear(2, 2)), f"{name}: params is a Linear; it must be parameters: pass"),
+        (lambda: make(lr=-1), f"{name}: lr is -1; it must be a number of at least 0"),
+        (lambda: make(eps=NAN), f"{name}: eps is nan; it must be a number of at least 0"),
+        (lambda: make(weight_decay=-1), f"{name}: weight_decay is -1; it must be a number of at least 0"),
+        (lambda: make(betas=0.9), f"{name}: betas are 0.9; they must be a pair of numbers from 0 to below 1"),
+        (lambda: make(betas=(0.9, 1)), rf"{name}: betas are \(0.9, 1\); they must be a pair"),
+        (lambda: make(betas=(0.9, "a")), rf"{name}: betas are \(0.9, 'a'\); they must be a pair"),
+        (lambda: make(betas=(0.9,)), rf"{name}: betas are \(0.9,\); they must be a pair"),
+        (lambda: make(amsgrad=1), f"{name}: amsgrad is 1; it must be True or False"),
+        (lambda: make(maximize="no"), f"{name}: maximize is 'no'; it must be True or False"),
+        (
+            lambda: kind([with_gradient(t(2), ones(3))]).step(),
+            rf"{name}: a parameter is \(2,\) but its gradient is \(3,\)",
+        ),
+        (
+            lambda: make().load_state_dict(sgd().state_dict()),
+            f"{name}.load_state_dict: got no state of an {name}; it must",
+        ),
+        (lambda: spoilt(step=0), f"{name}.load_state_dict: got no state of an {name}; it must be what"),
+        (lambda: spoilt(step=2.5), f"{name}.load_state_dict: got no state of an {name}; it must be what"),
+        (lambda: spoilt(exp_avg=[1, 2]), f"{name}.load_state_dict: got no state of an {name}; it must be what"),
+        (lambda: spoilt(exp_avg=ones(3)), f"{name}.load_state_dict: got no state of an {name}; it must be what"),
+        (
+            lambda: spoilt(exp_avg=ones(3), exp_avg_sq=ones(3)),
+            f"{name}.load_state_dict: .* belongs to other parameters; bu",
+        ),
+        (lambda: spoilt(momentum=ones(2)), f"{name}.load_state_dict: got no state of an {name}; it must be what"),
+    ]
+
+
+def stepped(schedule, steps):
+    for _ in range(steps):
+        schedule.step()
+
+
+def added_twice(optimizer):
+    optimizer.add_param_group({"params": optimizer.param_groups[0]["params"]})
+
+
+def updated_bn():
+    return [
+        (lambda: optim.update_bn([], nn.BatchNorm(2)), "update_bn: the loader gave no batch; a gener"),
+        (
+            lambda: optim.update_bn(nn.BatchNorm(2), [ones(2, 2)]),
+            "update_bn: model is a list; it must be a Module, aft",
+        ),
+    ]
+
+
 def converted_since(average):
     average.model.to(np.float64)
     return average
@@ -565,9 +630,23 @@ TABLE = {
         (lambda: sgd().load_state_dict({"groups": [{}], "buffers": {}}), "SGD.load_state_dict: got no state of an SGD"),
         (lambda: sgd().load_state_dict(optim.SGD([t(2), t(2)], 0.1).state_dict()), "SGD.load_state_dict: .* other param"),
     ],
+    "optim.Optimizer": [
+        (lambda: optim.Optimizer([], {"lr": 1}), "Optimizer: there are no parameters to optimise; pass model.parameters()"),
+        (lambda: optim.Optimizer(3, {"lr": 1}), "Optimizer: params is a int; it must be parameters: pass model.parame"),
+        (lambda: optim.Optimizer([t(2)], {}), r"Optimizer: defaults are \{\}; they must be a dict with lr"),
+        (lambda: optim.Optimizer([t(2)], 0.1), "Optimizer: defaults are 0.1; they must be a dict with lr"),
+        (lambda: optim.Optimizer([t(2)], {"lr": 1}).step(), r"Optimizer: define step\(self\), or"),
+        (lambda: sgd().add_param_group({}), r"SGD: got a group with \[\]; each must be a dict with params"),
+        (lambda: sgd().add_param_group([t(2)]), "SGD: got a group that is a list; each must be a dict with params"),
+        (lambda: sgd().add_param_group({"params": []}), "SGD: there are no parameters to optimise; pass model.parameters"),
+        (lambda: sgd().add_param_group({"params": t(2), "lr": -1}), "SGD: lr is -1; it must be a number of at least 0"),
+        (lambda: added_twice(sgd()), "SGD: a parameter appears twice, .*; each must appear once"),
+    ],
+    "optim.Adam": optimizers(optim.Adam),
+    "optim.AdamW": optimizers(optim.AdamW),
     "optim.StepLR": [
         (lambda: optim.StepLR(sgd(), 0), "StepLR: step_size is 0; it must be a whole number of at least 1"),
-        (lambda: optim.StepLR(None, 1), "StepLR: optimizer is a NoneType; it must be an optim.SGD"),
+        (lambda: optim.StepLR(None, 1), "StepLR: optimizer is a NoneType; it must be an optim.Optim"),
         (lambda: optim.StepLR(sgd(), 1, gamma=-1), "StepLR: gamma is -1; it must be a number of at least 0"),
         (lambda: optim.StepLR(sgd(), 1).load_state_dict({}), "StepLR.load_state_dict: got no state of a .*; it must be"),
         (
@@ -583,7 +662,7 @@ TABLE = {
         (lambda: optim.LambdaLR(sgd(), 3), "LambdaLR: factor is 3; it must be a function"),
         (lambda: optim.LambdaLR(sgd(), lambda t: NAN), "LambdaLR: the learning rate at 0 is nan; it must be at least 0"),
         (lambda: optim.LambdaLR(sgd(), lambda t: None), "LambdaLR: factor gave None at 0; it must be a number"),
-        (lambda: optim.LambdaLR([t(2)], float), "LambdaLR: optimizer is a list; it must be an optim.SGD"),
+        (lambda: optim.LambdaLR([t(2)], float), "LambdaLR: optimizer is a list; it must be an optim.Optim"),
     ],
     "optim.CosineAnnealingLR": [
         (lambda: optim.CosineAnnealingLR(sgd(), 0), "CosineAnnealingLR: T_max is 0; it must be a whole number of"),
@@ -597,6 +676,39 @@ TABLE = {
         (lambda: optim.LinearLR(sgd(), start_factor=0), "LinearLR: start_factor is 0; it must be above 0"),
         (lambda: optim.LinearLR(sgd(), end_factor=1.5), "LinearLR: end_factor is 1.5; it must be a number from 0 to 1"),
         (lambda: optim.LinearLR(None), "LinearLR: optimizer is a NoneType; it must be"),
+    ],
+    "optim.ExponentialLR": [
+        (lambda: optim.ExponentialLR(sgd(), -1), "ExponentialLR: gamma is -1; it must be a number of at least 0"),
+        (lambda: optim.ExponentialLR(sgd(), "a"), "ExponentialLR: gamma is 'a'; it must be a number"),
+        (lambda: optim.ExponentialLR(None, 1), "ExponentialLR: optimizer is a NoneType; it must be an optim.Optimizer"),
+    ],
+    "optim.MultiStepLR": [
+        (lambda: optim.MultiStepLR(sgd(), 3), "MultiStepLR: milestones is a int; it must be a list"),
+        (lambda: optim.MultiStepLR(sgd(), "ab"), "MultiStepLR: milestones is a str; it must be a list"),
+        (lambda: optim.MultiStepLR(sgd(), [1.5]), "MultiStepLR: a milestone is 1.5; it must be a whole number of at least"),
+        (lambda: optim.MultiStepLR(sgd(), [1], NAN), "MultiStepLR: gamma is nan; it must be a number of at least 0"),
+        (lambda: optim.MultiStepLR([], [1]), "MultiStepLR: optimizer is a list; it must be an optim.Optimizer"),
+    ],
+    "optim.OneCycleLR": [
+        (lambda: optim.OneCycleLR(sgd(), 1), "OneCycleLR: its length is not known; give total_steps, or epochs and steps_p"),
+        (lambda: optim.OneCycleLR(sgd(), 1, 0), "OneCycleLR: total_steps is 0; it must be a whole number of at least 1"),
+        (lambda: optim.OneCycleLR(sgd(), 1, None, 2, 0.5), "OneCycleLR: steps_per_epoch is 0.5; it must be a whole number"),
+        (lambda: optim.OneCycleLR(sgd(), 1, None, 0, 5), "OneCycleLR: epochs is 0; it must be a whole number"),
+        (lambda: optim.OneCycleLR(sgd(), -1, 9), "OneCycleLR: max_lr is -1; it must be a number of at least 0"),
+        (lambda: optim.OneCycleLR(sgd(), [1, 2], 9), "OneCycleLR: max_lr has 2 rates for 1 groups; it must have one"),
+        (lambda: optim.OneCycleLR(sgd(), 1, 9, pct_start=2), "OneCycleLR: pct_start is 2; it must be a number from 0 to 1"),
+        (lambda: optim.OneCycleLR(sgd(), 1, 9, anneal_strategy="a"), "OneCycleLR: anneal_strategy is 'a'; it must be"),
+        (lambda: optim.OneCycleLR(sgd(), 1, 9, base_momentum=-1), "OneCycleLR: base_momentum is -1; it must be a number"),
+        (lambda: optim.OneCycleLR(sgd(), 1, 9, max_momentum=2), "OneCycleLR: max_momentum is 2; it must be a number"),
+        (lambda: optim.OneCycleLR(sgd(), 1, 9, div_factor=0), "OneCycleLR: div_factor is 0; it must be a number of at lea"),
+        (lambda: optim.OneCycleLR(sgd(), 1, 9, final_div_factor=0), "OneCycleLR: final_div_factor is 0; it must be"),
+        (lambda: optim.OneCycleLR(sgd(), 1, 9, three_phase=1), "OneCycleLR: three_phase is 1; it must be True or False"),
+        (lambda: optim.OneCycleLR(None, 1, 9), "OneCycleLR: optimizer is a NoneType; it must be an optim.Optimizer"),
+        (
+            lambda: optim.OneCycleLR(optim.Optimizer([t(2)], {"lr": 1}), 1, 9),
+            "OneCycleLR: the optimizer has neither momentum nor betas; cycle_momentum must be False",
+        ),
+        (lambda: stepped(optim.OneCycleLR(sgd(), 1, 2), 3), "OneCycleLR: step 3 is after the last of 2; total_steps must"),
     ],
     "optim.SequentialLR": [
         (lambda: optim.SequentialLR(sgd(), [optim.StepLR(sgd(), 1)], [1]), "SequentialLR: 1 schedules need 0"),
@@ -617,6 +729,7 @@ TABLE = {
         (lambda: optim.PiecewiseLinearLR(sgd(), [(0, NAN)]), "PiecewiseLinearLR: the factor at 0 is nan; it must be"),
         (lambda: optim.PiecewiseLinearLR(None, [(0, 1)]), "PiecewiseLinearLR: optimizer is a NoneType; it must be an o"),
     ],
+    "optim.update_bn": updated_bn(),
     "optim.MovingAverage": averages(optim.MovingAverage),
     "optim.Lookahead": [
         *averages(optim.Lookahead),
@@ -736,7 +849,7 @@ TABLE = {
         (lambda: train.predict_logits(Returns(ones(3, 2)), ones(3, 2)), "predict_logits: the model returned a ndarray; it"),
         (lambda: train.predict_logits(Returns((t(3),)), ones(3, 2)), "predict_logits: the model returned a tuple; it must"),
     ],
-    "train.update_bn": [(lambda: train.update_bn([], nn.BatchNorm(2)), "update_bn: the loader gave no batch; a")],
+    "train.update_bn": updated_bn(),
     "probe.Probe": [
         (lambda: probe.Probe(SEQUENTIAL, ["x"]), r"Probe: no layer named \['x'\]; there are \['0', '1'\]"),
         (lambda: probe.Probe(SEQUENTIAL, {"x": F.relu}), "Probe: 'x' is a function; it must be a Module"),
