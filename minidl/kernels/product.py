@@ -15,7 +15,7 @@ blocks of rows and columns, whatever is beside it, and on however many threads.
 
 import numpy as np
 
-from minidl.kernels.jit import device, inlined, kernel, n_chunks, prange
+from minidl.kernels.jit import contiguous, device, inlined, kernel, n_chunks, prange
 from minidl.kernels.runs import add, clear, copy, offset, shifted, transposed, view
 from minidl.kernels.vectors import TILE_ROWS, VECTOR_BYTES, sandwich, tile, transpose
 
@@ -219,4 +219,4 @@ def _in_a_row(matrix):
     flags = matrix.flags
     if not flags.c_contiguous and flags.f_contiguous:
         return matrix.T.ravel(), 1
-    return matrix.ravel(), 0  # a copy, if no axis is contiguous
+    return contiguous(matrix).ravel(), 0

@@ -1,8 +1,9 @@
 """Networks: modules, layers, initial weights; folding batch norm away, fusing layers, averaging over views."""
 
-from minidl.nn import init
+from minidl.nn import init, utils
+from minidl.nn.containers import ModuleDict, ModuleList, Residual
 from minidl.nn.fold import fold_batch_norm
-from minidl.nn.fuse import BatchNormReLUMaxPool2d, fuse
+from minidl.nn.fuse import BatchNormReLUMaxPool2d, ResidualReLU, fuse
 from minidl.nn.layers import (
     GELU,
     AvgPool2d,
@@ -23,5 +24,6 @@ from minidl.nn.sequential import Sequential
 from minidl.nn.views import AveragedViews
 
 __all__ = ["GELU", "AveragedViews", "AvgPool2d", "BatchNorm", "BatchNormReLUMaxPool2d", "Conv2d", "Dropout", "Flatten",
-           "GlobalAvgPool2d", "Identity", "LayerNorm", "Linear", "MaxPool2d", "Module", "Parameter", "ReLU", "Sequential",
-           "Sigmoid", "Tanh", "fold_batch_norm", "fuse", "init"]  # fmt: skip
+           "GlobalAvgPool2d", "Identity", "LayerNorm", "Linear", "MaxPool2d", "Module", "ModuleDict", "ModuleList",
+           "Parameter", "ReLU", "Residual", "ResidualReLU", "Sequential", "Sigmoid", "Tanh", "fold_batch_norm", "fuse",
+           "init", "utils"]  # fmt: skip

@@ -1,22 +1,24 @@
-"""`fuse(model)`: batch norm, ReLU and pooling run as one kernel, the one in `ops/fused.py`, with the same bits."""
+"""`fuse(model)`: neighbours run as one kernel, those in `ops/fused.py` and `ops/residual.py`, with the same bits."""
 
 import copy
 
 from minidl import functional as F
+from minidl.nn.containers import Residual
 from minidl.nn.layers import MaxPool2d, ReLU
 from minidl.nn.module import Identity, Module, replace_child
 from minidl.nn.norm import BatchNorm
 from minidl.nn.sequential import Sequential
 from minidl.tensor import Tensor
 
-__all__ = ["BatchNormReLUMaxPool2d", "fuse"]
+__all__ = ["BatchNormReLUMaxPool2d", "ResidualReLU", "fuse"]
 
 
 def fuse(model: Module) -> Module:
     """Return a network that computes the same in fewer passes over memory, with the parameters and buffers of `model`.
 
-    Fused     a BatchNorm, a ReLU and a MaxPool2d of 2×2 in a row in a Sequential: one BatchNormReLUMaxPool2d in the place
-              of the first, an Identity in the places of the others. All else is called as before
+    Fused     in a row in a Sequential: a BatchNorm, a ReLU and a MaxPool2d of 2×2, as a BatchNormReLUMaxPool2d; a Residual
+              and a ReLU, as a ResidualReLU. They are in the place of the first, and Identities in the places of the others.
+              Sequentials are looked for everywhere, also in the body of a Residual. All else is called as before
     Shared    parameters and buffers: training the one trains the other, and both have the same `state_dict`. Not shared are
               `training`, hooks and settings; `to(dtype)` gives a network new arrays, so convert before you fuse
     Left out  layers with forward hooks (somebody looks at what is between), and layers used in several places
@@ -43,6 +45,14 @@ class BatchNormReLUMaxPool2d(BatchNorm):
         return y
 
 
+class ResidualReLU(Residual):
+    """A residual block and the ReLU behind it, max(x + body(x), 0), with the body of the block: see `fuse`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return relu(shortcut(x) + body(x))."""
+        return F.add_relu(*self._branches(x))
+
+
 def _uses(model):
     """How often each module occurs in the tree: id → number."""
     uses: dict[int, int] = {}
@@ -54,21 +64,24 @@ def _uses(model):
 
 def _fuse_in(sequential, uses):
     children = list(sequential.named_children())
-    for start in range(len(children) - 2):
-        names, layers = zip(*children[start : start + 3], strict=True)
-        if not _fuses(layers) or any(uses[id(layer)] > 1 for layer in layers):
-            continue
-        norm = BatchNormReLUMaxPool2d.__new__(BatchNormReLUMaxPool2d)
-        vars(norm).update(vars(layers[0]))
-        for name, layer in zip(names, (norm, Identity(), Identity()), strict=True):
-            replace_child(sequential, name, layer)
+    for start in range(len(children)):
+        for kind, length in ((BatchNormReLUMaxPool2d, 3), (ResidualReLU, 2)):
+            names, layers = zip(*children[start : start + length], strict=True)
+            if not _fuses(kind, layers) or any(uses[id(layer)] > 1 for layer in layers):
+                continue
+            fused = kind.__new__(kind)
+            vars(fused).update(vars(layers[0]))
+            for name, layer in zip(names, (fused, *(Identity() for _ in layers[1:])), strict=True):
+                replace_child(sequential, name, layer)
 
 
-def _fuses(layers):
-    pool = layers[2]
+def _fuses(kind, layers):
+    if any(layer._forward_hooks for layer in layers):
+        return False
+    kinds = [type(layer) for layer in layers]
+    if kind is ResidualReLU:
+        return kinds == [Residual, ReLU]
+    pool = layers[-1]
     return (
-        [type(layer) for layer in layers] == [BatchNorm, ReLU, MaxPool2d]
-        and pool.kernel_size in (2, (2, 2))
-        and pool.stride in (None, 2, (2, 2))
-        and not any(layer._forward_hooks for layer in layers)
+        kinds == [BatchNorm, ReLU, MaxPool2d] and pool.kernel_size in (2, (2, 2)) and pool.stride in (None, 2, (2, 2))
     )

@@ -221,6 +221,31 @@ def stepped(schedule, steps):
         schedule.step()
 
 
+def clippers(clip):
+    """What is refused of the gradients that are to be clipped."""
+    name = clip.__name__
+    return [
+        (lambda: clip(3, 1), f"{name}: got a int; it must be parameters: pass model.parameters()"),
+        (lambda: clip([ones(2)], 1), f"{name}: got a ndarray among the parameters; they must be tensors"),
+        (
+            lambda: clip([Tensor(labels(1, 2))], 1),
+            f"{name}: got int64 among the parameters; they must be of float32 or",
+        ),
+        (
+            lambda: clip(with_gradient(t(2), [1, 2]), 1),
+            f"{name}: a parameter's gradient is a list; it must be an array",
+        ),
+        (
+            lambda: clip(with_gradient(t(2), ones(2) * 1j), 1),
+            f"{name}: a parameter's gradient is of complex64; it must be",
+        ),
+        (
+            lambda: clip(with_gradient(t(2), ones(3)), 1),
+            rf"{name}: a parameter is \(2,\) but its gradient is \(3,\); they mu",
+        ),
+    ]
+
+
 def added_twice(optimizer):
     optimizer.add_param_group({"params": optimizer.param_groups[0]["params"]})
 
@@ -409,6 +434,12 @@ TABLE = {
         (lambda: F.conv2d(t(1, 2, 2, 1), t(0, 3, 1, 2)), r"conv2d: weight is \(0, 3, 1, 2\); all its sizes must be at"),
     ],
     "F.max_pool2d": pool("max_pool2d", F.max_pool2d),
+    "F.add_relu": [
+        (lambda: F.add_relu(ones(2), t(2)), "add_relu: x is a ndarray, not a Tensor; wrap it"),
+        (lambda: F.add_relu(t(2), None), "add_relu: y is a NoneType, not a Tensor"),
+        (lambda: F.add_relu(t(2), t(2, dtype=np.float64)), "add_relu: x is float32 but y is float64; convert one"),
+        (lambda: F.add_relu(t(2, 1), t(2)), r"add_relu: x is \(2, 1\) but y is \(2,\); they must be equal"),
+    ],
     "F.avg_pool2d": pool("avg_pool2d", F.avg_pool2d),
     "F.global_avg_pool2d": [
         (lambda: F.global_avg_pool2d(t(4, 4)), r"global_avg_pool2d: x is \(4, 4\); it must be \(N, H, W, C\)"),
@@ -562,6 +593,56 @@ TABLE = {
     "nn.fold_batch_norm": [
         (lambda: nn.fold_batch_norm(None), "fold_batch_norm: got a NoneType; it must be a Module"),
         (lambda: nn.fold_batch_norm(nn.Sequential(nn.ReLU(), nn.BatchNorm(3))), "fold_batch_norm: before 1 comes"),
+    ],
+    "nn.Residual": [
+        (lambda: nn.Residual(F.relu), "Residual: body is a function; it must be a Module: nn.Sequential"),
+        (lambda: nn.Residual(None), "Residual: body is a NoneType; it must be a Module"),
+        (lambda: nn.Residual(nn.ReLU(), 3), "Residual: shortcut is a int; it must be a Module"),
+        (
+            lambda: nn.Residual(nn.Linear(2, 1))(t(3, 2)),
+            r"Residual: the body's output is \(3, 1\) but x is \(3, 2\); they must be equal: give it a shortcut",
+        ),
+        (
+            lambda: nn.Residual(nn.ReLU(), nn.Linear(2, 3))(t(3, 2)),
+            r"Residual: the body's output is \(3, 2\) but the shortcut's output is \(3, 3\); they must be",
+        ),
+    ],
+    "nn.ResidualReLU": [(lambda: nn.ResidualReLU(3), "Residual: body is a int; it must be a Module")],
+    "nn.ModuleList": [
+        (lambda: nn.ModuleList(nn.ReLU()), "ModuleList: got a ReLU; it must be a list of modules"),
+        (lambda: nn.ModuleList(3), "ModuleList: got a int; it must be a list of modules"),
+        (lambda: nn.ModuleList([nn.ReLU(), F.relu]), "ModuleList: module 1 is a function; it must be a Module"),
+        (lambda: nn.ModuleList().append([nn.ReLU()]), "ModuleList: module 0 is a list; it must be a Module"),
+        (lambda: nn.ModuleList([nn.ReLU()])[1], "ModuleList: index is 1; it must be from -1 to 0"),
+        (lambda: nn.ModuleList().pop(), "ModuleList: index is -1; it must be left alone: the list is empty"),
+        (lambda: nn.ModuleList([nn.ReLU()])(t(2)), "ModuleList: a list cannot be called; call its modules in your forward"),
+        (lambda: nn.ModuleList([nn.ReLU()])["0"], "ModuleList: index is '0'; it must be from -1 to 0"),
+    ],
+    "nn.ModuleDict": [
+        (lambda: nn.ModuleDict([nn.ReLU()]), "ModuleDict: got a list; it must be a dict of modules, or pairs"),
+        (lambda: nn.ModuleDict({"a": F.relu}), "ModuleDict: 'a' is a function; it must be a Module"),
+        (lambda: nn.ModuleDict({"a.b": nn.ReLU()}), "ModuleDict: the name is 'a.b'; it must be a text without dots"),
+        (lambda: nn.ModuleDict({"keys": nn.ReLU()}), "ModuleDict: the name is 'keys'; it must be a text"),
+        (lambda: nn.ModuleDict({"training": nn.ReLU()}), "ModuleDict: the name is 'training'; it must be a text"),
+        (lambda: nn.ModuleDict({1: nn.ReLU()}), "ModuleDict: the name is 1; it must be a text"),
+        (lambda: nn.ModuleDict({"a": nn.ReLU()})["b"], '"ModuleDict: there is no \'b\'; it must be one of a'),
+        (lambda: nn.ModuleDict({"a": nn.ReLU()})(t(2)), "ModuleDict: a dict cannot be called; call its modules in your fo"),
+    ],
+    "nn.utils.clip_grad_norm_": [
+        *clippers(nn.utils.clip_grad_norm_),
+        (lambda: nn.utils.clip_grad_norm_(t(2), -1), "clip_grad_norm_: max_norm is -1; it must be a number of at least 0"),
+        (lambda: nn.utils.clip_grad_norm_(t(2), NAN), "clip_grad_norm_: max_norm is nan; it must be a number"),
+        (lambda: nn.utils.clip_grad_norm_(t(2), 1, 0), "clip_grad_norm_: norm_type is 0; it must be a number above 0"),
+        (lambda: nn.utils.clip_grad_norm_(t(2), 1, "a"), "clip_grad_norm_: norm_type is 'a'; it must be a number"),
+        (lambda: nn.utils.clip_grad_norm_(t(2), 1, 2, 1), "clip_grad_norm_: error_if_nonfinite is 1; it must be True or Fa"),
+        (
+            lambda: nn.utils.clip_grad_norm_(with_gradient(t(2), NAN * ones(2)), 1, error_if_nonfinite=True),
+            "clip_grad_norm_: the norm of the gradients is nan, .*; find the NaN or infinity with minidl.detect_anomaly",
+        ),
+    ],
+    "nn.utils.clip_grad_value_": [
+        *clippers(nn.utils.clip_grad_value_),
+        (lambda: nn.utils.clip_grad_value_(t(2), -1), "clip_grad_value_: clip_value is -1; it must be a number of at least"),
     ],
     "nn.fuse": [(lambda: nn.fuse([nn.ReLU()]), "fuse: got a list; it must be a Module")],
     "nn.BatchNormReLUMaxPool2d": [
