@@ -1,7 +1,7 @@
 """Tensor: a NumPy array in the graph of `autograd/engine.py`, with the operators that arrays have (lesson 01).
 
 Each forward computation has its `backward` right under it; read `__mul__` first. The operations of neural networks are in
-`ops/`, written the same way, with kernels of their own.
+`ops/`, written the same way, with kernels of their own. `computed(np.add, x, y)` is x + y, which a replay can repeat.
 """
 
 import math
