@@ -78,6 +78,8 @@ class ModuleList(Module):
 
     def insert(self, index: int, module: Module) -> None:
         """Put a module before the one at `index`; as in lists, at the end if there are fewer."""
+        if not isinstance(index, Integral):
+            raise TypeError(f"ModuleList: index is {index!r}; it must be a whole number")
         held = list(self)
         held.insert(index, module)
         self._hold(held)

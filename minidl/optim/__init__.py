@@ -12,9 +12,10 @@ from minidl.optim.later_schedules import (
 )
 from minidl.optim.optimizer import Optimizer
 from minidl.optim.piecewise import PiecewiseLinearLR
+from minidl.optim.plateau import ReduceLROnPlateau
 from minidl.optim.schedules import LambdaLR, StepLR
 from minidl.optim.sgd import SGD
 
 __all__ = ["SGD", "Adam", "AdamW", "CosineAnnealingLR", "ExponentialLR", "LambdaLR", "LinearLR", "Lookahead",
-           "MovingAverage", "MultiStepLR", "OneCycleLR", "Optimizer", "PiecewiseLinearLR", "SequentialLR", "StepLR",
-           "update_bn"]  # fmt: skip
+           "MovingAverage", "MultiStepLR", "OneCycleLR", "Optimizer", "PiecewiseLinearLR", "ReduceLROnPlateau",
+           "SequentialLR", "StepLR", "update_bn"]  # fmt: skip

@@ -1,7 +1,6 @@
 """What all optimisers share: parameters in groups, a step that is taken whole or not at all, and the state of a run."""
 
 import itertools
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
 from typing import Any
@@ -12,6 +11,7 @@ from minidl.autograd import changed_in_place
 from minidl.tensor import Tensor
 
 _FLOATS = np.dtype(np.float32), np.dtype(np.float64)
+_LARGEST = float(np.finfo(np.float64).max)  # a whole number may be larger, and no float
 
 __all__ = ["Optimizer", "is_floats"]
 
@@ -194,7 +194,7 @@ class Optimizer:
     def _check_numbers(self, group, *names):
         for name in (*names, "initial_lr") if "initial_lr" in group else names:
             value = group[name]
-            if not isinstance(value, (float, Real)) or not 0 <= value < math.inf:
+            if not isinstance(value, (float, Real)) or not 0 <= value <= _LARGEST:
                 raise ValueError(f"{self._name}: {name} is {value!r}; it must be a number of at least 0")
 
 

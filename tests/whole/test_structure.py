@@ -27,7 +27,8 @@ CORE = ["autograd", "tensor", "_python", "ops", "functional", "nn", "optim", "tr
 NOT_CORE = {
     "ops/fused.py", "nn/fuse.py", "nn/fold.py",  # the same networks, made faster
     "nn/views.py", "nn/whitening.py", "optim/averages.py", "optim/piecewise.py",  # what some recipes add
-    "optim/adam.py", "optim/later_schedules.py", "nn/containers.py", "nn/utils.py", "ops/residual.py",  # newer than it
+    "optim/adam.py", "optim/later_schedules.py", "optim/plateau.py",  # what came after the paper, or is seldom used
+    "nn/containers.py", "nn/utils.py", "ops/residual.py",
 }  # fmt: skip
 
 
