@@ -6,7 +6,7 @@ from numbers import Real
 from typing import Any
 
 from minidl._numbers import check_between, check_whole
-from minidl.optim.optimizer import Optimizer
+from minidl.optim.optimizer import Optimizer, is_rate
 
 __all__ = ["ReduceLROnPlateau"]
 
@@ -45,7 +45,7 @@ class ReduceLROnPlateau:
         check_between(name, "threshold", threshold, 0)
         check_between(name, "eps", eps, 0)
         groups = optimizer.param_groups
-        self.min_lrs = list(min_lr) if isinstance(min_lr, list | tuple) else [min_lr] * len(groups)
+        self.min_lrs: list[Any] = list(min_lr) if isinstance(min_lr, list | tuple) else [min_lr] * len(groups)
         if len(self.min_lrs) != len(groups):
             raise ValueError(
                 f"{name}: min_lr has {len(self.min_lrs)} rates for {len(groups)} groups; it must have one a group"
@@ -115,7 +115,7 @@ class ReduceLROnPlateau:
         rates: Any = state["_last_lr"]
         best: Any = state["best"]
         right = isinstance(rates, list | tuple) and len(rates) == len(self.min_lrs) == len(self.optimizer.param_groups)
-        if not right or not all(isinstance(lr, (float, Real)) and 0 <= lr < math.inf for lr in rates):
+        if not right or not all(map(is_rate, rates)):
             raise ValueError(
                 f"{name}: _last_lr is {rates!r}; it must be a list of a number of at least 0 for each group"
             )

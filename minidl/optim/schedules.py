@@ -4,13 +4,12 @@ A schedule goes on from the rate that it finds. So several can be stepped one af
 you set by hand is kept, and changed in proportion. (`LambdaLR` knows only its own rates, and sets them.)
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 from typing import Any
 
 from minidl._numbers import check_between, check_whole
-from minidl.optim.optimizer import Optimizer
+from minidl.optim.optimizer import Optimizer, is_rate
 
 __all__ = ["LambdaLR", "Schedule", "StepLR"]
 
@@ -59,7 +58,7 @@ class Schedule:
             raise ValueError(f"{name}: got no state of a schedule; it must be what state_dict() gave")
         t = check_whole(name, "last_epoch", state["last_epoch"], 0)
         for key in ("base_lrs", "_last_lr"):
-            if not isinstance(state[key], list | tuple) or not all(map(_is_rate, state[key])):
+            if not isinstance(state[key], list | tuple) or not all(map(is_rate, state[key])):
                 raise ValueError(f"{name}: {key} is {state[key]!r}; it must be a list of numbers of at least 0")
             self._check_groups(name, len(state[key]))
         self._set(t, list(state["base_lrs"]), state["_last_lr"])
@@ -68,7 +67,7 @@ class Schedule:
         self._check_groups(type(self).__name__, len(base_lrs))
         rates = [self._next(lr, base, t) for lr, base in zip(self.get_last_lr(), base_lrs, strict=True)]
         for lr in rates:
-            if not _is_rate(lr):  # below 0, training would climb
+            if not is_rate(lr):  # below 0, training would climb
                 raise ValueError(f"{type(self).__name__}: the learning rate at {t} is {lr}; it must be at least 0")
         self._set(t, base_lrs, rates)
 
@@ -96,10 +95,6 @@ class Schedule:
         self.last_epoch, self.base_lrs = t, base_lrs
         for group, lr in zip(self.optimizer.param_groups, rates, strict=True):
             group["lr"] = lr
-
-
-def _is_rate(lr):
-    return isinstance(lr, Real) and 0 <= lr < math.inf
 
 
 class LambdaLR(Schedule):
