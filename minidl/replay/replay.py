@@ -54,7 +54,8 @@ class Replay:
     Not noticed     what changes in a variable, or in an object of your own that is no module: an `if` in a `forward` goes
                     as it went when the step was recorded
     In the trial    your `forward` runs once more, and what it prints or draws from a generator that no module holds happens
-                    again. Meanwhile no other thread or signal handler may use the model; a Replay belongs to one thread
+                    again. Meanwhile no other thread or signal handler may use the model, or draw from the generators that
+                    the step draws from and the default one; a Replay belongs to one thread
     The arrays of a step are kept, and `.grad` is the same arrays after every call: copy what you want to keep.
     """
 
