@@ -6,8 +6,9 @@ from numbers import Integral
 
 import numpy as np
 
-__all__ = ["as_array", "as_numbers", "check_cat", "check_dims", "check_permutation", "check_shapes", "common_type",
-           "dims_of", "float_type", "frozen", "mean_over", "reduce_to", "spread", "sum_over", "takes_once"]  # fmt: skip
+__all__ = ["as_array", "as_float", "as_numbers", "check_cat", "check_dims", "check_permutation", "check_shapes",
+           "common_type", "dims_of", "float_type", "frozen", "mean_over", "reduce_to", "spread", "sum_over",
+           "takes_once"]  # fmt: skip
 
 _TERMS = 1024  # so many float32 numbers may be added one after another: they lose 6e-5 of their sum at most
 
@@ -41,6 +42,11 @@ def as_numbers(op, other):
 def float_type(array):
     """Return the type of a result that cannot be a whole number: the array's own, or float32 for integers."""
     return array.dtype if array.dtype.kind == "f" else np.dtype(np.float32)
+
+
+def as_float(array):
+    """Return an array of floats, of the type that `float_type` says."""
+    return array if array.dtype.kind == "f" else array.astype(np.float32)
 
 
 def common_type(op, a, b):
@@ -103,17 +109,17 @@ def spread(reduced, shape, dim, keepdim):
     return np.broadcast_to(reduced, shape)
 
 
-def frozen(index):
-    """Return an index as it is now, which no later change of a caller's array or list reaches."""
+def frozen(index, copy=np.array):
+    """Return an index as it is now, which no later change of a caller's array or list reaches; `copy` copies arrays."""
     if isinstance(index, tuple):
-        return tuple(map(frozen, index))
+        return tuple(frozen(part, copy) for part in index)
     if isinstance(index, slice):
         ends = (index.start, index.stop, index.step)
         return slice(*(end if end is None else operator.index(end) for end in ends))
     if isinstance(index, list):
         return np.array(index, None if index else np.intp)
     changes = hasattr(index, "__array__") and not isinstance(index, np.generic)  # an array, a tensor
-    return np.array(index) if changes else index
+    return copy(np.asarray(index)) if changes else index
 
 
 def takes_once(index):

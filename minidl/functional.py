@@ -13,10 +13,11 @@ from minidl.ops.norm import batch_norm, layer_norm
 from minidl.ops.pool import avg_pool2d, global_avg_pool2d, max_pool2d
 from minidl.ops.rectifiers import leaky_relu, silu
 from minidl.ops.renorm import batch_renorm, ghost_batch_norm
+from minidl.ops.residual import add_relu
 from minidl.ops.upsample import interpolate
 from minidl.ops.whiten import zca_whiten
 
-__all__ = ["avg_pool2d", "batch_norm", "batch_norm_relu_max_pool2d", "batch_renorm", "conv2d", "conv_transpose2d",
-           "cross_entropy", "dropout", "embedding", "gelu", "ghost_batch_norm", "global_avg_pool2d", "group_norm",
-           "group_norm_relu", "interpolate", "layer_norm", "leaky_relu", "linear", "log_softmax", "max_pool2d", "mse_loss",
-           "relu", "sigmoid", "silu", "softmax", "tanh", "zca_whiten"]  # fmt: skip
+__all__ = ["add_relu", "avg_pool2d", "batch_norm", "batch_norm_relu_max_pool2d", "batch_renorm", "conv2d",
+           "conv_transpose2d", "cross_entropy", "dropout", "embedding", "gelu", "ghost_batch_norm", "global_avg_pool2d",
+           "group_norm", "group_norm_relu", "interpolate", "layer_norm", "leaky_relu", "linear", "log_softmax",
+           "max_pool2d", "mse_loss", "relu", "sigmoid", "silu", "softmax", "tanh", "zca_whiten"]  # fmt: skip

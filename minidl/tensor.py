@@ -1,10 +1,11 @@
 """Tensor: a NumPy array in the graph of `autograd/engine.py`, with the operators that arrays have (lesson 01).
 
 Each forward computation has its `backward` right under it; read `__mul__` first. The operations of neural networks are in
-`ops/`, written the same way, with kernels of their own.
+`ops/`, written the same way, with kernels of their own. `computed(np.add, x, y)` is x + y, which a replay can repeat.
 """
 
 import math
+import operator
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 import numpy as np
@@ -12,13 +13,13 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from minidl._arrays import (
     as_array,
+    as_float,
     as_numbers,
     check_dims,
     check_permutation,
     check_shapes,
     common_type,
     dims_of,
-    float_type,
     frozen,
     mean_over,
     reduce_to,
@@ -28,6 +29,7 @@ from minidl._arrays import (
 )
 from minidl._python import Value
 from minidl.autograd import Node
+from minidl.kernels.jit import computed
 from minidl.kernels.matmul import matmul
 
 if TYPE_CHECKING:
@@ -104,54 +106,54 @@ class Tensor(Value, Node):
         def backward(grad):
             return _reduce(grad, a), _reduce(grad, b)
 
-        return Tensor._from_op(a.data + b.data, (a, b), backward)
+        return Tensor._from_op(computed(np.add, a.data, b.data), (a, b), backward)
 
     def __sub__(self, other: Operand) -> "Tensor":
         a, b = _operands("sub", self, other)
 
         def backward(grad):
-            return _reduce(grad, a), _reduce(-grad, b)
+            return _reduce(grad, a), _reduce(computed(np.negative, grad), b)
 
-        return Tensor._from_op(a.data - b.data, (a, b), backward)
+        return Tensor._from_op(computed(np.subtract, a.data, b.data), (a, b), backward)
 
     def __mul__(self, other: Operand) -> "Tensor":
         a, b = _operands("mul", self, other)
 
         def backward(grad):
-            return _reduce(grad * b.data, a), _reduce(grad * a.data, b)
+            return _reduce(computed(np.multiply, grad, b.data), a), _reduce(computed(np.multiply, grad, a.data), b)
 
-        return Tensor._from_op(a.data * b.data, (a, b), backward)
+        return Tensor._from_op(computed(np.multiply, a.data, b.data), (a, b), backward)
 
     def __truediv__(self, other: Operand) -> "Tensor":
         a, b = _operands("div", self, other)
-        y = np.true_divide(a.data, b.data, dtype=float_type(a.data))
+        y = computed(np.true_divide, as_float(a.data), as_float(b.data))
 
         def backward(grad):
-            grad_a = grad / b.data
-            return _reduce(grad_a, a), _reduce(-grad_a * y, b)
+            grad_a = computed(np.true_divide, grad, b.data)
+            grad_b = computed(np.multiply, computed(np.negative, grad_a), y) if b.requires_grad else None
+            return _reduce(grad_a, a), _reduce(grad_b, b)
 
         return Tensor._from_op(y, (a, b), backward)
 
     def __pow__(self, other: Operand) -> "Tensor":
         a, b = _operands("pow", self, other)
-        y = a.data**b.data
+        y = computed(operator.pow, a.data, b.data)
 
         def backward(grad):
             grad_a = grad_b = None
             if a.requires_grad:  # x⁰ is flat, also at 0, which has no power −1
-                grad_a = _reduce(grad * b.data * a.data ** (b.data - (b.data != 0)), a)
-            if b.requires_grad:  # else a may have no logarithm; a power of 0 stays 0, so there the slope is 0
-                flat = (a.data == 0) & (b.data >= 0)
-                grad_b = _reduce(grad * y * np.log(np.where(flat, a.data.dtype.type(1), a.data)), b)
+                grad_a = _reduce(computed(lambda g, a, b: g * b * a ** (b - (b != 0)), grad, a.data, b.data), a)
+            if b.requires_grad:  # else a may have no logarithm
+                grad_b = _reduce(computed(_slope_of_power, grad, y, a.data, b.data), b)
             return grad_a, grad_b
 
         return Tensor._from_op(y, (a, b), backward)
 
     def __neg__(self) -> "Tensor":
         def backward(grad):
-            return (-grad,)
+            return (computed(np.negative, grad),)
 
-        return Tensor._from_op(-self.data, (self,), backward)
+        return Tensor._from_op(computed(np.negative, self.data), (self,), backward)
 
     __radd__ = __add__
     __rmul__ = __mul__
@@ -170,10 +172,10 @@ class Tensor(Value, Node):
 
     def exp(self) -> "Tensor":
         """Compute eˣ, element by element."""
-        y = np.exp(self.data, dtype=float_type(self.data))
+        y = computed(np.exp, as_float(self.data))
 
         def backward(grad):
-            return (grad * y,)
+            return (computed(np.multiply, grad, y),)
 
         return Tensor._from_op(y, (self,), backward)
 
@@ -182,21 +184,21 @@ class Tensor(Value, Node):
         x = self.data
 
         def backward(grad):
-            return (grad / x,)
+            return (computed(np.true_divide, grad, x),)
 
-        return Tensor._from_op(np.log(x, dtype=float_type(x)), (self,), backward)
+        return Tensor._from_op(computed(np.log, as_float(x)), (self,), backward)
 
     def to(self, dtype: DTypeLike) -> "Tensor":
         """Convert to another type; the gradient is converted back. Integers have none."""
         try:
-            own, data = self.data.dtype, as_array(self.data.astype(dtype))
+            own, data = self.data.dtype, as_array(computed(np.ndarray.astype, self.data, dtype))
         except TypeError:
             raise TypeError(f"to: got {dtype!r}; it must be float32, float64 or an integer type") from None
         if data.dtype.kind != "f":
             return Tensor(data)
 
         def backward(grad):
-            return (grad.astype(own),)
+            return (computed(np.ndarray.astype, grad, own),)
 
         return Tensor._from_op(data, (self,), backward)
 
@@ -234,9 +236,9 @@ class Tensor(Value, Node):
         dims = dims_of("sum", dim if axis is None else axis, shape)
 
         def backward(grad):
-            return (spread(grad, shape, dims, keepdim).copy(),)
+            return (computed(lambda grad: spread(grad, shape, dims, keepdim).copy(), grad),)
 
-        return Tensor._from_op(sum_over(self.data, dims, keepdim), (self,), backward)
+        return Tensor._from_op(computed(sum_over, self.data, dims, keepdim), (self,), backward)
 
     def mean(
         self, dim: Dims = None, keepdim: bool = False, *, axis: Dims = None, keepdims: bool | None = None
@@ -247,9 +249,9 @@ class Tensor(Value, Node):
         share = x.dtype.type(1 / math.prod(shape if dims is None else [shape[d] for d in dims]))
 
         def backward(grad):
-            return (spread(grad, shape, dims, keepdim) * share,)
+            return (computed(np.multiply, spread(grad, shape, dims, keepdim), share),)
 
-        return Tensor._from_op(mean_over(x, dims, keepdim), (self,), backward)
+        return Tensor._from_op(computed(mean_over, x, dims, keepdim), (self,), backward)
 
     def max(
         self, dim: Dims = None, keepdim: bool = False, *, axis: Dims = None, keepdims: bool | None = None
@@ -257,12 +259,15 @@ class Tensor(Value, Node):
         """Return the largest element, or the largest along `dim`; several largest ones share the gradient equally."""
         x, keepdim = self.data, keepdim if keepdims is None else keepdims
         dims = dims_of("max", dim if axis is None else axis, x.shape, empty=False)
-        y = x.max(dims, keepdims=keepdim)
+        y = computed(np.max, x, dims, None, keepdim)
 
         def backward(grad):
-            largest = x == spread(y, x.shape, dims, keepdim)
-            share = largest / largest.sum(dims, keepdims=True).astype(x.dtype)
-            return (spread(grad, x.shape, dims, keepdim) * share,)
+            def shared(grad, x, y):
+                largest = x == spread(y, x.shape, dims, keepdim)
+                share = largest / largest.sum(dims, keepdims=True).astype(x.dtype)
+                return spread(grad, x.shape, dims, keepdim) * share
+
+            return (computed(shared, grad, x, y),)
 
         return Tensor._from_op(y, (self,), backward)
 
@@ -273,10 +278,10 @@ class Tensor(Value, Node):
         old = self.data.shape
 
         def backward(grad):
-            return (grad.reshape(old),)
+            return (computed(np.reshape, grad, old),)
 
         try:
-            y = self.data.reshape(*shape)
+            y = computed(np.ndarray.reshape, self.data, *shape)
         except (ValueError, TypeError) as error:
             raise ValueError(f"reshape: the tensor is {old}: {error}; the product of all sizes must stay") from None
         return Tensor._from_op(y, (self,), backward)
@@ -306,16 +311,11 @@ class Tensor(Value, Node):
         shape, dtype = self.data.shape, self.data.dtype
 
         def backward(grad):
-            grad_x = np.zeros(shape, dtype)
-            if takes_once(index):
-                grad_x[index] = grad
-            else:
-                np.add.at(grad_x, index, grad)
-            return (grad_x,)
+            return (computed(_put_back, grad, index, shape, dtype),)
 
         try:
-            index = frozen(index)
-            y = self.data[index]
+            index = frozen(index, lambda array: computed(np.array, array))
+            y = computed(operator.getitem, self.data, index)
         except (IndexError, TypeError) as error:
             raise IndexError(f"getitem: the tensor is {shape}: {error}; indices must be as for an array") from None
         return Tensor._from_op(y, (self,), backward)
@@ -336,7 +336,7 @@ def _operands(op, a, other, elementwise=True):
         dtype = common_type(op, data, array)
         return (a if a.dtype == dtype else a.to(dtype)), (other if other.dtype == dtype else other.to(dtype))
     if data.dtype.kind == "f":
-        return a, Tensor(array.astype(data.dtype, copy=False))
+        return a, Tensor(array if array.dtype == data.dtype else computed(np.ndarray.astype, array, data.dtype))
     if array.dtype.kind == "f":
         return a.to(np.float32), Tensor(array.astype(np.float32))
     dtype = np.result_type(data.dtype, other if isinstance(other, int) else array)
@@ -344,7 +344,25 @@ def _operands(op, a, other, elementwise=True):
 
 
 def _reduce(grad, operand):
-    return reduce_to(grad, operand.data.shape) if operand.requires_grad else None
+    if not operand.requires_grad:
+        return None
+    return grad if grad.shape == operand.data.shape else computed(reduce_to, grad, operand.data.shape)
+
+
+def _slope_of_power(grad, y, a, b):
+    """∂b of y = a**b; a power of 0 stays 0, so there the slope is 0."""
+    flat = (a == 0) & (b >= 0)
+    return grad * y * np.log(np.where(flat, a.dtype.type(1), a))
+
+
+def _put_back(grad, index, shape, dtype):
+    """Return the gradient of an array of which the elements at `index` have got one."""
+    grad_x = np.zeros(shape, dtype)
+    if takes_once(index):
+        grad_x[index] = grad
+    else:
+        np.add.at(grad_x, index, grad)
+    return grad_x
 
 
 def _matmul_nd(a, b):
@@ -353,8 +371,11 @@ def _matmul_nd(a, b):
     def backward(grad):
         left = a.data if a.ndim > 1 else a.data[None]
         right = b.data if b.ndim > 1 else b.data[:, None]
-        grad = grad.reshape((*np.broadcast_shapes(left.shape[:-2], right.shape[:-2]), left.shape[-2], right.shape[-1]))
-        grad_left, grad_right = grad @ right.swapaxes(-1, -2), left.swapaxes(-1, -2) @ grad
-        return reduce_to(grad_left, left.shape).reshape(a.shape), reduce_to(grad_right, right.shape).reshape(b.shape)
+        shape = (*np.broadcast_shapes(left.shape[:-2], right.shape[:-2]), left.shape[-2], right.shape[-1])
+        grad = computed(np.reshape, grad, shape)
+        grad_left = computed(np.matmul, grad, right.swapaxes(-1, -2))
+        grad_right = computed(np.matmul, left.swapaxes(-1, -2), grad)
+        reduced = computed(reduce_to, grad_left, left.shape), computed(reduce_to, grad_right, right.shape)
+        return reduced[0].reshape(a.shape), reduced[1].reshape(b.shape)
 
-    return Tensor._from_op(np.matmul(a.data, b.data), (a, b), backward)
+    return Tensor._from_op(computed(np.matmul, a.data, b.data), (a, b), backward)

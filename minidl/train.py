@@ -14,7 +14,8 @@ from minidl import functional as F
 from minidl import nn
 from minidl._numbers import check_bool, check_whole
 from minidl.autograd import no_grad
-from minidl.optim import SGD
+from minidl.optim import Optimizer, update_bn
+from minidl.optim.averages import NO_BATCH
 from minidl.system.progress import progress
 from minidl.tensor import Tensor
 
@@ -22,11 +23,8 @@ __all__ = ["Evaluation", "check_finite", "evaluate", "predict_logits", "stop_on_
            "update_bn"]  # fmt: skip
 
 
-_NO_BATCH = "gave no batch; a generator can be walked through only once: pass a DataLoader, or make a new one"
-
-
 def train_one_epoch(
-    model: nn.Module, loader: Iterable[Any], optimizer: SGD, loss_fn: Callable[..., Tensor] = F.cross_entropy,
+    model: nn.Module, loader: Iterable[Any], optimizer: Optimizer, loss_fn: Callable[..., Tensor] = F.cross_entropy,
     after_step: Callable[[], Any] | None = None, quiet: bool = False,
     callback: Callable[[int, float], Any] | None = None,
 ) -> float:  # fmt: skip
@@ -64,7 +62,7 @@ def train_one_epoch(
     if stop():
         raise KeyboardInterrupt
     if not losses:
-        raise ValueError(f"train_one_epoch: the loader {_NO_BATCH}")
+        raise ValueError(f"train_one_epoch: the loader {NO_BATCH}")
     return float(np.mean(losses))
 
 
@@ -124,43 +122,6 @@ def predict_logits(model: nn.Module, inputs: Any, batch_size: int = 1000) -> np.
         for module in training:
             module.training = True
     return np.concatenate(parts)
-
-
-@no_grad()
-def update_bn(loader: Iterable[Any], model: nn.Module) -> None:
-    """Replace the running statistics of all batch norms by plain averages over the loader's batches.
-
-    The moving average that training keeps follows the last few dozen batches, with their noise; this is the population
-    of the paper's Algorithm 2, for the weights as they are now. Only batch norms act as in training (no dropout).
-
-    loader      gives inputs, or tuples whose first part is the inputs; arrays
-    Errors      ValueError for a loader without a batch; after this, or an error of the model's, all is as before
-    Source      Ioffe and Szegedy 2015, Algorithm 2; the name is PyTorch's
-    """
-    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm) and m.track_running_stats]
-    for norm in norms:
-        norm._check_buffers()
-    modes, momenta = [(m, m.training) for m in model.modules()], [m.momentum for m in norms]
-    before, batches = [[buffer.copy() for buffer in norm.buffers()] for norm in norms], 0
-    model.eval()
-    for norm in norms:
-        norm.training, norm.momentum = True, None
-        norm.reset_running_stats()
-    try:
-        for batches, batch in enumerate(loader, 1):  # noqa: B007
-            model(Tensor(batch[0] if isinstance(batch, tuple | list) else batch))
-        if not batches:
-            raise ValueError(f"update_bn: the loader {_NO_BATCH}")
-    except BaseException:
-        for norm, buffers in zip(norms, before, strict=True):
-            for buffer, old in zip(norm.buffers(), buffers, strict=True):
-                buffer[...] = old
-        raise
-    finally:
-        for module, mode in modes:
-            module.training = mode
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
 
 
 @contextlib.contextmanager

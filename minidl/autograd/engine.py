@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike
 from minidl._arrays import as_array
 from minidl.autograd import changes
 from minidl.autograd.modes import mode
+from minidl.kernels.jit import add_to, computed
 
 __all__ = ["Node", "is_observed", "leaves_of", "observe", "parents_first", "walk"]
 
@@ -89,7 +90,8 @@ class Node:
         grad    ∂loss/∂self, an array of self's shape; by default 1, which needs a tensor of one element
         The graph is freed on the way; a second walk over it raises RuntimeError.
         """
-        sums, own = {self: self._check_first_gradient(grad)}, set()  # see `_add`
+        own: set[Node] = set()  # see `_add`
+        sums = {self: self._check_first_gradient(grad)}
         order = walk(self)
         changes.check_unchanged(order)  # before any gradient has moved
         while order:
@@ -161,7 +163,7 @@ class Node:
         elif own and type(grad) is np.ndarray:
             self.grad = grad
         else:
-            self.grad = np.array(grad)
+            self.grad = computed(np.array, grad)
 
     def register_hook(self, hook: Callable[[np.ndarray], np.ndarray | None]) -> None:
         """Call `hook(grad)` when backward has ∂loss/∂self complete; an array it returns takes the gradient's place.
@@ -202,9 +204,9 @@ def _add(sums, own, node, grad, parent_grads):
             if apart and parent_grad is not grad and parent_grad.base is None:
                 own.add(parent)
         elif parent in own and type(total) is np.ndarray:
-            total += parent_grad
+            add_to(total, parent_grad)
         else:
-            sums[parent] = total + parent_grad
+            sums[parent] = computed(np.add, total, parent_grad)
             own.add(parent)
 
 

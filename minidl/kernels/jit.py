@@ -36,9 +36,12 @@ from minidl.kernels.memory import keep_freed_memory
 
 __all__ = [
     "CHUNK",
+    "add_to",
     "assign",
     "by_precision",
     "compiled_as",
+    "computed",
+    "contiguous",
     "device",
     "inlined",
     "kernel",
@@ -221,6 +224,41 @@ def numpy_kernel(function):
 def assign(array, values):
     """array[…] = values."""
     array[...] = values
+
+
+@numpy_kernel
+def add_to(array, values):
+    """array += values."""
+    array += values
+
+
+def computed(function, *args):
+    """Return function(*args), one array that NumPy computes; a listener is told how to compute it again, in its place.
+
+    All arrays that it is computed from are among the arguments, also in tuples. A view of one of them is nothing to compute.
+    """
+    result = function(*args)
+    if on_call is None:
+        return result
+    result = np.asarray(
+        result
+    )  # where there are no dimensions NumPy makes a number, in whose place nothing can be written
+    if not any(isinstance(array, np.ndarray) and np.may_share_memory(result, array) for array in args):
+        on_call(_ufunc_again if isinstance(function, np.ufunc) else _again, (result, function, *args))
+    return result
+
+
+def _ufunc_again(result, ufunc, *args):
+    ufunc(*args, out=result)
+
+
+def _again(result, function, *args):
+    result[...] = function(*args)
+
+
+def contiguous(array):
+    """Return an array's numbers in the order of its dimensions: the array itself if they are, or a copy."""
+    return array if array.flags.c_contiguous else computed(np.ascontiguousarray, array)
 
 
 def _compile(function, build, parallel):

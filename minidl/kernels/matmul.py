@@ -9,7 +9,7 @@ block by block, each of which stays in the second-level cache while all panels o
 
 import numpy as np
 
-from minidl.kernels.jit import device, kernel, n_chunks, prange
+from minidl.kernels.jit import contiguous, device, kernel, n_chunks, prange
 from minidl.kernels.product import PACK_FROM, PANEL_BYTES, copy_lines, high_tile, multiply, pack, part_depth
 from minidl.kernels.runs import add, copy, offset, shifted, transposed, view
 from minidl.kernels.vectors import TILE_ROWS, VECTOR_BYTES, sandwich, transpose
@@ -197,4 +197,4 @@ def _in_a_row(matrix):
     flags = matrix.flags
     if not flags.c_contiguous and flags.f_contiguous:
         return matrix.T.ravel(), 1
-    return matrix.ravel(), 0  # a copy, if no axis is contiguous
+    return contiguous(matrix).ravel(), 0

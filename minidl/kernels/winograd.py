@@ -41,7 +41,7 @@ Source: Winograd 1980; Lavin and Gray 2016 for convolutional networks, and for t
 
 import numpy as np
 
-from minidl.kernels.jit import assign, device, kernel, n_chunks, prange
+from minidl.kernels.jit import assign, contiguous, device, kernel, n_chunks, prange
 from minidl.kernels.product import PANEL_BYTES, multiply_tiles
 from minidl.kernels.runs import add, clear, shifted, transposed, view
 from minidl.kernels.tiles import (
@@ -127,7 +127,7 @@ def _rotated(weight):
     if min(weight.shape[2:]) < VECTOR_BYTES // weight.itemsize:
         assign(rotated, weight[::-1, ::-1].swapaxes(2, 3))  # too few for the kernel's squares
     else:
-        _rotate[weight.size](np.ascontiguousarray(weight), rotated)
+        _rotate[weight.size](contiguous(weight), rotated)
     return rotated
 
 

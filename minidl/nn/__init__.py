@@ -1,8 +1,9 @@
 """Networks: modules, layers, initial weights; folding batch norm away, fusing layers, averaging over views."""
 
-from minidl.nn import init
+from minidl.nn import init, utils
+from minidl.nn.containers import ModuleDict, ModuleList, Residual
 from minidl.nn.fold import fold_batch_norm
-from minidl.nn.fuse import BatchNormReLUMaxPool2d, fuse
+from minidl.nn.fuse import BatchNormReLUMaxPool2d, ResidualReLU, fuse
 from minidl.nn.group_norm import GroupNorm, GroupNormReLU
 from minidl.nn.layers import (
     GELU,
@@ -27,5 +28,6 @@ from minidl.nn.views import AveragedViews
 
 __all__ = ["GELU", "AveragedViews", "AvgPool2d", "BatchNorm", "BatchNormReLUMaxPool2d", "BatchRenorm", "Conv2d",
            "ConvTranspose2d", "Dropout", "Embedding", "Flatten", "GhostBatchNorm", "GlobalAvgPool2d", "GroupNorm",
-           "GroupNormReLU", "Identity", "LayerNorm", "LeakyReLU", "Linear", "MaxPool2d", "Module", "Parameter", "ReLU",
-           "Sequential", "SiLU", "Sigmoid", "Tanh", "Upsample", "fold_batch_norm", "fuse", "init"]  # fmt: skip
+           "GroupNormReLU", "Identity", "LayerNorm", "LeakyReLU", "Linear", "MaxPool2d", "Module", "ModuleDict",
+           "ModuleList", "Parameter", "ReLU", "Residual", "ResidualReLU", "Sequential", "SiLU", "Sigmoid", "Tanh",
+           "Upsample", "fold_batch_norm", "fuse", "init", "utils"]  # fmt: skip

@@ -1,8 +1,9 @@
-"""`fuse(model)`: a norm and what follows it run as one kernel, from `ops/fused.py` or `ops/group_norm.py`; the same bits."""
+"""`fuse(model)`: neighbours run as one kernel, from `ops/fused.py`, `group_norm.py` or `residual.py`, with the same bits."""
 
 import copy
 
 from minidl import functional as F
+from minidl.nn.containers import Residual
 from minidl.nn.group_norm import GroupNorm, GroupNormReLU
 from minidl.nn.layers import MaxPool2d, ReLU
 from minidl.nn.module import Identity, Module
@@ -11,15 +12,16 @@ from minidl.nn.replace import replace_child
 from minidl.nn.sequential import Sequential
 from minidl.tensor import Tensor
 
-__all__ = ["BatchNormReLUMaxPool2d", "fuse", "fusible"]
+__all__ = ["BatchNormReLUMaxPool2d", "ResidualReLU", "fuse", "fusible"]
 
 
 def fuse(model: Module) -> Module:
     """Return a network that computes the same in fewer passes over memory, with the parameters and buffers of `model`.
 
     Fused     in a row in a Sequential: BatchNorm, ReLU and a MaxPool2d of 2×2 become one BatchNormReLUMaxPool2d; GroupNorm
-              and ReLU one GroupNormReLU. It takes the place of the first; an Identity takes that of each other. All else
-              is called as before
+              and ReLU one GroupNormReLU; Residual and ReLU one ResidualReLU. It takes the place of the first; an Identity
+              takes that of each other. Sequentials are looked for everywhere, also in the body of a Residual. All else is
+              called as before
     Shared    parameters and buffers: training the one trains the other, and both have the same `state_dict`. Not shared are
               `training`, hooks and settings; `to(dtype)` gives a network new arrays, so convert before you fuse
     Left out  layers with forward hooks (somebody looks at what is between), and layers used in several places
@@ -52,7 +54,19 @@ class BatchNormReLUMaxPool2d(BatchNorm):
         return y
 
 
-_FUSED = {(BatchNorm, ReLU, MaxPool2d): BatchNormReLUMaxPool2d, (GroupNorm, ReLU): GroupNormReLU}
+class ResidualReLU(Residual):
+    """A residual block and the ReLU behind it, max(x + body(x), 0), with the body of the block: see `fuse`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return relu(shortcut(x) + body(x))."""
+        return F.add_relu(*self._branches(x))
+
+
+_FUSED = {
+    (BatchNorm, ReLU, MaxPool2d): BatchNormReLUMaxPool2d,
+    (GroupNorm, ReLU): GroupNormReLU,
+    (Residual, ReLU): ResidualReLU,
+}
 
 
 def _uses(model):

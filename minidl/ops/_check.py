@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from minidl.kernels.jit import contiguous
 from minidl.tensor import Tensor
 
 __all__ = ["check_tensors", "flatten", "matrix", "row"]
@@ -39,10 +40,10 @@ def flatten(op, x):
 
 def row(array):
     """Return an array's numbers as one contiguous row; a strided view would make Numba compile the kernel once more."""
-    return np.ascontiguousarray(array).reshape(-1)
+    return contiguous(array).reshape(-1)
 
 
 def matrix(array):
     """Return an array's vectors along the last axis as the rows of one contiguous matrix: the array itself if it is one."""
-    array = np.ascontiguousarray(array)
+    array = contiguous(array)
     return array if array.ndim == 2 else array.reshape(math.prod(array.shape[:-1]), array.shape[-1])

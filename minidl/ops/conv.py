@@ -11,7 +11,7 @@ import numpy as np
 from minidl._numbers import pair
 from minidl.autograd.engine import is_observed
 from minidl.kernels import winograd
-from minidl.kernels.jit import assign, device, kernel, n_chunks, prange
+from minidl.kernels.jit import assign, contiguous, device, kernel, n_chunks, prange
 from minidl.kernels.product import multiply
 from minidl.kernels.reduce import add_bias, column_sums
 from minidl.kernels.runs import add, copy, offset, transposed, view
@@ -45,16 +45,16 @@ def conv2d(
     check_tensors("conv2d", x=x, weight=weight, bias=bias)
     stride, padding = pair("conv2d", "stride", stride, 1), pair("conv2d", "padding", padding, 0)
     shape = _output_shape(x, weight, bias, stride, padding)
-    data, filters = np.ascontiguousarray(x.data), np.ascontiguousarray(weight.data)
+    data, filters = contiguous(x.data), contiguous(weight.data)
     fast = _suits_winograd(x, weight, stride, padding)
     y = winograd.forward(data, filters, padding) if fast else forward(data, filters, stride, padding, shape)
     if fast and is_observed():
         _check_rounding("y", y, "x", data, filters, padding)
     if bias is not None:
-        add_bias[y.size](y.reshape(-1, shape[-1]), np.ascontiguousarray(bias.data))
+        add_bias[y.size](y.reshape(-1, shape[-1]), contiguous(bias.data))
 
     def backward(grad_y):
-        grad_y = np.ascontiguousarray(grad_y)
+        grad_y = contiguous(grad_y)
         grad_x = grad_weight = None
         if x.requires_grad:
             if fast:
@@ -236,7 +236,7 @@ def _check_rounding(name, y, x_name, x, weight, padding):
     Next to the typical output, too: a sum of zeros may come out as 1e-7.
     """
     padding = tuple(padding)
-    exact = forward(x, np.ascontiguousarray(weight), (1, 1), padding, y.shape)
+    exact = forward(x, contiguous(weight), (1, 1), padding, y.shape)
     terms = forward(np.abs(x), np.abs(weight, order="C"), (1, 1), padding, y.shape)
     typical = np.median(terms[terms > 0]) if terms.any() else 0
     errors = np.abs(y - exact) - _ROUNDING * (terms + typical)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from minidl._numbers import check_between
+from minidl.kernels.jit import computed, numpy_kernel
 from minidl.ops._check import check_tensors
 from minidl.random import as_generator
 from minidl.tensor import Tensor
@@ -22,11 +23,18 @@ def dropout(x: Tensor, p: float, training: bool, generator: np.random.Generator 
     check_between("dropout", "p", p, 0, 1)
     if not training or p == 0:
         return x
-    chance = as_generator(generator).random(x.shape, dtype=x.dtype)
-    scale = x.dtype.type(0 if p == 1 else 1 / (1 - p))
-    mask = (chance >= p) * scale
+    as_generator(generator)  # a wrong one is refused before anything is computed
+    mask = np.empty(x.shape, x.dtype)
+    _draw(mask, p, x.dtype.type(0 if p == 1 else 1 / (1 - p)), generator)
 
     def backward(grad_y):
-        return (grad_y * mask,)
+        return (computed(np.multiply, grad_y, mask),)
 
-    return Tensor._from_op(x.data * mask, (x,), backward)
+    return Tensor._from_op(computed(np.multiply, x.data, mask), (x,), backward)
+
+
+@numpy_kernel
+def _draw(mask, p, scale, generator):
+    """Fill a mask with `scale` with probability 1 − p, else 0; without a generator, from the one that is the default now."""
+    as_generator(generator).random(dtype=mask.dtype, out=mask)
+    np.multiply(mask >= p, scale, out=mask)

@@ -10,7 +10,7 @@ from itertools import compress
 
 import numpy as np
 
-from minidl.kernels.jit import device, kernel, n_chunks, prange
+from minidl.kernels.jit import contiguous, device, kernel, n_chunks, prange
 from minidl.kernels.reduce import chunk_rows
 from minidl.kernels.runs import offset
 from minidl.ops._check import matrix
@@ -53,7 +53,7 @@ def batch_norm_relu_max_pool2d(
     given = weight is not None, bias is not None
 
     def backward(grad_y):
-        grad_y = np.ascontiguousarray(grad_y)
+        grad_y = contiguous(grad_y)
         grad_gamma, grad_beta = np.empty_like(gamma), np.empty_like(gamma)
         _gradient_sums[data.size](data, grad_y, place, stats, grad_gamma, grad_beta)
         grad_x = None

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from minidl._arrays import check_cat
+from minidl.kernels.jit import computed
 from minidl.tensor import Operand, Tensor
 
 __all__ = ["cat", "concatenate"]
@@ -23,7 +24,11 @@ def cat(tensors: Sequence[Operand], dim: int = 0) -> Tensor:
     def backward(grad):
         return tuple(np.split(grad, ends[:-1], axis=dim))
 
-    return Tensor._from_op(np.concatenate([t.data for t in parts], axis=dim), parts, backward)
+    return Tensor._from_op(computed(_joined, dim, *(t.data for t in parts)), parts, backward)
+
+
+def _joined(dim, *arrays):
+    return np.concatenate(arrays, axis=dim)
 
 
 concatenate = cat  # NumPy's name; PyTorch has both

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from minidl.kernels.jit import contiguous
 from minidl.kernels.matmul import as_stored, matmul, product_for
 from minidl.kernels.reduce import add_bias, column_sums
 from minidl.ops._check import check_tensors, matrix
@@ -24,7 +25,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     y = np.empty((len(rows), weight.data.shape[1]), rows.dtype)
     product_for(rows, weight.data)[rows.size](*as_stored(rows, weight.data), y)
     if bias is not None:
-        add_bias[y.size](y, np.ascontiguousarray(bias.data))
+        add_bias[y.size](y, contiguous(bias.data))
 
     def backward(grad_y):
         grad_y = matrix(grad_y)

@@ -6,7 +6,7 @@ from numpy.typing import ArrayLike
 from minidl._arrays import mean_over, sum_over
 from minidl._numbers import check_between
 from minidl.kernels.elementary import exp
-from minidl.kernels.jit import assign, device, kernel, n_chunks, numpy_kernel, prange
+from minidl.kernels.jit import assign, computed, device, kernel, n_chunks, numpy_kernel, prange
 from minidl.kernels.reduce import TERMS, chunk_rows
 from minidl.ops._check import check_tensors, matrix
 from minidl.tensor import Tensor
@@ -24,7 +24,7 @@ def softmax(x: Tensor) -> Tensor:
     y = _probabilities("softmax", x)[0].reshape(x.shape)
 
     def backward(grad_y):
-        return (y * (grad_y - sum_over(grad_y * y, (-1,), keepdims=True)),)
+        return (computed(lambda grad_y, y: y * (grad_y - sum_over(grad_y * y, (-1,), keepdims=True)), grad_y, y),)
 
     return Tensor._from_op(y, (x,), backward)
 
@@ -38,10 +38,13 @@ def log_softmax(x: Tensor) -> Tensor:
     """
     probabilities, largest, log_total = _probabilities("log_softmax", x)
     column = (*x.shape[:-1], 1)
-    y = (x.data - largest.reshape(column)) - log_total.reshape(column)
+    y = computed(
+        lambda x, m, log_total: (x - m) - log_total, x.data, largest.reshape(column), log_total.reshape(column)
+    )
 
     def backward(grad_y):
-        return (grad_y - probabilities.reshape(x.shape) * sum_over(grad_y, (-1,), keepdims=True),)
+        y = probabilities.reshape(x.shape)
+        return (computed(lambda grad_y, y: grad_y - y * sum_over(grad_y, (-1,), keepdims=True), grad_y, y),)
 
     return Tensor._from_op(y, (x,), backward)
 
@@ -154,19 +157,20 @@ def mse_loss(input: Tensor, target: ArrayLike | Tensor) -> Tensor:
         raise ValueError(
             f"mse_loss: input is {input.shape} but target is {target.shape}; they must be equal, not empty"
         )
-    difference = input.data - target.data
+    difference = computed(np.subtract, input.data, target.data)
 
     def backward(grad):
-        grad_input = difference * input.dtype.type(2 * grad / difference.size)
-        return grad_input, -grad_input
+        grad_input = computed(lambda d, grad: d * d.dtype.type(2 * grad / d.size), difference, grad)
+        return grad_input, computed(np.negative, grad_input) if target.requires_grad else None
 
-    return Tensor._from_op(_mean(difference * difference), (input, target), backward)
+    return Tensor._from_op(computed(_mean_square, difference), (input, target), backward)
 
 
-def _mean(values):
-    """The mean, in the values' own type; one too large for it is infinity, without a warning, as from any kernel."""
+def _mean_square(x):
+    """The mean of x², in x's own type; one too large for it is infinity, without a warning, as from any kernel."""
+    square = x * x
     with np.errstate(over="ignore", invalid="ignore"):
-        return mean_over(values)
+        return mean_over(square)
 
 
 def _probabilities(op, x):

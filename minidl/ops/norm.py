@@ -11,7 +11,7 @@ from itertools import compress
 import numpy as np
 
 from minidl._numbers import check_between
-from minidl.kernels.jit import device, kernel, n_chunks, prange
+from minidl.kernels.jit import contiguous, device, kernel, n_chunks, numpy_kernel, prange
 from minidl.kernels.reduce import add_up, chunk_rows
 from minidl.kernels.runs import copy, offset
 from minidl.ops._check import check_tensors, matrix
@@ -60,17 +60,22 @@ def batch_norm(
 def prepare(rows, running_mean, running_var, weight, bias, training, momentum, eps):
     """Return mean and 1/√(var + ε) of the columns of rows (M, C), and γ and β; training updates the running statistics."""
     features, dtype = rows.shape[1], rows.dtype
-    gamma = np.ones(features, dtype) if weight is None else np.ascontiguousarray(weight.data)
-    beta = np.zeros(features, dtype) if bias is None else np.ascontiguousarray(bias.data)
+    gamma = np.ones(features, dtype) if weight is None else contiguous(weight.data)
+    beta = np.zeros(features, dtype) if bias is None else contiguous(bias.data)
     mean, inv_std = np.empty(features, dtype), np.empty(features, dtype)
     if training:
         if running_mean is None:
             running_mean = running_var = np.empty(0, dtype)
         _batch_statistics[rows.size](rows, running_mean, running_var, momentum, eps, mean, inv_std)
     else:
-        mean[:] = running_mean
-        inv_std[:] = 1 / np.sqrt(running_var.astype(np.float64) + eps)
+        _running_statistics(running_mean, running_var, eps, mean, inv_std)
     return (mean, inv_std), gamma, beta
+
+
+@numpy_kernel
+def _running_statistics(running_mean, running_var, eps, mean, inv_std):
+    mean[:] = running_mean
+    inv_std[:] = 1 / np.sqrt(running_var.astype(np.float64) + eps)
 
 
 @device

@@ -3,7 +3,7 @@
 import numpy as np
 
 from minidl._numbers import pair
-from minidl.kernels.jit import device, kernel, prange
+from minidl.kernels.jit import contiguous, device, kernel, prange
 from minidl.kernels.reduce import TERMS
 from minidl.kernels.runs import clear, copy, offset
 from minidl.ops._check import check_tensors
@@ -21,14 +21,14 @@ def max_pool2d(x: Tensor, kernel_size: int | tuple[int, int], stride: int | tupl
               kernel_size and stride: a whole number, or a pair; stride = kernel_size by default
     """
     kernel_size, stride, shape = _geometry("max_pool2d", x, kernel_size, stride)
-    data = np.ascontiguousarray(x.data)
+    data = contiguous(x.data)
     small = np.prod(kernel_size) <= 128  # a byte tells the place: a quarter of the memory
     y, place = np.empty(shape, data.dtype), np.empty(shape, np.int8 if small else np.int32)
     _max_forward[data.size](data, kernel_size, stride, y, place)
 
     def backward(grad_y):
         grad_x = np.empty_like(data)
-        _max_backward[grad_y.size](np.ascontiguousarray(grad_y), place, kernel_size, stride, grad_x)
+        _max_backward[grad_y.size](contiguous(grad_y), place, kernel_size, stride, grad_x)
         return (grad_x,)
 
     return Tensor._from_op(y, (x,), backward)
@@ -133,14 +133,14 @@ def avg_pool2d(x: Tensor, kernel_size: int | tuple[int, int], stride: int | tupl
     Shape     as for max_pool2d
     """
     kernel_size, stride, shape = _geometry("avg_pool2d", x, kernel_size, stride)
-    data = np.ascontiguousarray(x.data)
+    data = contiguous(x.data)
     share = data.dtype.type(1 / np.prod(kernel_size))
     y = np.empty(shape, data.dtype)
     _avg_forward[data.size](data, kernel_size, stride, share, y)
 
     def backward(grad_y):
         grad_x = np.empty_like(data)
-        _avg_backward[grad_y.size](np.ascontiguousarray(grad_y), kernel_size, stride, share, grad_x)
+        _avg_backward[grad_y.size](contiguous(grad_y), kernel_size, stride, share, grad_x)
         return (grad_x,)
 
     return Tensor._from_op(y, (x,), backward)

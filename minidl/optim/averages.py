@@ -1,14 +1,20 @@
-"""Averages of a network's weights over the steps of its training: a moving average beside it, and lookahead."""
+"""Averages over the steps of a training: of the weights, beside the network or in it, and of batch norm's statistics."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from minidl._numbers import check_between
+from minidl.autograd import no_grad
 from minidl.nn.module import Module
+from minidl.nn.norm import BatchNorm
+from minidl.tensor import Tensor
 
-__all__ = ["Lookahead", "MovingAverage"]
+__all__ = ["NO_BATCH", "Lookahead", "MovingAverage", "update_bn"]
+
+NO_BATCH = "gave no batch; a generator can be walked through only once: pass a DataLoader, or make a new one"
 
 
 class MovingAverage:
@@ -25,7 +31,10 @@ class MovingAverage:
     Update    average ← decay·average + (1 − decay)·state; whole numbers, such as num_batches_tracked, are the newest
     Errors    TypeError for what is no Module; in `update`, ValueError for a decay out of range, and a state with other
               names, shapes or types than at first. What is refused changes nothing
-    Source    Polyak and Juditsky 1992. In PyTorch: swa_utils.AveragedModel, with use_buffers=True
+    Plain     averages, as in stochastic weight averaging, are decays of k / (k + 1) for k = 0, 1, …; with `update_bn` for
+              the averaged network's statistics, if the average of theirs will not do
+    Source    Polyak and Juditsky 1992; Izmailov et al. 2018 for the plain average. In PyTorch: swa_utils.AveragedModel,
+              with use_buffers=True
     """
 
     def __init__(self, model: Module):
@@ -94,6 +103,45 @@ class Lookahead(MovingAverage):
         average = self._next(decay)
         self.model.load_state_dict(average)
         self._average = average
+
+
+@no_grad()
+def update_bn(loader: Iterable[Any], model: Module) -> None:
+    """Replace the running statistics of all batch norms by plain averages over the loader's batches.
+
+    The moving average that training keeps follows the last few dozen batches, with their noise; this is the population
+    of the paper's Algorithm 2, for the weights as they are now. Only batch norms act as in training (no dropout).
+
+    loader      gives inputs, or tuples whose first part is the inputs; arrays
+    Errors      ValueError for a loader without a batch; after this, or an error of the model's, all is as before
+    Source      Ioffe and Szegedy 2015, Algorithm 2; the name is PyTorch's
+    """
+    if not isinstance(model, Module):
+        raise TypeError(f"update_bn: model is a {type(model).__name__}; it must be a Module, after the loader")
+    norms = [m for m in model.modules() if isinstance(m, BatchNorm) and m.track_running_stats]
+    for norm in norms:
+        norm._check_buffers()
+    modes, momenta = [(m, m.training) for m in model.modules()], [m.momentum for m in norms]
+    before, batches = [[buffer.copy() for buffer in norm.buffers()] for norm in norms], 0
+    model.eval()
+    for norm in norms:
+        norm.training, norm.momentum = True, None
+        norm.reset_running_stats()
+    try:
+        for batches, batch in enumerate(loader, 1):  # noqa: B007
+            model(Tensor(batch[0] if isinstance(batch, tuple | list) else batch))
+        if not batches:
+            raise ValueError(f"update_bn: the loader {NO_BATCH}")
+    except BaseException:
+        for norm, buffers in zip(norms, before, strict=True):
+            for buffer, old in zip(norm.buffers(), buffers, strict=True):
+                buffer[...] = old
+        raise
+    finally:
+        for module, mode in modes:
+            module.training = mode
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
 
 
 def _outline(state):

@@ -7,8 +7,8 @@ from numbers import Real
 import numpy as np
 
 from minidl._numbers import check_whole
+from minidl.optim.optimizer import Optimizer
 from minidl.optim.schedules import Schedule
-from minidl.optim.sgd import SGD
 
 __all__ = ["PiecewiseLinearLR"]
 
@@ -22,7 +22,7 @@ class PiecewiseLinearLR(Schedule):
     points    pairs of a whole number of steps, rising from one to the next, and a factor of at least 0
     """
 
-    def __init__(self, optimizer: SGD, points: Iterable[tuple[int, float]]):
+    def __init__(self, optimizer: Optimizer, points: Iterable[tuple[int, float]]):
         self.points = _checked(points)
         super().__init__(optimizer)
 

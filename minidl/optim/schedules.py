@@ -4,28 +4,31 @@ A schedule goes on from the rate that it finds. So several can be stepped one af
 you set by hand is kept, and changed in proportion. (`LambdaLR` knows only its own rates, and sets them.)
 """
 
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 from typing import Any
 
 from minidl._numbers import check_between, check_whole
-from minidl.optim.sgd import SGD
+from minidl.optim.optimizer import Optimizer, is_rate
 
-__all__ = ["CosineAnnealingLR", "LambdaLR", "LinearLR", "SequentialLR", "StepLR"]
+__all__ = ["LambdaLR", "Schedule", "StepLR"]
 
 
 class Schedule:
-    """A learning rate as a function of t, the number of calls of `step()` so far."""
+    """A learning rate as a function of t, the number of calls of `step()` so far.
 
-    def __init__(self, optimizer: SGD):
-        if not isinstance(optimizer, SGD):
+    first    the first rates, one a group; if nobody gives them, those that the groups have, or had at first
+    """
+
+    def __init__(self, optimizer: Optimizer, first: Sequence[float] | None = None):
+        if not isinstance(optimizer, Optimizer):
             raise TypeError(
-                f"{type(self).__name__}: optimizer is a {type(optimizer).__name__}; it must be an optim.SGD"
+                f"{type(self).__name__}: optimizer is a {type(optimizer).__name__}; it must be an optim.Optimizer"
             )
         self.optimizer = optimizer
-        first = [group.get("initial_lr", group["lr"]) for group in optimizer.param_groups]
-        self._go_to(0, first)
+        if first is None:
+            first = [group.get("initial_lr", group["lr"]) for group in optimizer.param_groups]
+        self._go_to(0, list(first))
         for group, lr in zip(optimizer.param_groups, first, strict=True):
             group["initial_lr"] = lr  # what later schedules take for the first rate, too
 
@@ -55,7 +58,7 @@ class Schedule:
             raise ValueError(f"{name}: got no state of a schedule; it must be what state_dict() gave")
         t = check_whole(name, "last_epoch", state["last_epoch"], 0)
         for key in ("base_lrs", "_last_lr"):
-            if not isinstance(state[key], list | tuple) or not all(map(_is_rate, state[key])):
+            if not isinstance(state[key], list | tuple) or not all(map(is_rate, state[key])):
                 raise ValueError(f"{name}: {key} is {state[key]!r}; it must be a list of numbers of at least 0")
             self._check_groups(name, len(state[key]))
         self._set(t, list(state["base_lrs"]), state["_last_lr"])
@@ -64,7 +67,7 @@ class Schedule:
         self._check_groups(type(self).__name__, len(base_lrs))
         rates = [self._next(lr, base, t) for lr, base in zip(self.get_last_lr(), base_lrs, strict=True)]
         for lr in rates:
-            if not _is_rate(lr):  # below 0, training would climb
+            if not is_rate(lr):  # below 0, training would climb
                 raise ValueError(f"{type(self).__name__}: the learning rate at {t} is {lr}; it must be at least 0")
         self._set(t, base_lrs, rates)
 
@@ -94,14 +97,10 @@ class Schedule:
             group["lr"] = lr
 
 
-def _is_rate(lr):
-    return isinstance(lr, Real) and 0 <= lr < math.inf
-
-
 class LambdaLR(Schedule):
     """lr = first · factor(t), whatever the rate is now."""
 
-    def __init__(self, optimizer: SGD, factor: Callable[[int], float]):
+    def __init__(self, optimizer: Optimizer, factor: Callable[[int], float]):
         if not callable(factor):
             raise TypeError(f"LambdaLR: factor is {factor!r}; it must be a function of the number of steps")
         self.factor = factor
@@ -121,7 +120,7 @@ class LambdaLR(Schedule):
 class StepLR(Schedule):
     """lr = first · gamma^⌊t / step_size⌋."""
 
-    def __init__(self, optimizer: SGD, step_size: int, gamma: float = 0.1):
+    def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1):
         check_between("StepLR", "gamma", gamma, 0)
         self.step_size, self.gamma = check_whole("StepLR", "step_size", step_size), gamma
         super().__init__(optimizer)
@@ -132,88 +131,3 @@ class StepLR(Schedule):
 
     def _chain(self, lr, base, t):
         return lr if t % self.step_size else lr * self.gamma
-
-
-class CosineAnnealingLR(Schedule):
-    """lr = eta_min + (first − eta_min) · (1 + cos(π·t / T_max)) / 2: half a cosine (Loshchilov and Hutter 2017)."""
-
-    def __init__(self, optimizer: SGD, T_max: int, eta_min: float = 0.0):
-        check_between("CosineAnnealingLR", "eta_min", eta_min, 0)
-        self.T_max, self.eta_min = check_whole("CosineAnnealingLR", "T_max", T_max), eta_min
-        super().__init__(optimizer)
-
-    def lr_at(self, base: float, t: int) -> float:
-        """Return the learning rate at t."""
-        return self.eta_min + (base - self.eta_min) * self._height(t)
-
-    def _chain(self, lr, base, t):
-        if (t - 1) % (2 * self.T_max) == self.T_max:  # up from the lowest point, where all proportion is lost
-            return lr + (base - self.eta_min) * self._height(t)
-        return self.eta_min + (lr - self.eta_min) * (self._height(t) / self._height(t - 1))
-
-    def _height(self, t):
-        return (1 + math.cos(math.pi * t / self.T_max)) / 2
-
-
-class LinearLR(Schedule):
-    """lr = first · a factor that goes in a line from start_factor to end_factor in total_iters steps, and stays there.
-
-    A warm-up by default; a decay to nothing with `start_factor=1, end_factor=0`.
-    """
-
-    def __init__(
-        self, optimizer: SGD, start_factor: float = 1 / 3, end_factor: float = 1.0, total_iters: int = 5
-    ):  # fmt: skip
-        check_between("LinearLR", "start_factor", start_factor, 0, 1)
-        check_between("LinearLR", "end_factor", end_factor, 0, 1)
-        if start_factor == 0:
-            raise ValueError(
-                "LinearLR: start_factor is 0; it must be above 0, or no later rate is a multiple of the first"
-            )
-        self.start_factor, self.end_factor = start_factor, end_factor
-        self.total_iters = check_whole("LinearLR", "total_iters", total_iters)
-        super().__init__(optimizer)
-
-    def lr_at(self, base: float, t: int) -> float:
-        """Return the learning rate at t."""
-        way = min(t, self.total_iters) / self.total_iters
-        return base * (self.start_factor + (self.end_factor - self.start_factor) * way)
-
-
-class SequentialLR(Schedule):
-    """One schedule after another: the next takes over, counting from 0, when t reaches its milestone.
-
-    A warm-up and a decay: `SequentialLR(sgd, [LinearLR(sgd), CosineAnnealingLR(sgd, 95)], milestones=[5])`.
-    """
-
-    def __init__(self, optimizer: SGD, schedulers: Sequence[Schedule], milestones: Sequence[int]):
-        for name, given in (("schedulers", schedulers), ("milestones", milestones)):
-            if not isinstance(given, Iterable):
-                raise TypeError(f"SequentialLR: {name} is a {type(given).__name__}; it must be a list")
-        self.schedulers = list(schedulers)
-        self.milestones = [check_whole("SequentialLR", "a milestone", milestone, 0) for milestone in milestones]
-        if len(self.milestones) != len(self.schedulers) - 1 or sorted(self.milestones) != self.milestones:
-            raise ValueError(
-                f"SequentialLR: {len(self.schedulers)} schedules need {max(0, len(self.schedulers) - 1)} milestones in "
-                f"rising order, not {milestones}; and there must be at least one schedule"
-            )
-        for i, schedule in enumerate(self.schedulers):
-            if not isinstance(schedule, Schedule):
-                raise TypeError(f"SequentialLR: schedule {i} is a {type(schedule).__name__}; it must be a schedule")
-            if schedule.optimizer is not optimizer:
-                raise ValueError(f"SequentialLR: schedule {i} is of another optimizer; it must be of this one")
-        super().__init__(optimizer)
-
-    def lr_at(self, base: float, t: int) -> float:
-        """Return the learning rate at t."""
-        schedule, since = self._now(t)
-        return schedule.lr_at(base, since)
-
-    def _next(self, lr, base, t):
-        schedule, since = self._now(t)
-        return schedule._next(lr, base, since) if since else schedule.lr_at(base, 0)
-
-    def _now(self, t):
-        """Return the schedule whose turn it is, and for how many steps it has been."""
-        i = sum(t >= milestone for milestone in self.milestones)
-        return self.schedulers[i], t - (self.milestones[i - 1] if i else 0)

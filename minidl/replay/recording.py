@@ -1,8 +1,8 @@
 """Writing down what a computation does to arrays, while it does it, so that `replay.py` can do it again without asking.
 
-Everything that minidl computes in a training step is a call that fills arrays: of a kernel, or of one of the few functions
-under `@numpy_kernel`. `kernels/jit.py` announces these calls, and `nn/module.py` those of modules, to whoever listens. A
-recording listens, and notes each call with its arguments, which also keeps its arrays.
+Everything that minidl computes in a training step is a call that fills arrays: of a kernel, of a function under
+`@numpy_kernel`, or of one that NumPy has, by `computed`. `kernels/jit.py` announces these calls, and `nn/module.py` those
+of modules, to whoever listens. A recording listens, and notes each call with its arguments, which also keeps its arrays.
 """
 
 import threading

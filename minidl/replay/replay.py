@@ -11,10 +11,11 @@ which kernel comes next, into which array. A replay makes the calls of the recor
 another batch: `minidl bench --networks mlp` has both. (CUDA graphs do this for GPUs; `jax.jit` goes further, and compiles
 the calls into one.)
 
-Two things could go wrong. Part of a step may be no kernel call, and so not be repeated: tensor arithmetic, your own NumPy
-code. Hence a recording is tried before it is used: with other weights, other statistics and another batch, the step and the
-replay must give the same bits; if they do not, steps run normally. And Python may decide otherwise another time, by what
-it sees. What it sees in modules is watched; of anything else no trial can know: see `Replay`.
+Two things could go wrong. Part of a step may be no kernel call, and so not be repeated: your own NumPy code, a number that
+Python takes from an array. (What tensors and layers compute by NumPy is announced as kernel calls are.) Hence a recording is
+tried before it is used: with other weights, other statistics and another batch, the step and the replay must give the same
+bits; if they do not, steps run normally. And Python may decide otherwise another time, by what it sees. What it sees in
+modules is watched; of anything else no trial can know: see `Replay`.
 """
 
 from collections.abc import Callable
@@ -29,12 +30,13 @@ from minidl.autograd import is_grad_enabled
 from minidl.autograd.engine import is_observed, leaves_of, walk
 from minidl.kernels import jit, threads
 from minidl.replay.recording import Recording, current, recording
-from minidl.replay.surroundings import Surroundings, once, owner_of
+from minidl.replay.surroundings import Surroundings, global_random_states, once, owner_of, set_back
 from minidl.tensor import Tensor
 
 __all__ = ["Replay"]
 
 _SHAPES = 2  # of batches for which a plan is kept: an epoch's, and its last
+_DRAWS = "it draws random numbers outside of minidl's kernels"
 _PATIENCE = 3  # recordings in a row that no replay followed; then pauses between them grow
 
 
@@ -46,12 +48,14 @@ class Replay:
     The first call runs the step, and then tries its recording: the step and the replay, on other numbers, after which
     everything is as it was. So does the first with a batch of another shape (plans are kept for two), and the first after a
     change: of what any module holds, also in lists, dicts and dataclasses (so after `model.eval()`), or of a tensor's array,
-    hooks or `requires_grad`. Steps run normally if they have hooks or dropout, if modules change what they
-    hold while they compute, under `detect_anomaly`, and for targets that are neither an array nor a tensor.
+    hooks or `requires_grad`. Steps run normally if they have hooks, or compute with arrays by themselves, if modules change
+    what they hold while they compute, under `detect_anomaly`, and for targets that are neither an array nor a tensor.
+    Dropout         draws from its generator in each replay what it would draw in the step itself
     Not noticed     what changes in a variable, or in an object of your own that is no module: an `if` in a `forward` goes
                     as it went when the step was recorded
     In the trial    your `forward` runs once more, and what it prints or draws from a generator that no module holds happens
-                    again. Meanwhile no other thread or signal handler may use the model; a Replay belongs to one thread
+                    again. Meanwhile no other thread or signal handler may use the model, or draw from the generators that
+                    the step draws from and the default one; a Replay belongs to one thread
     The arrays of a step are kept, and `.grad` is the same arrays after every call: copy what you want to keep.
     """
 
@@ -103,7 +107,7 @@ class Replay:
         """Run the step, write it down, and see whether that is all of it."""
         self._plans.pop(key, None)  # its arrays are in the way of the new ones
         before, gradients = Surroundings([self._model]), []
-        states = before.random_states()
+        random_states = global_random_states()
         try:
             with recording() as done:
                 loss = self._loss(batch, key[-1])
@@ -115,11 +119,12 @@ class Replay:
                 loss.backward()
             plan = _Plan(done.calls, batch, loss.data, leaves)
             surroundings = Surroundings([self._model, *done.modules], leaves)
+            surroundings.know(done.calls)
             why_not = done.obstacle or surroundings.why_not()
             if not before.are_unchanged():
                 why_not = "its modules change what they hold while they compute"
-            elif before.random_states() != states:
-                why_not = "it draws random numbers"
+            elif global_random_states() != random_states:
+                why_not = _DRAWS
             why_not = why_not or self._try(plan, surroundings, key[-1])
         finally:
             for leaf, old in gradients:
@@ -138,6 +143,7 @@ class Replay:
         leaves, known = [leaf for leaf, _ in plan.gradients], [*surroundings.arrays, *plan.batch]
         results = [plan.loss, *(grad for _, grad in plan.gradients if grad is not None)]
         before, shared, generator = _values(known + results), {}, np.random.default_rng(0)
+        states = surroundings.random_states()
 
         def keep(args):  # what the step shares with the plan though nobody told: kernels change it, or read it
             for owner in map(owner_of, _arrays(args)):
@@ -153,6 +159,7 @@ class Replay:
                     loss = self._loss([array.copy() for array in plan.batch], kind)
                     others = leaves_of(loss)
                     loss.backward()
+                drawn = surroundings.random_states()
                 compared = [*surroundings.arrays, *(owner for owner, _ in shared.values())]
                 expected = [loss.data, *(leaf.grad for leaf in leaves), *map(np.copy, compared)]
                 _set_other_numbers(surroundings.arrays, plan.batch, generator)
@@ -160,11 +167,14 @@ class Replay:
                 _restore([*shared.values(), *start])
                 batch = [array.copy() for array in plan.batch]
                 _set_other_numbers([], plan.batch, generator)  # the plan must find them in `batch`
+                set_back(states)
                 _forget_gradients(leaves)
                 plan(batch)
                 found = [plan.loss, *(leaf.grad for leaf in leaves), *compared]
             if not surroundings.are_unchanged():
                 return "its modules change what they hold while they compute"
+            if surroundings.random_states() != drawn:
+                return _DRAWS
             same = len(others) == len(leaves) and all(a is b for a, b in zip(others, leaves, strict=True))
             if same and all(map(_same_bits, expected, found)):
                 return None
@@ -173,6 +183,7 @@ class Replay:
             return f"it failed when it was tried on other numbers: {type(error).__name__}: {error}"
         finally:
             _restore([*shared.values(), *before])
+            set_back(states)
             for leaf, grad in plan.gradients:
                 leaf.grad = grad
 

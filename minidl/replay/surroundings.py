@@ -15,7 +15,7 @@ from minidl import nn
 from minidl.random import default_generator
 from minidl.tensor import Tensor
 
-__all__ = ["Surroundings", "once", "owner_of"]
+__all__ = ["Surroundings", "global_random_states", "once", "owner_of", "set_back"]
 
 _MOST = 5_000  # things to watch: more would take longer than the step
 _CONTAINERS = (dict, list, tuple, set, frozenset, deque)
@@ -39,7 +39,8 @@ class Surroundings:
         self.tensors = once(thing for thing in things if isinstance(thing, Tensor))
         arrays = once([*(t.data for t in self.tensors), *(thing for thing in things if isinstance(thing, np.ndarray))])
         self.arrays = [array for array in arrays if array.flags.writeable and array.dtype.kind in "biuf"]
-        self.generators = once(thing for thing in things if isinstance(thing, np.random.Generator))
+        held = [thing for thing in things if isinstance(thing, np.random.Generator)]
+        self.generators = once([*held, default_generator()])
         self._tensors = [(t, t.data, t._hooks, t.requires_grad) for t in self.tensors]
         self.too_many = sum(len(items) for _, items in self._contents) > _MOST
         if self.too_many:
@@ -84,9 +85,24 @@ class Surroundings:
         return None
 
     def random_states(self):
-        """Return the states of all known random generators, to compare."""
-        states = [generator.bit_generator.state for generator in (*self.generators, default_generator())]
-        return pickle.dumps([states, np.random.get_state(), random.getstate()])  # noqa: NPY002  users may draw from it
+        """Return the states of all known random generators, to compare, and to go back to."""
+        return [(generator, pickle.dumps(generator.bit_generator.state)) for generator in self.generators]
+
+    def know(self, calls):
+        """Look for random generators among the arguments of recorded calls, too."""
+        drawn = [thing for _, args in calls for thing in args if isinstance(thing, np.random.Generator)]
+        self.generators = once([*self.generators, *drawn])
+
+
+def set_back(states):
+    """Set random generators back to states that `random_states` gave."""
+    for generator, state in states:
+        generator.bit_generator.state = pickle.loads(state)
+
+
+def global_random_states():
+    """Return the states of Python's and NumPy's global generators, which no call of minidl's draws from."""
+    return pickle.dumps([np.random.get_state(), random.getstate()])  # noqa: NPY002  users may
 
 
 def once(things):

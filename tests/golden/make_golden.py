@@ -40,6 +40,9 @@ def main():
         "sgd": sgd_cases,
         "schedules": schedule_cases,
         "training": training_cases,
+        "adam": adam_cases,
+        "later_schedules": later_schedule_cases,
+        "clip": clip_cases,
     }
     for seed, (family, cases) in enumerate(families.items()):
         rng = np.random.default_rng(seed)
@@ -345,6 +348,110 @@ def training_cases(rng):
         entries |= {"images": images, "labels": labels, "losses": np.array(losses)}
         entries |= {name: np.array(value) for name, value in options.items()}
         yield "sgd" if len(options) == 1 else "nesterov-decay", entries
+
+
+def adam_cases(rng):
+    """As `sgd_cases`, for Adam and AdamW; the name of a case begins with that of its optimiser."""
+    grads = rng.standard_normal((12, 3, 2)) * np.array([1, 1e-3])
+    start = rng.standard_normal((3, 2))
+    settings = [
+        {},
+        {"lr": 0.1, "betas": (0.8, 0.95), "eps": 1e-3},
+        {"lr": 0.1, "betas": (0.0, 0.0)},
+        {"lr": 0.05, "weight_decay": 0.1},
+        {"lr": 0.05, "betas": (0.5, 0.6), "amsgrad": True},
+        {"lr": 0.05, "weight_decay": 0.2, "maximize": True, "amsgrad": True},
+    ]
+    for kind in ("Adam", "AdamW"):
+        for options in settings:
+            parameter = torch.tensor(start.copy(), requires_grad=True)
+            optimizer = getattr(torch.optim, kind)([parameter], **options)
+            path = []
+            for step, grad in enumerate(grads):
+                parameter.grad = torch.tensor(grad)
+                if step == 6:  # as a schedule does
+                    optimizer.param_groups[0]["lr"] *= 0.5
+                optimizer.step()
+                path.append(parameter.detach().numpy().copy())
+            kept = {name: value.numpy() for name, value in optimizer.state[parameter].items()}
+            case = "-".join([kind, *(f"{name}{value}" for name, value in options.items())])
+            numbers = {name: np.array(value) for name, value in options.items()}
+            yield case, {"start": start, "grads": grads, "path": np.array(path), **numbers, **kept}
+
+
+def later_schedule_cases(rng):
+    """As `schedule_cases`; `momenta[t]` is SGD's momentum in step t. After step 4 each rate is doubled by hand."""
+    schedulers = torch.optim.lr_scheduler
+
+    def warm_up(optimizer):
+        parts = [schedulers.LinearLR(optimizer, 0.2, 1.0, 5), schedulers.CosineAnnealingLR(optimizer, 10, 0.01)]
+        return schedulers.SequentialLR(optimizer, parts, [5])
+
+    def three(optimizer):
+        parts = [
+            schedulers.ExponentialLR(optimizer, 0.9), schedulers.MultiStepLR(optimizer, [2, 4], 0.5),
+            schedulers.LinearLR(optimizer, 1.0, 0.1, 6),
+        ]  # fmt: skip
+        return schedulers.SequentialLR(optimizer, parts, [3, 9])
+
+    makers = {
+        "ExponentialLR": lambda optimizer: schedulers.ExponentialLR(optimizer, 0.9),
+        "MultiStepLR": lambda optimizer: schedulers.MultiStepLR(optimizer, [3, 8, 8, 12], 0.5),
+        "OneCycleLR": lambda optimizer: schedulers.OneCycleLR(optimizer, 0.3, total_steps=15),
+        "OneCycleLR-linear": lambda optimizer: schedulers.OneCycleLR(
+            optimizer, 0.3, epochs=3, steps_per_epoch=5, pct_start=0.5, anneal_strategy="linear", base_momentum=0.7
+        ),
+        "OneCycleLR-three": lambda optimizer: schedulers.OneCycleLR(
+            optimizer,
+            0.3,
+            total_steps=15,
+            three_phase=True,
+            div_factor=10.0,
+            final_div_factor=100.0,
+            cycle_momentum=False,
+        ),
+        "SequentialLR": warm_up,
+        "SequentialLR-three": three,
+    }
+    for case, make in makers.items():
+        for by_hand in (False, True):
+            optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.5, momentum=0.9)
+            scheduler, lrs, momenta = make(optimizer), [], []
+            for step in range(15):
+                lrs.append(optimizer.param_groups[0]["lr"])
+                momenta.append(optimizer.param_groups[0]["momentum"])
+                if by_hand and step == 4:
+                    optimizer.param_groups[0]["lr"] *= 2
+                optimizer.step()
+                if step < 14:
+                    scheduler.step()
+            yield f"{case}{'-by-hand' if by_hand else ''}", {"lrs": np.array(lrs), "momenta": np.array(momenta)}
+
+
+def clip_cases(rng):
+    """Gradients of three parameters before, and after `clip_grad_norm_` or `clip_grad_value_`."""
+    grads = [rng.standard_normal(shape) for shape in [(4, 3), (5,), ()]]
+    for norm_type in (2.0, 1.0, 3.5, float("inf")):
+        for max_norm in (0.0, 0.7, 1e3):
+            parameters = with_gradients(grads)
+            total = torch.nn.utils.clip_grad_norm_(parameters, max_norm, norm_type)
+            entries = {"max_norm": np.array(max_norm), "norm_type": np.array(norm_type), "total": total.numpy()}
+            yield f"norm-{norm_type}-{max_norm}", entries | clipped(grads, parameters)
+    parameters = with_gradients(grads)
+    torch.nn.utils.clip_grad_value_(parameters, 0.4)
+    yield "value", {"clip_value": np.array(0.4)} | clipped(grads, parameters)
+
+
+def with_gradients(grads):
+    parameters = [torch.zeros(grad.shape, dtype=torch.float64, requires_grad=True) for grad in grads]
+    for parameter, grad in zip(parameters, grads, strict=True):
+        parameter.grad = torch.tensor(grad)
+    return parameters
+
+
+def clipped(grads, parameters):
+    before = {f"before_{i}": np.array(grad) for i, grad in enumerate(grads)}
+    return before | {f"after_{i}": parameter.grad.numpy() for i, parameter in enumerate(parameters)}
 
 
 def state(net):

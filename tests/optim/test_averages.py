@@ -289,3 +289,74 @@ def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(kind, wrong):
     with pytest.raises(ValueError, match=rf"{kind.__name__}.load_state_dict: .*; (it|they) must be"):
         average.load_state_dict(wrong)
     assert_same(average.state_dict(), before)
+
+
+# ---- plain averages, and batch norm's statistics for them -----------------------------------------------------------------
+
+
+def test_a_plain_average_is_stochastic_weight_averaging():
+    """As PyTorch's `AveragedModel` has it by default, from the first state that it is given."""
+    torch = pytest.importorskip("torch")
+    theirs = torch.nn.Linear(3, 2).double()
+    ours = nn.Linear(3, 2).to(np.float64)
+    average, swa = optim.MovingAverage(ours), torch.optim.swa_utils.AveragedModel(theirs)
+    for k in range(5):
+        weight, bias = (
+            np.random.default_rng(k).standard_normal((3, 2)),
+            np.random.default_rng(-k % 9).standard_normal(2),
+        )
+        ours.load_state_dict({"weight": weight, "bias": bias})
+        theirs.load_state_dict({"weight": torch.tensor(weight.T.copy()), "bias": torch.tensor(bias)})
+        average.update(k / (k + 1))
+        swa.update_parameters(theirs)
+    np.testing.assert_allclose(average.state_dict()["weight"], swa.module.weight.detach().numpy().T, rtol=1e-12)
+    np.testing.assert_allclose(average.state_dict()["bias"], swa.module.bias.detach().numpy(), rtol=1e-12)
+
+
+def test_update_bn_as_pytorchs():
+    torch = pytest.importorskip("torch")
+    ours = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm(3), nn.Dropout(0.5)).to(np.float64)
+    theirs = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.BatchNorm1d(3)).double()
+    theirs[0].load_state_dict(
+        {"weight": torch.tensor(ours[0].weight.data.T.copy()), "bias": torch.tensor(ours[0].bias.data)}
+    )
+    given = [np.random.default_rng(i).standard_normal((n, 4)) for i, n in enumerate((8, 5, 8))]
+    ours.eval()
+    optim.update_bn([(x, None) for x in given], ours)
+    torch.optim.swa_utils.update_bn([torch.tensor(x) for x in given], theirs)
+    np.testing.assert_allclose(ours[1].running_mean, theirs[1].running_mean.numpy(), rtol=1e-12)
+    np.testing.assert_allclose(ours[1].running_var, theirs[1].running_var.numpy(), rtol=1e-12)
+    assert ours[1].num_batches_tracked == theirs[1].num_batches_tracked == 3
+    assert not any(module.training for module in ours.modules())
+    assert ours[1].momentum == 0.1
+
+
+def test_update_bn_restores_everything_when_the_loader_fails():
+    model = network()
+    model[2].training = False
+    before, modes = model.state_dict(), [m.training for m in model.modules()]
+
+    def loader():
+        yield batch(0)
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="the disk is gone"):
+        optim.update_bn(loader(), model)
+    assert_same(model.state_dict(), before)
+    assert [m.training for m in model.modules()] == modes
+    assert model[1].momentum == 0.1
+
+
+def test_an_averaged_network_gets_statistics_of_its_own():
+    model = network()
+    optimizer, average = sgd(model), optim.MovingAverage(model)
+    for k in range(6):
+        train(model, optimizer, k)
+        average.update(k / (k + 1))
+    averaged = copy.deepcopy(model)
+    average.copy_to(averaged)
+    optim.update_bn([batch(k) for k in range(6)], averaged)
+    x = np.concatenate([batch(k)[0] for k in range(6)])
+    rows = averaged[0](Tensor(x)).data
+    np.testing.assert_allclose(averaged[1].running_mean, rows.mean(0), rtol=1e-4, atol=1e-6)
+    assert averaged[1].num_batches_tracked == 6

@@ -241,6 +241,7 @@ def test_impossible_parameters():
         ({"lr": -0.1}, "lr is -0.1"),
         ({"lr": float("nan")}, "lr is nan"),
         ({"lr": float("inf")}, "lr is inf"),
+        ({"lr": 10**400}, "lr is 10000"),
         ({"momentum": -0.5}, "momentum is -0.5"),
         ({"weight_decay": -1}, "weight_decay is -1"),
         ({"nesterov": True}, "nesterov needs a momentum"),

@@ -170,6 +170,96 @@ def averages(kind):
     ]
 
 
+def optimizers(kind):
+    """What Adam and AdamW refuse; parameters are refused by what they share with SGD."""
+    name = kind.__name__
+
+    def make(**settings):
+        return kind([t(2)], **settings)
+
+    def spoilt(**buffer):
+        optimizer = kind([with_gradient(t(2), ones(2))])
+        optimizer.step()
+        state = optimizer.state_dict()
+        return make().load_state_dict(state | {"buffers": {0: state["buffers"][0] | buffer}})
+
+    return [
+        (lambda: kind([]), f"{name}: there are no parameters to optimise; pass model.parameters()"),
+        (lambda: kind([{"params": t(2), "momentum": 1}]), rf"{name}: got a group with \['momentum', 'params'\]; each"),
+        (lambda: kind(nn.Linear(2, 2)), f"{name}: params is a Linear; it must be parameters: pass"),
+        (lambda: make(lr=-1), f"{name}: lr is -1; it must be a number of at least 0"),
+        (lambda: make(eps=NAN), f"{name}: eps is nan; it must be a number of at least 0"),
+        (lambda: make(weight_decay=-1), f"{name}: weight_decay is -1; it must be a number of at least 0"),
+        (lambda: make(betas=0.9), f"{name}: betas are 0.9; they must be a pair of numbers from 0 to below 1"),
+        (lambda: make(betas=(0.9, 1)), rf"{name}: betas are \(0.9, 1\); they must be a pair"),
+        (lambda: make(betas=(0.9, "a")), rf"{name}: betas are \(0.9, 'a'\); they must be a pair"),
+        (lambda: make(betas=(0.9,)), rf"{name}: betas are \(0.9,\); they must be a pair"),
+        (lambda: make(amsgrad=1), f"{name}: amsgrad is 1; it must be True or False"),
+        (lambda: make(maximize="no"), f"{name}: maximize is 'no'; it must be True or False"),
+        (
+            lambda: kind([with_gradient(t(2), ones(3))]).step(),
+            rf"{name}: a parameter is \(2,\) but its gradient is \(3,\)",
+        ),
+        (
+            lambda: make().load_state_dict(sgd().state_dict()),
+            f"{name}.load_state_dict: got no state of an {name}; it must",
+        ),
+        (lambda: spoilt(step=0), f"{name}.load_state_dict: got no state of an {name}; it must be what"),
+        (lambda: spoilt(step=2.5), f"{name}.load_state_dict: got no state of an {name}; it must be what"),
+        (lambda: spoilt(exp_avg=[1, 2]), f"{name}.load_state_dict: got no state of an {name}; it must be what"),
+        (lambda: spoilt(exp_avg=ones(3)), f"{name}.load_state_dict: got no state of an {name}; it must be what"),
+        (
+            lambda: spoilt(exp_avg=ones(3), exp_avg_sq=ones(3)),
+            f"{name}.load_state_dict: .* belongs to other parameters; bu",
+        ),
+        (lambda: spoilt(momentum=ones(2)), f"{name}.load_state_dict: got no state of an {name}; it must be what"),
+    ]
+
+
+def stepped(schedule, steps):
+    for _ in range(steps):
+        schedule.step()
+
+
+def clippers(clip):
+    """What is refused of the gradients that are to be clipped."""
+    name = clip.__name__
+    return [
+        (lambda: clip(3, 1), f"{name}: got a int; it must be parameters: pass model.parameters()"),
+        (lambda: clip([ones(2)], 1), f"{name}: got a ndarray among the parameters; they must be tensors"),
+        (
+            lambda: clip([Tensor(labels(1, 2))], 1),
+            f"{name}: got int64 among the parameters; they must be of float32 or",
+        ),
+        (
+            lambda: clip(with_gradient(t(2), [1, 2]), 1),
+            f"{name}: a parameter's gradient is a list; it must be an array",
+        ),
+        (
+            lambda: clip(with_gradient(t(2), ones(2) * 1j), 1),
+            f"{name}: a parameter's gradient is of complex64; it must be",
+        ),
+        (
+            lambda: clip(with_gradient(t(2), ones(3)), 1),
+            rf"{name}: a parameter is \(2,\) but its gradient is \(3,\); they mu",
+        ),
+    ]
+
+
+def added_twice(optimizer):
+    optimizer.add_param_group({"params": optimizer.param_groups[0]["params"]})
+
+
+def updated_bn():
+    return [
+        (lambda: optim.update_bn([], nn.BatchNorm(2)), "update_bn: the loader gave no batch; a gener"),
+        (
+            lambda: optim.update_bn(nn.BatchNorm(2), [ones(2, 2)]),
+            "update_bn: model is a list; it must be a Module, aft",
+        ),
+    ]
+
+
 def converted_since(average):
     average.model.to(np.float64)
     return average
@@ -407,6 +497,12 @@ TABLE = {
         (lambda: F.conv2d(t(1, 2, 2, 1), t(0, 3, 1, 2)), r"conv2d: weight is \(0, 3, 1, 2\); all its sizes must be at"),
     ],
     "F.max_pool2d": pool("max_pool2d", F.max_pool2d),
+    "F.add_relu": [
+        (lambda: F.add_relu(ones(2), t(2)), "add_relu: x is a ndarray, not a Tensor; wrap it"),
+        (lambda: F.add_relu(t(2), None), "add_relu: y is a NoneType, not a Tensor"),
+        (lambda: F.add_relu(t(2), t(2, dtype=np.float64)), "add_relu: x is float32 but y is float64; convert one"),
+        (lambda: F.add_relu(t(2, 1), t(2)), r"add_relu: x is \(2, 1\) but y is \(2,\); they must be equal"),
+    ],
     "F.avg_pool2d": pool("avg_pool2d", F.avg_pool2d),
     "F.global_avg_pool2d": [
         (lambda: F.global_avg_pool2d(t(4, 4)), r"global_avg_pool2d: x is \(4, 4\); it must be \(N, H, W, C\)"),
@@ -674,6 +770,56 @@ TABLE = {
         (lambda: nn.fold_batch_norm(None), "fold_batch_norm: got a NoneType; it must be a Module"),
         (lambda: nn.fold_batch_norm(nn.Sequential(nn.ReLU(), nn.BatchNorm(3))), "fold_batch_norm: before 1 comes"),
     ],
+    "nn.Residual": [
+        (lambda: nn.Residual(F.relu), "Residual: body is a function; it must be a Module: nn.Sequential"),
+        (lambda: nn.Residual(None), "Residual: body is a NoneType; it must be a Module"),
+        (lambda: nn.Residual(nn.ReLU(), 3), "Residual: shortcut is a int; it must be a Module"),
+        (
+            lambda: nn.Residual(nn.Linear(2, 1))(t(3, 2)),
+            r"Residual: the body's output is \(3, 1\) but x is \(3, 2\); they must be equal: give it a shortcut",
+        ),
+        (
+            lambda: nn.Residual(nn.ReLU(), nn.Linear(2, 3))(t(3, 2)),
+            r"Residual: the body's output is \(3, 2\) but the shortcut's output is \(3, 3\); they must be",
+        ),
+    ],
+    "nn.ResidualReLU": [(lambda: nn.ResidualReLU(3), "Residual: body is a int; it must be a Module")],
+    "nn.ModuleList": [
+        (lambda: nn.ModuleList(nn.ReLU()), "ModuleList: got a ReLU; it must be a list of modules"),
+        (lambda: nn.ModuleList(3), "ModuleList: got a int; it must be a list of modules"),
+        (lambda: nn.ModuleList([nn.ReLU(), F.relu]), "ModuleList: module 1 is a function; it must be a Module"),
+        (lambda: nn.ModuleList().append([nn.ReLU()]), "ModuleList: module 0 is a list; it must be a Module"),
+        (lambda: nn.ModuleList([nn.ReLU()])[1], "ModuleList: index is 1; it must be from -1 to 0"),
+        (lambda: nn.ModuleList().pop(), "ModuleList: index is -1; it must be left alone: the list is empty"),
+        (lambda: nn.ModuleList([nn.ReLU()])(t(2)), "ModuleList: a list cannot be called; call its modules in your forward"),
+        (lambda: nn.ModuleList([nn.ReLU()])["0"], "ModuleList: index is '0'; it must be from -1 to 0"),
+    ],
+    "nn.ModuleDict": [
+        (lambda: nn.ModuleDict([nn.ReLU()]), "ModuleDict: got a list; it must be a dict of modules, or pairs"),
+        (lambda: nn.ModuleDict({"a": F.relu}), "ModuleDict: 'a' is a function; it must be a Module"),
+        (lambda: nn.ModuleDict({"a.b": nn.ReLU()}), "ModuleDict: the name is 'a.b'; it must be a text without dots"),
+        (lambda: nn.ModuleDict({"keys": nn.ReLU()}), "ModuleDict: the name is 'keys'; it must be a text"),
+        (lambda: nn.ModuleDict({"training": nn.ReLU()}), "ModuleDict: the name is 'training'; it must be a text"),
+        (lambda: nn.ModuleDict({1: nn.ReLU()}), "ModuleDict: the name is 1; it must be a text"),
+        (lambda: nn.ModuleDict({"a": nn.ReLU()})["b"], '"ModuleDict: there is no \'b\'; it must be one of a'),
+        (lambda: nn.ModuleDict({"a": nn.ReLU()})(t(2)), "ModuleDict: a dict cannot be called; call its modules in your fo"),
+    ],
+    "nn.utils.clip_grad_norm_": [
+        *clippers(nn.utils.clip_grad_norm_),
+        (lambda: nn.utils.clip_grad_norm_(t(2), -1), "clip_grad_norm_: max_norm is -1; it must be a number of at least 0"),
+        (lambda: nn.utils.clip_grad_norm_(t(2), NAN), "clip_grad_norm_: max_norm is nan; it must be a number"),
+        (lambda: nn.utils.clip_grad_norm_(t(2), 1, 0), "clip_grad_norm_: norm_type is 0; it must be a number above 0"),
+        (lambda: nn.utils.clip_grad_norm_(t(2), 1, "a"), "clip_grad_norm_: norm_type is 'a'; it must be a number"),
+        (lambda: nn.utils.clip_grad_norm_(t(2), 1, 2, 1), "clip_grad_norm_: error_if_nonfinite is 1; it must be True or Fa"),
+        (
+            lambda: nn.utils.clip_grad_norm_(with_gradient(t(2), NAN * ones(2)), 1, error_if_nonfinite=True),
+            "clip_grad_norm_: the norm of the gradients is nan, .*; find the NaN or infinity with minidl.detect_anomaly",
+        ),
+    ],
+    "nn.utils.clip_grad_value_": [
+        *clippers(nn.utils.clip_grad_value_),
+        (lambda: nn.utils.clip_grad_value_(t(2), -1), "clip_grad_value_: clip_value is -1; it must be a number of at least"),
+    ],
     "nn.fuse": [(lambda: nn.fuse([nn.ReLU()]), "fuse: got a list; it must be a Module")],
     "nn.BatchNormReLUMaxPool2d": [
         (lambda: nn.BatchNormReLUMaxPool2d(0), "BatchNorm: features is 0; it must be a whole number of at least 1"),
@@ -741,9 +887,23 @@ TABLE = {
         (lambda: sgd().load_state_dict({"groups": [{}], "buffers": {}}), "SGD.load_state_dict: got no state of an SGD"),
         (lambda: sgd().load_state_dict(optim.SGD([t(2), t(2)], 0.1).state_dict()), "SGD.load_state_dict: .* other param"),
     ],
+    "optim.Optimizer": [
+        (lambda: optim.Optimizer([], {"lr": 1}), "Optimizer: there are no parameters to optimise; pass model.parameters()"),
+        (lambda: optim.Optimizer(3, {"lr": 1}), "Optimizer: params is a int; it must be parameters: pass model.parame"),
+        (lambda: optim.Optimizer([t(2)], {}), r"Optimizer: defaults are \{\}; they must be a dict with lr"),
+        (lambda: optim.Optimizer([t(2)], 0.1), "Optimizer: defaults are 0.1; they must be a dict with lr"),
+        (lambda: optim.Optimizer([t(2)], {"lr": 1}).step(), r"Optimizer: define step\(self\), or"),
+        (lambda: sgd().add_param_group({}), r"SGD: got a group with \[\]; each must be a dict with params"),
+        (lambda: sgd().add_param_group([t(2)]), "SGD: got a group that is a list; each must be a dict with params"),
+        (lambda: sgd().add_param_group({"params": []}), "SGD: there are no parameters to optimise; pass model.parameters"),
+        (lambda: sgd().add_param_group({"params": t(2), "lr": -1}), "SGD: lr is -1; it must be a number of at least 0"),
+        (lambda: added_twice(sgd()), "SGD: a parameter appears twice, .*; each must appear once"),
+    ],
+    "optim.Adam": optimizers(optim.Adam),
+    "optim.AdamW": optimizers(optim.AdamW),
     "optim.StepLR": [
         (lambda: optim.StepLR(sgd(), 0), "StepLR: step_size is 0; it must be a whole number of at least 1"),
-        (lambda: optim.StepLR(None, 1), "StepLR: optimizer is a NoneType; it must be an optim.SGD"),
+        (lambda: optim.StepLR(None, 1), "StepLR: optimizer is a NoneType; it must be an optim.Optim"),
         (lambda: optim.StepLR(sgd(), 1, gamma=-1), "StepLR: gamma is -1; it must be a number of at least 0"),
         (lambda: optim.StepLR(sgd(), 1).load_state_dict({}), "StepLR.load_state_dict: got no state of a .*; it must be"),
         (
@@ -759,7 +919,7 @@ TABLE = {
         (lambda: optim.LambdaLR(sgd(), 3), "LambdaLR: factor is 3; it must be a function"),
         (lambda: optim.LambdaLR(sgd(), lambda t: NAN), "LambdaLR: the learning rate at 0 is nan; it must be at least 0"),
         (lambda: optim.LambdaLR(sgd(), lambda t: None), "LambdaLR: factor gave None at 0; it must be a number"),
-        (lambda: optim.LambdaLR([t(2)], float), "LambdaLR: optimizer is a list; it must be an optim.SGD"),
+        (lambda: optim.LambdaLR([t(2)], float), "LambdaLR: optimizer is a list; it must be an optim.Optim"),
     ],
     "optim.CosineAnnealingLR": [
         (lambda: optim.CosineAnnealingLR(sgd(), 0), "CosineAnnealingLR: T_max is 0; it must be a whole number of"),
@@ -773,6 +933,54 @@ TABLE = {
         (lambda: optim.LinearLR(sgd(), start_factor=0), "LinearLR: start_factor is 0; it must be above 0"),
         (lambda: optim.LinearLR(sgd(), end_factor=1.5), "LinearLR: end_factor is 1.5; it must be a number from 0 to 1"),
         (lambda: optim.LinearLR(None), "LinearLR: optimizer is a NoneType; it must be"),
+    ],
+    "optim.ExponentialLR": [
+        (lambda: optim.ExponentialLR(sgd(), -1), "ExponentialLR: gamma is -1; it must be a number of at least 0"),
+        (lambda: optim.ExponentialLR(sgd(), "a"), "ExponentialLR: gamma is 'a'; it must be a number"),
+        (lambda: optim.ExponentialLR(None, 1), "ExponentialLR: optimizer is a NoneType; it must be an optim.Optimizer"),
+    ],
+    "optim.MultiStepLR": [
+        (lambda: optim.MultiStepLR(sgd(), 3), "MultiStepLR: milestones is a int; it must be a list"),
+        (lambda: optim.MultiStepLR(sgd(), "ab"), "MultiStepLR: milestones is a str; it must be a list"),
+        (lambda: optim.MultiStepLR(sgd(), [1.5]), "MultiStepLR: a milestone is 1.5; it must be a whole number of at least"),
+        (lambda: optim.MultiStepLR(sgd(), [1], NAN), "MultiStepLR: gamma is nan; it must be a number of at least 0"),
+        (lambda: optim.MultiStepLR([], [1]), "MultiStepLR: optimizer is a list; it must be an optim.Optimizer"),
+    ],
+    "optim.OneCycleLR": [
+        (lambda: optim.OneCycleLR(sgd(), 1), "OneCycleLR: its length is not known; give total_steps, or epochs and steps_p"),
+        (lambda: optim.OneCycleLR(sgd(), 1, 0), "OneCycleLR: total_steps is 0; it must be a whole number of at least 1"),
+        (lambda: optim.OneCycleLR(sgd(), 1, None, 2, 0.5), "OneCycleLR: steps_per_epoch is 0.5; it must be a whole number"),
+        (lambda: optim.OneCycleLR(sgd(), 1, None, 0, 5), "OneCycleLR: epochs is 0; it must be a whole number"),
+        (lambda: optim.OneCycleLR(sgd(), -1, 9), "OneCycleLR: max_lr is -1; it must be a number of at least 0"),
+        (lambda: optim.OneCycleLR(sgd(), [1, 2], 9), "OneCycleLR: max_lr has 2 rates for 1 groups; it must have one"),
+        (lambda: optim.OneCycleLR(sgd(), 1, 9, pct_start=2), "OneCycleLR: pct_start is 2; it must be a number from 0 to 1"),
+        (lambda: optim.OneCycleLR(sgd(), 1, 9, anneal_strategy="a"), "OneCycleLR: anneal_strategy is 'a'; it must be"),
+        (lambda: optim.OneCycleLR(sgd(), 1, 9, base_momentum=-1), "OneCycleLR: base_momentum is -1; it must be a number"),
+        (lambda: optim.OneCycleLR(sgd(), 1, 9, max_momentum=2), "OneCycleLR: max_momentum is 2; it must be a number"),
+        (lambda: optim.OneCycleLR(sgd(), 1, 9, div_factor=0), "OneCycleLR: div_factor is 0; it must be a number of at lea"),
+        (lambda: optim.OneCycleLR(sgd(), 1, 9, final_div_factor=0), "OneCycleLR: final_div_factor is 0; it must be"),
+        (lambda: optim.OneCycleLR(sgd(), 1, 9, three_phase=1), "OneCycleLR: three_phase is 1; it must be True or False"),
+        (lambda: optim.OneCycleLR(None, 1, 9), "OneCycleLR: optimizer is a NoneType; it must be an optim.Optimizer"),
+        (
+            lambda: optim.OneCycleLR(optim.Optimizer([t(2)], {"lr": 1}), 1, 9),
+            "OneCycleLR: the optimizer has neither momentum nor betas; cycle_momentum must be False",
+        ),
+        (lambda: stepped(optim.OneCycleLR(sgd(), 1, 2), 3), "OneCycleLR: step 3 is after the last of 2; total_steps must"),
+    ],
+    "optim.ReduceLROnPlateau": [
+        (lambda: optim.ReduceLROnPlateau(None), "ReduceLROnPlateau: optimizer is a NoneType; it must be an optim.Optim"),
+        (lambda: optim.ReduceLROnPlateau(sgd(), "low"), "ReduceLROnPlateau: mode is 'low'; it must be"),
+        (lambda: optim.ReduceLROnPlateau(sgd(), threshold_mode=1), "ReduceLROnPlateau: threshold_mode is 1; it must be"),
+        (lambda: optim.ReduceLROnPlateau(sgd(), factor=2), "ReduceLROnPlateau: factor is 2; it must be a number from 0 to"),
+        (lambda: optim.ReduceLROnPlateau(sgd(), factor=1), "ReduceLROnPlateau: factor is 1; it must be below 1"),
+        (lambda: optim.ReduceLROnPlateau(sgd(), patience=-1), "ReduceLROnPlateau: patience is -1; it must be a whole numb"),
+        (lambda: optim.ReduceLROnPlateau(sgd(), threshold=NAN), "ReduceLROnPlateau: threshold is nan; it must be"),
+        (lambda: optim.ReduceLROnPlateau(sgd(), cooldown=0.5), "ReduceLROnPlateau: cooldown is 0.5; it must be a whole"),
+        (lambda: optim.ReduceLROnPlateau(sgd(), min_lr=-1), "ReduceLROnPlateau: min_lr is -1; it must be a number of"),
+        (lambda: optim.ReduceLROnPlateau(sgd(), min_lr=[0, 0]), "ReduceLROnPlateau: min_lr has 2 rates for 1 groups; it mu"),
+        (lambda: optim.ReduceLROnPlateau(sgd(), eps=-1), "ReduceLROnPlateau: eps is -1; it must be a number of at least"),
+        (lambda: optim.ReduceLROnPlateau(sgd()).step("low"), "ReduceLROnPlateau: metrics is a str; it must be a number"),
+        (lambda: optim.ReduceLROnPlateau(sgd()).load_state_dict({}), "ReduceLROnPlateau.load_state_dict: got no state of"),
     ],
     "optim.SequentialLR": [
         (lambda: optim.SequentialLR(sgd(), [optim.StepLR(sgd(), 1)], [1]), "SequentialLR: 1 schedules need 0"),
@@ -793,6 +1001,7 @@ TABLE = {
         (lambda: optim.PiecewiseLinearLR(sgd(), [(0, NAN)]), "PiecewiseLinearLR: the factor at 0 is nan; it must be"),
         (lambda: optim.PiecewiseLinearLR(None, [(0, 1)]), "PiecewiseLinearLR: optimizer is a NoneType; it must be an o"),
     ],
+    "optim.update_bn": updated_bn(),
     "optim.MovingAverage": averages(optim.MovingAverage),
     "optim.Lookahead": [
         *averages(optim.Lookahead),
@@ -923,7 +1132,7 @@ TABLE = {
         (lambda: train.predict_logits(Returns(ones(3, 2)), ones(3, 2)), "predict_logits: the model returned a ndarray; it"),
         (lambda: train.predict_logits(Returns((t(3),)), ones(3, 2)), "predict_logits: the model returned a tuple; it must"),
     ],
-    "train.update_bn": [(lambda: train.update_bn([], nn.BatchNorm(2)), "update_bn: the loader gave no batch; a")],
+    "train.update_bn": updated_bn(),
     "probe.Probe": [
         (lambda: probe.Probe(SEQUENTIAL, ["x"]), r"Probe: no layer named \['x'\]; there are \['0', '1'\]"),
         (lambda: probe.Probe(SEQUENTIAL, {"x": F.relu}), "Probe: 'x' is a function; it must be a Module"),

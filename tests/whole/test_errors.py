@@ -31,7 +31,8 @@ HARMLESS = {
     "Tensor.log": "takes nothing; NumPy warns below 0", "Tensor.numel": "takes nothing", "Tensor.graph": "names of any kind",
     "Tensor.retain_grad": "takes nothing",
 }  # fmt: skip
-PUBLIC = {"": minidl, "F.": F, "nn.": nn, "init.": init, "optim.": optim, "data.": data, "gradcheck.": gradcheck,
+PUBLIC = {"": minidl, "F.": F, "nn.": nn, "init.": init, "nn.utils.": nn.utils, "optim.": optim, "data.": data,
+          "gradcheck.": gradcheck,
           "models.": models, "train.": train, "probe.": probe, "checkpoint.": checkpoint,
           "plot.": plot, "replay.": replay}  # fmt: skip
 CASES = [(name, action, pattern) for name, cases in TABLE.items() for action, pattern in cases]
@@ -71,7 +72,7 @@ def test_every_public_thing_is_in_the_table():
 UNSPOKEN = {
     "F.dropout(training)",
     "nn.fold_batch_norm(model)", "nn.fuse(model)", "nn.Parameter(data)", "nn.BatchNormReLUMaxPool2d(eps)",
-    "nn.BatchNormReLUMaxPool2d(momentum)",
+    "nn.BatchNormReLUMaxPool2d(momentum)", "nn.ResidualReLU(shortcut)",
 }  # fmt: skip
 
 

@@ -64,6 +64,11 @@ def cases_of_batch_norm(rng):
         yield lambda x, bias, f=training: f(x, None, bias), [x, bias]
 
 
+def cases_of_add_relu(rng):
+    x = normal(rng, 6, 7)
+    yield F.add_relu, [x, away_from_zero(rng, 6, 7) - x]
+
+
 def cases_of_batch_norm_relu_max_pool2d(rng):
     x, weight, bias = distinct(rng, 5, 5, 6, 2), normal(rng, 2), normal(rng, 2)
     mean, var = normal(rng, 2), rng.uniform(0.5, 2, 2)
