@@ -25,7 +25,7 @@ from minidl.lab.recipe import RATES, SIZES, Training, settings_for
 from minidl.system.progress import progress
 from minidl.train import stop_on_interrupt
 
-__all__ = ["HELP", "add_arguments", "run"]
+__all__ = ["HELP", "QUICK", "QUICK_IMAGES", "add_arguments", "first_or_made_up", "run"]
 
 HELP = "train a network for photographs on CIFAR-10 or CIFAR-100"
 HELD_OUT = 0.1  # of the training images, with --validate: 5,000 of CIFAR's
@@ -94,7 +94,7 @@ def run(args):
     set_threads(args.threads)
     check_writable(args.out)
     started = time.perf_counter()
-    photos = _photos(args)
+    photos = first_or_made_up(args.dataset, args.data) if args.quick else DATASETS[args.dataset](args.data)
     training = _training(settings, photos)
     head = what_it_depends_on(dataclasses.asdict(settings) | {"widths": list(settings.widths)}, photos)
     if args.resume and holds_results(args.out, head, FILES):
@@ -160,15 +160,12 @@ def _settings(args):
     return settings_for(args.model, args.norm, seed=args.seed, held_out=HELD_OUT if args.validate else None, **changes)
 
 
-def _photos(args):
-    """Load the photographs; for --quick few of them, or made-up ones where there are none."""
-    load = DATASETS[args.dataset]
-    if not args.quick:
-        return load(args.data)
+def first_or_made_up(dataset, folder):
+    """Load a few photographs, for --quick; made-up ones where there are none, if no folder is named."""
     try:
-        return first_ones(load(args.data, download=False), *QUICK_IMAGES)
+        return first_ones(DATASETS[dataset](folder, download=False), *QUICK_IMAGES)
     except DataError as error:
-        if args.data:
+        if folder:
             raise
         print(f"{MADE_UP} in place of photographs, as there are none: {error}")
         return made_up(*QUICK_IMAGES)
