@@ -247,7 +247,9 @@ class Training:
 
 def _colours(images):
     """Mean and standard deviation of each colour, from the counts of its 256 values."""
-    counts = np.stack([np.bincount(images[..., c].ravel(), minlength=256) for c in range(3)])
-    values = np.arange(256)
+    counts, values = np.zeros((3, 256), np.int64), np.arange(256)
+    for first in range(0, len(images), 1000):  # bincount makes numbers of eight bytes
+        for colour in range(3):
+            counts[colour] += np.bincount(images[first : first + 1000, ..., colour].ravel(), minlength=256)
     mean = counts @ values / counts.sum(1)
     return mean, np.sqrt(np.maximum(counts @ values**2 / counts.sum(1) - mean**2, 1e-6))

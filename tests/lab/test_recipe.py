@@ -166,7 +166,7 @@ def test_it_learns():
     losses = [run.do_step() for _ in range(run.steps)]
     run.measure()
     assert np.mean(losses[-5:]) < np.mean(losses[:5]) - 0.3
-    assert run.seen[-1]["accuracy"] > 0.4
+    assert run.seen[-1]["accuracy"] > 0.25  # by chance 0.1
 
 
 @compiled

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from minidl import checkpoint, nn
-from minidl.lab import photos
+from minidl.lab import photos, plot
 from minidl.lab.commands import cifar
 from minidl.lab.commands.main import main
 from minidl.lab.recipe import Training
@@ -23,8 +23,10 @@ FLAGS = ["--quick", "--batch-size", "16", "--epochs", "2.5", "--threads", "1"]
 
 @pytest.fixture(autouse=True)
 def narrow(monkeypatch):
-    """Even narrower than --quick."""
+    """Even narrower than --quick; and the figure, which takes longer than the training, is an empty file."""
     monkeypatch.setitem(cifar.QUICK, "widths", (4, 4, 4))
+    monkeypatch.setattr(plot, "photo_report", lambda *_, **__: None)
+    monkeypatch.setattr(plot, "save", lambda figure, path: path.touch())
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +55,7 @@ def undisturbed(pictures, tmp_path_factory):
     out = tmp_path_factory.mktemp("undisturbed")
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(cifar.QUICK, "widths", (4, 4, 4))
-        run(pictures, out)
+        run(pictures, out)  # with its figure
     return out, outcome(out)
 
 
@@ -62,7 +64,7 @@ def test_writes_what_it_says(pictures, tmp_path, capsys):
     results = run(pictures, out)
     printed = capsys.readouterr().out
     for name in ("cifar.png", "results.json", "weights.npz"):
-        assert (out / name).stat().st_size > 100
+        assert (out / name).exists()
         assert f"wrote {out / name}" in printed
     lines = printed.splitlines()
     assert lines[0] == f"{pictures.name}: 80 training images, 20 test images"
@@ -92,6 +94,10 @@ def test_same_settings_same_results(pictures, undisturbed, tmp_path):
     assert run(pictures, tmp_path / "2", "--seed", "1")["epochs"] != undisturbed[1][0]["epochs"]
 
 
+def test_draws_a_figure(undisturbed):
+    assert (undisturbed[0] / "cifar.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_the_saved_network_is_the_trained_one(undisturbed):
     arrays, settings = checkpoint.load(undisturbed[0] / "weights.npz")
     assert settings["network"] == "cifar"
@@ -117,7 +123,7 @@ def test_validation_does_not_look_at_the_test_images(pictures, tmp_path, capsys)
     printed = capsys.readouterr().out
     assert "72 training images, 8 held out of the training images" in printed
     assert "accuracy on 8 held-out images" in printed
-    assert "test" not in printed.replace("other tests", "")
+    assert "test images" not in printed
 
 
 @pytest.mark.parametrize("flags", [["--model", "plain"], ["--norm", "none"]])
