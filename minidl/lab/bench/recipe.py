@@ -110,7 +110,7 @@ def measure_recipe(plan, everyone, threads, isa, scratch):
     path = Path(scratch, "recipe.npz")
     write_start(plan, path)
     environment = worker_environment(isa, threads)
-    with progress(desc="recipe", total=len(everyone) * (2 + plan.rounds), unit="turn") as bar:
+    with progress(desc="recipe", total=len(everyone) * (3 + plan.rounds), unit="turn") as bar:
 
         def on_turn(name):
             bar.set_postfix_str(name)
@@ -164,29 +164,33 @@ def _entry(name, measured, plan):
 
 def as_table(record, markdown=False):
     """Lay out the record, with a sentence on what was done."""
-    ours, *others = record["results"]
-    rows = [["", "an epoch (s)", *(f"as fast as {name}" for name in others), "accuracy", "memory"]]
-    for name, entry in record["results"].items():
-        ratios = [_range(entry["against"].get(other), "{:.2f}×") for other in others]
-        done = f"{100 * entry['accuracy']:.2f} %" if "accuracy" in entry else "–"
-        memory = f"{entry['peak_mb']:,} MB" if entry["peak_mb"] else "–"
-        rows.append([name, _range(entry["epoch_s"], "{:.1f}"), *ratios, done, memory])
-    turns = len(record["results"][ours]["turns_s"])
-    steps = {entry["steps"] for entry in record["results"].values() if "steps" in entry}
+    results, threads = record["results"], record["threads"]
+    turns = {len(entry["turns_s"]) for entry in results.values()}
+    done = {entry["steps"] for entry in results.values() if "steps" in entry}
     text = (
-        f"{record['model']} on {record['data']}, {record['threads']} threads: {turns} turns of "
-        f"{record['timed_steps_of_a_turn']} steps (an epoch has {record['steps_of_an_epoch']}); accuracy on the test images "
-        f"after {' or '.join(map(str, sorted(steps)))} of {record['steps_of_the_training']} steps, one view of each. "
-        "Medians, and quartiles over the turns."
+        f"{record['model']} on {record['data']}, {threads} thread{'s' * (threads > 1)}: {_or(turns)} turns of "
+        f"{record['timed_steps_of_a_turn']} steps (an epoch has {record['steps_of_an_epoch']}), medians and quartiles over "
+        f"the turns; accuracy on the test images after {_or(done)} of {record['steps_of_the_training']} steps, one view."
     )
     missing = [f"left out: {each['contender']}: {each['reason']}" for each in record["left_out"]]
+    peers = [name for name in results if name != "minidl"]
+    rows = [["", "an epoch (s)", *(f"× as fast as {name}" for name in peers), "accuracy", "memory"]]
+    for name, entry in results.items():
+        ratios = [_range(entry["against"].get(peer), 2) for peer in peers]
+        accuracy = f"{100 * entry['accuracy']:.2f} %" if "accuracy" in entry else "–"
+        memory = f"{entry['peak_mb']:,} MB" if entry["peak_mb"] else "–"
+        rows.append([name, _range(entry["epoch_s"], 1), *ratios, accuracy, memory])
     return "\n\n".join([text, (markdown_table if markdown else text_table)(rows), *missing])
 
 
-def _range(numbers, form):
+def _or(numbers):
+    return " or ".join(map(str, sorted(numbers))) or "no"
+
+
+def _range(numbers, digits):
     if numbers is None:
         return "–"
-    low, median, high = (form.format(numbers[key]) for key in ("low", "median", "high"))
+    low, median, high = (f"{numbers[key]:.{digits}f}" for key in ("low", "median", "high"))
     return f"{median} ({low}–{high})"
 
 
