@@ -91,6 +91,8 @@ def cifar_net(
     Shape       (N, 32, 32, 3) → (N, classes)
     Source      Jordan 2024, "94% on CIFAR-10 in 3.29 Seconds on a Single GPU"
     """
+    if len(widths) != 3:
+        raise ValueError(f"cifar_net: widths are {widths}; there must be three, the channels of each group")
     model = _photo_network(widths, classes, _norm_of_photos(norm))
     spread = 6.0 if norm == "none" else 1.0
 

@@ -3,6 +3,7 @@
 import copy
 import math
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -51,6 +52,22 @@ def test_the_models():
 def test_changes_take_the_place_of_the_recipes_numbers_and_none_changes_nothing():
     assert settings_for("best", lr=3.0, epochs=None) == settings_for("best", None, lr=3.0)
     assert settings_for("fast", "group").lr == RATES["group"].lr
+
+
+def test_the_page_states_the_numbers_of_the_code():
+    page = (Path(__file__).parents[2] / "docs" / "cifar.md").read_text(encoding="utf-8")
+    rows = [[cell.strip(" `") for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("|")]
+    table = {row[0]: row[1:4] for row in rows if len(row) == 5}
+    assert table[""] == list(SIZES)
+    settings = [settings_for(model) for model in SIZES]
+    assert table["channels of the groups"] == [", ".join(map(str, each.widths)) for each in settings]
+    assert table["norm"] == [each.norm for each in settings]
+    for name, attribute in {
+        "epochs": "epochs", "learning rate": "lr", "weight decay": "decay", "label smoothing": "label_smoothing",
+    }.items():  # fmt: skip
+        assert [float(cell) for cell in table[name]] == [getattr(each, attribute) for each in settings], name
+    assert table["biases of norms learn faster by"] == ["64", "64", ""]
+    assert [each.bias_lr for each in settings[:2]] == [64, 64]
 
 
 def test_rates_and_decay_are_those_of_a_summed_loss():
