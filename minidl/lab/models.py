@@ -84,7 +84,7 @@ def cifar_net(
 
     widths      channels of the three groups
     norm        "batch": without γ, ε = 1e-12, running statistics keep 0.6 of themselves; "group": group norm, 16 channels
-                in a group; "none", where convolutions have biases
+                in a group if that divides them; "none", where convolutions have biases
     Weights     uniform in ±1/√fan_in, as PyTorch has them; in ±√(6/fan_in), as He says, where no norm keeps the scale. The
                 first filters of each 3×3 convolution pass the input's channels on unchanged; biases are 0. The first layer
                 is meant for `init.whitening_`
@@ -116,7 +116,7 @@ def _norm_of_photos(norm):
     make: Any = getattr(nn, "GroupNorm", None)
     if make is None:
         raise ValueError('cifar_net: norm is "group", and this minidl has no nn.GroupNorm; use "batch" or "none"')
-    return lambda channels: make(max(1, channels // 16), channels)
+    return lambda channels: make(math.gcd(channels, max(1, channels // 16)), channels)
 
 
 def _photo_network(widths, classes, make_norm):

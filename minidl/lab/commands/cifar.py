@@ -69,6 +69,13 @@ def add_arguments(parser):
         help="a narrow network and few images, to see that everything works; without data, on made-up pictures",
     )
     tuning = parser.add_argument_group("what the recipe has of its own for each norm (docs/cifar.md)")
+    tuning.add_argument(
+        "--widths",
+        type=positive(int),
+        nargs=3,
+        metavar="N",
+        help="channels of the three groups, in place of the model's",
+    )
     tuning.add_argument("--batch-size", type=positive(int), help="images in a batch (1024)")
     tuning.add_argument("--lr", type=positive(float), help=f"learning rate at its highest ({_defaults('lr')})")
     tuning.add_argument("--decay", type=zero_or_more, help=f"weight decay, whatever the rate ({_defaults('decay')})")
@@ -152,9 +159,9 @@ def _settings(args):
     }
     if args.model == "plain" and args.norm not in (None, "none"):
         raise ValueError(f"--model plain has no normalisation, and --norm is {args.norm}; use --model fast for that")
+    changes["widths"] = args.widths and tuple(args.widths)
     if args.quick:
         changes = {name: QUICK.get(name) if value is None else value for name, value in changes.items()}
-        changes["widths"] = QUICK["widths"]
     if args.batch_size == 1 and args.norm != "none":
         raise ValueError("--batch-size is 1, and batch norm needs at least two examples; use more, or --norm none")
     return settings_for(args.model, args.norm, seed=args.seed, held_out=HELD_OUT if args.validate else None, **changes)

@@ -135,8 +135,9 @@ def test_plain_is_the_same_network_without_norms(pictures, tmp_path, flags):
 
 
 def test_rates_can_be_given(pictures, tmp_path):
-    given = ["--lr", "3", "--decay", "0", "--label-smoothing", "0.1", "--bias-lr", "2"]
+    given = ["--widths", "5", "6", "7", "--lr", "3", "--decay", "0", "--label-smoothing", "0.1", "--bias-lr", "2"]
     settings = run(pictures, tmp_path, *given)["settings"]
+    assert settings["widths"] == [5, 6, 7]
     assert (settings["lr"], settings["decay"], settings["label_smoothing"], settings["bias_lr"]) == (3, 0, 0.1, 2)
 
 
@@ -262,6 +263,8 @@ def test_quick_takes_a_part_of_the_data_that_is_there(pictures, tmp_path, monkey
         (["--label-smoothing", "1"], "not a number from 0 to below 1"),
         (["--seed", "1.5"], "at least 0"),
         (["--steps", "5"], "there is no --steps"),
+        (["--widths", "8", "8"], "expected 3 arguments"),
+        (["--widths", "8", "8", "0"], "above 0"),
     ],
 )
 def test_wrong_flags(pictures, tmp_path, capsys, flags, word):
