@@ -46,6 +46,18 @@ WRONG = {
 }
 
 
+@pytest.fixture
+def torch_recipe():
+    """The contender, on one thread: on a busy machine PyTorch's wait for each other."""
+    torch = pytest.importorskip("torch")
+    from minidl.lab.bench import recipe_torch
+
+    threads = torch.get_num_threads()
+    recipe_torch.start("", 1)
+    yield recipe_torch
+    torch.set_num_threads(threads)
+
+
 def trained(peer, case, variant="eager"):
     """The contender at the end of the training, the losses of all steps, and its weights in minidl's layout."""
     built, losses = peer.build(case, {}, variant), []
@@ -65,15 +77,12 @@ def distance(weights, others):
 
 @compiled
 @pytest.mark.parametrize("model", TWINS)
-def test_pytorch_trains_the_same_network_in_the_same_way(photos, tmp_path, model):
+def test_pytorch_trains_the_same_network_in_the_same_way(photos, tmp_path, torch_recipe, model):
     """To the end of a short training: the first bias freezes, lookahead acts, the rate rises and falls."""
-    pytest.importorskip("torch")
-    from minidl.lab.bench import recipe_torch
-
     case = message(plan_of(photos, model, lr=20.0), tmp_path)
     ours, losses, weights = trained(recipe_ours, case)
     for variant in TWINS[model]:
-        theirs, other_losses, other_weights = trained(recipe_torch, case, variant)
+        theirs, other_losses, other_weights = trained(torch_recipe, case, variant)
         np.testing.assert_allclose(other_losses, losses, rtol=1e-4, err_msg=variant)
         assert distance(other_weights, weights) < CLOSE
         ends = ours.result(0), theirs.result(0)
@@ -82,16 +91,13 @@ def test_pytorch_trains_the_same_network_in_the_same_way(photos, tmp_path, model
 
 
 @compiled
-def test_another_number_in_the_recipe_leads_elsewhere(photos, tmp_path):
-    pytest.importorskip("torch")
-    from minidl.lab.bench import recipe_torch
-
+def test_another_number_in_the_recipe_leads_elsewhere(photos, tmp_path, torch_recipe):
     case = message(plan_of(photos, lr=20.0), tmp_path)
-    _, _, right = trained(recipe_torch, case)
+    _, _, right = trained(torch_recipe, case)
     for what, change in WRONG.items():
         wrong = copy.deepcopy(case)
         change(wrong)
-        assert distance(trained(recipe_torch, wrong)[2], right) > 2 * CLOSE, what
+        assert distance(trained(torch_recipe, wrong)[2], right) > 2 * CLOSE, what
 
 
 # ---- how much ----------------------------------------------------------------------------------------------------------
