@@ -15,7 +15,7 @@ from minidl.lab import recipe
 from minidl.lab.recipe import RATES, SIZES, Training, as_input, settings_for
 from tests.helpers import JIT
 
-compiled = pytest.mark.skipif(not JIT, reason="takes minutes without compiled kernels")
+pytestmark = pytest.mark.skipif(not JIT, reason="takes minutes without compiled kernels")
 SMALL = {"widths": (4, 4, 4), "batch_size": 8, "epochs": 4.0}
 
 
@@ -177,7 +177,6 @@ def holds(image, original):
 # ---- training --------------------------------------------------------------------------------------------------------
 
 
-@compiled
 def test_it_learns():
     run = Training(settings_for(widths=(8, 8, 8), batch_size=16, epochs=6.0, lr=60.0), photos(160, 80))
     losses = [run.do_step() for _ in range(run.steps)]
@@ -186,7 +185,6 @@ def test_it_learns():
     assert run.seen[-1]["accuracy"] > 0.25  # by chance 0.1
 
 
-@compiled
 @pytest.mark.parametrize("norm", ["batch", "none"])
 def test_a_step_is_what_the_recipe_says(norm):
     """The first two steps, against a few lines of NumPy over the gradients that minidl gives."""
@@ -218,7 +216,6 @@ def test_a_step_is_what_the_recipe_says(norm):
             np.testing.assert_allclose(p.data, q.data, rtol=2e-4, atol=2e-6, err_msg=name)
 
 
-@compiled
 def test_the_first_bias_learns_for_three_epochs_only():
     run = training()
     biases = []
@@ -231,7 +228,6 @@ def test_the_first_bias_learns_for_three_epochs_only():
     assert len({b.tobytes() for b in before_the_end}) <= 2  # lookahead alone moves it then, every five steps
 
 
-@compiled
 def test_lookahead_sets_the_network_back_every_five_steps_and_at_the_end():
     run = training()
     slow = copy.deepcopy(run.model.state_dict())
@@ -254,7 +250,6 @@ def test_lookahead_sets_the_network_back_every_five_steps_and_at_the_end():
     assert np.any(slow["2.weight"] != average["2.weight"])
 
 
-@compiled
 def test_it_continues_to_the_same_bits_from_any_step():
     def to_the_end(run):
         while run.step < run.steps:
@@ -282,7 +277,6 @@ def without_times(rows):
     return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
 
 
-@compiled
 def test_measuring_changes_nothing_and_counts_once():
     run, other = training(), training()
     for each in (run, other):

@@ -12,7 +12,7 @@ from minidl.lab.photos import made_up
 from minidl.lab.recipe import settings_for
 from tests.helpers import JIT
 
-compiled = pytest.mark.skipif(not JIT, reason="takes minutes without compiled kernels")
+pytestmark = pytest.mark.skipif(not JIT, reason="takes minutes without compiled kernels")
 SMALL = {"widths": (4, 6, 6), "batch_size": 16, "epochs": 6.0}
 
 
@@ -75,7 +75,6 @@ def distance(weights, others):
     return max(np.abs(weights[name] - others[name]).max() / np.abs(others[name]).max() for name in others)
 
 
-@compiled
 @pytest.mark.parametrize("model", TWINS)
 def test_pytorch_trains_the_same_network_in_the_same_way(photos, tmp_path, torch_recipe, model):
     """To the end of a short training: the first bias freezes, lookahead acts, the rate rises and falls."""
@@ -90,7 +89,6 @@ def test_pytorch_trains_the_same_network_in_the_same_way(photos, tmp_path, torch
         assert abs(ends[0]["accuracy"] - ends[1]["accuracy"]) <= 1 / 12 + 1e-9  # one image
 
 
-@compiled
 def test_another_number_in_the_recipe_leads_elsewhere(photos, tmp_path, torch_recipe):
     case = message(plan_of(photos, lr=20.0), tmp_path)
     _, _, right = trained(torch_recipe, case)
