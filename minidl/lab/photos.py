@@ -18,10 +18,10 @@ DATASETS = {"cifar10": cifar10, "cifar100": cifar100}
 MADE_UP = "made-up pictures"  # their source
 
 
-def hold_out(split, share):
-    """Hold out a share of a split's images, drawn at random and always the same ones; returns (the others, those)."""
+def hold_out(split, count):
+    """Hold out so many of a split's images, drawn at random and always the same ones; returns (the others, those)."""
     order = np.random.default_rng(2015).permutation(len(split.labels))
-    held, rest = np.split(order, [int(len(order) * share)])
+    held, rest = np.split(order, [count])
     return tuple(Split(split.images[part], split.labels[part]) for part in (rest, held))
 
 

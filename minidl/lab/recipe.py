@@ -31,6 +31,7 @@ BIAS_EPOCHS = 3  # for which the first layer's bias learns
 LOOKAHEAD_EVERY, LOOKAHEAD_DECAY = 5, 0.95**5  # steps; the decay at the end, times (t/T)³ before
 _PER = 1024 * (1 + 1 / (1 - MOMENTUM))  # rates and decays are stated for so many images, as each step counts this often
 _AT_ONCE = 500  # images that are evaluated together
+_MOST_STEPS = 100_000_000
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ class Training:
     def __init__(self, settings, photos):
         train, test = photos
         if settings.held_out:
-            train, test = hold_out(train, settings.held_out)
+            train, test = hold_out(train, int(len(train.labels) * settings.held_out))
         self.settings, self.train, self.test = settings, train, test
         if settings.batch_size > len(train.labels):
             raise ValueError(
@@ -149,7 +150,7 @@ class Training:
         self.model = build(settings, len(photos.classes))
         nn.init.whitening_(self.model[0].weight, self.as_input(train.images[:WHITENED_BY]))
         self.per_epoch = len(train.labels) // settings.batch_size
-        self.steps = math.ceil(self.per_epoch * settings.epochs)
+        self.steps = _steps(self.per_epoch, settings.epochs)
         self.optimizer = make_optimizer(self.model, settings)
         self.schedule = make_schedule(self.optimizer, self.steps)
         self.lookahead = optim.Lookahead(self.model)
@@ -243,6 +244,13 @@ class Training:
         self.seen, self.seconds = list(state["seen"]), dict(state["seconds"])
         self._losses, self._right = list(state["epoch"]["losses"]), state["epoch"]["right"]
         self.step = step
+
+
+def _steps(per_epoch, epochs):
+    steps = per_epoch * epochs
+    if not 0 < steps <= _MOST_STEPS:
+        raise ValueError(f"epochs are {epochs:g}, which makes {steps:g} steps; there must be from 1 to {_MOST_STEPS:,}")
+    return math.ceil(steps)
 
 
 def _colours(images):

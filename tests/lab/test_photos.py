@@ -33,16 +33,16 @@ def test_the_kinds_can_be_told_apart_by_simple_means():
 
 
 def test_what_is_held_out_is_always_the_same_and_nothing_is_lost():
-    rest, held = hold_out(split(50), 0.1)
+    rest, held = hold_out(split(50), 5)
     assert (len(rest.labels), len(held.labels)) == (45, 5)
     np.testing.assert_array_equal(np.sort(np.concatenate([rest.labels, held.labels])), np.arange(50))
     np.testing.assert_array_equal(held.images[:, 0], held.labels)
-    np.testing.assert_array_equal(hold_out(split(50), 0.1)[1].labels, held.labels)
+    np.testing.assert_array_equal(hold_out(split(50), 5)[1].labels, held.labels)
     assert not np.array_equal(np.sort(held.labels), held.labels)  # drawn at random
 
 
 def test_five_thousand_of_cifars_are_held_out():
-    assert [len(part.labels) for part in hold_out(split(50_000), 0.1)] == [45_000, 5000]
+    assert [len(part.labels) for part in hold_out(split(50_000), 5000)] == [45_000, 5000]
 
 
 def test_the_first_images_of_a_dataset():

@@ -313,6 +313,10 @@ def test_a_hundred_classes():
     assert run.model[-2].weight.shape == (4, 100)
 
 
+def test_batches_of_one_image_train():
+    assert np.isfinite(training(batch_size=1).do_step())
+
+
 def test_too_large_a_batch():
     with pytest.raises(ValueError, match="the batch size is 1024, but there are 34 training images; use a smaller one"):
         Training(settings_for("fast"), photos())

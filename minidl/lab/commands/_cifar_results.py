@@ -118,6 +118,6 @@ def table(finished, seconds):
         ["average of six views", six],
         ["training", f"{seconds['steps']:.0f} s"],
         ["measuring", f"{seconds['measuring']:.0f} s"],
-        ["all", f"{seconds['total']:.0f} s"],
+        ["this command", f"{seconds['total']:.0f} s"],
     ]
     return text_table(rows)

@@ -73,7 +73,7 @@ def add_arguments(parser):
         help="processor instructions: native, which every library chooses for itself, or at most avx2 for all (native)",
     )  # fmt: skip
     parser.add_argument(
-        "--rounds", type=positive(int), help="turns that each contender gets on each case (7; scaling: 3)"
+        "--rounds", type=positive(int), help="turns that each contender gets on each case (7; scaling and recipe: 3)"
     )
     parser.add_argument(
         "--warm",

@@ -162,8 +162,6 @@ def _settings(args):
     changes["widths"] = args.widths and tuple(args.widths)
     if args.quick:
         changes = {name: QUICK.get(name) if value is None else value for name, value in changes.items()}
-    if args.batch_size == 1 and args.norm != "none":
-        raise ValueError("--batch-size is 1, and batch norm needs at least two examples; use more, or --norm none")
     return settings_for(args.model, args.norm, seed=args.seed, held_out=HELD_OUT if args.validate else None, **changes)
 
 
@@ -182,5 +180,10 @@ def _training(settings, photos):
     try:
         return Training(settings, photos)
     except ValueError as error:
-        message = str(error).replace("cifar_net: norm is", "--norm is").replace("the batch size", "--batch-size")
+        message = (
+            str(error)
+            .replace("cifar_net: norm is", "--norm is")
+            .replace("the batch size", "--batch-size")
+            .replace("epochs are", "--epochs is")
+        )
         raise ValueError(message) from None

@@ -49,7 +49,7 @@ def photo_report(
 def _check(epochs, filters, images, labels, probabilities, confusion, classes):
     if any(not {"epoch", "training_accuracy", "accuracy"} <= set(row) for row in epochs):
         raise ValueError(
-            "photo_report: a row of epochs lacks one of epoch, training_accuracy, accuracy; it must have all three"
+            "photo_report: a row of epochs must have epoch, training_accuracy and accuracy, and one lacks some"
         )
     if filters.ndim != 4 or filters.shape[2] != 3 or not np.isfinite(filters).all():
         raise ValueError(f"photo_report: filters are {filters.shape}; they must be (kh, kw, 3, O), and finite")

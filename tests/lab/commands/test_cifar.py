@@ -279,7 +279,7 @@ def test_wrong_flags(pictures, tmp_path, capsys, flags, word):
     [
         (["--model", "plain", "--norm", "batch"], "--model plain has no normalisation, and --norm is batch"),
         (["--batch-size", "81"], "--batch-size is 81, but there are 80 training images"),
-        (["--batch-size", "1"], "at least two examples"),
+        (["--epochs", "1e308"], "--epochs is 1e+308, which makes inf steps; there must be from 1 to"),
         (["--threads", "1000"], "--threads: got 1000"),
         (["--lr", "1e30", "--norm", "none"], "smaller learning rate"),
         *([] if hasattr(nn, "GroupNorm") else [(["--norm", "group"], '--norm is "group", and this minidl has no')]),
