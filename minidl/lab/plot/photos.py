@@ -22,7 +22,7 @@ def photo_report(
     """Draw accuracy over epochs, the filters of the first layer, images with what the network said, and the confusion.
 
     epochs         a dict for each: epoch, training_accuracy and accuracy, fractions
-    filters        (kh, kw, 3, O), weights for red, green and blue; grey is 0
+    filters        (kh, kw, 3, O), weights for red, green and blue; grey is 0, and each has a scale of its own
     images         (N, H, W, 3) of bytes, with labels (N,) and the network's probabilities (N, K)
     confusion      (K, K), how many images of a class (row) got which answer (column)
     classes        K names
@@ -76,16 +76,17 @@ def _draw_curves(ax, epochs, measured):
 
 
 def _draw_filters(figure, filters):
-    """Each filter in colour, grey for 0; all on one scale."""
+    """Each filter in colour, grey for 0, on a scale of its own: those that whiten differ in size a hundredfold."""
     count = filters.shape[3]
     columns = min(count, 12)
     axes = figure.subplots(-(-count // columns), columns, squeeze=False).ravel()
-    shown = 0.5 + 0.5 * filters / (np.abs(filters).max() or 1.0)
+    largest = np.abs(filters).max((0, 1, 2))
+    shown = 0.5 + 0.5 * filters / np.where(largest > 0, largest, 1)
     for ax in axes:
         ax.set_axis_off()
     for i in range(count):
         axes[i].imshow(shown[..., i], vmin=0, vmax=1)
-    figure.suptitle("Filters of the first layer", fontsize=10, x=0.02, ha="left")
+    figure.suptitle("Filters of the first layer, each on a scale of its own", fontsize=10, x=0.02, ha="left")
 
 
 def _draw_answers(figure, images, labels, probabilities, classes):

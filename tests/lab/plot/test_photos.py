@@ -29,7 +29,7 @@ def test_all_parts_are_there(tmp_path):
     said = texts(figure)
     right = int((probabilities.argmax(1) == labels).sum())
     assert "50.00 % of the held-out images at the end" in said
-    assert "Filters of the first layer" in said
+    assert "Filters of the first layer, each on a scale of its own" in said
     assert f"What the network says: {right} of 16 right" in said
     assert "Most often mistaken: ship for dog, 7 times" in said
     assert "data: noise" in said
