@@ -1,14 +1,15 @@
-"""The networks that minidl is measured by: the paper's own, and two convolutional ones."""
+"""The networks that minidl is measured by: the paper's own, and convolutional ones."""
 
+import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from minidl import nn
+from minidl import Tensor, nn
 
-__all__ = ["cifar_conv", "mnist_conv", "paper_mlp"]
+__all__ = ["cifar_conv", "cifar_net", "mnist_conv", "paper_mlp"]
 
 
 def paper_mlp(
@@ -71,23 +72,67 @@ def cifar_conv(generator: np.random.Generator | None = None) -> nn.Sequential:
 
     Shape       (N, 32, 32, 3) → (N, 10)
     """
+    model = _photo_network((64, 256, 256), 10, nn.BatchNorm)
+    return _initialise(model, lambda weight: nn.init.kaiming_normal_(weight, generator))
 
+
+def cifar_net(
+    widths: Sequence[int] = (64, 256, 256), norm: str = "batch", classes: int = 10,
+    generator: np.random.Generator | None = None,
+) -> nn.Sequential:  # fmt: skip
+    """Build the network of `minidl cifar`: that of `cifar_conv`, with the norms and initial weights of its recipe.
+
+    widths      channels of the three groups
+    norm        "batch": without γ, ε = 1e-12, running statistics keep 0.6 of themselves; "group": group norm, 16 channels
+                in a group if that divides them; "none", where convolutions have biases
+    Weights     uniform in ±1/√fan_in, as PyTorch has them; in ±√(6/fan_in), as He says, where no norm keeps the scale. The
+                first filters of each 3×3 convolution pass the input's channels on unchanged; biases are 0. The first layer
+                is meant for `init.whitening_`
+    Shape       (N, 32, 32, 3) → (N, classes)
+    Source      Jordan 2024, "94% on CIFAR-10 in 3.29 Seconds on a Single GPU"
+    """
+    if len(widths) != 3:
+        raise ValueError(f"cifar_net: widths are {widths}; there must be three, the channels of each group")
+    model = _photo_network(widths, classes, _norm_of_photos(norm))
+    spread = 6.0 if norm == "none" else 1.0
+
+    def weights(weight):
+        bound = math.sqrt(spread / math.prod(weight.shape[:-1]))
+        nn.init.uniform_(weight, -bound, bound, generator)
+        if weight.shape[:2] == (3, 3):
+            same = min(weight.shape[2:])
+            weight.data[..., :same] = nn.init.dirac_(Tensor(np.empty((*weight.shape[:3], same), np.float32))).data
+
+    return _initialise(model, weights)
+
+
+def _norm_of_photos(norm):
+    """Return what makes a norm from the number of channels; None for none."""
+    _check_norm("cifar_net", norm, ("batch", "group", "none"))
+    if norm == "batch":
+        return lambda channels: nn.BatchNorm(channels, eps=1e-12, momentum=0.4, weight=False)
+    if norm == "none":
+        return None
+    make: Any = getattr(nn, "GroupNorm", None)
+    if make is None:
+        raise ValueError('cifar_net: norm is "group", and this minidl has no nn.GroupNorm; use "batch" or "none"')
+    return lambda channels: make(math.gcd(channels, max(1, channels // 16)), channels)
+
+
+def _photo_network(widths, classes, make_norm):
+    """Stack the layers of `cifar_conv`; the initial weights are the caller's."""
     spare = _spare()
 
-    def conv(n_in, n_out):
-        return nn.Conv2d(n_in, n_out, 3, padding=1, bias=False, generator=spare)
+    def block(n_in, n_out, pool=()):
+        conv = nn.Conv2d(n_in, n_out, 3, padding=1, bias=make_norm is None, generator=spare)
+        return [conv, *pool, *([make_norm(n_out)] if make_norm else []), nn.GELU()]
 
-    def group(n_in, n_out):
-        return [
-            conv(n_in, n_out), nn.MaxPool2d(2), nn.BatchNorm(n_out), nn.GELU(),
-            conv(n_out, n_out), nn.BatchNorm(n_out), nn.GELU(),
-        ]  # fmt: skip
-
-    model = nn.Sequential(
-        nn.Conv2d(3, 24, 2, generator=spare), nn.GELU(), *group(24, 64), *group(64, 256), *group(256, 256),
-        nn.MaxPool2d(3), nn.Flatten(), nn.Linear(256, 10, bias=False, generator=spare), Scale(1 / 9),
-    )  # fmt: skip
-    return _initialise(model, lambda weight: nn.init.kaiming_normal_(weight, generator))
+    layers, n_in = [nn.Conv2d(3, 24, 2, generator=spare), nn.GELU()], 24
+    for width in widths:
+        layers += [*block(n_in, width, [nn.MaxPool2d(2)]), *block(width, width)]
+        n_in = width
+    layers += [nn.MaxPool2d(3), nn.Flatten(), nn.Linear(n_in, classes, bias=False, generator=spare), Scale(1 / 9)]
+    return nn.Sequential(*layers)
 
 
 class Scale(nn.Module):
@@ -123,6 +168,7 @@ def _initialise(model, weights):
     return model
 
 
-def _check_norm(network, norm):
-    if norm not in ("batch", "none"):
-        raise ValueError(f'{network}: norm is {norm!r}; it must be "batch" or "none"')
+def _check_norm(network, norm, known=("batch", "none")):
+    if norm not in known:
+        names = " or ".join(", ".join(f'"{name}"' for name in known).rsplit(", ", 1))
+        raise ValueError(f"{network}: norm is {norm!r}; it must be {names}")

@@ -6,7 +6,7 @@ import pytest
 import minidl
 from minidl import Tensor, nn
 from minidl import functional as F
-from minidl.lab.models import cifar_conv, mnist_conv, paper_mlp
+from minidl.lab.models import cifar_conv, cifar_net, mnist_conv, paper_mlp
 from tests.helpers import JIT
 
 compiled = pytest.mark.skipif(not JIT, reason="takes minutes without compiled kernels")
@@ -17,6 +17,7 @@ NETWORKS = {
     "mnist_conv none": (lambda **options: mnist_conv("none", **options), (28, 28, 1)),
     "cifar_conv": (cifar_conv, (32, 32, 3)),
 }
+NARROW = (6, 30, 30)  # the first group has fewer channels than go into it
 
 
 def rng(seed=0):
@@ -66,6 +67,42 @@ def test_cifar_conv():
     assert kinds(cifar_conv()) == ["Conv2d", "GELU", *group * 3, "MaxPool2d", "Flatten", "Linear", "Scale"]
     assert repr(cifar_conv()[-1]) == "Scale(0.1111)"
     np.testing.assert_allclose(cifar_conv()[-1](Tensor(np.float32([9, 18]))).data, [1, 2])
+
+
+def test_cifar_net():
+    assert kinds(cifar_net()) == kinds(cifar_conv())
+    plain = [kind for kind in kinds(cifar_net()) if kind != "BatchNorm"]
+    assert kinds(cifar_net(norm="none")) == plain
+    assert [w.weight.shape for w in weighted(cifar_net((64, 128, 128), classes=100))] == [
+        (2, 2, 3, 24), (3, 3, 24, 64), (3, 3, 64, 64), (3, 3, 64, 128), (3, 3, 128, 128), (3, 3, 128, 128),
+        (3, 3, 128, 128), (128, 100),
+    ]  # fmt: skip
+    assert [layer.bias is not None for layer in weighted(cifar_net())] == [True, *[False] * 7]
+    assert [layer.bias is not None for layer in weighted(cifar_net(norm="none"))] == [*[True] * 7, False]
+    norms = [m for m in cifar_net().modules() if isinstance(m, nn.BatchNorm)]
+    assert len(norms) == 6
+    assert all((m.weight, m.eps, m.momentum) == (None, 1e-12, 0.4) for m in norms)
+
+
+@pytest.mark.parametrize("norm", ["batch", "none"])
+def test_cifar_net_passes_channels_on_and_draws_the_rest(norm):
+    for layer in weighted(cifar_net(NARROW, norm, generator=rng()))[1:-1]:
+        weight = layer.weight.data
+        same = min(weight.shape[2:])
+        identity = np.zeros((*weight.shape[:3], same))
+        identity[1, 1, range(same), range(same)] = 1
+        np.testing.assert_array_equal(weight[..., :same], identity)
+        drawn, bound = weight[..., same:], np.sqrt((6 if norm == "none" else 1) / np.prod(weight.shape[:-1]))
+        if drawn.size:
+            assert 0.9 * bound < np.abs(drawn).max() <= bound
+            assert abs(drawn.std() * np.sqrt(3) / bound - 1) < 0.1
+
+
+def test_cifar_net_draws_the_same_numbers_whatever_the_norm():
+    a, b = (weighted(cifar_net(NARROW, norm, generator=rng(3)))[-1].weight.data for norm in ("batch", "none"))
+    np.testing.assert_allclose(a * np.sqrt(6), b, rtol=1e-6)
+    c = weighted(cifar_net(NARROW, generator=rng(4)))[-1].weight.data
+    assert np.any(a != c)
 
 
 @pytest.mark.parametrize("name", ["paper_mlp", "paper_mlp none"])
@@ -143,6 +180,16 @@ def test_the_generator_decides(name):
     for a, b, c in zip(first, again, other, strict=True):
         np.testing.assert_array_equal(a.weight.data, b.weight.data)
         assert np.any(a.weight.data != c.weight.data)
+
+
+@compiled
+@pytest.mark.parametrize("norm", ["batch", "none"])
+def test_a_batch_goes_through_cifar_net_and_back(norm):
+    model = cifar_net((4, 4, 4), norm, 7, rng())
+    logits = model(Tensor(rng(1).standard_normal((5, 32, 32, 3)).astype(np.float32)))
+    assert logits.shape == (5, 7)
+    F.cross_entropy(logits, np.arange(5)).backward()
+    assert all(np.isfinite(p.grad).all() for p in model.parameters())
 
 
 @pytest.mark.parametrize("make", [paper_mlp, mnist_conv])

@@ -360,6 +360,13 @@ def scales(name, function):
     ]
 
 
+def photo_report(**changes):
+    """Draw the page with some arguments that do not fit."""
+    given = {"epochs": [], "filters": ones(2, 2, 3, 4), "images": ones(2, 4, 4, 3, dtype=np.uint8), "labels": labels(0, 1),
+             "probabilities": ones(2, 2), "confusion": ones(2, 2), "classes": ("a", "b")}  # fmt: skip
+    return plot.photo_report(*(given | changes).values())
+
+
 def curves(name, function):
     return [(lambda: function({}), f"{name}: runs is empty; it must be a dict")]
 
@@ -1099,6 +1106,11 @@ TABLE = {
         (lambda: models.paper_mlp(init_std=-1), "normal_: std is -1; it must not be negative"),
     ],
     "models.mnist_conv": [(lambda: models.mnist_conv("x"), "mnist_conv: norm is 'x'; it must be")],
+    "models.cifar_net": [
+        (lambda: models.cifar_net(norm="layer"), "cifar_net: norm is 'layer'; it must be \"batch\", \"group\" or \"none\""),
+        (lambda: models.cifar_net((8, 8)), r"cifar_net: widths are \(8, 8\); there must be three"),
+        (lambda: models.cifar_net(generator=3), "generator is 3, a int; it must be"),
+    ],
     "models.cifar_conv": [(lambda: models.cifar_conv(generator=3), "generator is 3, a int; it must be")],
     "summary": [
         (lambda: minidl.summary(F.relu, (1, 2)), "summary: model is a function; it must be a Module"),
@@ -1240,5 +1252,11 @@ TABLE = {
         (lambda: plot.tallies({"a": {"x": 1}, "b": {"y": 1}}, 1, "", ""), "tallies: 'b' has the columns .*; give equal"),
     ],
     "plot.misclassified": [(lambda: plot.misclassified(ones(2, 28, 28), labels(1), ones(2, 10)), "misclassified:")],
+    "plot.photo_report": [
+        (lambda: photo_report(epochs=[{"epoch": 1}]), "photo_report: a row of epochs must have epoch"),
+        (lambda: photo_report(filters=ones(2, 2, 3)), r"photo_report: filters are \(2, 2, 3\); they must be"),
+        (lambda: photo_report(images=ones(2, 4, 4)), "photo_report: images are .*; they must be"),
+        (lambda: photo_report(confusion=ones(2, 3)), "photo_report: images are .*; they must be"),
+    ],
     "plot.prediction": [(lambda: plot.prediction(ones(2), ones(28, 28), ones(10)), "prediction: .*must")],
 }  # fmt: skip

@@ -21,7 +21,7 @@ REFERENCE_BATCH = {"mlp": 60, "mnist_conv": 128, "cifar_conv": 128}
 class Case:
     """One thing to time.
 
-    kind     "network" (a training step) or "operation"
+    kind     "network" (a training step), "recipe" (steps of a whole training) or "operation"
     name     of the network or the operation;  shape: in words
     arrays   name → (shape, mean, standard deviation) of normal numbers, or (shape, classes) of labels
     options  what else the contenders need to know
@@ -43,7 +43,7 @@ class Case:
     @property
     def passes(self):
         """What an operation is timed for."""
-        if self.kind == "network":
+        if self.kind != "operation":
             return ""
         return "forward + backward" if self.options["backward"] else "forward"
 

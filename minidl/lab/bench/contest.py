@@ -23,12 +23,16 @@ class Budget:
 
 @dataclass
 class Measured:
-    """One contender on one case: time of the first step, times of the others by round, cores busy, bytes of memory."""
+    """One contender on one case: time of the first step, times of the others by round, cores busy, bytes of memory.
+
+    `result` is what the contender says at the end, if it was asked.
+    """
 
     first: float
     rounds: list = field(default_factory=list)
     cores: list = field(default_factory=list)
     memory: int | None = None
+    result: dict | None = None
 
 
 class Team:
@@ -63,8 +67,11 @@ class Team:
     def __exit__(self, *exc):
         self._stack.close()
 
-    def compare(self, case, budget):
-        """Measure the case in all contenders that can do it and agree: name → Measured."""
+    def compare(self, case, budget, finish=None):
+        """Measure the case in all contenders that can do it and agree: name → Measured.
+
+        finish   what to ask each for at the end, as arguments of its `result`
+        """
         measured = self._build(case)
         for turn in range(budget.rounds):
             for name in turns(list(measured), turn):
@@ -76,8 +83,12 @@ class Team:
                 measured[name].rounds.append(answer["times"])
                 measured[name].cores.append(answer["cores"])
                 measured[name].memory = answer["memory"]
-        for name in measured:
-            self._ask(name, case, "drop")
+        for name in list(measured):
+            if finish is not None:
+                self._on_turn(name)
+                measured[name].result = self._ask(name, case, "result", **finish)
+            if name in self._workers:
+                self._ask(name, case, "drop")
         return measured
 
     def _build(self, case):

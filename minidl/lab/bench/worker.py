@@ -82,6 +82,10 @@ class Session:
         np.savez(path, **self.contender.build(case, make_arrays(case), self.variant).gradients())
         return {}
 
+    def result(self, **how):
+        """Return what the contender has come to, if its case is one that leads to something."""
+        return self.built.result(**how)
+
     def drop(self):
         """Forget the case."""
         self.built = None

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from minidl.system.files import as_path, write_atomically
 
-__all__ = ["at_least", "check_writable", "path", "positive", "whole"]
+__all__ = ["at_least", "check_writable", "fraction", "path", "positive", "whole", "zero_or_more"]
 
 
 def positive(kind):
@@ -35,6 +35,22 @@ def at_least(least, why=""):
         return value
 
     return parse
+
+
+def zero_or_more(text):
+    """Read a flag that is a number of at least 0."""
+    value = _number(float, text)
+    if value is None or not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a number of at least 0")
+    return value
+
+
+def fraction(text):
+    """Read a flag that is a number from 0 to below 1."""
+    value = _number(float, text)
+    if value is None or not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 to below 1")
+    return value
 
 
 def path(text):

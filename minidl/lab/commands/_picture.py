@@ -5,13 +5,13 @@ import warnings
 
 import numpy as np
 
-__all__ = ["read_grey"]
+__all__ = ["read_color", "read_grey"]
 
 _SIDE = 1000  # pixels; larger pictures are made smaller, as a digit becomes 20 of them
 _ORIENTATION = 0x0112  # the tag of EXIF: how the camera was held
 _UPRIGHT = {
-    2: np.fliplr, 3: lambda a: np.rot90(a, 2), 4: np.flipud, 5: np.transpose,
-    6: lambda a: np.rot90(a, -1), 7: lambda a: np.rot90(a, 2).T, 8: np.rot90,
+    2: np.fliplr, 3: lambda a: np.rot90(a, 2), 4: np.flipud, 5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: np.rot90(a, -1), 7: lambda a: np.rot90(a, 2).swapaxes(0, 1), 8: np.rot90,
 }  # fmt: skip
 
 
@@ -20,6 +20,15 @@ def read_grey(path):
 
     Errors  FileNotFoundError; ValueError for what is no picture, or none that can be read
     """
+    return _read(path, _flat, _deep)
+
+
+def read_color(path):
+    """Read a picture as an array (H, W, 3), 0 … 1, as `read_grey` does; what one can see through is on white."""
+    return _read(path, _colored, lambda image: np.repeat(_deep(image)[..., None], 3, axis=2))
+
+
+def _read(path, shallow, deep):
     from PIL import Image, UnidentifiedImageError
 
     if not path.is_file():
@@ -28,8 +37,8 @@ def read_grey(path):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd tags, and of sizes that are large, but not too large
             with Image.open(path) as image:
-                grey = _deep(image) if image.mode[0] in "IF" else _flat(image)
-                return _UPRIGHT.get(_orientation(image), np.asarray)(grey)
+                array = deep(image) if image.mode[0] in "IF" else shallow(image)
+                return _UPRIGHT.get(_orientation(image), np.asarray)(array)
     except UnidentifiedImageError:
         kind = "HEIC or AVIF, and cannot be read" if _is_heif(path) else "not a picture of a kind that can be read"
         raise ValueError(f"{path} is {kind}; save it as PNG or JPEG, and try that") from None
@@ -41,13 +50,22 @@ def read_grey(path):
 
 def _flat(image):
     """A picture of at most 8 bits a colour; where one can see through it, on the ground that shows what is drawn."""
-    if image.mode in ("1", "P", "PA") or "transparency" in image.info:  # which cannot be scaled smoothly
-        image = image.convert("RGBA")
-    image.thumbnail((_SIDE, _SIDE))
-    rgba = np.asarray(image.convert("RGBA"), np.float64) / 255
+    rgba = _rgba(image)
     ink, alpha = rgba[..., :3].mean(-1), rgba[..., 3]
     on_white = ink * alpha + (1 - alpha)
     return on_white if np.ptp(on_white) >= 0.1 else ink * alpha
+
+
+def _colored(image):
+    rgba = _rgba(image)
+    return rgba[..., :3] * rgba[..., 3:] + (1 - rgba[..., 3:])
+
+
+def _rgba(image):
+    if image.mode in ("1", "P", "PA") or "transparency" in image.info:  # which cannot be scaled smoothly
+        image = image.convert("RGBA")
+    image.thumbnail((_SIDE, _SIDE))
+    return np.asarray(image.convert("RGBA"), np.float64) / 255
 
 
 def _deep(image):

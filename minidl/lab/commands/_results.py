@@ -1,48 +1,29 @@
 """The results of `minidl mnist`: the table, and the files in `--out`."""
 
 import dataclasses
-import datetime
-import json
-import platform
-import zlib
-from pathlib import Path
 
 import numpy as np
 
-import minidl
 from minidl import checkpoint
+from minidl.lab.commands._runs import all_written, holds_results, what_it_depends_on, write_json
 from minidl.lab.paper.fig1 import typical_unit
-from minidl.system.files import remove_parts, write_atomically
+from minidl.system.files import remove_parts
 from minidl.system.tables import text_table
 
-__all__ = ["NAMES", "about_this_run", "head_of", "is_finished", "results_of", "table", "write"]
+__all__ = ["NAMES", "head_of", "is_finished", "results_of", "table", "write"]
 
 NAMES = {"none": "without batch norm", "batch": "with batch norm"}
 
 
 def head_of(settings, digits):
     """Return what a run depends on, as its results state it."""
-    checksum = 0
-    for array in (*digits.train, *digits.test):
-        checksum = zlib.crc32(np.ascontiguousarray(array), checksum)
-    return {
-        "minidl": minidl.__version__,
-        "settings": _as_dict(settings),
-        "data": {
-            "source": digits.source, "train": len(digits.train.labels), "test": len(digits.test.labels),
-            "crc32": f"{checksum:08x}",
-        },
-    }  # fmt: skip
+    return what_it_depends_on(_as_dict(settings), digits)
 
 
 def is_finished(out, head, norms):
     """Return whether the folder holds all results of this very run."""
-    try:
-        old = json.loads((out / "results.json").read_text(encoding="utf-8"))
-        same = {name: old[name] for name in head} == head and set(old["arms"]) == set(norms) and old["finished"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return False
-    return same and all((out / name).is_file() for name in ("figure1.png", *(f"weights-{norm}.npz" for norm in norms)))
+    files = ("figure1.png", *(f"weights-{norm}.npz" for norm in norms))
+    return holds_results(out, head, files, lambda old: set(old["arms"]) == set(norms))
 
 
 def results_of(settings, norms, arms):
@@ -66,28 +47,9 @@ def results_of(settings, norms, arms):
     }
 
 
-def about_this_run(args, total, arms):
-    """Say when, how, where and how fast it ran."""
-    seconds = {norm: round(arm.seconds, 2) for norm, arm in arms.items()}
-    return {
-        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "arguments": {name: str(v) if isinstance(v, Path) else v for name, v in vars(args).items() if name != "run"},
-        "seconds": {"total": round(total, 2), **seconds},
-        "threads": minidl.get_num_threads(),
-        "python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}",
-    }
-
-
 def write(out, results, arms, settings, digits):
     """Write all files; returns their names. OSError says how to go on."""
-    try:
-        return list(_written(out, results, arms, settings, digits))
-    except OSError as error:
-        raise OSError(
-            f"cannot write the results to {out} ({error.strerror or error}); make room there, and give the same command "
-            "again with --resume: it goes on from the last checkpoint"
-        ) from error
+    return all_written(out, _written(out, results, arms, settings, digits))
 
 
 def _written(out, results, arms, settings, digits):
@@ -102,8 +64,7 @@ def _written(out, results, arms, settings, digits):
     figure = plot.figure1(results["arms"], settings=results["settings"], source=digits.source)
     plot.save(figure, out / "figure1.png")
     yield out / "figure1.png"
-    write_atomically(out / "results.json", (json.dumps(results, indent=1, allow_nan=False) + "\n").encode())
-    yield out / "results.json"
+    yield write_json(out, results)
 
 
 def table(arms):

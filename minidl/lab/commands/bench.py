@@ -22,6 +22,7 @@ from minidl.lab.bench.record import as_record
 from minidl.lab.bench.remote import PEERS, minidl_at
 from minidl.lab.bench.report import as_markdown, as_text, changes
 from minidl.lab.bench.versions import other_version
+from minidl.lab.commands._bench_recipe import add_recipe_arguments, check_recipe_arguments, run_recipe
 from minidl.lab.commands._flags import check_writable, path, positive
 from minidl.system.files import write_atomically
 from minidl.system.machine import available_cores
@@ -50,6 +51,12 @@ def add_arguments(parser):
         "--scaling", nargs="*", choices=NETWORKS, metavar="NAME",
         help="training steps with batches of 8 to 512 and with 1, 2, 4, … threads",
     )  # fmt: skip
+    parts.add_argument(
+        "--recipe",
+        choices=["cifar"],
+        help="the training of `minidl cifar` against the same one in PyTorch, nothing else",
+    )
+    add_recipe_arguments(parser)
     parser.add_argument(
         "--peers", nargs="*", choices=[*PEERS, "none"], metavar="NAME",
         help=f"with whom to compare: {_list(PEERS)} (all that are installed; with --against: none), or none",
@@ -66,7 +73,7 @@ def add_arguments(parser):
         help="processor instructions: native, which every library chooses for itself, or at most avx2 for all (native)",
     )  # fmt: skip
     parser.add_argument(
-        "--rounds", type=positive(int), help="turns that each contender gets on each case (7; scaling: 3)"
+        "--rounds", type=positive(int), help="turns that each contender gets on each case (7; scaling and recipe: 3)"
     )
     parser.add_argument(
         "--warm",
@@ -92,6 +99,9 @@ def run(args):
     if threads > available_cores():
         raise ValueError(f"--threads is {threads}, but this process can use {available_cores()} cores")
     check_writable(args.out)
+    check_recipe_arguments(args, [part for part in PARTS if getattr(args, part) is not None])
+    if args.recipe:
+        return run_recipe(args, threads)
     parts = _parts(args)
     with tempfile.TemporaryDirectory(prefix="minidl-bench-") as scratch, _ours(args.against) as ours:
         settings = Settings(

@@ -1,4 +1,4 @@
-"""The command line: `minidl mnist`, `predict`, `lessons`, `reproduce`, `live` and `bench`, or `python -m minidl …`."""
+"""The command line: `minidl mnist`, `cifar`, `predict`, `lessons`, `reproduce`, `live`, `bench`; or `python -m minidl …`."""
 
 import argparse
 import difflib
@@ -42,10 +42,10 @@ def _read(argv):
     )
     parser.add_argument("--version", action="version", version=f"minidl {minidl.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    from minidl.lab.commands import bench, lessons, live, mnist, predict, reproduce
+    from minidl.lab.commands import bench, cifar, lessons, live, mnist, predict, reproduce
 
     handle_interrupts()
-    for job in (mnist, predict, lessons, reproduce, live, bench):
+    for job in (mnist, cifar, predict, lessons, reproduce, live, bench):
         command = commands.add_parser(job.__name__.rsplit(".")[-1], help=job.HELP, description=job.HELP)
         job.add_arguments(command)
         command.set_defaults(run=job.run)

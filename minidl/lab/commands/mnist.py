@@ -1,23 +1,14 @@
 """`minidl mnist`: train the paper's network with and without batch norm, and draw its Figure 1."""
 
 import dataclasses
-import json
-import os
-import shlex
-import shutil
-import subprocess
-import sys
 import time
-import zlib
 from pathlib import Path
 
-import minidl
 from minidl import data
-from minidl.checkpoint import Checkpoints
 from minidl.kernels.jit import on_compile
-from minidl.kernels.load import can_be_seen
 from minidl.lab.commands._flags import check_writable, path, positive, whole
-from minidl.lab.commands._results import NAMES, about_this_run, head_of, is_finished, results_of, table, write
+from minidl.lab.commands._results import NAMES, head_of, is_finished, results_of, table, write
+from minidl.lab.commands._runs import about_this_run, again, announce_once, checkpoints_of, find_saved, set_threads
 from minidl.lab.paper.fig1 import Settings, run_arm
 from minidl.train import stop_on_interrupt
 
@@ -69,9 +60,7 @@ def add_arguments(parser):
 def run(args):
     """Train, print the table, write the results; returns the exit status."""
     settings = _settings(args)
-    _set_threads(args.threads)
-    if not args.threads:
-        _mind_the_load()
+    set_threads(args.threads)
     check_writable(args.out)
     started = time.perf_counter()
     digits = data.mnist(args.data)
@@ -90,7 +79,8 @@ def run(args):
         if not arms:
             raise FloatingPointError("; ".join(diverged))
         results = head | results_of(settings, norms, arms)
-        results["run"] = about_this_run(args, time.perf_counter() - started, arms)
+        seconds = {"total": time.perf_counter() - started} | {norm: arm.seconds for norm, arm in arms.items()}
+        results["run"] = about_this_run(args, seconds)
         try:
             written = write(args.out, results, arms, settings, digits)
         finally:  # work is written before it is printed, and printed where it cannot be written
@@ -100,7 +90,7 @@ def run(args):
         raise FloatingPointError("; ".join(diverged))
     if results["finished"]:
         return 0
-    print(f"stopped, and saved in {args.out}; to continue:\n{_again()}")
+    print(f"stopped, and saved in {args.out}; to continue:\n{again()}")
     return 130
 
 
@@ -108,75 +98,17 @@ def _train(args, settings, norms, digits, head, stop):
     """Train the arms, one after the other, up to the one in which the user stops; return them, and who diverged."""
     arms, diverged = {}, []
     every = args.checkpoint_every or max(1, settings.steps // 10)
-    with on_compile(_announce_once()):
+    with on_compile(announce_once()):
         for norm in norms:
             if (arms or diverged) and stop():
                 break
-            checkpoints = _checkpoints(args.out, head | {"norm": norm})
-            saved = _saved(checkpoints, settings.steps, NAMES[norm], args.resume)
+            checkpoints = checkpoints_of(args.out, norm, head | {"norm": norm})
+            saved = find_saved(checkpoints, settings.steps, NAMES[norm], args.resume)
             try:
                 arms[norm] = run_arm(settings, norm, digits, False, checkpoints, every, saved, stop, args.replay)
             except FloatingPointError as error:
                 diverged.append(f"{NAMES[norm]}, {error}")
     return arms, diverged
-
-
-def _checkpoints(out, run):
-    """Return those of one arm. The folder's name depends on all that its bits depend on, so runs do not mix."""
-    mark = zlib.crc32(json.dumps(run, sort_keys=True).encode())
-    return Checkpoints(out / "checkpoints" / f"{run['norm']}-{mark:08x}", run)
-
-
-def _saved(checkpoints, steps, name, resume):
-    """Find where to continue. A run that starts over moves an unfinished one out of its way."""
-    if resume:
-        saved = checkpoints.latest()
-        at = f"continues after step {saved[0]:,}" if saved else f"starts over: {_why_anew(checkpoints)}"
-        print(f"{name}: {at}", flush=True)
-        return saved
-    reached = checkpoints.newest_step()
-    if reached is not None and reached < steps:
-        aside = checkpoints.folder.with_name(checkpoints.folder.name + ".old")
-        shutil.rmtree(aside, ignore_errors=True)
-        checkpoints.folder.rename(aside)
-        print(
-            f"{name}: starts over, without --resume; the unfinished run (step {reached:,}) is now in {aside}",
-            flush=True,
-        )
-    return None
-
-
-def _why_anew(checkpoints):
-    norm = checkpoints.folder.name.partition("-")[0]
-    if any(checkpoints.folder.parent.glob(f"{norm}-*")):
-        return "no checkpoint has these settings and data"
-    return "nothing of it was saved yet"
-
-
-def _set_threads(threads):
-    if threads:
-        try:
-            minidl.set_num_threads(threads)
-        except ValueError as error:
-            raise ValueError(f"--threads: {str(error).partition(': ')[2]}") from None
-
-
-def _mind_the_load():
-    """Say where time would be lost, before it is: where minidl cannot see by itself that other programs use the cores."""
-    cores, load = os.cpu_count() or 1, os.getloadavg()[0] if hasattr(os, "getloadavg") else 0
-    if not can_be_seen() and minidl.get_num_threads() > 1 and load > cores / 2:
-        print(
-            f"minidl: other programs keep this machine busy (load {load:.1f}, {cores} cores), where threads wait for each "
-            "other; --threads 1 may be several times faster, with the same results",
-            file=sys.stderr,
-        )
-
-
-def _again():
-    """Return the given command as one that resumes."""
-    given = [word for word in sys.orig_argv if word != "--resume"]
-    join = subprocess.list2cmdline if os.name == "nt" else shlex.join  # as the shell there takes it
-    return join([*given, "--resume"])
 
 
 def _check_digits(settings, digits):
@@ -197,16 +129,3 @@ def _settings(args):
     if args.quick and args.steps is None:
         given["steps"] = QUICK_STEPS[args.model]
     return dataclasses.replace(defaults, **{name: value for name, value in given.items() if value is not None})
-
-
-def _announce_once():
-    announced = []
-
-    def announce(name):
-        if not announced:
-            print(
-                "compiling kernels, which later runs find ready; this takes some seconds …", file=sys.stderr, flush=True
-            )
-        announced.append(name)
-
-    return announce

@@ -1,4 +1,4 @@
-"""`minidl predict IMAGE`: what a trained network makes of a digit of your own."""
+"""`minidl predict IMAGE`: what a trained network makes of a digit, or a photograph, of your own."""
 
 from pathlib import Path
 
@@ -7,53 +7,83 @@ import numpy as np
 from minidl import checkpoint
 from minidl import functional as F
 from minidl.lab.commands._flags import path
-from minidl.lab.commands._picture import read_grey
+from minidl.lab.commands._photo import as_lines, as_photo, load_photo_network
+from minidl.lab.commands._picture import read_color, read_grey
 from minidl.lab.paper.fig1 import Settings, build, prepare
+from minidl.lab.recipe import as_input
 from minidl.tensor import Tensor
 from minidl.train import predict_logits
 
 __all__ = ["HELP", "add_arguments", "run"]
 
-HELP = "show what the trained network makes of a picture of a digit"
+HELP = "show what a trained network makes of a picture: of a digit, or of what is in CIFAR"
 
 
 def add_arguments(parser):
     """Add the flags of `minidl predict`."""
     parser.add_argument(
-        "image", type=path, help="a picture of one digit (PNG, JPEG, …), dark on light or light on dark"
+        "image", type=path,
+        help="a picture (PNG, JPEG, …): of one digit, dark on light or light on dark; or for a network of `minidl cifar`, "
+        "of one of its classes",
+    )  # fmt: skip
+    parser.add_argument(
+        "--weights", type=path, help="a file that `minidl mnist` or `minidl cifar` wrote (runs/mnist/weights-batch.npz)"
     )
-    parser.add_argument("--weights", type=path, help="a file that `minidl mnist` wrote (runs/mnist/weights-batch.npz)")
     parser.add_argument(
         "--out", type=path, help="also draw the picture, what the network sees, and its answer, to this file"
     )
 
 
 def run(args):
-    """Print ten probabilities; returns the exit status."""
+    """Print the probabilities of the classes; returns the exit status."""
     if args.out and (args.out.is_dir() or not args.out.parent.is_dir()):
         raise ValueError(f"--out is {args.out}; it must be a file to make, in a folder that exists")
-    picture = read_grey(args.image)
     path = args.weights or Path("runs/mnist/weights-batch.npz")
+    if not args.image.is_file():
+        read_grey(args.image)  # which says what is wrong
     if not path.is_file():
-        raise FileNotFoundError(f"there are no trained weights at {path}; run `minidl mnist` first, or pass --weights")
-    seen = as_mnist(picture)
-    model, settings = load_network(path)
-    logits = predict_logits(model, prepare(seen[None], settings.model))
+        raise FileNotFoundError(
+            f"there are no trained weights at {path}; run `minidl mnist` or `minidl cifar` first, or pass --weights"
+        )
+    is_photo_network = _is_photo_network(path)
+    picture = read_color(args.image) if is_photo_network else read_grey(args.image)
+    seen, logits, settings = (_look_at_photo if is_photo_network else _look_at_digit)(picture, path)
     if not np.isfinite(logits).all():
         raise ValueError(f"the network in {path} gives no finite numbers; train it again")
     probabilities = F.softmax(Tensor(logits)).data[0]
+    names = [name.replace("_", " ") for name in settings["classes"]] if is_photo_network else None
     try:
         if args.out:
             from minidl.lab import plot
 
-            plot.save(plot.prediction(picture, seen, probabilities), args.out)
+            plot.save(plot.prediction(picture, seen, probabilities, names=names), args.out)
     except OSError as error:
         raise ValueError(f"cannot write --out {args.out} ({error.strerror or error})") from None
     finally:
-        _print(seen, probabilities)
+        if is_photo_network:
+            print(as_lines(probabilities, names, settings["source"]))
+        else:
+            _print(seen, probabilities)
     if args.out:
         print(f"wrote {args.out}")
     return 0
+
+
+def _is_photo_network(path):
+    settings = checkpoint.load(path)[1]
+    return isinstance(settings, dict) and settings.get("network") == "cifar"
+
+
+def _look_at_photo(picture, path):
+    model, settings = load_photo_network(path)
+    seen = as_photo(picture)
+    return seen, predict_logits(model, as_input(seen[None], settings["mean"], settings["std"])), settings
+
+
+def _look_at_digit(picture, path):
+    seen = as_mnist(picture)
+    model, settings = load_network(path)
+    return seen, predict_logits(model, prepare(seen[None], settings.model)), settings
 
 
 def _print(seen, probabilities):

@@ -9,6 +9,7 @@ import numpy as np
 from minidl import functional as F
 from minidl.data import loader
 from minidl.lab.paper.fig1 import prepare
+from minidl.lab.photos import hold_out
 from minidl.lab.study.claim import Result, cautious
 from minidl.optim import SGD
 from minidl.tensor import Tensor
@@ -48,9 +49,7 @@ def split(digits):
 
 def raw(digits):
     """Return the same split as bytes: (images, labels) for training, for validation, for the results."""
-    order = np.random.default_rng(2015).permutation(len(digits.train.labels))
-    held, rest = np.split(order, [len(order) // 12])
-    return *((digits.train.images[part], digits.train.labels[part]) for part in (rest, held)), digits.test
+    return *hold_out(digits.train, len(digits.train.labels) // 12), digits.test
 
 
 def subset(data, n, seed):

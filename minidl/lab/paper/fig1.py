@@ -23,7 +23,8 @@ from minidl.system.progress import progress
 from minidl.system.terminal import note
 from minidl.train import check_finite, evaluate, update_bn
 
-__all__ = ["Arm", "Settings", "Training", "build", "prepare", "run_arm", "typical_unit"]
+__all__ = ["Arm", "Settings", "Training", "build", "prepare", "run_arm", "save",
+           "typical_unit"]  # fmt: skip
 
 POINTS = {"mlp": 100, "conv": 10}  # measurements over the training; conv's take seconds each
 WATCHED = 2000  # test images from which percentiles are taken
@@ -101,7 +102,7 @@ def run_arm(
                 bar.set_postfix_str(f"test accuracy {100 * accuracy:.2f} %", refresh=False)
             last = last or stop()
             if checkpoints and (last or step % every == 0):
-                _save(checkpoints, training)
+                save(checkpoints, training)
             if last:
                 return training.arm()
             training.do_step()
@@ -179,8 +180,11 @@ class Training:
         return time.perf_counter() - self.started
 
 
-def _save(checkpoints, training):
-    """Save a checkpoint. A full disk does not stop the training; the last good checkpoint is still there."""
+def save(checkpoints, training):
+    """Save a checkpoint of a training, by its `step` and `state_dict()`.
+
+    A full disk does not stop the training; the last good checkpoint is still there.
+    """
     try:
         checkpoints.save(training.step, training.state_dict())
     except OSError as error:

@@ -14,6 +14,7 @@ from minidl.lab.plot.images import images
 from minidl.lab.plot.live import live
 from minidl.lab.plot.matrices import heat_map
 from minidl.lab.plot.paper import figure1
+from minidl.lab.plot.photos import photo_report
 from minidl.lab.plot.ridges import ridges
 from minidl.lab.plot.roofline import roofline
 from minidl.lab.plot.studies import checks, intervals, lines, panels, strands
@@ -21,5 +22,6 @@ from minidl.lab.plot.tallies import tallies
 from minidl.lab.plot.units import unit_bands
 
 __all__ = ["INKS", "accuracy_curves", "cells", "checks", "figure1", "heat_map", "histograms_over_time", "images",
-           "intervals", "label", "lines", "live", "loss_curves", "misclassified", "panels", "percentile_bands", "png",
-           "prediction", "ridges", "roofline", "save", "strands", "tallies", "unit_bands", "update_ratios"]  # fmt: skip
+           "intervals", "label", "lines", "live", "loss_curves", "misclassified", "panels", "percentile_bands",
+           "photo_report", "png", "prediction", "ridges", "roofline", "save", "strands", "tallies", "unit_bands",
+           "update_ratios"]  # fmt: skip

@@ -1,6 +1,7 @@
 """Digits: which ones the network gets wrong, and what it makes of one of your own."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -68,13 +69,15 @@ def _check_digits(images, labels, probabilities, count):
 
 
 def prediction(
-    image: ArrayLike, seen: ArrayLike, probabilities: ArrayLike, figure: Figure | None = None
+    image: ArrayLike, seen: ArrayLike, probabilities: ArrayLike, figure: Figure | None = None,
+    names: Sequence[str] | None = None,
 ) -> Figure:  # fmt: skip
     """Show what the network makes of one picture: the picture, the network's input, and its probabilities.
 
     image          (H, W) or (H, W, 3 or 4): the user's picture, uint8 or from 0 to 1
-    seen           (h, w), ink bright, drawn dark
+    seen           (h, w), ink bright, drawn dark; or a photograph (h, w, 3) of bytes
     probabilities  (K,), one for each class
+    names          of the K classes, of which the ten likeliest are shown; without them they are digits
     Errors         ValueError for other shapes, and a picture of other values
     """
     image, seen, probabilities = np.asarray(image), np.asarray(seen), np.asarray(probabilities, dtype=float)
@@ -83,15 +86,19 @@ def prediction(
     white = 255 if image.dtype == np.uint8 else 1
     if not image.size or not (image.min() >= 0 and image.max() <= white):
         raise ValueError(f"prediction: image has values outside 0 … {white}; give uint8, or fractions from 0 to 1")
-    if seen.ndim != 2 or probabilities.ndim != 1 or not probabilities.size:
+    is_photo = seen.ndim == 3 and seen.shape[2] == 3 and seen.dtype == np.uint8
+    if not (seen.ndim == 2 or is_photo) or probabilities.ndim != 1 or not probabilities.size:
         raise ValueError(
-            f"prediction: seen is {seen.shape} and probabilities {probabilities.shape}; they must be (h, w) and (K,)"
+            f"prediction: seen is {seen.shape} and probabilities {probabilities.shape}; they must be (h, w), or "
+            "(h, w, 3) of bytes, and (K,)"
         )
+    if names is not None and len(names) != probabilities.size:
+        raise ValueError(f"prediction: there are {len(names)} names for {probabilities.size} classes; each needs one")
     figure = figure or new_figure(9.2, 3.5)
     picture, network, chart = figure.subplots(1, 3, width_ratios=(1, 1, 1.25))
     _draw_image(picture, image, f"your picture, {_size(image)}", cmap="gray", vmin=0, vmax=white)
-    _draw_image(network, seen, f"what the network sees, {_size(seen)}", **PAPER)
-    _draw_probabilities(chart, probabilities)
+    _draw_image(network, seen, f"what the network sees, {_size(seen)}", **({} if is_photo else PAPER))
+    _draw_probabilities(chart, probabilities, names)
     return figure
 
 
@@ -99,16 +106,19 @@ def _size(image):
     return f"{image.shape[1]} × {image.shape[0]}"
 
 
-def _draw_probabilities(ax, probabilities):
-    classes, best = range(probabilities.size), int(probabilities.argmax())
-    bars = ax.barh(classes, 100 * probabilities, color=[INKS[0] if i == best else "0.72" for i in classes])
-    ax.bar_label(bars, [f"{100 * p:.1f}" for p in probabilities], padding=3, fontsize=8)
+def _draw_probabilities(ax, probabilities, names):
+    shown = range(probabilities.size) if names is None else np.argsort(-probabilities, kind="stable")[:10]
+    labels, best = [str(i) if names is None else names[i] for i in shown], int(probabilities.argmax())
+    places, shares = range(len(labels)), 100 * probabilities[list(shown)]
+    bars = ax.barh(places, shares, color=[INKS[0] if i == best else "0.72" for i in shown])
+    ax.bar_label(bars, [f"{share:.1f}" for share in shares], padding=3, fontsize=8)
     ax.set_xlim(0, 118)  # room for the label of a full bar
     ax.set_xticks(range(0, 101, 25))
-    ax.set_yticks(classes)
+    ax.set_yticks(places, labels)
     ax.invert_yaxis()
-    ax.set_title(f"most probable: {best}, with {100 * probabilities[best]:.1f} %", fontsize=9)
+    answer = labels[list(shown).index(best)]
+    ax.set_title(f"most probable: {answer}, with {100 * probabilities[best]:.1f} %", fontsize=9)
     ax.set_xlabel("probability (%)", fontsize=9)
-    ax.set_ylabel("digit", fontsize=9)
+    ax.set_ylabel("digit" if names is None else "", fontsize=9)
     ax.tick_params(labelsize=9)
     ax.spines[["top", "right"]].set_visible(False)

@@ -44,6 +44,16 @@ def test_they_take_turns_and_another_begins_each_round(tmp_path):
     assert runs == [*first, *rounds]  # each turn: one step that is not timed, and two that are
 
 
+def test_at_the_end_each_is_asked_what_came_of_it():
+    with Team([fake("a"), fake("b", "speechless")], lambda c: os.environ, 1) as team:
+        measured = team.compare(CASE, BUDGET, finish={"least": 20})
+        assert measured["a"].result == {"steps": 20}
+        assert measured["b"].result is None  # its times stay
+        assert len(measured["b"].rounds) == 3
+        assert team.left_out == [("b", "mlp batch 2", "RuntimeError: nothing to say")]
+        assert team.compare(CASE, BUDGET)["a"].result is None  # nobody asked
+
+
 def test_turns():
     assert turns(["a", "b", "c"], 0) == ["a", "b", "c"]
     assert turns(["a", "b", "c"], 4) == ["b", "c", "a"]

@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 
 import minidl
+from minidl.lab.bench.recipe import RECIPE_PEERS
 from minidl.lab.bench.remote import PEERS
+from minidl.lab.commands import cifar
 from minidl.lab.commands.main import main
+from minidl.lab.photos import write_made_up
+from tests.helpers import JIT
 from tests.lab.bench.fakes import fake
 
 ROOT = Path(minidl.__file__).parents[1]
@@ -134,3 +138,62 @@ def test_the_status_tells_that_nothing_was_measured(only_fakes, tmp_path, monkey
     monkeypatch.setattr(parts, "fused_and_replayed", lambda ours: fake("minidl, fused and replayed", "refuses"))
     assert main([*QUICK, "--out", str(tmp_path), "--networks", "mlp"]) == 1
     assert json.loads((tmp_path / "bench.json").read_text())["left_out"]
+
+
+# ---- a recipe ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def stripes(tmp_path_factory, monkeypatch):
+    folder = tmp_path_factory.mktemp("stripes")
+    write_made_up(folder, 40, 10)
+    monkeypatch.setitem(cifar.QUICK, "widths", (4, 4, 4))
+    monkeypatch.setitem(cifar.QUICK, "batch_size", 8)
+    return folder
+
+
+@pytest.mark.skipif(not JIT, reason="takes minutes without compiled kernels")
+def test_a_recipe(stripes, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(RECIPE_PEERS, "eager", fake("torch eager", "refuses"))
+    flags = ["--recipe", "cifar", "--peers", "eager", "--data", str(stripes), "--out", str(tmp_path)]
+    assert main([*QUICK, *flags]) == 1  # one is missing in the table
+    printed = capsys.readouterr().out
+    assert "left out: torch eager: RuntimeError: compilation failed" in printed
+    record = json.loads(
+        (tmp_path / "recipe.json").read_text(), parse_constant=lambda c: pytest.fail(f"{c} is not JSON")
+    )
+    assert set(record["results"]) == {"minidl"}
+    assert record["results"]["minidl"]["steps"] == 10  # nine, and one that was left of the epoch
+    assert len(record["results"]["minidl"]["turns_s"]) == 2
+    assert record["arguments"] == ["--recipe", "cifar", "--threads", "1", "--peers", "eager", "--quick"]
+    assert record["data"] == stripes.name
+    assert (tmp_path / "recipe.md").read_text().startswith(f"fast on {stripes.name}, 1 thread: 2 turns of 2 steps")
+
+
+@pytest.mark.parametrize(
+    ("flags", "word"),
+    [
+        (["--model", "best"], "--model goes with --recipe cifar"),
+        (["--steps", "3"], "--steps goes with --recipe"),
+        (["--recipe", "cifar", "--ops", "relu"], "--recipe measures the recipe alone, and --ops is given"),
+        (["--recipe", "cifar", "--warm"], "and --warm is given"),
+        (["--recipe", "cifar", "--against", "HEAD"], "and --against is given"),
+        (
+            ["--recipe", "cifar", "--peers", "jax"],
+            "--peers names jax, which has no such recipe; use eager,",
+        ),
+        (["--recipe", "cifar", "--peers", "none", "--rounds", "99"], "do not fit into the 10 steps of this training"),
+    ],
+)
+def test_flags_that_do_not_go_together(stripes, tmp_path, capsys, flags, word):
+    data = ["--data", str(stripes)] if "--recipe" in flags else []
+    assert main([*QUICK, "--out", str(tmp_path), *flags, *data]) == 2
+    assert word in capsys.readouterr().err
+
+
+def test_a_recipes_peer_that_is_not_installed(stripes, tmp_path, capsys, monkeypatch):
+    absent = RECIPE_PEERS["eager"].__class__("torch eager", Path("nowhere"), package="no_such_package")
+    monkeypatch.setitem(RECIPE_PEERS, "eager", absent)
+    flags = ["--recipe", "cifar", "--peers", "eager", "--data", str(stripes), "--out", str(tmp_path)]
+    assert main([*QUICK, *flags]) == 2
+    assert "--peers names eager, but torch is not installed" in capsys.readouterr().err

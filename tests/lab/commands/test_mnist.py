@@ -11,7 +11,7 @@ import pytest
 
 import minidl
 from minidl import checkpoint
-from minidl.lab.commands import mnist
+from minidl.lab.commands import _runs, mnist
 from minidl.lab.commands.main import main
 from minidl.lab.paper.fig1 import run_arm
 from minidl.train import check_finite
@@ -148,7 +148,7 @@ def test_the_command_that_goes_on_is_quoted_for_the_shell_of_the_system(monkeypa
     monkeypatch.setattr(sys, "orig_argv", ["minidl", "mnist", "--resume", "--out", "C:\\my folder"])
     with monkeypatch.context() as there:
         there.setattr(os, "name", system)
-        again = mnist._again()
+        again = _runs.again()
     assert again == f"minidl mnist --out {quoted} --resume"
 
 
@@ -158,7 +158,7 @@ def test_the_command_that_goes_on_is_quoted_for_the_shell_of_the_system(monkeypa
 )
 def test_on_a_busy_machine_it_says_what_helps(folder, tmp_path, capsys, monkeypatch, load, seen, flags, told):
     """Only where minidl cannot see by itself which cores are taken."""
-    monkeypatch.setattr(mnist, "can_be_seen", lambda: seen)
+    monkeypatch.setattr(_runs, "can_be_seen", lambda: seen)
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     monkeypatch.setattr(os, "getloadavg", lambda: (load, 0.0, 0.0), raising=False)
     monkeypatch.setattr(minidl, "get_num_threads", lambda: 2)

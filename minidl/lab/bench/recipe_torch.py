@@ -1,0 +1,159 @@
+"""The recipe of `minidl cifar` in PyTorch: eager, in its own layout (N, C, H, W), or with channels last in memory.
+
+Written as its users would, and after the public code of Jordan 2024. The same numbers are drawn (order, mirroring, shifts),
+so that the losses of the first steps can be compared.
+"""
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+__all__ = ["Recipe", "build", "start"]
+
+_AT_ONCE = 500  # images that are evaluated together
+_ORDER = {
+    1: (0,),
+    2: (1, 0),
+    4: (3, 2, 0, 1),
+}  # of a weight's axes: (kh, kw, C, O) → (O, C, kh, kw), (in, out) → (out, in)
+
+
+def start(variant, threads):
+    """Use that many threads."""
+    torch.set_num_threads(threads)
+    return {"versions": {"torch": torch.__version__}, "instructions": {"ATen": torch.backends.cpu.get_cpu_capability()}}
+
+
+def build(case, arrays, variant):
+    """Build the training."""
+    return Recipe(case, variant)
+
+
+def _network(widths, classes, norm):
+    def block(c, o, pool=()):
+        conv = nn.Conv2d(c, o, 3, padding=1, bias=not norm)
+        return [conv, *pool, *([nn.BatchNorm2d(o, eps=1e-12, momentum=0.4)] if norm else []), nn.GELU()]
+
+    layers, c = [nn.Conv2d(3, 24, 2), nn.GELU()], 24
+    for width in widths:
+        layers += [*block(c, width, [nn.MaxPool2d(2)]), *block(width, width)]
+        c = width
+    return nn.Sequential(*layers, nn.MaxPool2d(3), nn.Flatten(), nn.Linear(c, classes, bias=False))
+
+
+class Recipe:
+    """The training of the command."""
+
+    def __init__(self, case, variant):
+        self.settings, self.recipe = case["settings"], case["recipe"]
+        self.steps, self.size = case["steps"], case["settings"]["batch_size"]
+        with np.load(case["file"]) as file:
+            arrays = {name: file[name] for name in file.files}
+        self.images, self.test_images = (_channels_first(arrays[f"{part}_images"]) for part in ("train", "test"))
+        self.labels, self.test_labels = (torch.from_numpy(arrays[f"{part}_labels"]) for part in ("train", "test"))
+        self.mean, self.std = (torch.from_numpy(arrays[name]).float().view(1, 3, 1, 1) for name in ("mean", "std"))
+        self.mirrored_first = arrays["mirrored_first"]
+        self.layout = torch.channels_last if variant == "channels-last" else torch.contiguous_format
+        self.model = _network(self.settings["widths"], case["classes"], self.settings["norm"] == "batch")
+        self._take_weights(arrays)
+        self.model.to(memory_format=self.layout)
+        self._make_optimizer()
+        self.slow = {name: array.clone() for name, array in self.model.state_dict().items()}
+        self.done = 0
+
+    def _take_weights(self, arrays):
+        with torch.no_grad():
+            for name, parameter in self.model.named_parameters():
+                if f"weight {name}" in arrays:  # a batch norm's γ is not
+                    array = arrays[f"weight {name}"]
+                    parameter.copy_(torch.from_numpy(np.ascontiguousarray(array.transpose(_ORDER[array.ndim]))))
+        for module in self.model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.weight.requires_grad = False  # it stays 1
+        self.model[0].weight.requires_grad = False
+
+    def _make_optimizer(self):
+        share = self.size / (1024 * (1 + 1 / (1 - self.recipe["momentum"])))
+        lr, decay = self.settings["lr"] * share, self.settings["decay"] * share
+        fast = [m.bias for m in self.model.modules() if isinstance(m, nn.BatchNorm2d)]
+        others = [p for p in self.model.parameters() if p.requires_grad and all(p is not bias for bias in fast)]
+        groups = [(fast, lr * self.settings["bias_lr"]), (others, lr)]
+        groups = [{"params": part, "lr": rate, "weight_decay": decay / rate} for part, rate in groups if part]
+        self.optimizer = torch.optim.SGD(groups, lr=lr, momentum=self.recipe["momentum"], nesterov=True)
+        points = list(zip(*self.recipe["schedule"], strict=True))
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda step: float(np.interp(step, *points)))
+
+    def _batch(self):
+        per_epoch = len(self.labels) // self.size
+        epoch, place = divmod(self.done, per_epoch)
+        seed = self.settings["seed"]
+        order = np.random.default_rng([seed, 1, epoch]).permutation(len(self.labels))
+        chosen = order[place * self.size : (place + 1) * self.size]
+        mirrored = torch.from_numpy(self.mirrored_first[chosen] ^ (epoch % 2 == 1))
+        x = self._normalised(self.images[torch.from_numpy(chosen)])
+        x = torch.where(mirrored.view(-1, 1, 1, 1), x.flip(-1), x)
+        by = self.recipe["shift"]
+        shifts = np.random.default_rng([seed, 2, self.done]).integers((-by, -by), (by + 1, by + 1), (len(chosen), 2))
+        x = _shifted(x, torch.from_numpy(shifts), by)
+        return x.contiguous(memory_format=self.layout), self.labels[torch.from_numpy(chosen)]
+
+    def _normalised(self, images):
+        return (images.float() - self.mean) / self.std
+
+    def step(self):
+        """Do one training step."""
+        self.model[0].bias.requires_grad = self.done < self.recipe["bias_epochs"] * (len(self.labels) // self.size)
+        self.model.train()
+        x, labels = self._batch()
+        logits = self.model(x) / 9
+        loss = F.cross_entropy(logits, labels, label_smoothing=self.settings["label_smoothing"])
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        self.schedule.step()
+        self.done += 1
+        if self.done % self.recipe["lookahead_every"] == 0:
+            self._look_ahead(self.recipe["lookahead_decay"] * (self.done / self.steps) ** 3)
+        if self.done == self.steps:
+            self._look_ahead(1.0)
+        self.loss = loss.item()
+
+    @torch.no_grad()
+    def _look_ahead(self, decay):
+        for name, array in self.model.state_dict().items():
+            if array.is_floating_point():
+                self.slow[name].lerp_(array, 1 - decay)
+                array.copy_(self.slow[name])
+
+    def check(self):
+        """Return the loss of the last step."""
+        return [self.loss]
+
+    @torch.no_grad()
+    def result(self, least):
+        """Train on until at least so many steps are done; returns their number, the last loss, and the accuracy."""
+        with torch.enable_grad():
+            while self.done < least:
+                self.step()
+        self.model.eval()
+        right = 0
+        for i in range(0, len(self.test_labels), _AT_ONCE):
+            x = self._normalised(self.test_images[i : i + _AT_ONCE]).contiguous(memory_format=self.layout)
+            right += int((self.model(x).argmax(1) == self.test_labels[i : i + _AT_ONCE]).sum())
+        return {"steps": self.done, "loss": self.loss, "accuracy": right / len(self.test_labels)}
+
+
+def _shifted(x, shifts, by):
+    """Each image moved by its own whole numbers of pixels, borders reflected: as many crops as there are shifts."""
+    padded, moved = F.pad(x, (by,) * 4, mode="reflect"), torch.empty_like(x)
+    height, width = x.shape[2:]
+    for down in range(-by, by + 1):
+        for right in range(-by, by + 1):
+            which = (shifts[:, 0] == down) & (shifts[:, 1] == right)
+            moved[which] = padded[which, :, by + down : by + down + height, by + right : by + right + width]
+    return moved
+
+
+def _channels_first(images):
+    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
