@@ -293,5 +293,5 @@ def observe(observer):
 
 
 def is_observed():
-    """Return whether `detect_anomaly` sees every operation."""
-    return _observer is not None
+    """Return whether `detect_anomaly` sees every operation; other observers look at no numbers."""
+    return not getattr(_observer, "looks_at_no_numbers", _observer is None)
