@@ -274,7 +274,7 @@ class Mismatch(NamedTuple):
 
 
 def check_state(op, model, own, state, strict, **more):
-    """Check that a state fits a model's own arrays; return its arrays in their types, and a Mismatch. `more`: other faults."""
+    """Check that a state fits a model's own arrays; return its arrays in their types, and a Mismatch. `more`: faults."""
     if not isinstance(state, Mapping):
         raise TypeError(f"{op}: got a {type(state).__name__}; it must be a dict of arrays by name")
     missing, unexpected = [n for n in own if n not in state], [str(n) for n in state if n not in own]
@@ -289,7 +289,9 @@ def check_state(op, model, own, state, strict, **more):
     }
     if any(report.values()):
         lines = "".join(f"\n  {kind}: {'; '.join(names)}" for kind, names in report.items() if names)
-        raise ValueError(f"{op}: this state does not fit {type(model).__name__}; it must be one of the same network:{lines}")
+        raise ValueError(
+            f"{op}: this state does not fit {type(model).__name__}; it must be one of the same network:{lines}"
+        )
     return {name: np.asarray(array, own[name].dtype) for name, array in shared.items()}, Mismatch(missing, unexpected)
 
 
