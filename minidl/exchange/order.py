@@ -178,7 +178,7 @@ def _positive(dims, call):
 def _by_feature(call: Call) -> list[np.ndarray]:
     """The operands and the result of a call whose features all correspond, each to itself; else none."""
     (x, *_), y, size = call.inputs, call.output, call.output.shape[-1:]
-    if not size or x.shape[-1:] != size and call.op not in _ELEMENTWISE:
+    if not size or (x.shape[-1:] != size and call.op not in _ELEMENTWISE):
         return []
     if call.op in _NORMS:
         return [x, y]
@@ -236,8 +236,8 @@ def _of_layers(op, model):
                 _check_may_be_grey(op, features)
             elif features % flattened:
                 raise ValueError(
-                    f"{op}: an image of {flattened} channels is flattened, and {type(layer).__name__} wants {features} features; "
-                    f"they must be a multiple of {flattened}"
+                    f"{op}: an image of {flattened} channels is flattened, and {type(layer).__name__} wants {features} "
+                    f"features; they must be a multiple of {flattened}"
                 )
             for array in arrays[:1] if isinstance(layer, nn.Linear) else arrays:
                 found.setdefault(id(array), {})[0] = _channels_first(features, flattened or 1)

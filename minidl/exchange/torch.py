@@ -1,7 +1,7 @@
 """Weights from and to PyTorch: for a network of the same structure, its names and layouts. PyTorch itself is not needed.
 
-    exchange.torch.load_state_dict(model, theirs.state_dict())
-    theirs.load_state_dict({name: torch.from_numpy(array) for name, array in exchange.torch.state_dict(model).items()})
+exchange.torch.load_state_dict(model, theirs.state_dict())
+theirs.load_state_dict({name: torch.from_numpy(array) for name, array in exchange.torch.state_dict(model).items()})
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,7 +24,14 @@ AXES: dict[type[Module], dict[str, tuple[int, ...]]] = {
     nn.Linear: {"weight": (1, 0)},  # (in, out) → (out, in)
     nn.Conv2d: {"weight": (3, 2, 0, 1)},  # (kh, kw, C, O) → (O, C, kh, kw)
 }
-_SETTINGS = ("lr", "momentum", "dampening", "weight_decay", "nesterov", "initial_lr")  # of a group of SGD, here and there
+_SETTINGS = (
+    "lr",
+    "momentum",
+    "dampening",
+    "weight_decay",
+    "nesterov",
+    "initial_lr",
+)  # of a group of SGD, here and there
 
 
 class _Place:
@@ -81,7 +88,9 @@ def load_state_dict(model: Module, state: Mapping[str, Any], strict: bool = True
     op = "exchange.torch.load_state_dict"
     places = _places(op, model, example)
     if not isinstance(state, Mapping):
-        raise TypeError(f"{op}: got a {type(state).__name__}; it must be a dict of arrays by name, as state_dict() gives it")
+        raise TypeError(
+            f"{op}: got a {type(state).__name__}; it must be a dict of arrays by name, as state_dict() gives it"
+        )
     given, unread = _as_arrays(state)
     fits = {name: places[name] for name in given if name in places and given[name].shape == places[name].view().shape}
     ours = {name: place.ours(given[name]) for name, place in fits.items()}
@@ -189,7 +198,9 @@ def optimizer_state_dict(optimizer: SGD, model: Module, *, example: Any = None) 
     places, state = _of_parameters(op, optimizer, model, example), optimizer.state_dict()
     return {
         "state": {i: {"momentum_buffer": places[i].theirs(buffer)} for i, buffer in state["buffers"].items()},
-        "param_groups": [{name: group[name] for name in (*_SETTINGS, "params") if name in group} for group in state["groups"]],
+        "param_groups": [
+            {name: group[name] for name in (*_SETTINGS, "params") if name in group} for group in state["groups"]
+        ],
     }
 
 
@@ -201,12 +212,16 @@ def load_optimizer_state_dict(optimizer: SGD, model: Module, state: Mapping[str,
     op = "exchange.torch.load_optimizer_state_dict"
     places = _of_parameters(op, optimizer, model, example)
     try:
-        groups = [{name: group[name] for name in (*_SETTINGS, "params") if name in group} for group in state["param_groups"]]
+        groups = [
+            {name: group[name] for name in (*_SETTINGS, "params") if name in group} for group in state["param_groups"]
+        ]
         maximized = any(group.get("maximize") for group in state["param_groups"])
         given = {i: entry["momentum_buffer"] for i, entry in state["state"].items()}
         buffers = {i: _as_array(buffer) for i, buffer in given.items() if buffer is not None}
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{op}: got no state of PyTorch's SGD ({error!r}); it must be what its state_dict() gave") from None
+        raise ValueError(
+            f"{op}: got no state of PyTorch's SGD ({error!r}); it must be what its state_dict() gave"
+        ) from None
     if maximized:
         raise ValueError(f"{op}: the state is of an SGD with maximize, which is not known here; it must be without")
     for i, buffer in buffers.items():
@@ -227,5 +242,7 @@ def _of_parameters(op, optimizer, model, example):
         places.setdefault(id(place.array), place)
     flat = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     if any(id(parameter.data) not in places for parameter in flat):
-        raise ValueError(f"{op}: the optimizer moves parameters that the model has not; pass the network that it trains")
+        raise ValueError(
+            f"{op}: the optimizer moves parameters that the model has not; pass the network that it trains"
+        )
     return [places[id(parameter.data)] for parameter in flat]

@@ -93,7 +93,9 @@ def trace(model: Module, inputs: list[np.ndarray]) -> Trace:
     outputs = list(result) if isinstance(result, tuple | list) else [result]
     if not outputs or not all(isinstance(output, Tensor) for output in outputs):
         kinds = ", ".join(type(output).__name__ for output in outputs) or "nothing"
-        raise TypeError(f"{type(model).__name__}: its forward returned {kinds}; it must be a tensor, or a tuple of them")
+        raise TypeError(
+            f"{type(model).__name__}: its forward returned {kinds}; it must be a tensor, or a tuple of them"
+        )
     done.outputs = [output._settle() for output in outputs]
     return done
 
@@ -110,7 +112,7 @@ def as_inputs(op: str, example: Any) -> list[np.ndarray]:
     for array in inputs:
         if array.ndim == 0 or array.size == 0:
             raise ValueError(
-                f"{op}: the example is {array.shape}; it must be a batch of at least one example, such as images (N, H, W, C)"
+                f"{op}: the example is {array.shape}; it must be a batch of at least one, such as images (N, H, W, C)"
             )
     if not inputs or len({len(array) for array in inputs}) > 1:
         raise ValueError(

@@ -14,6 +14,8 @@ from minidl.train import predict_logits
 
 __all__ = ["HELP", "add_arguments", "run"]
 
+_LAYOUTS = {(784,): "mlp", (28, 28, 1): "conv", (1, 28, 28): "conv"}  # sizes of an input → how its pixels are prepared
+
 HELP = "show what the trained network makes of a picture of a digit"
 
 
@@ -22,7 +24,10 @@ def add_arguments(parser):
     parser.add_argument(
         "image", type=path, help="a picture of one digit (PNG, JPEG, …), dark on light or light on dark"
     )
-    parser.add_argument("--weights", type=path, help="a file that `minidl mnist` wrote (runs/mnist/weights-batch.npz)")
+    parser.add_argument(
+        "--weights", type=path,
+        help="a file that `minidl mnist` wrote (runs/mnist/weights-batch.npz), or a network that was exported to .onnx",
+    )  # fmt: skip
     parser.add_argument(
         "--out", type=path, help="also draw the picture, what the network sees, and its answer, to this file"
     )
@@ -37,8 +42,11 @@ def run(args):
     if not path.is_file():
         raise FileNotFoundError(f"there are no trained weights at {path}; run `minidl mnist` first, or pass --weights")
     seen = as_mnist(picture)
-    model, settings = load_network(path)
-    logits = predict_logits(model, prepare(seen[None], settings.model))
+    if path.suffix.lower() == ".onnx":
+        logits = run_onnx(path, seen)
+    else:
+        model, settings = load_network(path)
+        logits = predict_logits(model, prepare(seen[None], settings.model))
     if not np.isfinite(logits).all():
         raise ValueError(f"the network in {path} gives no finite numbers; train it again")
     probabilities = F.softmax(Tensor(logits)).data[0]
@@ -82,6 +90,43 @@ def load_network(path):
     except (KeyError, TypeError, ValueError) as error:
         raise checkpoint.CheckpointError(f"{path} holds no network that `minidl mnist` trained ({error})") from None
     return model, settings
+
+
+def run_onnx(path, seen):
+    """Return what a network in an ONNX file makes of an image of bytes (28, 28): logits (1, 10), by onnxruntime.
+
+    The network's input says what it wants: (N, 784) binary pixels as the paper's network, (N, 28, 28, 1) or (N, 1, 28, 28)
+    grey ones, 0 … 1.
+    Errors  ModuleNotFoundError without onnxruntime; ValueError for a file that it does not take, and for other networks
+    """
+    try:
+        import onnxruntime
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(
+            f"{path} needs onnxruntime, which must be installed: pip install onnxruntime"
+        ) from None
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # what goes wrong is told below
+    try:
+        session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime has many kinds of its own
+        raise ValueError(f"{path} is not a network that onnxruntime can run ({error}); export it again") from None
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    sizes = tuple(inputs[0].shape[1:]) if len(inputs) == 1 else None
+    if sizes not in _LAYOUTS or len(outputs) != 1 or inputs[0].type != "tensor(float)":
+        wanted = ", ".join(str(("N", *shape)) for shape in _LAYOUTS)
+        found = ", ".join(f"{one.type} {one.shape}" for one in inputs)
+        raise ValueError(
+            f"the network in {path} takes {found}; a network for digits must take one tensor(float) of {wanted}"
+        )
+    pixels = prepare(seen[None], _LAYOUTS[sizes]).reshape(1, *sizes)
+    try:
+        logits = session.run(None, {inputs[0].name: pixels})[0]
+    except Exception as error:
+        raise ValueError(f"the network in {path} failed ({error}); export it again") from None
+    if np.shape(logits) != (1, 10):
+        raise ValueError(f"the network in {path} gives {np.shape(logits)} numbers; for digits it must be (1, 10)")
+    return logits
 
 
 def as_mnist(picture):
