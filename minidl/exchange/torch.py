@@ -92,7 +92,7 @@ def load_state_dict(model: Module, state: Mapping[str, Any], strict: bool = True
             f"{op}: got a {type(state).__name__}; it must be a dict of arrays by name, as state_dict() gives it"
         )
     given, unread = _as_arrays(state)
-    fits = {name: places[name] for name in given if name in places and given[name].shape == places[name].view().shape}
+    fits = {n: place for n, place in places.items() if n in given and given[n].shape == place.view().shape}
     ours = {name: place.ours(given[name]) for name, place in fits.items()}
     wanted = _wanted(places, given)
     ready, mismatch = check_state(

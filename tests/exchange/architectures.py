@@ -9,7 +9,12 @@ torch = pytest.importorskip("torch")
 
 __all__ = ["as_tensors", "channels_first", "pair", "torch"]
 
-ACTIVATIONS = [(torch.nn.ReLU, nn.ReLU), (torch.nn.Sigmoid, nn.Sigmoid), (torch.nn.Tanh, nn.Tanh), (torch.nn.GELU, nn.GELU)]
+ACTIVATIONS = [
+    (torch.nn.ReLU, nn.ReLU),
+    (torch.nn.Sigmoid, nn.Sigmoid),
+    (torch.nn.Tanh, nn.Tanh),
+    (torch.nn.GELU, nn.GELU),
+]
 
 
 def channels_first(x):
@@ -33,7 +38,9 @@ def conv(rng, c, h, w):
     kernel = tuple(int(k) for k in rng.integers(1, 4, 2))
     settings = {"stride": int(rng.integers(1, 3)), "padding": tuple(int(p) for p in rng.integers(0, 2, 2))}
     settings["bias"], out = bool(rng.random() < 0.6), int(rng.integers(2, 6))
-    sizes = [(n + 2 * p - k) // settings["stride"] + 1 for n, k, p in zip((h, w), kernel, settings["padding"], strict=True)]
+    sizes = [
+        (n + 2 * p - k) // settings["stride"] + 1 for n, k, p in zip((h, w), kernel, settings["padding"], strict=True)
+    ]
     if min(sizes) < 1:
         return conv(rng, c, h, w)
     return torch.nn.Conv2d(c, out, kernel, **settings), nn.Conv2d(c, out, kernel, **settings), (out, *sizes)

@@ -81,7 +81,10 @@ def _print(seen, probabilities):
 
 def load_network(path):
     """Load the network that `minidl mnist` saved, and its settings."""
-    arrays, saved = checkpoint.load(path)
+    try:
+        arrays, saved = checkpoint.load(path)
+    except ModuleNotFoundError as error:  # of a file of safetensors
+        raise ValueError(str(error)) from None
     try:
         norm = saved.pop("norm")
         settings = Settings(**saved)
@@ -97,14 +100,12 @@ def run_onnx(path, seen):
 
     The network's input says what it wants: (N, 784) binary pixels as the paper's network, (N, 28, 28, 1) or (N, 1, 28, 28)
     grey ones, 0 … 1.
-    Errors  ModuleNotFoundError without onnxruntime; ValueError for a file that it does not take, and for other networks
+    Errors  ValueError without onnxruntime, for a file that it does not take, and for other networks
     """
     try:
         import onnxruntime
     except ModuleNotFoundError:
-        raise ModuleNotFoundError(
-            f"{path} needs onnxruntime, which must be installed: pip install onnxruntime"
-        ) from None
+        raise ValueError(f"{path} needs onnxruntime, which must be installed: pip install onnxruntime") from None
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # what goes wrong is told below
     try:
