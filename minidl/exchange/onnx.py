@@ -53,7 +53,7 @@ def export(
         second = trace(model, _others(inputs))
     except Exception as error:
         raise NotExported(
-            f"{op}: the network takes no batch of {len(inputs[0]) + 1} ({error}); the batch must be free"
+            f"{op}: the network takes no batch of {2 * len(inputs[0]) + 1} ({error}); the batch must be free"
         ) from error
     builder = _Builder(op, model, first, second, fold_batch_norm)
     builder.build(layout)
@@ -85,10 +85,10 @@ def _checked(op, model, path, layout, opset, newest):
 
 
 def _others(inputs):
-    """Another batch of one more example: floats near those of the examples, whole numbers that occur among them."""
+    """Another batch, of twice as many examples and one: floats near those of the examples, whole numbers that occur among them."""
     generator, others = np.random.default_rng(0), []
     for array in inputs:
-        more = generator.choice(array.reshape(-1), (len(array) + 1, *array.shape[1:])).astype(array.dtype)
+        more = generator.choice(array.reshape(-1), (2 * len(array) + 1, *array.shape[1:])).astype(array.dtype)
         if array.dtype.kind == "f":
             more += generator.uniform(0.1, 0.3, more.shape).astype(array.dtype)
         others.append(more)
