@@ -45,8 +45,11 @@ def export(
     Not seen  an `if` in a forward that looks at numbers: the graph does what was done for the example
     """
     op = "exchange.onnx.export"
+    path = _checked(op, model, path, layout)
     onnx = _import(op)
-    path = _checked(op, model, path, layout, opset, onnx.defs.onnx_opset_version())
+    newest = onnx.defs.onnx_opset_version()
+    if isinstance(opset, bool) or not isinstance(opset, int) or not OLDEST <= opset <= newest:
+        raise ValueError(f"{op}: opset is {opset!r}; it must be a whole number from {OLDEST} to {newest}")
     model, inputs = in_evaluation(model), as_inputs(op, example)
     first = trace(model, inputs)
     try:
@@ -70,14 +73,12 @@ def _import(op):
     return onnx
 
 
-def _checked(op, model, path, layout, opset, newest):
+def _checked(op, model, path, layout):
     """Check the settings, and return the path."""
     if not isinstance(model, Module):
         raise TypeError(f"{op}: model is a {type(model).__name__}; it must be a minidl Module")
     if layout not in ("NHWC", "NCHW"):
         raise ValueError(f'{op}: layout is {layout!r}; it must be "NHWC" or "NCHW"')
-    if isinstance(opset, bool) or not isinstance(opset, int) or not OLDEST <= opset <= newest:
-        raise ValueError(f"{op}: opset is {opset!r}; it must be a whole number from {OLDEST} to {newest}")
     path = as_path(op, path)
     if path.is_dir():
         raise IsADirectoryError(f"{op}: {path} is a folder; name a file in it, such as {path / 'model.onnx'}")
@@ -85,7 +86,7 @@ def _checked(op, model, path, layout, opset, newest):
 
 
 def _others(inputs):
-    """Another batch, of twice as many examples and one: floats near those of the examples, whole numbers that occur among them."""
+    """Another batch, of twice as many examples and one: floats near those of the examples, whole numbers that they have."""
     generator, others = np.random.default_rng(0), []
     for array in inputs:
         more = generator.choice(array.reshape(-1), (2 * len(array) + 1, *array.shape[1:])).astype(array.dtype)

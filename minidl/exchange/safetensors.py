@@ -12,7 +12,10 @@ import numpy as np
 
 __all__ = ["read", "write"]
 
-_KEY, _MAGIC = "minidl", "minidl 1 "  # how the text begins, which tells a file of ours though its key is damaged
+_KEY, _MARK = (
+    "minidl",
+    " minidl 1 ",
+)  # before the checksum, where the text ends: it tells a file of ours with a damaged key
 _TYPES = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8", "U64": "<u8", "I32": "<i4", "U32": "<u4",
     "I16": "<i2", "U16": "<u2", "I8": "|i1", "U8": "|u1", "BOOL": "|b1",
@@ -34,7 +37,7 @@ def write(arrays: dict[str, np.ndarray], outline: Any, settings: str) -> bytes:
             native = np.frombuffer(native.tobytes(), np.uint8)
         stored[name] = native
     text = json.dumps({"state": outline, "settings": json.loads(settings), "kinds": kinds})
-    return _import("save").numpy.save(stored, {_KEY: f"{_MAGIC}{_checksum(text, stored):08x} {text}"})
+    return _import("save").numpy.save(stored, {_KEY: f"{text}{_MARK}{_checksum(text, stored):08x}"})
 
 
 def read(data: bytes) -> tuple[dict[str, np.ndarray], Any, Any]:
@@ -44,9 +47,9 @@ def read(data: bytes) -> tuple[dict[str, np.ndarray], Any, Any]:
     """
     texts = _metadata(data)
     arrays = {name: _as_array(entry) for name, entry in _import("load").deserialize(data)}
-    if not any(_MAGIC in text for text in texts.values()):
+    if _KEY not in texts and not any(_MARK in text for text in texts.values()):
         return arrays, None, texts
-    checksum, text = texts[_KEY].removeprefix(_MAGIC).split(" ", 1)
+    text, _, checksum = texts[_KEY].rpartition(_MARK)
     if checksum != f"{_checksum(text, arrays):08x}":
         raise ValueError("the checksum is another one")
     content = json.loads(text)

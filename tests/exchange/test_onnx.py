@@ -288,7 +288,7 @@ def test_the_network_is_left_alone(tmp_path):
 # ---- what is refused -----------------------------------------------------------------------------------------------------
 
 REFUSED = {
-    "no form": (lambda x: F.zca_whiten(x, 1.0), r"zca_whiten in the module \(Computes\), called at test_onnx.py:\d+: has no"),
+    "no form": (lambda x: F.zca_whiten(x, 1.0), r"zca_whiten in the module \(Computes\), called at test_onnx.py:\d+: has"),
     "random": (lambda x: F.dropout(x, 0.5, True), "dropout.*has no form"),
     "all of them": (lambda x: F.mse_loss(F.zca_whiten(x, 1.0), x) + x[x.data > 0].sum(), "zca_wh.*\n.*mse_l.*\n.*getitem"),
     "NumPy": (lambda x: x * np.abs(x.data), r"mul.*its operand of shape \(4, 6\) depends on the input"),
@@ -328,7 +328,7 @@ def test_what_is_wrong_is_told_and_an_older_file_stays(tmp_path):
         (lambda: exchange.onnx.export(model, VECTORS.astype(np.float64), path), TypeError, "linear: x is float64"),
         (lambda: exchange.onnx.export(model, "x", path), TypeError, "Tensor: got"),
         (lambda: exchange.onnx.export(model, VECTORS, tmp_path), IsADirectoryError, "is a folder; name a file in it"),
-        (lambda: exchange.onnx.export(Computes(lambda x: None), VECTORS, path), TypeError, "forward returned NoneType; it must"),
+        (lambda: exchange.onnx.export(Computes(lambda x: None), VECTORS, path), TypeError, "forward returned NoneType;"),
     ]  # fmt: skip
     for action, kind, why in cases:
         with pytest.raises(kind, match=why):
