@@ -45,7 +45,7 @@ def export(
     Not seen  an `if` in a forward that looks at numbers: the graph does what was done for the example
     """
     op = "exchange.onnx.export"
-    path = _checked(op, model, path, layout)
+    target = _checked(op, model, path, layout)
     onnx = _import(op)
     newest = onnx.defs.onnx_opset_version()
     if isinstance(opset, bool) or not isinstance(opset, int) or not OLDEST <= opset <= newest:
@@ -62,7 +62,7 @@ def export(
     builder.build(layout)
     proto = _as_proto(onnx, builder, opset, type(model).__name__)
     onnx.checker.check_model(proto, full_check=True)
-    write_atomically(path, proto.SerializeToString())
+    write_atomically(target, proto.SerializeToString())
 
 
 def _import(op):
