@@ -35,14 +35,15 @@ class Graph:
         self._kept: dict[tuple, str] = {}  # id and layout of a constant → its name
         self._lists: dict[tuple[int, ...], str] = {}
         self._taken: set[str] = set()
+        self._reserved = set(names.values())
         self._alive: list[np.ndarray] = []
 
     # ---- names ---------------------------------------------------------------------------------------------------------
 
     def unique(self, name: str) -> str:
-        """Return the name, or one like it that is not taken yet, and take it."""
+        """Return the name, or one like it that is not taken yet, and take it; names of the state are kept for their own."""
         chosen, count = name, 1
-        while chosen in self._taken:
+        while chosen in self._taken or chosen in self._reserved:
             count += 1
             chosen = f"{name}_{count}"
         self._taken.add(chosen)
@@ -89,8 +90,9 @@ class Graph:
         """Return the name of a constant's initializer, with its axes permuted; under the name of the state if it has one."""
         key = id(array), axes
         if key not in self._kept:
-            permuted = array if axes is None else array.transpose(axes)
-            self._kept[key] = self.constant(permuted, self.names.get(id(array), "constant"))
+            name = self.names.get(id(array), "constant")
+            self._reserved.discard(name)
+            self._kept[key] = self.constant(array if axes is None else array.transpose(axes), name)
         return self._kept[key]
 
     def permuted(self, array: np.ndarray, axes: tuple[int, ...]) -> str:

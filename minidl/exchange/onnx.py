@@ -253,7 +253,9 @@ class _Builder(Graph):
         return None
 
     def _foreign(self, step):
-        """What is wrong with an operand that no operation made: a number that was computed from the input all the same."""
+        """What is wrong with an operand: a number that was computed from the input, but not by an operation."""
+        if step.call.changed:
+            return "an operand was changed in place after it was computed"
         for array, twin in zip(step.inputs, step.twin.inputs, strict=True):
             if not (array is twin or self.known(array)) and not _equal(array, twin):
                 return (

@@ -27,13 +27,9 @@ def orders_of(op: str, model: Module, example: Any = None) -> Orders:
     """Return for a model's arrays the axes whose order differs, and how: torch = own.take(order, axis)."""
     if example is None and _is_sequential(model):
         return _of_layers(op, model)
-    copied = in_evaluation(model)
-    if example is not None:
-        found = _Followed(op, trace(copied, as_inputs(op, example))).orders
-    else:
-        found = _by_trying(op, copied)
-    twins = {id(theirs): id(own) for own, theirs in zip(_arrays(model), _arrays(copied), strict=True)}
-    return {twins[array]: axes for array, axes in found.items() if array in twins}
+    if example is None:
+        return _by_trying(op, in_evaluation(model))
+    return _Followed(op, trace(in_evaluation(model), as_inputs(op, example))).orders
 
 
 def _arrays(model):
@@ -269,6 +265,9 @@ def _by_trying(op, model):
     first = next((module for module in model.modules() if isinstance(module, nn.Conv2d)), None)
     if first is None:
         if not any(parameter.ndim == 4 for parameter in model.parameters()):
+            layer = next((module for module in model.modules() if isinstance(module, nn.Linear)), None)
+            if layer is not None and any(isinstance(module, nn.Flatten) for module in model.modules()):
+                _check_may_be_grey(op, layer.weight.shape[0])
             return {}
     else:
         channels, dtype = first.weight.shape[2], first.weight.dtype

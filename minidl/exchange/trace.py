@@ -7,6 +7,7 @@ padding, ε, an index …) in the frame that is still there, by the names that t
 import copy
 import sys
 import threading
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -31,10 +32,12 @@ class Call:
     output    the array of its result
     given     its variables by name
     where     " in layer 3 (Linear), called at train.py:12"
+    changed   whether an operand was changed in place after the operation that made it
     """
 
     def __init__(self, op: str, inputs: list[np.ndarray], output: np.ndarray, given: dict[str, Any], where: str):
         self.op, self.inputs, self.output, self.given, self.where = op, inputs, output, given, where
+        self.changed = False
 
     def __repr__(self) -> str:
         return f"{self.op}{self.where}"
@@ -51,8 +54,9 @@ class Trace:
 class _Listener:
     """Writes down what this thread does; everything goes on to the observer before, if there is one."""
 
-    def __init__(self, calls):
-        self.calls, self.thread, self.before = calls, threading.get_ident(), None
+    def __init__(self, done):
+        self.calls, self.thread, self.before = done.calls, threading.get_ident(), None
+        self.marks = {id(array): _mark(array) for array in done.inputs}
 
     @property
     def looks_at_no_numbers(self):
@@ -62,7 +66,10 @@ class _Listener:
         if threading.get_ident() == self.thread:
             variables = dict(sys._getframe(2).f_locals)  # of the function that called `_from_op`
             inputs = [parent._settle() for parent in parents]
-            self.calls.append(Call(name_of(backward), inputs, out.data, variables, place()[1]))
+            call = Call(name_of(backward), inputs, out.data, variables, place()[1])
+            call.changed = any(self.marks.get(id(array), _mark(array)) != _mark(array) for array in inputs)
+            self.marks[id(out.data)] = _mark(out.data)
+            self.calls.append(call)
         if self.before is not None:
             self.before.forward_done(out, parents, backward)
 
@@ -75,9 +82,13 @@ class _Listener:
             self.before.backward_done(node, grad, parent_grads)
 
 
+def _mark(array):
+    return zlib.crc32(np.ascontiguousarray(array))
+
+
 @contextmanager
-def _listening(calls: list[Call]) -> Iterator[None]:
-    listener = _Listener(calls)
+def _listening(done: Trace) -> Iterator[None]:
+    listener = _Listener(done)
     listener.before = observe(listener)
     try:
         yield
@@ -88,7 +99,7 @@ def _listening(calls: list[Call]) -> Iterator[None]:
 def trace(model: Module, inputs: list[np.ndarray]) -> Trace:
     """Call a network, without gradients, and write down what it does."""
     done = Trace(inputs)
-    with no_grad(), _listening(done.calls):
+    with no_grad(), _listening(done):
         result = model(*map(Tensor, inputs))
     outputs = list(result) if isinstance(result, tuple | list) else [result]
     if not outputs or not all(isinstance(output, Tensor) for output in outputs):
@@ -101,8 +112,12 @@ def trace(model: Module, inputs: list[np.ndarray]) -> Trace:
 
 
 def in_evaluation(model: Module) -> Module:
-    """Return a copy of a network in evaluation mode: hooks, generators and modes of the original stay as they are."""
-    return copy.deepcopy(model).eval()
+    """Return a network in evaluation mode with the parameters and buffers of another; modes, hooks, generators are copies.
+
+    So whatever its forward changes in itself, such as a generator that it draws from, the other one does not notice.
+    """
+    shared = [*model.parameters(), *model.buffers()]
+    return copy.deepcopy(model, {id(array): array for array in shared}).eval()
 
 
 def as_inputs(op: str, example: Any) -> list[np.ndarray]:

@@ -285,6 +285,22 @@ def test_the_network_is_left_alone(tmp_path):
     assert not minidl.autograd.engine.is_observed()
 
 
+def in_place(x):
+    x.data[:] = np.abs(x.data)
+    return x
+
+
+def test_names_of_the_state_come_first(tmp_path):
+    ones = np.ones(6, np.float32)
+    model = Computes(
+        lambda x: F.relu(x * model.input + model.Mul), input=nn.Parameter(ones), Mul=nn.Parameter(3 * ones)
+    )
+    exchange.onnx.export(model, VECTORS, tmp_path / "m.onnx")
+    graph = onnx.load(tmp_path / "m.onnx").graph
+    assert {i.name for i in graph.initializer} == {"input", "Mul"}
+    assert graph.input[0].name == "input_2"
+
+
 # ---- what is refused -----------------------------------------------------------------------------------------------------
 
 REFUSED = {
@@ -301,6 +317,7 @@ REFUSED = {
     "another way": (lambda x: x * 2 if len(x) == 4 else x + 2, "does mul.* for the example and add.* for another batch"),
     "more of it": (lambda x: x * 2 if len(x) == 4 else x * 2 * 2, "does nothing more for the example and mul"),
     "one batch": (lambda x: x + np.ones((4, 6), np.float32), "takes no batch of 9"),
+    "in place": (lambda x: in_place(x * 2) + x, r"add.*an operand was changed in place after it was computed"),
     "two free sizes": (lambda x: (x @ x.T).reshape(len(x), 1, len(x)), "several sizes of its result"),
 }  # fmt: skip
 
