@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from minidl import _version
+from minidl._numbers import check_bool
 from minidl.exchange.graph import Graph, Value
 from minidl.exchange.onnx_ops import FORMS, NotExported
 from minidl.exchange.trace import Call, Trace, as_inputs, in_evaluation, trace
@@ -45,7 +46,7 @@ def export(
     Not seen  an `if` in a forward that looks at numbers: the graph does what was done for the example
     """
     op = "exchange.onnx.export"
-    target = _checked(op, model, path, layout)
+    target = _checked(op, model, path, layout, fold_batch_norm)
     onnx = _import(op)
     newest = onnx.defs.onnx_opset_version()
     if isinstance(opset, bool) or not isinstance(opset, int) or not OLDEST <= opset <= newest:
@@ -73,12 +74,13 @@ def _import(op):
     return onnx
 
 
-def _checked(op, model, path, layout):
+def _checked(op, model, path, layout, fold):
     """Check the settings, and return the path."""
     if not isinstance(model, Module):
         raise TypeError(f"{op}: model is a {type(model).__name__}; it must be a minidl Module")
     if layout not in ("NHWC", "NCHW"):
         raise ValueError(f'{op}: layout is {layout!r}; it must be "NHWC" or "NCHW"')
+    check_bool(op, "fold_batch_norm", fold)
     path = as_path(op, path)
     if path.is_dir():
         raise IsADirectoryError(f"{op}: {path} is a folder; name a file in it, such as {path / 'model.onnx'}")

@@ -94,11 +94,10 @@ def load_state_dict(model: Module, state: Mapping[str, Any], strict: bool = True
     given, unread = _as_arrays(state)
     fits = {n: place for n, place in places.items() if n in given and given[n].shape == place.view().shape}
     ours = {name: place.ours(given[name]) for name, place in fits.items()}
-    wanted = _wanted(places, given)
-    ready, mismatch = check_state(
-        op, model, {name: place.view() for name, place in wanted.items()}, given, strict,
-        **{"no arrays": unread, "tied here, but not the same": _torn(fits, ours), "not 1": _not_one(fits, given)},
-    )  # fmt: skip
+    wanted = _wanted({name: place for name, place in places.items() if name not in unread}, given)
+    own = {name: place.view() for name, place in wanted.items()}
+    more = {"tied here, but not the same": _torn(fits, ours), "not 1": _not_one(fits, given)}
+    ready, mismatch = check_state(op, model, own, given, strict, **{"no arrays": list(unread.values())}, **more)
     copies = [(place, place.ours(ready[name])) for name, place in wanted.items() if name in ready and not place.fixed]
     for place, array in copies:
         place.array[...] = array
@@ -162,15 +161,14 @@ def _not_one(fits, given):
 
 
 def _as_arrays(state):
-    """The values of a mapping as arrays, and what is wrong with those that are none."""
-    given, unread = {}, []
+    """The values of a mapping as arrays; and what is wrong with those that are none, by name."""
+    given, unread = {}, {}
     for name, value in state.items():
         try:
             given[name] = _as_array(value)
         except Exception as error:  # of a tensor without numbers, on a device that is gone, of a kind of its own
-            unread.append(f"{name}: a {type(value).__name__} ({error})")
-            given[name] = None
-    return {name: array for name, array in given.items() if array is not None}, unread
+            unread[name] = f"{name}: a {type(value).__name__} ({error})"
+    return given, unread
 
 
 def _as_array(value):

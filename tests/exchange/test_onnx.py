@@ -203,6 +203,8 @@ def test_the_reference_networks(make, shape, fold, tmp_path):
 
 @pytest.mark.parametrize("opset", [20, 21, 22, 23, 25])
 def test_residual_networks_in_any_version_of_the_operators(opset, tmp_path):
+    if opset > 22 and tuple(map(int, runtime.__version__.split(".")[:2])) < (1, 25):
+        pytest.skip("this onnxruntime does not know it yet")
     x = images(8, 6, 3)
     graph = assert_same(lived_in(OurResNet(), x), x, tmp_path / "m.onnx", opset=opset)
     assert kinds(graph).count("Transpose") == 2  # at the door, and before what has no pixels any more

@@ -773,6 +773,7 @@ TABLE = {
     "exchange.onnx.export": [
         (lambda: exchange.onnx.export(3, ones(1, 2), "x.onnx"), "exchange.onnx.export: model is a int; it must be a minidl"),
         (lambda: exchange.onnx.export(nn.ReLU(), ones(1, 2), "x", layout="CN"), "exchange.*: layout is 'CN'; it must"),
+        (lambda: exchange.onnx.export(nn.ReLU(), ones(1, 2), "x", fold_batch_norm=3), "exchange.*: fold_batch_norm is 3; "),
         (lambda: exchange.onnx.export(nn.ReLU(), ones(1, 2), "."), "exchange.onnx.export: . is a folder; name a file in it"),
         (lambda: exchange.onnx.export(nn.ReLU(), ones(1, 2), ""), "exchange.onnx.export: the path is ''; it must be"),
     ],
