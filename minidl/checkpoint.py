@@ -1,7 +1,8 @@
 """Saving what a run needs to go on, without pickle: loading a file never runs code.
 
 A file is NumPy's .npz, not compressed: one array for each name, which `numpy.load` reads too, and two texts in JSON, the
-settings under `_settings` and how the arrays belong together under `_state`. Each part has a checksum.
+settings under `_settings` and how the arrays belong together under `_state`. Each part has a checksum. A name that ends in
+.safetensors makes a file of that format instead, which other libraries read: see `exchange/safetensors.py`.
 
     checkpoints = Checkpoints("runs/mine")
     step, state = checkpoints.latest() or (0, None)      # None at first; damaged files are passed over, and named
@@ -27,6 +28,7 @@ from typing import Any
 import numpy as np
 
 from minidl._numbers import check_whole
+from minidl.exchange import safetensors
 from minidl.system.files import as_path, remove_parts, write_atomically
 from minidl.system.terminal import note
 from minidl.tensor import Tensor
@@ -44,20 +46,27 @@ class CheckpointError(ValueError):
 
 
 def save(path: str | os.PathLike, state: Any, settings: Any = None) -> None:
-    """Write a state and settings to `path`, whole or not at all.
+    """Write a state and settings to `path`, whole or not at all; as safetensors if it ends in .safetensors.
 
     state       a dict of arrays, such as `model.state_dict()`; or of anything made of dicts, lists, arrays, tensors,
                 numbers, texts and None, such as {"model": model.state_dict(), "step": 7}
     settings    anything that strict JSON can say
-    Errors      TypeError or ValueError for what cannot be said this way, OSError from the disk; an older file stays
+    Names       of arrays are paths, "model/0.weight"; in safetensors those of the entry "model" are as in `state_dict`
+    Errors      TypeError or ValueError for what cannot be said this way, OSError from the disk; an older file stays.
+                ModuleNotFoundError for safetensors where that package is missing
     """
     path = as_path("save", path)
     if path.is_dir():
         raise IsADirectoryError(f"save: {path} is a folder; name a file in it, such as {path / 'model.npz'}")
+    said = _strict_json({} if settings is None else settings, "save: the settings")
     arrays: dict[str, np.ndarray] = {}
+    if _is_safetensors(path):
+        outline = _outline_with_names(state, arrays)
+        write_atomically(path, safetensors.write(arrays, outline, said))
+        return
     outline = _outline(state, "", arrays)
     arrays[_STATE] = _as_bytes(json.dumps(outline))
-    arrays[_SETTINGS] = _as_bytes(_strict_json({} if settings is None else settings, "save: the settings"))
+    arrays[_SETTINGS] = _as_bytes(said)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as file:  # what np.savez does, but for any name, and without pickle
         for name, array in arrays.items():
@@ -67,13 +76,14 @@ def save(path: str | os.PathLike, state: Any, settings: Any = None) -> None:
 
 
 def load(path: str | os.PathLike) -> tuple[Any, Any]:
-    """Load what `save` wrote: (state, settings).
+    """Load what `save` wrote: (state, settings); of safetensors that others wrote, the arrays by name, and the metadata.
 
     Arrays, numbers, texts and None come back as they were, tensors as arrays, tuples as lists, and NumPy's single numbers
     as Python's.
     Memory      at most twice their bytes for arrays, and sixty times for JSON, which becomes Python objects: no size in the
                 file is believed before the bytes are there
-    Errors      CheckpointError if the file is damaged, or something else; OSError if it cannot be read
+    Errors      CheckpointError if the file is damaged, or something else; OSError if it cannot be read;
+                ModuleNotFoundError for safetensors where that package is missing
     """
     path = as_path("load", path)
     if path.is_dir():
@@ -82,10 +92,15 @@ def load(path: str | os.PathLike) -> tuple[Any, Any]:
         raise FileNotFoundError(f"load: there is no file {path}; check the path")
     with path.open("rb") as opened:
         try:
+            if _is_safetensors(path):
+                arrays, outline, settings = safetensors.read(opened.read())
+                return (arrays if outline is None else _fill(outline, arrays)), settings
             with zipfile.ZipFile(opened) as file:
                 arrays = _read_arrays(file, path.stat().st_size)
             settings = json.loads(arrays.pop(_SETTINGS).tobytes())
             state = _fill(json.loads(arrays.pop(_STATE).tobytes()), arrays)
+        except ModuleNotFoundError:
+            raise
         except Exception as error:  # damaged bytes make zipfile, NumPy and JSON raise nearly anything
             raise CheckpointError(
                 f"load: {path} is damaged, or not a file that minidl saved; use another one"
@@ -163,15 +178,22 @@ def _set_aside(path):
 # ---- a state as an outline in JSON, and the arrays in it ---------------------------------------------------------------
 
 
-def _outline(value, path, arrays):
-    """`value` with every array replaced by its name, under which it is put into `arrays`."""
+def _outline(value, path, arrays, bare=None):
+    """`value` with every array replaced by its name, under which it is put into `arrays`.
+
+    bare    the key of a dict whose path is no part of the names in it
+    """
     if isinstance(value, np.ndarray | Tensor):
         return {_ARRAY: _add(path, value, arrays)}
     if isinstance(value, np.generic):
         return _outline(value.item(), path, arrays)
     if isinstance(value, dict):
         _check_keys(value, path)
-        items = [(key, _outline(item, f"{path}/{key}" if path else f"{key}", arrays)) for key, item in value.items()]
+        paths = {
+            key: "" if key == bare and isinstance(value[key], dict) else f"{path}/{key}" if path else f"{key}"
+            for key in value
+        }
+        items = [(key, _outline(item, paths[key], arrays)) for key, item in value.items()]
         plain = all(isinstance(key, str) for key in value) and not {_ARRAY, _ITEMS} & set(value)
         return dict(items) if plain else {_ITEMS: items}
     if isinstance(value, list | tuple):
@@ -182,6 +204,19 @@ def _outline(value, path, arrays):
         f"save: {path or 'the state'} is a {type(value).__name__}; only arrays, numbers, texts, None, and dicts and lists "
         "of them can be saved: pass .state_dict() of a model or an optimizer"
     )
+
+
+def _is_safetensors(path):
+    return path.suffix.lower() == ".safetensors"
+
+
+def _outline_with_names(state, arrays):
+    """The outline of a state whose entry "model" keeps its own names; with all paths, if another array has one of those."""
+    try:
+        return _outline(state, "", arrays, bare="model")
+    except ValueError:
+        arrays.clear()
+        return _outline(state, "", arrays)
 
 
 def _check_keys(value, path):

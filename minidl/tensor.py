@@ -194,13 +194,11 @@ class Tensor(Value, Node):
             own, data = self.data.dtype, as_array(computed(np.ndarray.astype, self.data, dtype))
         except TypeError:
             raise TypeError(f"to: got {dtype!r}; it must be float32, float64 or an integer type") from None
-        if data.dtype.kind != "f":
-            return Tensor(data)
 
         def backward(grad):
             return (computed(np.ndarray.astype, grad, own),)
 
-        return Tensor._from_op(data, (self,), backward)
+        return Tensor._from_op(data, (self if data.dtype.kind == "f" else self.detach(),), backward)
 
     # ---- matrices ----------------------------------------------------------------------------------------------------
 

@@ -119,15 +119,9 @@ class Trace(Recording):
         if self._before is not None:
             self._before.forward_done(out, parents, backward)
 
-    def backward_begins(self, node):
-        """Tell whoever looked on before."""
-        if self._before is not None:
-            self._before.backward_begins(node)
-
-    def backward_done(self, node, grad, parent_grads):
-        """Tell whoever looked on before."""
-        if self._before is not None:
-            self._before.backward_done(node, grad, parent_grads)
+    def backward(self, node, grad):
+        """Return node._backward(grad); whoever looked on before sees it."""
+        return node._backward(grad) if self._before is None else self._before.backward(node, grad)
 
     def failed_in_a_norm(self):
         """Return whether the module that was called last is a batch norm that had to train, and could do without."""

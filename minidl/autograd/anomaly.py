@@ -19,7 +19,7 @@ import numpy as np
 from minidl.autograd.changes import held_by, name_of
 from minidl.autograd.engine import Node, observe
 
-__all__ = ["detect_anomaly"]
+__all__ = ["detect_anomaly", "place"]
 
 _HERE = os.path.dirname(os.path.dirname(__file__))  # the package: lines in it are not the caller's
 
@@ -51,8 +51,8 @@ class _Observer:
         self.name = None  # of the operation whose backward is running
 
     def forward_done(self, out, parents, backward):
-        module, place = _place()
-        name = name_of(backward) + place
+        module, where = place()
+        name = name_of(backward) + where
         if not _finite(out.data):
             _refuse_forward(name, module, out, parents)
         if out.requires_grad:
@@ -126,8 +126,8 @@ def _marks(backward):
     return [zlib.crc32(np.ascontiguousarray(a)) for a in arrays if isinstance(a, np.ndarray)]
 
 
-def _place():
-    """The innermost module that is waiting for the operation, and " in layer 3 (Linear), called at train.py:12"."""
+def place():
+    """Tell an observer which module waits for an operation, and where: " in layer 3 (Linear), called at train.py:12"."""
     modules, line, frame = [], "", sys._getframe(2)
     while frame is not None:
         owner = frame.f_locals.get("self")

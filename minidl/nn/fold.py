@@ -93,18 +93,27 @@ def _fold_into(layer, norm, name):
         raise ValueError(
             f"fold_batch_norm: {name} has {norm.features} features, {layer.weight.shape[-1]} come before it"
         )
-    dtype = layer.weight.dtype
-    if isinstance(norm, BatchRenorm):
-        scale = 1 / norm.running_std.astype(np.float64)
-    else:
-        scale = 1 / np.sqrt(norm.running_var.astype(np.float64) + norm.eps)
-    shift = -norm.running_mean.astype(np.float64)
-    if layer.bias is not None:
-        shift += layer.bias.data
-    if norm.weight is not None:
-        scale *= norm.weight.data
+    var, eps = (
+        (np.square(norm.running_std, dtype=np.float64), 0)
+        if isinstance(norm, BatchRenorm)
+        else (norm.running_var, norm.eps)
+    )
+    gamma, beta = (None if parameter is None else parameter.data for parameter in (norm.weight, norm.bias))
+    bias = None if layer.bias is None else layer.bias.data
+    weight, bias = folded(layer.weight.data, bias, (norm.running_mean, var, eps), gamma, beta)
+    layer.weight, layer.bias = Parameter(weight), Parameter(bias)
+
+
+def folded(weight, bias, statistics, gamma, beta):
+    """Return the weight (…, O) and bias (O,) of a layer and its batch norm in one; `statistics` are mean, variance and ε."""
+    mean, var, eps = statistics
+    scale = 1 / np.sqrt(var.astype(np.float64) + eps)
+    shift = -mean.astype(np.float64)
+    if bias is not None:
+        shift += bias
+    if gamma is not None:
+        scale *= gamma
     shift *= scale
-    if norm.bias is not None:
-        shift += norm.bias.data
-    layer.weight = Parameter((layer.weight.data * scale).astype(dtype))
-    layer.bias = Parameter(shift.astype(dtype))
+    if beta is not None:
+        shift += beta
+    return (weight * scale).astype(weight.dtype), shift.astype(weight.dtype)

@@ -227,30 +227,12 @@ class Module:
         Errors    ValueError lists all names that are missing, unexpected, of another shape, not real numbers, not whole
                 ones where the own are, or whose own array is read-only
         """
-        if not isinstance(state, Mapping):
-            raise TypeError(f"load_state_dict: got a {type(state).__name__}; it must be a dict of arrays by name")
         own = self._state()
-        missing, unexpected = [n for n in own if n not in state], [str(n) for n in state if n not in own]
-        shared = {n: _as_array(state[n]) for n in own if n in state}
-        misshaped = [f"{n}: {a.shape}, expected {own[n].shape}" for n, a in shared.items() if a.shape != own[n].shape]
-        report = {
-            "misshaped": misshaped,
-            "not real numbers": [f"{n}: {a.dtype}" for n, a in shared.items() if a.dtype.kind not in "biuf"],
-            "not whole numbers": [n for n, a in shared.items() if own[n].dtype.kind in "iu" and not _are_whole(a)],
-            "read-only": [n for n in shared if not own[n].flags.writeable],
-        }
-        if strict:
-            report = {"missing": missing, "unexpected": unexpected} | report
-        if any(report.values()):
-            lines = "".join(f"\n  {kind}: {'; '.join(names)}" for kind, names in report.items() if names)
-            raise ValueError(
-                f"load_state_dict: this state does not fit {type(self).__name__}; it must be one of the same network:{lines}"
-            )
-        ready = {name: np.asarray(array, own[name].dtype) for name, array in shared.items()}
+        ready, mismatch = check_state("load_state_dict", self, own, state, strict)
         for name, array in ready.items():
             own[name][...] = array
         changed_in_place(self.parameters())
-        return Mismatch(missing, unexpected)
+        return mismatch
 
     def _state(self):
         named = [*((name, parameter.data) for name, parameter in self.named_parameters()), *self.named_buffers()]
@@ -295,6 +277,28 @@ class Mismatch(NamedTuple):
 
     missing: list[str]
     unexpected: list[str]
+
+
+def check_state(op, model, own, state, strict, **more):
+    """Check that a state fits a model's own arrays; return its arrays in their types, and a Mismatch. `more`: faults."""
+    if not isinstance(state, Mapping):
+        raise TypeError(f"{op}: got a {type(state).__name__}; it must be a dict of arrays by name")
+    missing, unexpected = [n for n in own if n not in state], [str(n) for n in state if n not in own]
+    shared = {n: _as_array(state[n]) for n in own if n in state}
+    report = {
+        **({"missing": missing, "unexpected": unexpected} if strict else {}),
+        "misshaped": [f"{n}: {a.shape}, expected {own[n].shape}" for n, a in shared.items() if a.shape != own[n].shape],
+        "not real numbers": [f"{n}: {a.dtype}" for n, a in shared.items() if a.dtype.kind not in "biuf"],
+        "not whole numbers": [n for n, a in shared.items() if own[n].dtype.kind in "iu" and not _are_whole(a)],
+        "read-only": [n for n in shared if not own[n].flags.writeable],
+        **more,
+    }
+    if any(report.values()):
+        lines = "".join(f"\n  {kind}: {'; '.join(names)}" for kind, names in report.items() if names)
+        raise ValueError(
+            f"{op}: this state does not fit {type(model).__name__}; it must be one of the same network:{lines}"
+        )
+    return {name: np.asarray(array, own[name].dtype) for name, array in shared.items()}, Mismatch(missing, unexpected)
 
 
 class HookHandle:

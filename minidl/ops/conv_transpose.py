@@ -7,7 +7,7 @@ other roles: its ∂x is our forward, its forward our ∂x; and ∂W is the same
 import numpy as np
 
 from minidl._numbers import pair
-from minidl.kernels.jit import assign
+from minidl.kernels.jit import assign, contiguous
 from minidl.kernels.reduce import add_bias, column_sums
 from minidl.ops import conv
 from minidl.ops._check import check_tensors
@@ -37,15 +37,15 @@ def conv_transpose2d(
     stride, padding = pair("conv_transpose2d", "stride", stride, 1), pair("conv_transpose2d", "padding", padding, 0)
     output_padding = check_output_padding("conv_transpose2d", output_padding, stride)
     shape = _output_shape(x, weight, bias, stride, padding, output_padding)
-    data = np.ascontiguousarray(x.data)
+    data = contiguous(x.data)
     filters = np.empty((*weight.shape[:2], shape[3], x.shape[3]), data.dtype)  # those of the convolution from y to x
     assign(filters, weight.data.swapaxes(2, 3))
     y = conv.backward_x(data, filters, stride, padding, shape)
     if bias is not None:
-        add_bias[y.size](y.reshape(-1, shape[3]), np.ascontiguousarray(bias.data))
+        add_bias[y.size](y.reshape(-1, shape[3]), contiguous(bias.data))
 
     def backward(grad_y):
-        grad_y = np.ascontiguousarray(grad_y)
+        grad_y = contiguous(grad_y)
         grad_x = grad_weight = None
         if x.requires_grad:
             grad_x = conv.forward(grad_y, filters, stride, padding, data.shape)

@@ -5,7 +5,7 @@ import operator
 import numpy as np
 from numpy.typing import ArrayLike
 
-from minidl.kernels.jit import assign, kernel, n_chunks, numpy_kernel, prange
+from minidl.kernels.jit import assign, contiguous, kernel, n_chunks, numpy_kernel, prange
 from minidl.kernels.reduce import TERMS, chunk_rows
 from minidl.kernels.runs import add, clear, copy
 from minidl.ops._check import check_tensors, matrix
@@ -36,7 +36,7 @@ def embedding(input: ArrayLike | Tensor, weight: Tensor, padding_idx: int | None
     if weight.ndim != 2:
         raise ValueError(f"embedding: weight is {weight.shape}; it must be (V, D), a row for each of V numbers")
     padding = padding_row("embedding", padding_idx, len(weight.data))
-    table = np.ascontiguousarray(weight.data)
+    table = contiguous(weight.data)
     rows = np.empty(given.size, np.int64)  # a copy: the backward needs them as they are now
     assign(rows, given.reshape(-1))
     (count, width), dtype = table.shape, table.dtype

@@ -14,7 +14,7 @@ from itertools import compress
 import numpy as np
 
 from minidl._numbers import check_between, check_whole
-from minidl.kernels.jit import CHUNK, device, kernel, n_chunks, prange
+from minidl.kernels.jit import CHUNK, contiguous, device, kernel, n_chunks, prange
 from minidl.kernels.reduce import TERMS, add_up, chunk_rows
 from minidl.kernels.runs import offset
 from minidl.ops._check import check_tensors
@@ -54,12 +54,12 @@ def group_norm_relu(
 
 def _group_norm(op, x, groups, weight, bias, eps, relu):
     groups = _check(op, x, groups, weight, bias, eps)
-    data = np.ascontiguousarray(x.data)
+    data = contiguous(x.data)
     n, features = data.shape[0], data.shape[-1]
     data = data.reshape(n, data.size // (n * features) if n else 0, features)
     dtype = data.dtype
-    gamma = np.ones(features, dtype) if weight is None else np.ascontiguousarray(weight.data)
-    beta = np.zeros(features, dtype) if bias is None else np.ascontiguousarray(bias.data)
+    gamma = np.ones(features, dtype) if weight is None else contiguous(weight.data)
+    beta = np.zeros(features, dtype) if bias is None else contiguous(bias.data)
     stats, y = np.empty((n, 2, features), dtype), np.empty(data.shape, dtype)
     least = 0.0 if relu else -np.inf
     _group_norm_forward[data.size](data, groups, eps, gamma, beta, least, stats, y)
@@ -69,7 +69,7 @@ def _group_norm(op, x, groups, weight, bias, eps, relu):
     def backward(grad_y):
         grad_x = np.empty(x.shape, dtype)
         grad_gamma, grad_beta = np.empty(features, dtype), np.empty(features, dtype)
-        grad_y = np.ascontiguousarray(grad_y).reshape(data.shape)
+        grad_y = contiguous(grad_y).reshape(data.shape)
         _group_norm_backward[data.size](
             grad_y, data, positive, stats, gamma, groups, (grad_gamma, grad_beta), grad_x.reshape(data.shape)
         )

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from minidl._numbers import check_bool
-from minidl.kernels.jit import device, kernel, prange
+from minidl.kernels.jit import contiguous, device, kernel, prange
 from minidl.kernels.runs import clear, offset
 from minidl.ops._check import check_tensors
 from minidl.tensor import Tensor
@@ -32,7 +32,7 @@ def interpolate(
     scale = factors("interpolate", scale_factor, mode, align_corners)
     check_tensors("interpolate", x=x)
     shape = _output_shape(x, scale)
-    data = np.ascontiguousarray(x.data)
+    data = contiguous(x.data)
     down, across = (_sources(x.shape[d + 1], shape[d + 1], scale[d], mode, align_corners, x.dtype) for d in (0, 1))
     dtype, lines = data.dtype, _uses(down, x.shape[1])
     y = np.empty(shape, dtype)
@@ -40,7 +40,7 @@ def interpolate(
 
     def backward(grad_y):
         grad_x = np.empty(x.shape, dtype)
-        _collect[grad_y.size](np.ascontiguousarray(grad_y), down[2], lines, across, grad_x)
+        _collect[grad_y.size](contiguous(grad_y), down[2], lines, across, grad_x)
         return (grad_x,)
 
     return Tensor._from_op(y, (x,), backward)

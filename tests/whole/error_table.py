@@ -3,7 +3,7 @@
 import numpy as np
 
 import minidl
-from minidl import Tensor, checkpoint, data, gradcheck, nn, optim, probe, replay, train
+from minidl import Tensor, checkpoint, data, exchange, gradcheck, nn, optim, probe, replay, train
 from minidl import functional as F
 from minidl.lab import models, plot
 from minidl.nn import init
@@ -373,6 +373,7 @@ def curves(name, function):
 
 SEQUENTIAL = nn.Sequential(nn.ReLU(), nn.Linear(2, 2))
 
+FLAT = nn.Sequential(nn.Flatten(), nn.Linear(192, 2))
 TABLE = {
     # ---- tensors -----------------------------------------------------------------------------------------------------
     "Tensor": [
@@ -1179,6 +1180,34 @@ TABLE = {
         (lambda: checkpoint.load("."), "load: . is a folder; name a file in it, or use Checkpoints"),
         (lambda: checkpoint.load(""), "load: the path is ''; it must be the name of a file"),
         (lambda: checkpoint.load(None), "load: the path is None, a NoneType; it must be a text"),
+    ],
+    "exchange.onnx.export": [
+        (lambda: exchange.onnx.export(3, ones(1, 2), "x.onnx"), "exchange.onnx.export: model is a int; it must be a minidl"),
+        (lambda: exchange.onnx.export(nn.ReLU(), ones(1, 2), "x", layout="CN"), "exchange.*: layout is 'CN'; it must"),
+        (lambda: exchange.onnx.export(nn.ReLU(), ones(1, 2), "x", fold_batch_norm=3), "exchange.*: fold_batch_norm is 3; "),
+        (lambda: exchange.onnx.export(nn.ReLU(), ones(1, 2), "."), "exchange.onnx.export: . is a folder; name a file in it"),
+        (lambda: exchange.onnx.export(nn.ReLU(), ones(1, 2), ""), "exchange.onnx.export: the path is ''; it must be"),
+    ],
+    "exchange.torch.state_dict": [
+        (lambda: exchange.torch.state_dict(3), "exchange.torch.state_dict: model is a int; it must be a minidl Module"),
+        (lambda: exchange.torch.state_dict(FLAT), "exchange.torch.state_dict: .* Flatten to 192 .* 8×8; pass example"),
+        (lambda: exchange.torch.state_dict(FLAT, example=ones(0, 192)), r"exchange.*: the example is \(0, 192\); it must"),
+        (lambda: exchange.torch.state_dict(FLAT, example=()), r"exchange.*: the examples are \[\]; there must be one"),
+    ],
+    "exchange.torch.load_state_dict": [
+        (lambda: exchange.torch.load_state_dict(3, {}), "exchange.torch.load_state_dict: model is a int; it must be"),
+        (lambda: exchange.torch.load_state_dict(nn.ReLU(), 3), "exchange.*: got a int; it must be a dict of arrays by name"),
+        (lambda: exchange.torch.load_state_dict(nn.Linear(2, 3), {"weight": ones(2, 3), "b": 1}), r"exchange.*; it must be "
+         r"one of .*missing: bias\n  unexpected: b\n  misshaped: weight: \(2, 3\), expected \(3, 2\)$"),
+    ],
+    "exchange.torch.optimizer_state_dict": [
+        (lambda: exchange.torch.optimizer_state_dict(3, nn.ReLU()), "exchange.*: optimizer is a int; it must be an SGD"),
+        (lambda: exchange.torch.optimizer_state_dict(sgd(), nn.ReLU()), "exchange.*: the optimizer moves .* has not; pass"),
+    ],
+    "exchange.torch.load_optimizer_state_dict": [
+        (lambda: exchange.torch.load_optimizer_state_dict(3, nn.ReLU(), {}), "exchange.*: optimizer is a int; it must be"),
+        (lambda: exchange.torch.load_optimizer_state_dict(optim.SGD(FLAT[1].parameters(), 0.1), FLAT[1], {}), "exchange.*: "
+         "got no state of PyTorch's SGD .*; it must be"),
     ],
     "checkpoint.Checkpoints": [
         (lambda: checkpoint.Checkpoints(""), "Checkpoints: the path is ''; it must be the name of a file or a folder"),

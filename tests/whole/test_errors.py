@@ -10,7 +10,7 @@ import re
 import pytest
 
 import minidl
-from minidl import Tensor, checkpoint, data, gradcheck, nn, optim, probe, replay, train
+from minidl import Tensor, checkpoint, data, exchange, gradcheck, nn, optim, probe, replay, train
 from minidl import functional as F
 from minidl.lab import models, plot
 from minidl.nn import init
@@ -23,7 +23,7 @@ HARMLESS = {
     "concatenate": "the same function as cat", "default_generator": "takes nothing", "get_num_threads": "takes nothing",
     "is_grad_enabled": "takes nothing", "nn.Identity": "hands on anything",
     "data.cache_dir": "takes nothing", "data.DataError": "an error", "checkpoint.CheckpointError": "an error",
-    "gradcheck.GradientError": "an error", "train.Evaluation": "a pair of results",
+    "gradcheck.GradientError": "an error", "exchange.onnx.NotExported": "an error", "train.Evaluation": "a pair of results",
     "train.stop_on_interrupt": "takes nothing",
     "probe.saturated": "a class, known or not, and an array",
     "plot.label": "an axes and texts", "plot.png": "matplotlib refuses", "plot.save": "matplotlib and the disk refuse",
@@ -34,7 +34,7 @@ HARMLESS = {
 PUBLIC = {"": minidl, "F.": F, "nn.": nn, "init.": init, "nn.utils.": nn.utils, "optim.": optim, "data.": data,
           "gradcheck.": gradcheck,
           "models.": models, "train.": train, "probe.": probe, "checkpoint.": checkpoint,
-          "plot.": plot, "replay.": replay}  # fmt: skip
+          "plot.": plot, "replay.": replay, "exchange.torch.": exchange.torch, "exchange.onnx.": exchange.onnx}  # fmt: skip
 CASES = [(name, action, pattern) for name, cases in TABLE.items() for action, pattern in cases]
 FIX = re.compile(r"; .|must|define|missing|pass ", re.DOTALL)
 

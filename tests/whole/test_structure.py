@@ -18,8 +18,8 @@ FILES = sorted(ROOT.rglob("*.py"))
 
 # From the bottom to the top; a file may import from its own layer and from those before it. Inside `lab/` the same.
 LAYERS = ["_version", "_numbers", "_arrays", "_python", "random", "system", "kernels", "autograd", "tensor", "ops",
-          "functional", "nn", "optim", "data", "train", "probe", "checkpoint", "gradcheck", "replay", "anatomy", "lab",
-          "__main__"]  # fmt: skip
+          "functional", "nn", "optim", "data", "train", "probe", "exchange", "checkpoint", "gradcheck", "replay",
+          "anatomy", "lab", "__main__"]  # fmt: skip
 LAB = ["models", "photos", "recipe", "study", "web", "plot", "paper", "live", "course", "bench", "commands"]
 
 # What one must read, to understand everything from `loss.backward()` to a trained network.

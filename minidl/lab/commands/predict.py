@@ -16,6 +16,8 @@ from minidl.train import predict_logits
 
 __all__ = ["HELP", "add_arguments", "run"]
 
+_LAYOUTS = {(784,): "mlp", (28, 28, 1): "conv", (1, 28, 28): "conv"}  # sizes of an input → how its pixels are prepared
+
 HELP = "show what a trained network makes of a picture: of a digit, or of what is in CIFAR"
 
 
@@ -27,8 +29,10 @@ def add_arguments(parser):
         "of one of its classes",
     )  # fmt: skip
     parser.add_argument(
-        "--weights", type=path, help="a file that `minidl mnist` or `minidl cifar` wrote (runs/mnist/weights-batch.npz)"
-    )
+        "--weights", type=path,
+        help="a file that `minidl mnist` or `minidl cifar` wrote (runs/mnist/weights-batch.npz), or a network for digits "
+        "that was exported to .onnx",
+    )  # fmt: skip
     parser.add_argument(
         "--out", type=path, help="also draw the picture, what the network sees, and its answer, to this file"
     )
@@ -70,7 +74,9 @@ def run(args):
 
 
 def _is_photo_network(path):
-    settings = checkpoint.load(path)[1]
+    if path.suffix.lower() == ".onnx":
+        return False
+    settings = _load(path)[1]
     return isinstance(settings, dict) and settings.get("network") == "cifar"
 
 
@@ -82,6 +88,8 @@ def _look_at_photo(picture, path):
 
 def _look_at_digit(picture, path):
     seen = as_mnist(picture)
+    if path.suffix.lower() == ".onnx":
+        return seen, run_onnx(path, seen), None
     model, settings = load_network(path)
     return seen, predict_logits(model, prepare(seen[None], settings.model)), settings
 
@@ -101,9 +109,16 @@ def _print(seen, probabilities):
         )
 
 
+def _load(path):
+    try:
+        return checkpoint.load(path)
+    except ModuleNotFoundError as error:  # of a file of safetensors
+        raise ValueError(str(error)) from None
+
+
 def load_network(path):
     """Load the network that `minidl mnist` saved, and its settings."""
-    arrays, saved = checkpoint.load(path)
+    arrays, saved = _load(path)
     try:
         norm = saved.pop("norm")
         settings = Settings(**saved)
@@ -112,6 +127,41 @@ def load_network(path):
     except (KeyError, TypeError, ValueError) as error:
         raise checkpoint.CheckpointError(f"{path} holds no network that `minidl mnist` trained ({error})") from None
     return model, settings
+
+
+def run_onnx(path, seen):
+    """Return what a network in an ONNX file makes of an image of bytes (28, 28): logits (1, 10), by onnxruntime.
+
+    The network's input says what it wants: (N, 784) binary pixels as the paper's network, (N, 28, 28, 1) or (N, 1, 28, 28)
+    grey ones, 0 … 1.
+    Errors  ValueError without onnxruntime, for a file that it does not take, and for other networks
+    """
+    try:
+        import onnxruntime
+    except ModuleNotFoundError:
+        raise ValueError(f"{path} needs onnxruntime, which must be installed: pip install onnxruntime") from None
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # what goes wrong is told below
+    try:
+        session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime has many kinds of its own
+        raise ValueError(f"{path} is not a network that onnxruntime can run ({error}); export it again") from None
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    sizes = tuple(inputs[0].shape[1:]) if len(inputs) == 1 else None
+    if sizes not in _LAYOUTS or len(outputs) != 1 or inputs[0].type != "tensor(float)":
+        wanted = ", ".join(str(("N", *shape)) for shape in _LAYOUTS)
+        found = ", ".join(f"{one.type} {one.shape}" for one in inputs)
+        raise ValueError(
+            f"the network in {path} takes {found}; a network for digits must take one tensor(float) of {wanted}"
+        )
+    pixels = prepare(seen[None], _LAYOUTS[sizes]).reshape(1, *sizes)
+    try:
+        logits = session.run(None, {inputs[0].name: pixels})[0]
+    except Exception as error:
+        raise ValueError(f"the network in {path} failed ({error}); export it again") from None
+    if np.shape(logits) != (1, 10):
+        raise ValueError(f"the network in {path} gives {np.shape(logits)} numbers; for digits it must be (1, 10)")
+    return logits
 
 
 def as_mnist(picture):

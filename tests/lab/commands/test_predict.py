@@ -1,10 +1,12 @@
 """A digit of one's own."""
 
+import sys
+
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from minidl import checkpoint
+from minidl import checkpoint, exchange, nn
 from minidl.lab.commands.main import main
 from minidl.lab.commands.predict import as_mnist, as_text, load_network
 from minidl.lab.paper.fig1 import Settings, build
@@ -134,6 +136,40 @@ def test_the_saved_network_is_the_trained_one(weights):
     model, settings = load_network(weights)
     assert settings == Settings(steps=1)
     assert model.state_dict().keys() == checkpoint.load(weights)[0].keys()
+
+
+@pytest.mark.parametrize(("model", "layout"), [("mlp", "NHWC"), ("conv", "NHWC"), ("conv", "NCHW")])
+def test_an_exported_network_answers_alike(tmp_path, capsys, model, layout):
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    network, picture, weights = build(Settings(model=model), "batch"), drawn(tmp_path / "one.png"), tmp_path / "w.npz"
+    checkpoint.save(weights, network.state_dict(), {"norm": "batch"} | vars(Settings(model=model)))
+    example = np.zeros((1, 784) if model == "mlp" else (1, 28, 28, 1), np.float32)
+    exchange.onnx.export(network, example, tmp_path / "network.onnx", layout=layout)
+    told = []
+    for path in (weights, tmp_path / "network.onnx"):
+        assert main(["predict", str(picture), "--weights", str(path)]) == 0
+        told.append(capsys.readouterr().out)
+    assert told[0] == told[1]
+
+
+def test_onnx_files_that_are_no_network_for_digits(tmp_path, capsys, monkeypatch):
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    picture, path = drawn(tmp_path / "one.png"), tmp_path / "network.onnx"
+
+    def told():
+        assert main(["predict", str(picture), "--weights", str(path)]) == 2
+        return capsys.readouterr().err
+
+    path.write_bytes(b"hello")
+    assert "is not a network that onnxruntime can run" in told()
+    exchange.onnx.export(nn.Linear(9, 10), np.zeros((1, 9), np.float32), path)
+    assert "takes tensor(float) ['batch', 9]; a network for digits must take one tensor(float) of ('N', 784)" in told()
+    exchange.onnx.export(nn.Linear(784, 3), np.zeros((1, 784), np.float32), path)
+    assert "gives (1, 3) numbers; for digits it must be (1, 10)" in told()
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    assert "needs onnxruntime, which must be installed: pip install onnxruntime" in told()
 
 
 def test_folders_in_place_of_files(weights, tmp_path, capsys):
