@@ -12,6 +12,7 @@ from pathlib import Path
 import minidl
 from minidl import data
 from minidl.lab.commands._flags import at_least, check_writable, path, positive
+from minidl.lab.paper._photos import made_up
 from minidl.lab.paper.registry import NOT_TESTED, claims
 from minidl.lab.study.claim import Scale
 from minidl.lab.study.fingerprint import fingerprint
@@ -20,6 +21,7 @@ from minidl.lab.study.store import Store
 from minidl.lab.study.sweep import conduct
 from minidl.system.files import write_atomically
 from minidl.system.machine import commit, instructions, machine, versions
+from minidl.system.terminal import note
 
 __all__ = ["HELP", "add_arguments", "run"]
 
@@ -41,7 +43,10 @@ def add_arguments(parser):
         "--scheduler", metavar="ADDRESS", help="of a Dask scheduler that spreads the runs over machines"
     )
     parser.add_argument(
-        "--data", type=path, metavar="FOLDER", help="folder with MNIST's four IDX files, or with a folder mnist"
+        "--data",
+        type=path,
+        metavar="FOLDER",
+        help="folder with MNIST's four IDX files, or with folders mnist and cifar10",
     )
     parser.add_argument(
         "--out",
@@ -69,13 +74,14 @@ def run(args):
         if not args.readme.is_file():
             raise ValueError(f"--readme is {args.readme}; it must be a file with the lines {BEGIN} {END}")
         put_table(args.readme, load_results(args.out, known.values()))  # so that it fails now, if at all
-    load, facts = _digits(args, any(claim.uses_digits for claim in chosen))
-    failed = []
+    sources, failed = _sources(args, chosen)
     try:
         for i, claim in enumerate(chosen, 1):
+            if claim.id in failed:
+                continue
             print(f"[{i}/{len(chosen)}] {claim.id}: {' '.join(claim.statement.split())}", flush=True)
             try:
-                _study(claim, scale, args, load, facts, known)
+                _study(claim, scale, args, *sources[claim.data], known)
             except Exception:
                 traceback.print_exc()
                 failed.append(claim.id)
@@ -94,12 +100,11 @@ def run(args):
 def _study(claim, scale, args, load, facts, known):
     """Run one claim, from its runs to its place on the page."""
     start = time.perf_counter()
-    checksum = facts["checksum"] if claim.uses_digits else None
     code = fingerprint(claim.run)
-    store = Store(args.out / "runs" / claim.id, f"{minidl.__version__} {code}", checksum)
+    store = Store(args.out / "runs" / claim.id, f"{minidl.__version__} {code}", facts.get("checksum"))
     result = conduct(claim, scale, store, args.jobs or _cores(), args.scheduler, load)
     verdict = claim.verdict(result)
-    save_result(args.out, claim, result, _facts(scale, code, facts if claim.uses_digits else {}))
+    save_result(args.out, claim, result, _facts(scale, code, facts))
     _draw(claim, result, args.out / "figures" / f"{claim.id}.png")
     text = page(load_results(args.out, known.values()), NOT_TESTED)
     write_atomically(args.out / "README.md", text.encode())
@@ -118,7 +123,7 @@ def _cores():
     return cpu_count()
 
 
-def _facts(scale, code, digits):
+def _facts(scale, code, source):
     """Return what a sceptic needs besides the runs: code, data, machine. Kept runs may be older; their code is the same."""
     return {
         "minidl": minidl.__version__,
@@ -127,7 +132,7 @@ def _facts(scale, code, digits):
         "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
         "seeds": scale.seeds,
         "quick": scale.quick,
-        "data": digits.get("data"),
+        "data": source.get("data"),
         "machine": machine(),
         "instructions": instructions(),
         "versions": versions(),
@@ -141,31 +146,60 @@ def _draw(claim, result, path):
     plot.save(claim.figure(result), path)
 
 
-def _digits(args, wanted):
-    """Return a function that gives the digits in any process, and what is known of them."""
-    if not wanted:
-        return None, {}
-    digits = data.mnist(args.data)
-    checksum = _checksum(digits)
-    text = f"{digits.source}, {len(digits.train.labels):,} training and {len(digits.test.labels):,} test images"
-    return functools.partial(_load, args.data, checksum), {"data": text, "checksum": checksum}
+def _sources(args, chosen):
+    """Load each kind of data that is wanted: kind → (a function that gives it in any process, what is known of it).
+
+    Also returns the ids of claims that cannot run without data that is not there. Those who want nothing else get the error.
+    """
+    found, failed = {None: (None, {})}, []
+    for kind in dict.fromkeys(claim.data for claim in chosen if claim.data):
+        try:
+            loaded = _open(kind, args.data, args.quick, quiet=False)
+        except data.DataError as error:
+            lacking = [claim.id for claim in chosen if claim.data == kind]
+            if len(lacking) == len(chosen):
+                raise
+            note(f"minidl: {error}; left out: {', '.join(lacking)}")
+            failed += lacking
+            continue
+        checksum = _checksum(loaded)
+        text = f"{loaded.source}, {len(loaded.train.labels):,} training and {len(loaded.test.labels):,} test images"
+        found[kind] = (
+            functools.partial(_load, kind, args.data, args.quick, checksum),
+            {"data": text, "checksum": checksum},
+        )
+    return found, failed
 
 
 @functools.lru_cache(maxsize=1)
-def _load(folder, checksum):
-    """Load the digits, in a worker as in the main process: others would give other results under the same name."""
-    digits = data.mnist(folder, quiet=True)
-    if _checksum(digits) != checksum:
+def _load(kind, folder, quick, checksum):
+    """Load data in a worker as in the main process: others would give other results under the same name."""
+    loaded = _open(kind, folder, quick, quiet=True)
+    if _checksum(loaded) != checksum:
         raise data.DataError(
-            f"this process found other digits ({digits.source}) than the one that planned the runs; give all machines the "
+            f"this process found other data ({loaded.source}) than the one that planned the runs; give all machines the "
             "same data, say with MINIDL_DATA"
         )
-    return digits
+    return loaded
 
 
-def _checksum(digits):
+def _open(kind, folder, quick, quiet):
+    """Load MNIST or CIFAR-10. Without the latter a quick run takes made-up photographs, and downloads nothing."""
+    if kind == "mnist":
+        return data.mnist(folder, quiet=quiet)
+    try:
+        return data.cifar10(folder, download=not quick, quiet=quiet)
+    except data.DataError as error:
+        if not quick:
+            raise
+        if not quiet:
+            note(f"minidl: {error}; this quick run takes made-up photographs")
+        return made_up()
+
+
+def _checksum(loaded):
     total = hashlib.sha256()
-    for split in digits:
+    for split in loaded:
         for array in split:
             total.update(array.tobytes())
     return total.hexdigest()[:16]
