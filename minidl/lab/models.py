@@ -8,7 +8,7 @@ import numpy as np
 
 from minidl import nn
 
-__all__ = ["cifar_conv", "mnist_conv", "paper_mlp"]
+__all__ = ["cifar_conv", "initialise", "mnist_conv", "paper_mlp", "spare_generator"]
 
 
 def paper_mlp(
@@ -31,7 +31,7 @@ def paper_mlp(
     if len(sizes) < 2:
         raise ValueError(f"paper_mlp: sizes are {sizes}; there must be at least two, of the input and of the output")
     make: Any = nn.BatchNorm if norm == "batch" else norm
-    spare = _spare()
+    spare = spare_generator()
     layers: list[nn.Module] = []
     for n_in, n_out in pairwise(sizes[:-1]):
         layers.append(nn.Linear(n_in, n_out, bias=norm == "none", generator=spare))
@@ -39,7 +39,7 @@ def paper_mlp(
         layers.append(activation())
     layers.append(nn.Linear(sizes[-2], sizes[-1], generator=spare))
     model = nn.Sequential(*layers)
-    return _initialise(model, lambda weight: nn.init.normal_(weight, 0, init_std, generator))
+    return initialise(model, lambda weight: nn.init.normal_(weight, 0, init_std, generator))
 
 
 def mnist_conv(norm: str = "batch", generator: np.random.Generator | None = None) -> nn.Sequential:
@@ -53,7 +53,7 @@ def mnist_conv(norm: str = "batch", generator: np.random.Generator | None = None
     def block(layer, n):
         return [layer, *([nn.BatchNorm(n)] if norm == "batch" else []), nn.ReLU()]
 
-    options = {"bias": norm == "none", "generator": _spare()}
+    options = {"bias": norm == "none", "generator": spare_generator()}
     model = nn.Sequential(
         *block(nn.Conv2d(1, 32, 3, padding=1, **options), 32),
         nn.MaxPool2d(2),
@@ -63,7 +63,7 @@ def mnist_conv(norm: str = "batch", generator: np.random.Generator | None = None
         *block(nn.Linear(7 * 7 * 64, 128, **options), 128),
         nn.Linear(128, 10, generator=options["generator"]),
     )
-    return _initialise(model, lambda weight: nn.init.kaiming_normal_(weight, generator))
+    return initialise(model, lambda weight: nn.init.kaiming_normal_(weight, generator))
 
 
 def cifar_conv(generator: np.random.Generator | None = None) -> nn.Sequential:
@@ -72,7 +72,7 @@ def cifar_conv(generator: np.random.Generator | None = None) -> nn.Sequential:
     Shape       (N, 32, 32, 3) → (N, 10)
     """
 
-    spare = _spare()
+    spare = spare_generator()
 
     def conv(n_in, n_out):
         return nn.Conv2d(n_in, n_out, 3, padding=1, bias=False, generator=spare)
@@ -87,7 +87,7 @@ def cifar_conv(generator: np.random.Generator | None = None) -> nn.Sequential:
         nn.Conv2d(3, 24, 2, generator=spare), nn.GELU(), *group(24, 64), *group(64, 256), *group(256, 256),
         nn.MaxPool2d(3), nn.Flatten(), nn.Linear(256, 10, bias=False, generator=spare), Scale(1 / 9),
     )  # fmt: skip
-    return _initialise(model, lambda weight: nn.init.kaiming_normal_(weight, generator))
+    return initialise(model, lambda weight: nn.init.kaiming_normal_(weight, generator))
 
 
 class Scale(nn.Module):
@@ -105,16 +105,16 @@ class Scale(nn.Module):
         return f"{self.factor:.4g}"
 
 
-def _spare():
-    """Return a generator for the initial weights of layers, which `_initialise` replaces: the real one must be left alone.
+def spare_generator():
+    """Return a generator for the initial weights of layers, which `initialise` replaces: the real one must be left alone.
 
     Layers with and without a bias draw different amounts, and equal seeds must give equal weights with any norm.
     """
     return np.random.default_rng(0)
 
 
-def _initialise(model, weights):
-    """Draw all weights with `weights`, in order, and set biases to 0; batch norms keep γ = 1, β = 0."""
+def initialise(model, weights):
+    """Draw all weights with `weights(weight)`, in order, and set biases to 0; batch norms keep γ = 1, β = 0."""
     for module in model.modules():
         if isinstance(module, nn.Linear | nn.Conv2d):
             weights(module.weight)
