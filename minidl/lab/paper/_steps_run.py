@@ -2,7 +2,6 @@
 
 import math
 import time
-from itertools import combinations
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from minidl.lab.paper._networks import plain_stack, small_inception, standardise
 from minidl.lab.paper._photos import batches, split
 from minidl.lab.paper._reach import times
 from minidl.lab.paper._training import CHANCE
+from minidl.lab.paper.ensemble import together
 from minidl.optim import SGD, LambdaLR
 from minidl.replay import Replay
 from minidl.tensor import Tensor
@@ -93,12 +93,7 @@ def _accuracy(model, x, y):
 
 
 def _ensemble(config, data):
-    """What several networks know of the test images, alone and together.
-
-    accuracy  of k of them, averaged over all choices of k: the mean of their probabilities
-    alone     for each image, how many networks are right: a digit each
-    together  for each image, whether all of them together are: 0 or 1
-    """
+    """What several networks know of the test images, alone and together."""
     probabilities = []
     for member in range(config["members"]):
         own = {**config, "seed": config["seed"] * config["members"] + member}
@@ -107,18 +102,7 @@ def _ensemble(config, data):
         with np.errstate(all="ignore"):
             logits = predict_logits(model, data.x_test, TOGETHER)
         probabilities.append(F.softmax(Tensor(np.nan_to_num(logits))).data)
-    together, n = np.array(probabilities), config["members"]
-    right = together.argmax(-1) == data.y_test
-    all_right = together.mean(0).argmax(-1) == data.y_test
-    accuracy = [
-        np.mean([(together[list(some)].mean(0).argmax(-1) == data.y_test).mean() for some in combinations(range(n), k)])
-        for k in range(1, n + 1)
-    ]
-    return {"accuracy": accuracy, "alone": _digits(right.sum(0)), "together": _digits(all_right)}
-
-
-def _digits(numbers):
-    return "".join(str(int(number)) for number in numbers)
+    return together(np.array(probabilities), data.y_test)
 
 
 def _times(config, data):
