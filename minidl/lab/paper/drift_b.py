@@ -127,7 +127,7 @@ def _in_the_network(result, lr):
         "rise": rise,
         "loss": loss,
         "text": (
-            f"at learning rate {lr:g} the root mean square of the biases is {t_interval(sizes['stopped'][:, -1]).text(3)} "
+            f"At learning rate {lr:g} the root mean square of the biases is {t_interval(sizes['stopped'][:, -1]).text(3)} "
             f"at the end; {growth.text(3)} of that came in the second half, which is growth as step^{power:.2f}. With the "
             f"true gradient it is {sizes['true'][:, -1].mean():.0e}. {loss[0].upper()}{loss[1:]}; it was "
             f"{losses['stopped'][:, 0].mean():.2f} at first."
