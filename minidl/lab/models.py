@@ -9,7 +9,7 @@ import numpy as np
 
 from minidl import Tensor, nn
 
-__all__ = ["cifar_conv", "cifar_net", "mnist_conv", "paper_mlp"]
+__all__ = ["cifar_conv", "cifar_net", "initialise", "mnist_conv", "paper_mlp", "spare_generator"]
 
 
 def paper_mlp(
@@ -32,7 +32,7 @@ def paper_mlp(
     if len(sizes) < 2:
         raise ValueError(f"paper_mlp: sizes are {sizes}; there must be at least two, of the input and of the output")
     make: Any = nn.BatchNorm if norm == "batch" else norm
-    spare = _spare()
+    spare = spare_generator()
     layers: list[nn.Module] = []
     for n_in, n_out in pairwise(sizes[:-1]):
         layers.append(nn.Linear(n_in, n_out, bias=norm == "none", generator=spare))
@@ -40,7 +40,7 @@ def paper_mlp(
         layers.append(activation())
     layers.append(nn.Linear(sizes[-2], sizes[-1], generator=spare))
     model = nn.Sequential(*layers)
-    return _initialise(model, lambda weight: nn.init.normal_(weight, 0, init_std, generator))
+    return initialise(model, lambda weight: nn.init.normal_(weight, 0, init_std, generator))
 
 
 def mnist_conv(norm: str = "batch", generator: np.random.Generator | None = None) -> nn.Sequential:
@@ -54,7 +54,7 @@ def mnist_conv(norm: str = "batch", generator: np.random.Generator | None = None
     def block(layer, n):
         return [layer, *([nn.BatchNorm(n)] if norm == "batch" else []), nn.ReLU()]
 
-    options = {"bias": norm == "none", "generator": _spare()}
+    options = {"bias": norm == "none", "generator": spare_generator()}
     model = nn.Sequential(
         *block(nn.Conv2d(1, 32, 3, padding=1, **options), 32),
         nn.MaxPool2d(2),
@@ -64,7 +64,7 @@ def mnist_conv(norm: str = "batch", generator: np.random.Generator | None = None
         *block(nn.Linear(7 * 7 * 64, 128, **options), 128),
         nn.Linear(128, 10, generator=options["generator"]),
     )
-    return _initialise(model, lambda weight: nn.init.kaiming_normal_(weight, generator))
+    return initialise(model, lambda weight: nn.init.kaiming_normal_(weight, generator))
 
 
 def cifar_conv(generator: np.random.Generator | None = None) -> nn.Sequential:
@@ -73,7 +73,7 @@ def cifar_conv(generator: np.random.Generator | None = None) -> nn.Sequential:
     Shape       (N, 32, 32, 3) → (N, 10)
     """
     model = _photo_network((64, 256, 256), 10, nn.BatchNorm)
-    return _initialise(model, lambda weight: nn.init.kaiming_normal_(weight, generator))
+    return initialise(model, lambda weight: nn.init.kaiming_normal_(weight, generator))
 
 
 def cifar_net(
@@ -103,7 +103,7 @@ def cifar_net(
             same = min(weight.shape[2:])
             weight.data[..., :same] = nn.init.dirac_(Tensor(np.empty((*weight.shape[:3], same), np.float32))).data
 
-    return _initialise(model, weights)
+    return initialise(model, weights)
 
 
 def _norm_of_photos(norm):
@@ -113,15 +113,12 @@ def _norm_of_photos(norm):
         return lambda channels: nn.BatchNorm(channels, eps=1e-12, momentum=0.4, weight=False)
     if norm == "none":
         return None
-    make: Any = getattr(nn, "GroupNorm", None)
-    if make is None:
-        raise ValueError('cifar_net: norm is "group", and this minidl has no nn.GroupNorm; use "batch" or "none"')
-    return lambda channels: make(math.gcd(channels, max(1, channels // 16)), channels)
+    return lambda channels: nn.GroupNorm(math.gcd(channels, max(1, channels // 16)), channels)
 
 
 def _photo_network(widths, classes, make_norm):
     """Stack the layers of `cifar_conv`; the initial weights are the caller's."""
-    spare = _spare()
+    spare = spare_generator()
 
     def block(n_in, n_out, pool=()):
         conv = nn.Conv2d(n_in, n_out, 3, padding=1, bias=make_norm is None, generator=spare)
@@ -150,16 +147,16 @@ class Scale(nn.Module):
         return f"{self.factor:.4g}"
 
 
-def _spare():
-    """Return a generator for the initial weights of layers, which `_initialise` replaces: the real one must be left alone.
+def spare_generator():
+    """Return a generator for the initial weights of layers, which `initialise` replaces: the real one must be left alone.
 
     Layers with and without a bias draw different amounts, and equal seeds must give equal weights with any norm.
     """
     return np.random.default_rng(0)
 
 
-def _initialise(model, weights):
-    """Draw all weights with `weights`, in order, and set biases to 0; batch norms keep γ = 1, β = 0."""
+def initialise(model, weights):
+    """Draw all weights with `weights(weight)`, in order, and set biases to 0; batch norms keep γ = 1, β = 0."""
     for module in model.modules():
         if isinstance(module, nn.Linear | nn.Conv2d):
             weights(module.weight)

@@ -4,8 +4,8 @@ import sys
 from pathlib import Path
 
 import minidl
-from minidl.lab.commands._digits import find_digits
 from minidl.lab.commands._flags import at_least, check_writable, path, positive
+from minidl.lab.commands._sources import find
 from minidl.lab.live.build import about, living_page, recorded, still
 from minidl.lab.live.pack import pack
 from minidl.lab.live.record import RECORDING
@@ -57,7 +57,7 @@ def run(args):
     scale = Scale(args.seeds or (2 if args.quick else 3), args.quick)
     check_writable(args.out)
     check_writable(args.runs, "--runs")
-    load, digits = find_digits(args.data)
+    load, digits = find("mnist", args.data)
     store = Store(args.runs, f"{minidl.__version__} {fingerprint(RECORDING.run)}", digits["checksum"])
     try:
         result = conduct(RECORDING, scale, store, args.jobs, load=load)

@@ -8,8 +8,9 @@ import traceback
 from pathlib import Path
 
 import minidl
-from minidl.lab.commands._digits import find_digits
+from minidl.data import DataError
 from minidl.lab.commands._flags import at_least, check_writable, path, positive
+from minidl.lab.commands._sources import find
 from minidl.lab.paper.registry import NOT_TESTED, claims
 from minidl.lab.study.claim import Scale
 from minidl.lab.study.fingerprint import fingerprint
@@ -18,6 +19,7 @@ from minidl.lab.study.store import Store
 from minidl.lab.study.sweep import conduct
 from minidl.system.files import write_atomically
 from minidl.system.machine import commit, instructions, machine, versions
+from minidl.system.terminal import note
 
 __all__ = ["HELP", "add_arguments", "run"]
 
@@ -39,7 +41,10 @@ def add_arguments(parser):
         "--scheduler", metavar="ADDRESS", help="of a Dask scheduler that spreads the runs over machines"
     )
     parser.add_argument(
-        "--data", type=path, metavar="FOLDER", help="folder with MNIST's four IDX files, or with a folder mnist"
+        "--data",
+        type=path,
+        metavar="FOLDER",
+        help="folder with MNIST's four IDX files, or with folders mnist and cifar10",
     )
     parser.add_argument(
         "--out",
@@ -67,13 +72,14 @@ def run(args):
         if not args.readme.is_file():
             raise ValueError(f"--readme is {args.readme}; it must be a file with the lines {BEGIN} {END}")
         put_table(args.readme, load_results(args.out, known.values()))  # so that it fails now, if at all
-    load, facts = find_digits(args.data) if any(claim.uses_digits for claim in chosen) else (None, {})
-    failed = []
+    sources, failed = _sources(args, chosen)
     try:
         for i, claim in enumerate(chosen, 1):
+            if claim.id in failed:
+                continue
             print(f"[{i}/{len(chosen)}] {claim.id}: {' '.join(claim.statement.split())}", flush=True)
             try:
-                _study(claim, scale, args, load, facts, known)
+                _study(claim, scale, args, *sources[claim.data], known)
             except Exception:
                 traceback.print_exc()
                 failed.append(claim.id)
@@ -92,12 +98,11 @@ def run(args):
 def _study(claim, scale, args, load, facts, known):
     """Run one claim, from its runs to its place on the page."""
     start = time.perf_counter()
-    checksum = facts["checksum"] if claim.uses_digits else None
     code = fingerprint(claim.run)
-    store = Store(args.out / "runs" / claim.id, f"{minidl.__version__} {code}", checksum)
+    store = Store(args.out / "runs" / claim.id, f"{minidl.__version__} {code}", facts.get("checksum"))
     result = conduct(claim, scale, store, args.jobs or _cores(), args.scheduler, load)
     verdict = claim.verdict(result)
-    save_result(args.out, claim, result, _facts(scale, code, facts if claim.uses_digits else {}))
+    save_result(args.out, claim, result, _facts(scale, code, facts))
     _draw(claim, result, args.out / "figures" / f"{claim.id}.png")
     text = page(load_results(args.out, known.values()), NOT_TESTED)
     write_atomically(args.out / "README.md", text.encode())
@@ -116,7 +121,7 @@ def _cores():
     return cpu_count()
 
 
-def _facts(scale, code, digits):
+def _facts(scale, code, source):
     """Return what a sceptic needs besides the runs: code, data, machine. Kept runs may be older; their code is the same."""
     return {
         "minidl": minidl.__version__,
@@ -125,7 +130,7 @@ def _facts(scale, code, digits):
         "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
         "seeds": scale.seeds,
         "quick": scale.quick,
-        "data": digits.get("data"),
+        "data": source.get("data"),
         "machine": machine(),
         "instructions": instructions(),
         "versions": versions(),
@@ -137,3 +142,21 @@ def _draw(claim, result, path):
 
     path.parent.mkdir(parents=True, exist_ok=True)
     plot.save(claim.figure(result), path)
+
+
+def _sources(args, chosen):
+    """Load each kind of data that is wanted: kind → (a function that gives it in any process, what is known of it).
+
+    Also returns the ids of claims that cannot run without data that is not there. Those who want nothing else get the error.
+    """
+    found, failed = {None: (None, {})}, []
+    for kind in dict.fromkeys(claim.data for claim in chosen if claim.data):
+        try:
+            found[kind] = find(kind, args.data, args.quick)
+        except DataError as error:
+            lacking = [claim.id for claim in chosen if claim.data == kind]
+            if len(lacking) == len(chosen):
+                raise
+            note(f"minidl: {error}; left out: {', '.join(lacking)}")
+            failed += lacking
+    return found, failed

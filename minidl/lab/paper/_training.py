@@ -15,8 +15,8 @@ from minidl.optim import SGD
 from minidl.tensor import Tensor
 from minidl.train import evaluate, update_bn
 
-__all__ = ["CHANCE", "FINAL", "Data", "best_arm", "draws", "finals", "loss_of", "marks", "rate", "raw", "score", "settle",
-           "split", "subset", "train", "tune"]  # fmt: skip
+__all__ = ["CHANCE", "FINAL", "Data", "best_arm", "draws", "epochs", "finals", "loss_of", "marks", "rate", "raw", "score",
+           "settle", "split", "subset", "train", "tune"]  # fmt: skip
 
 CHANCE = 0.1  # what a network that has diverged is taken to know of ten digits
 POPULATION = 10_000  # training images from which the statistics for evaluation are taken, in batches of 1,000
@@ -47,9 +47,9 @@ def split(digits):
     return Data(x, y, x_validation, y_validation, x_test, y_test)
 
 
-def raw(digits):
-    """Return the same split as bytes: (images, labels) for training, for validation, for the results."""
-    return *hold_out(digits.train, len(digits.train.labels) // 12), digits.test
+def raw(digits, part=12):
+    """Return the same split as bytes: (images, labels) for training, for validation (one in `part`), for the results."""
+    return *hold_out(digits.train, len(digits.train.labels) // part), digits.test
 
 
 def subset(data, n, seed):
@@ -61,6 +61,19 @@ def subset(data, n, seed):
 def draws(data, batch_size, seed):
     """Yield batches forever, each drawn independently of the others; equal seeds give equal batches."""
     return loader.draws(data.x, data.y, batch_size=batch_size, generator=np.random.default_rng([seed, 1]))
+
+
+def epochs(n, batch_size, reshuffled, generator):
+    """Yield epochs without end, as the numbers of the examples in each batch; those that fill no batch are left out.
+
+    reshuffled   batches get new members each epoch; else they keep them, and come in a new order
+    """
+    usable = n // batch_size * batch_size
+    members = generator.permutation(n)[:usable].reshape(-1, batch_size)
+    while True:
+        if reshuffled:
+            members = generator.permutation(n)[:usable].reshape(-1, batch_size)
+        yield from generator.permutation(members)
 
 
 def loss_of(model, x, y):

@@ -135,5 +135,5 @@ CLAIM = Claim(
         Partly if some are; contradicted if none is.""",
     limits="""That normalising this way helps training. The rank m − 2 and the projection are not in the paper; they
         follow from its equations at ε = 0.""",
-    plan=plan, run=run, verdict=verdict, figure=figure, uses_digits=False,
+    plan=plan, run=run, verdict=verdict, figure=figure, data=None,
 )  # fmt: skip

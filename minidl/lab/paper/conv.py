@@ -90,5 +90,5 @@ CLAIM = Claim(
         missing position would make 1e-4 or more); otherwise contradicted.""",
     limits="""That it is the best choice. The study shows that it is computed as the paper says; normalising each
         position by itself is not trained here.""",
-    plan=plan, run=run, verdict=verdict, figure=figure, uses_digits=False,
+    plan=plan, run=run, verdict=verdict, figure=figure, data=None,
 )  # fmt: skip

@@ -12,7 +12,7 @@ from minidl.lab.study.statistics import paired, t_interval
 from minidl.tensor import Tensor
 from minidl.train import predict_logits
 
-__all__ = ["CLAIM"]
+__all__ = ["CLAIM", "together"]
 
 MEMBERS = 6
 
@@ -39,12 +39,17 @@ def run(config, digits=None):
         "validation": np.mean([one["validation"] for one in scores]),
         "test": [one["test"] for one in scores],
         "diverged": [one["diverged"] for one in scores],
-        **_together(np.array(probabilities), data.y_test),
+        **together(np.array(probabilities), data.y_test),
     }
 
 
-def _together(probabilities, labels):
-    """Accuracy of k members, averaged over all choices of k; and the share of images on which two members disagree."""
+def together(probabilities, labels):
+    """Measure an ensemble whose members give these probabilities (members, images, classes); returns a part of a record.
+
+    accuracy         of k members, averaged over all choices of k: the mean of their probabilities
+    disagreement     the share of images on which two members disagree
+    alone, together  for each image how many members are right, and whether all of them together are: text, a digit each
+    """
     n = len(probabilities)
     accuracy = [
         np.mean([_accuracy(probabilities[list(chosen)].mean(0), labels) for chosen in combinations(range(n), k)])
@@ -52,7 +57,17 @@ def _together(probabilities, labels):
     ]
     answers = probabilities.argmax(-1)
     pairs = [(answers[i] != answers[j]).mean() for i, j in combinations(range(n), 2)]
-    return {"accuracy": accuracy, "disagreement": np.mean(pairs) if pairs else 0.0}
+    right = probabilities.mean(0).argmax(-1) == labels
+    return {
+        "accuracy": accuracy,
+        "disagreement": np.mean(pairs) if pairs else 0.0,
+        "alone": _digits((answers == labels).sum(0)),
+        "together": _digits(right),
+    }
+
+
+def _digits(numbers):
+    return "".join(str(int(number)) for number in numbers)
 
 
 def _accuracy(probabilities, labels):

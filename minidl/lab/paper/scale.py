@@ -77,5 +77,5 @@ CLAIM = Claim(
         contradicted. What ε = 1e-5 does is reported.""",
     limits="""That training is therefore stable at large learning rates: see lr. Weight decay, which keeps the scale of
         such weights finite, is not part of this study.""",
-    plan=plan, run=run, verdict=verdict, figure=figure, uses_digits=False,
+    plan=plan, run=run, verdict=verdict, figure=figure, data=None,
 )  # fmt: skip

@@ -3,7 +3,7 @@
 import numpy as np
 
 from minidl.lab.models import paper_mlp
-from minidl.lab.paper._training import FINAL, finals, score, split, subset, train, tune
+from minidl.lab.paper._training import FINAL, epochs, finals, score, split, subset, train, tune
 from minidl.lab.study.claim import Claim, Verdict
 from minidl.lab.study.statistics import paired, t_interval
 
@@ -38,15 +38,9 @@ def run(config, digits=None):
 
 def _batches(data, reshuffled, seed):
     """Epochs without end. Fixed: batches keep their members, and come in a new order each epoch."""
-    generator = np.random.default_rng([seed, 1])
     size = min(BATCH, len(data.y) // 2)
-    usable = len(data.y) // size * size
-    members = generator.permutation(len(data.y))[:usable].reshape(-1, size)
-    while True:
-        if reshuffled:
-            members = generator.permutation(len(data.y))[:usable].reshape(-1, size)
-        for batch in generator.permutation(members):
-            yield data.x[batch], data.y[batch]
+    for batch in epochs(len(data.y), size, reshuffled, np.random.default_rng([seed, 1])):
+        yield data.x[batch], data.y[batch]
 
 
 def _gains(result):

@@ -129,5 +129,5 @@ CLAIM = Claim(
     limits="""Times are those of this implementation on this machine, against batch norm alone and not against a whole
         layer. Later work makes whitening cheaper, by groups of features and by iterations (Huang et al. 2018).
         Whether whitening would train better is not tested.""",
-    plan=plan, run=run, verdict=verdict, figure=figure, uses_digits=False,
+    plan=plan, run=run, verdict=verdict, figure=figure, data=None,
 )  # fmt: skip

@@ -89,10 +89,11 @@ class Claim:
     limits        what the study does not show
     plan          plan(scale) is a generator: it yields lists of configurations, and gets the Result of each list back,
                   so that a learning rate can be chosen before it is used
-    run           run(config, digits) gives a record: numbers, lists and arrays by name. Digits are None for a claim
-                  that does not use them
+    run           run(config, data) gives a record: numbers, lists and arrays by name
     verdict       verdict(result) gives a Verdict
     figure        figure(result) gives a matplotlib figure
+    data          what runs get: the digits of "mnist", the photographs of "cifar10", or None
+    tables        tables(result) gives Markdown for the page, in place of the usual table of learning rates
     """
 
     id: str
@@ -105,7 +106,8 @@ class Claim:
     run: Callable[[dict, Any], dict]
     verdict: Callable[[Result], Verdict]
     figure: Callable[[Result], Any]
-    uses_digits: bool = True
+    data: str | None = "mnist"
+    tables: Callable[[Result], str] | None = None
 
 
 def best(result, name, by="lr"):

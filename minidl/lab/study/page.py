@@ -13,7 +13,9 @@ from minidl.system.terminal import note
 __all__ = ["load_results", "page", "put_table", "save_result"]
 
 BEGIN, END = "<!-- ledger: written by `minidl reproduce` -->", "<!-- end of the ledger -->"
-IN_BRIEF = ("fig1a", "ics", "lr", "sigmoid-depth", "regularise")  # what readers ask first, whatever the verdicts
+# what readers ask first, whatever the verdicts
+IN_BRIEF = ("steps", "fig1a", "ics", "lr", "sigmoid-depth", "regularise")
+BRIEF = 5  # rows
 
 
 def save_result(folder, claim, result, facts):
@@ -63,9 +65,10 @@ def page(found, missing):
     """Write the whole page as Markdown.
 
     found     what `load_results` gave
-    missing   name → why: what of the paper has no study here
+    missing   name → why: what of the paper has no study here, or one without results yet
     """
     verdicts = [claim.verdict(result) for claim, _, result in found]
+    missing = {name: why for name, why in missing.items() if name not in {claim.id for claim, _, _ in found}}
     parts = [_head(found), _table(found, verdicts), _not_tested(missing)]
     parts += [_section(*entry, verdict) for entry, verdict in zip(found, verdicts, strict=True)]
     return "\n\n".join(parts) + "\n"
@@ -74,7 +77,7 @@ def page(found, missing):
 def put_table(path, found):
     """Replace what is between the two marks of a Markdown file: by a count of the verdicts, and a short table.
 
-    The table has the claims of `IN_BRIEF`, or others where those have no results: the first clause of statement and number.
+    The table has five claims, the first of `IN_BRIEF` that have results: the first clause of statement and number.
     Errors  ValueError if the file has no such marks
     """
     path = as_path("put_table", path)
@@ -92,7 +95,7 @@ def _brief(judged):
     summary = ", ".join(f"{count} {word}" for count, word in counts if count)
     rows = ["| id | claim | verdict | number |", "|---|---|---|---|"]
     order = {name: place for place, name in enumerate(IN_BRIEF)}
-    for claim, verdict in sorted(judged, key=lambda pair: order.get(pair[0].id, len(order)))[: len(order)]:
+    for claim, verdict in sorted(judged, key=lambda pair: order.get(pair[0].id, len(order)))[:BRIEF]:
         cells = (claim.id, _clause(claim.statement), verdict.word, _clause(verdict.number))
         rows.append("| " + " | ".join(_cell(text) for text in cells) + " |")
     return f"Of {len(judged)} claims: {summary}.\n\n" + "\n".join(rows)
@@ -143,6 +146,9 @@ Some things were changed after a result had been seen, and before the runs shown
 - fig1a is now tuned with seeds of its own. This moved its baseline from learning rate 2 to 0.5, its lead from
   +0.19 ± 0.19 to +0.53 ± 0.12 points, and its speed from 0.72× to 0.81×. So settings that are as good are now run and
   reported too.
+- fig1a shows the ratio of steps for twelve targets. Its rule still takes one of them, 95 %.
+- fig1bc must also hold before the normalisation when the first interval is left out.
+- drift-b is also run at learning rate 2, and the loss must rest in the network, too. It was “reproduced” before.
 - bias starts from random biases.
 - whitening must also be seen to fail.
 - ics leaves step 0 out of its means. Its rule now asks for drift before the normalisation too, and for three learning rates
@@ -178,7 +184,7 @@ def _not_tested(missing):
 
 
 def _section(claim, facts, result, verdict):
-    data = f" Data: {facts['data']}." if claim.uses_digits else ""
+    data = f" Data: {facts['data']}." if claim.data else ""
     seeds = sorted({run.config["seed"] for run in result.runs if run.config.get("stage") != "tune"})
     seeded = f", seeds {seeds[0]} to {seeds[-1]}"
     return f"""## {claim.id}: {verdict.word}
@@ -193,7 +199,7 @@ def _section(claim, facts, result, verdict):
 
 **Number.** {_flow(verdict.number)}
 
-{_flow(verdict.because)}{_tuning(result)}
+{_flow(verdict.because)}{(claim.tables or _tuning)(result)}
 
 **What it does not show.** {_flow(claim.limits)}
 

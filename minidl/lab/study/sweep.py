@@ -25,7 +25,7 @@ def conduct(claim, scale, store=None, jobs=1, scheduler=None, load=None, quiet=F
     store      a Store, in which finished runs are looked up and kept; None: every run is done again
     jobs       processes on this machine; 1: none but this one
     scheduler  address of a Dask scheduler, which then has the runs done; needs the extra `cluster`
-    load       load() gives the digits, in whichever process it is called; must be picklable if there are several
+    load       load() gives the data, in whichever process it is called; must be picklable if there are several
     Errors     RuntimeError names the run that failed; those that are finished are kept
     """
     runs, plan, answer = [], claim.plan(scale), None
@@ -47,7 +47,7 @@ def perform(claim, config, load=None):
     set_num_threads(1)
     try:
         with threadpool_limits(1):
-            record = claim.run(config, load() if claim.uses_digits else None)
+            record = claim.run(config, load() if claim.data else None)
     except Exception as error:
         raise RuntimeError(f"{claim.id}: the run {json.dumps(config)} failed: {error}") from error
     finally:

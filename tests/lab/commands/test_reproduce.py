@@ -5,12 +5,15 @@ import struct
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
-from minidl.lab.commands import _digits, reproduce
+from minidl.lab.commands import _sources, reproduce
 from minidl.lab.commands.main import main
 from minidl.lab.paper.registry import NOT_TESTED, claims
+from minidl.lab.photos import made_up
 from minidl.lab.study.page import BEGIN, END, load_results, page
+from tests.data.fake_cifar import NAMES10, packed
 from tests.lab.paper.synthetic import bars
 from tests.lab.study.fakes import claim as fake_claim
 from tests.lab.study.fakes import fail_at_one
@@ -132,9 +135,56 @@ def test_training_in_processes_gives_the_same(folder, tmp_path):
     assert one == two
 
 
-def test_a_process_with_other_digits_refuses(folder):
-    with pytest.raises(ValueError, match="other digits"):
-        _digits._load(folder, "another checksum")
+def test_a_process_with_other_data_refuses(folder):
+    with pytest.raises(ValueError, match="other data"):
+        _sources._load("mnist", folder, False, "another checksum")
+
+
+# ---- photographs ---------------------------------------------------------------------------------------------------------
+
+
+def photo_claim(**others):
+    def run(config, photos):
+        return {"value": float(photos.train.images.mean()) + config["seed"]}
+
+    return fake_claim(run=run, id="photos", data="cifar10", **others)
+
+
+def test_with_photographs(tmp_path, only):
+    photos = made_up(20, 10)
+    for name, images, labels in zip(
+        NAMES10, [*np.split(photos.train.images, 5), photos.test.images],
+        [*np.split(photos.train.labels, 5), photos.test.labels], strict=True,
+    ):  # fmt: skip
+        (tmp_path / name).write_bytes(packed(images, labels[:, None]))
+    only(photo_claim())
+    run(tmp_path / "out", "--data", str(tmp_path))
+    content = json.loads((tmp_path / "out" / "photos.json").read_bytes())
+    assert content["data"] == f"{tmp_path.name}, 20 training and 10 test images"
+    assert content["runs"][0]["record"]["value"] == pytest.approx(photos.train.images.mean(), rel=1e-6)
+
+
+def test_a_quick_run_makes_photographs_up_where_there_are_none(folder, tmp_path, only, capsys):
+    only(photo_claim())
+    run(tmp_path, "--data", str(folder))
+    content = json.loads((tmp_path / "photos.json").read_bytes())
+    assert content["data"].startswith("made-up pictures, ")
+    assert "this quick run takes made-up pictures" in capsys.readouterr().err
+    assert "Data: made-up pictures" in (tmp_path / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_full_run_needs_photographs_and_the_others_go_on_without(folder, tmp_path, only, capsys):
+    full = ["--jobs", "1", "--data", str(folder)]
+    only(photo_claim())
+    assert main(["reproduce", "--out", str(tmp_path), *full]) == 2
+    assert "cifar10" in capsys.readouterr().err
+    only(photo_claim(), fake_claim(run=lambda config, digits: {"value": 1.0 + config["seed"]}, data="mnist"))
+    assert main(["reproduce", "--out", str(tmp_path), *full]) == 1
+    captured = capsys.readouterr()
+    assert "left out: photos" in captured.err
+    assert "failed: photos" in captured.err
+    assert (tmp_path / "fake.json").is_file()
+    assert not (tmp_path / "photos.json").exists()
 
 
 @pytest.mark.parametrize(

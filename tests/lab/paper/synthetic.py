@@ -20,7 +20,7 @@ def exact(claim, seeds=3):
     def first_stage(scale):
         yield next(claim.plan(scale))
 
-    return conduct(dataclasses.replace(claim, plan=first_stage, uses_digits=False), Scale(seeds), quiet=True)
+    return conduct(dataclasses.replace(claim, plan=first_stage, data=None), Scale(seeds), quiet=True)
 
 
 def edited(given, where, **entries):

@@ -70,3 +70,12 @@ def test_without_beta_the_norm_has_none(monkeypatch):
     norms = [layer for layer in built[0] if isinstance(layer, bias.nn.BatchNorm)]
     assert len(norms) == 3
     assert all(layer.bias is None and layer.weight is not None for layer in norms)
+
+
+def test_what_beta_is_worth_is_told():
+    given = networks(0.0, 0.0)
+    for run in given.runs:
+        run.record["test"] -= 0.01 * ("β" not in run.config["arm"]) + run.config["seed"] / 1000
+    verdict = bias.CLAIM.verdict(Result((*exact(bias.CLAIM, 2).runs, *given.runs)))
+    assert "β itself is worth +1.00 ± 0.00 points" in verdict.because
+    assert verdict.numbers["β against neither"].above_zero

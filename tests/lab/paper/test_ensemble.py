@@ -24,11 +24,13 @@ def test_verdicts():
 def test_probabilities_are_averaged_over_all_choices():
     one = np.array([[0.9, 0.1], [0.4, 0.6]])  # right, wrong
     two = np.array([[0.4, 0.6], [0.9, 0.1]])  # wrong, right
-    together = ensemble._together(np.array([one, two]), np.array([0, 0]))
+    together = ensemble.together(np.array([one, two]), np.array([0, 0]))
     assert together["accuracy"] == [0.5, 1.0]
     assert together["disagreement"] == 1.0
-    alone = ensemble._together(np.array([one]), np.array([0, 0]))
+    alone = ensemble.together(np.array([one]), np.array([0, 0]))
     assert (alone["accuracy"], alone["disagreement"]) == ([0.5], 0.0)
+    assert (together["alone"], together["together"]) == ("11", "11")
+    assert (alone["alone"], alone["together"]) == ("10", "10")
 
 
 def test_a_run_trains_every_member_by_itself(monkeypatch):

@@ -63,6 +63,28 @@ def test_verdicts(cells, word):
     assert fig1a.CLAIM.verdict(four(*cells)).word == word
 
 
+def with_curves(**curves):
+    """The usual study, in which the best networks have these curves, measured at 100, 200, 300 … steps."""
+    given = four(AHEAD, SAME, SAME, SAME)
+    for run in given.runs:
+        name = NAMES[run.config["norm"]]
+        if run.config["stage"] == "final" and run.config["init_std"] == 0.1:
+            curve = curves[name.partition(" ")[0]]
+            run.record.update(curve=curve, steps=[100 * (i + 1) for i in range(len(curve))])
+    return given
+
+
+def test_the_ratio_of_steps_is_told_for_every_target():
+    found = fig1a.ratios(with_curves(**{"with": [0.9, 0.93, 0.94, 0.97], "without": [0.5, 0.9, 0.96, 0.965]}))
+    assert {target: found[target].mean for target in (0.85, 0.9, 0.93, 0.95, 0.96)} == pytest.approx(
+        {0.85: 2, 0.9: 2, 0.93: 1.5, 0.95: 0.75, 0.96: 0.75}
+    )
+    assert found[0.97].at_least == 3  # the plain one never gets there
+    assert 0.975 not in found  # neither does
+    verdict = fig1a.CLAIM.verdict(with_curves(**{"with": [0.9, 0.93], "without": [0.5, 0.9]}))
+    assert "to 90 % 2.00× (2.00 to 2.00), to 91 % at least 5.00×" in verdict.because
+
+
 def test_settings_are_chosen_by_validation_alone():
     tempting = study({
         ("batch", 0.1, 0.5): (0.9, 0.99, 100), ("batch", 0.1, 2.0): (0.98, 0.95, 500), ("batch", 0.01, 2.0): (0.9, 0.9, 900),

@@ -39,6 +39,21 @@ def test_verdicts(slow, fast, word):
     assert fig1bc.CLAIM.verdict(joined(study(*slow), study(*fast, lr=2.0))).word == word
 
 
+def test_a_lead_before_normalising_that_comes_from_the_first_interval_is_not_enough():
+    def early(result):
+        for run in result.runs:
+            if run.config["norm"] == "none":
+                run.record["inputs"][1:] = [0.15 + run.config["seed"] / 1000] * (POINTS - 2)
+                run.record["inputs"][0] = 2.0
+        return result
+
+    verdict = fig1bc.CLAIM.verdict(joined(early(study(0.3, 0.1, 0.2)), early(study(0.3, 0.1, 0.2, lr=2.0))))
+    assert verdict.word == "partly"
+    assert verdict.numbers["without less before normalising, learning rate 2"].above_zero
+    assert verdict.numbers["the same after the first interval, learning rate 2"].below_zero
+    assert "In the last tenth of training: 0.15" in verdict.because
+
+
 def test_drift_is_in_widths_of_the_band():
     bands = np.array([[[-1, 0, 1], [9, 10, 11]], [[-1, 1, 3], [9, 10, 11]], [[-1, 1, 3], [8, 6, 10]]], float)
     np.testing.assert_allclose(drift(bands), [(1 / 3 + 0) / 2, (0 + 4 / 2) / 2])

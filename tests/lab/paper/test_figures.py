@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import pytest
 
 from minidl.lab import plot
-from minidl.lab.paper.registry import claims
+from minidl.lab.paper.registry import NOT_TESTED, claims
 from minidl.lab.study.claim import Result, Run
 
 RESULTS = Path(__file__).parents[3] / "results"
@@ -62,7 +62,7 @@ def faults(claim):
     return found
 
 
-@pytest.mark.parametrize("id", CLAIMS)
+@pytest.mark.parametrize("id", [id for id in CLAIMS if id not in NOT_TESTED])
 def test_the_figure_shows_the_result(id):
     assert not faults(CLAIMS[id])
 

@@ -61,7 +61,7 @@ def claim(run=run, id="fake", **others):
             "run": run,
             "verdict": verdict,
             "figure": figure,
-            "uses_digits": False,
+            "data": None,
             **others,
         }
     )

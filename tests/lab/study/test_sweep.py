@@ -109,7 +109,7 @@ def test_digits_are_loaded_only_for_claims_that_use_them():
 
     perform(claim(), {"stage": 1, "seed": 0}, load)
     with pytest.raises(RuntimeError, match="no digits here"):
-        perform(claim(run=with_digits, uses_digits=True), {"stage": 1, "seed": 0}, load)
+        perform(claim(run=with_digits, data="mnist"), {"stage": 1, "seed": 0}, load)
 
 
 def test_progress_counts_runs(capfd):
