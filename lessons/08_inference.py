@@ -481,7 +481,7 @@ def eval_backward(grad_y, x, gamma, running_mean, running_var, eps):
 check("eval-backward", eval_backward);
 
 # %% [markdown]
-# In the library both modes share one [`_batch_norm_backward`](../minidl/ops/norm.py): in evaluation, the `share` of the
+# In the library both modes share one [`batch_norm_backward`](../minidl/ops/norm.py): in evaluation, the `share` of the
 # mean terms is 0.
 #
 # ## Shipping it without batch norm

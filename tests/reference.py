@@ -148,6 +148,22 @@ def gelu(x):
     return each(x, lambda value: value * (1 + math.erf(value / math.sqrt(2))) / 2)
 
 
+def silu(x):
+    """y = x / (1 + exp(-x)), element by element.
+
+    Any shape; for moderate x.
+    """
+    return each(x, lambda value: value / (1 + math.exp(-value)))
+
+
+def leaky_relu(x, negative_slope=0.01):
+    """y = x where x > 0, else negative_slope · x.
+
+    Any shape.
+    """
+    return each(x, lambda value: value if value > 0 else float(negative_slope) * value)
+
+
 def softmax(x):
     """Along the last axis: y[k] = exp(x[k]) / Σ_j exp(x[j]).
 
@@ -302,6 +318,14 @@ def composite_tanh(x):
     """
     e = (2 * x).exp()
     return (e - 1) / (e + 1)
+
+
+def composite_silu(x):
+    """x / (1 + exp(-x)).
+
+    For moderate x only.
+    """
+    return x / (1 + (-x).exp())
 
 
 def composite_softmax(x):

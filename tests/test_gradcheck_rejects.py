@@ -137,6 +137,25 @@ def sigmoid(x):
     return y, (y,)
 
 
+def silu(x):
+    y = 1 / (1 + np.exp(-x))
+    return x * y, (x, y)
+
+
+def group_norm(x):
+    """Two groups of two channels, over pixels too: x is (N, P, 4)."""
+    parts = x.reshape(len(x), -1, 2, 2)
+    inv_std = 1 / np.sqrt(parts.var((1, 3), keepdims=True) + EPS)
+    x_hat = (parts - parts.mean((1, 3), keepdims=True)) * inv_std
+    return x_hat.reshape(x.shape), (x_hat, inv_std)
+
+
+def group_norm_grad(grad_y, x_hat, inv_std, over=(1, 3), stretch=1):
+    grad = grad_y.reshape(x_hat.shape)
+    projection = x_hat * (grad * x_hat).mean(over, keepdims=True)
+    return ((inv_std * (grad - grad.mean(over, keepdims=True) - stretch * projection)).reshape(grad_y.shape),)
+
+
 def softmax(x):
     y = np.exp(x) / np.exp(x).sum(axis=-1, keepdims=True)
     return y, (y,)
@@ -165,6 +184,8 @@ def pairwise_max(x):
 
 RIGHT = {
     "sigmoid": (sigmoid, lambda grad_y, y: (grad_y * y * (1 - y),)),
+    "silu": (silu, lambda grad_y, x, y: (grad_y * y * (1 + x * (1 - y)),)),
+    "group norm": (group_norm, group_norm_grad),
     "softmax": (softmax, lambda grad_y, y: (y * (grad_y - (grad_y * y).sum(axis=-1, keepdims=True)),)),
     "linear": (linear, lambda grad_y, x, weight: (grad_y @ weight.T, x.T @ grad_y, grad_y.sum(axis=0))),
     "convolution": (row_convolution, row_convolution_grad),
@@ -176,6 +197,15 @@ RIGHT = {
 WRONG = {
     "sigmoid without (1 - y)": (sigmoid, lambda grad_y, y: (grad_y * y,)),
     "sigmoid with y(1 + y)": (sigmoid, lambda grad_y, y: (grad_y * y * (1 + y),)),
+    "silu as if the sigmoid were a constant": (silu, lambda grad_y, x, y: (grad_y * y,)),
+    "silu by y in place of x": (silu, lambda grad_y, x, y: (grad_y * (y + x * y * (1 - x * y)),)),
+    "group norm with constant statistics": (
+        group_norm,
+        lambda grad_y, _, s: (grad_y * s.repeat(2, 3).reshape(-1, 1, 4),),
+    ),
+    "group norm with a constant variance": (group_norm, lambda *given: group_norm_grad(*given, stretch=0)),
+    "group norm over the channels of a pixel": (group_norm, lambda *given: group_norm_grad(*given, over=(3,))),
+    "group norm over the pixels of a channel": (group_norm, lambda *given: group_norm_grad(*given, over=(1,))),
     "softmax as if elementwise": (softmax, lambda grad_y, y: (grad_y * y * (1 - y),)),
     "linear: bias gets the mean": (linear, lambda grad_y, x, w: (grad_y @ w.T, x.T @ grad_y, grad_y.mean(axis=0))),
     "linear: square weight not transposed": (
@@ -188,6 +218,8 @@ WRONG = {
 }
 INPUTS = {
     "sigmoid": [(6, 4)],
+    "silu": [(6, 4)],
+    "group norm": [(5, 3, 4)],
     "softmax": [(6, 4)],
     "linear": [(6, 4), (4, 4), (4,)],
     "convolution": [(12,), (4,)],

@@ -6,17 +6,23 @@ import numpy as np
 
 from minidl.nn.layers import Conv2d, Linear
 from minidl.nn.module import Identity, Module, replace_child
+from minidl.nn.more_layers import ConvTranspose2d
 from minidl.nn.norm import BatchNorm
 from minidl.nn.parameter import Parameter
+from minidl.nn.renorm import BatchRenorm, GhostBatchNorm
 from minidl.nn.sequential import Sequential
 
 __all__ = ["fold_batch_norm"]
+
+_NORMS = (BatchNorm, BatchRenorm)
+_LINEAR = (Linear, Conv2d, ConvTranspose2d)
 
 
 def fold_batch_norm(model: Module) -> Module:
     """Return a copy of the network, in evaluation mode, with each batch norm folded into the linear or conv layer before it.
 
     Maths     γ·(x·W + b − mean)/√(var + ε) + β  =  x·(W·s) + (b − mean)·s + β    with s = γ/√(var + ε)
+              and so a GhostBatchNorm, and with running_std for the root a BatchRenorm: in evaluation they are the same map
     Exact     W·s and the new bias are computed in float64; an Identity keeps the batch norm's place and name
     Errors    ValueError for a batch norm that cannot be folded exactly: nothing linear directly before it in a
               Sequential (nested ones are followed), no running statistics, or a layer used in several places
@@ -24,12 +30,12 @@ def fold_batch_norm(model: Module) -> Module:
     if not isinstance(model, Module):
         raise TypeError(f"fold_batch_norm: got a {type(model).__name__}; it must be a Module")
     model = copy.deepcopy(model).eval()
-    if isinstance(model, BatchNorm):
+    if isinstance(model, _NORMS):
         raise ValueError("fold_batch_norm: the model is a single batch norm; there is no layer to fold it into")
     seen: dict[int, str] = {}
     before = None
     for name, parent, attribute, layer in _in_order("", model, seen):
-        if isinstance(layer, BatchNorm):
+        if isinstance(layer, _NORMS):
             _fold_into(before, layer, name)
             replace_child(parent, attribute, Identity())
         elif not isinstance(layer, Identity):
@@ -50,7 +56,7 @@ def _in_order(path, module, seen):
             _refuse_shared(child, name, seen[id(child)])
         seen[id(child)] = name
         if not sequential:
-            if isinstance(child, BatchNorm):
+            if isinstance(child, _NORMS):
                 raise ValueError(
                     f"fold_batch_norm: {name} is applied by the forward of {type(module).__name__}, which may do anything "
                     "before it; only a batch norm inside a Sequential can be folded"
@@ -65,7 +71,7 @@ def _in_order(path, module, seen):
 
 
 def _refuse_shared(module, name, first):
-    if any(isinstance(m, BatchNorm | Linear | Conv2d) for m in module.modules()):
+    if any(isinstance(m, (*_NORMS, *_LINEAR)) for m in module.modules()):
         raise ValueError(
             f"fold_batch_norm: {name} is the same layer as {first}; folding would change it in both places. Give each "
             "place a layer of its own"
@@ -73,12 +79,14 @@ def _refuse_shared(module, name, first):
 
 
 def _fold_into(layer, norm, name):
-    if type(norm).forward is not BatchNorm.forward:
+    if type(norm).forward not in (BatchNorm.forward, GhostBatchNorm.forward, BatchRenorm.forward):
         raise ValueError(f"fold_batch_norm: {name} is a {type(norm).__name__} with a forward of its own")
-    if getattr(type(layer), "forward", None) not in (Linear.forward, Conv2d.forward):
+    if getattr(type(layer), "forward", None) not in [kind.forward for kind in _LINEAR]:
         found = "no layer that is known" if layer is None else type(layer).__name__
-        raise ValueError(f"fold_batch_norm: before {name} comes {found}; it must be a Linear or a Conv2d")
-    if not norm.track_running_stats:
+        raise ValueError(
+            f"fold_batch_norm: before {name} comes {found}; it must be a Linear, Conv2d or ConvTranspose2d"
+        )
+    if isinstance(norm, BatchNorm) and not norm.track_running_stats:
         raise ValueError(f"fold_batch_norm: {name} has no running statistics, so it is not a fixed linear map")
     if layer.weight.shape[-1] != norm.features:
         raise ValueError(
@@ -86,7 +94,11 @@ def _fold_into(layer, norm, name):
         )
     gamma, beta = (None if parameter is None else parameter.data for parameter in (norm.weight, norm.bias))
     bias = None if layer.bias is None else layer.bias.data
-    weight, bias = folded(layer.weight.data, bias, (norm.running_mean, norm.running_var, norm.eps), gamma, beta)
+    if isinstance(norm, BatchRenorm):
+        statistics = norm.running_mean, np.square(norm.running_std, dtype=np.float64), 0.0
+    else:
+        statistics = norm.running_mean, norm.running_var, norm.eps
+    weight, bias = folded(layer.weight.data, bias, statistics, gamma, beta)
     layer.weight, layer.bias = Parameter(weight), Parameter(bias)
 
 

@@ -1,8 +1,9 @@
-"""`fuse(model)`: batch norm, ReLU and pooling run as one kernel, the one in `ops/fused.py`, with the same bits."""
+"""`fuse(model)`: a norm and what follows it run as one kernel, from `ops/fused.py` or `ops/group_norm.py`; the same bits."""
 
 import copy
 
 from minidl import functional as F
+from minidl.nn.group_norm import GroupNorm, GroupNormReLU
 from minidl.nn.layers import MaxPool2d, ReLU
 from minidl.nn.module import Identity, Module, replace_child
 from minidl.nn.norm import BatchNorm
@@ -15,8 +16,9 @@ __all__ = ["BatchNormReLUMaxPool2d", "fuse"]
 def fuse(model: Module) -> Module:
     """Return a network that computes the same in fewer passes over memory, with the parameters and buffers of `model`.
 
-    Fused     a BatchNorm, a ReLU and a MaxPool2d of 2×2 in a row in a Sequential: one BatchNormReLUMaxPool2d in the place
-              of the first, an Identity in the places of the others. All else is called as before
+    Fused     in a row in a Sequential: a BatchNorm, a ReLU and a MaxPool2d of 2×2, by a BatchNormReLUMaxPool2d; a GroupNorm
+              and a ReLU, by a GroupNormReLU. It takes the place of the first, an Identity those of the others. All else is
+              called as before
     Shared    parameters and buffers: training the one trains the other, and both have the same `state_dict`. Not shared are
               `training`, hooks and settings; `to(dtype)` gives a network new arrays, so convert before you fuse
     Left out  layers with forward hooks (somebody looks at what is between), and layers used in several places
@@ -54,21 +56,24 @@ def _uses(model):
 
 def _fuse_in(sequential, uses):
     children = list(sequential.named_children())
-    for start in range(len(children) - 2):
-        names, layers = zip(*children[start : start + 3], strict=True)
-        if not _fuses(layers) or any(uses[id(layer)] > 1 for layer in layers):
-            continue
-        norm = BatchNormReLUMaxPool2d.__new__(BatchNormReLUMaxPool2d)
-        vars(norm).update(vars(layers[0]))
-        for name, layer in zip(names, (norm, Identity(), Identity()), strict=True):
-            replace_child(sequential, name, layer)
+    for start in range(len(children)):
+        for kinds, fused in _FUSED.items():
+            some = children[start : start + len(kinds)]
+            names, layers = [name for name, _ in some], [layer for _, layer in some]
+            if not _fuses(layers, kinds) or any(uses[id(layer)] > 1 for layer in layers):
+                continue
+            norm = fused.__new__(fused)
+            vars(norm).update(vars(layers[0]))
+            for name, layer in zip(names, (norm, *(Identity() for _ in kinds[1:])), strict=True):
+                replace_child(sequential, name, layer)
 
 
-def _fuses(layers):
-    pool = layers[2]
+_FUSED = {(BatchNorm, ReLU, MaxPool2d): BatchNormReLUMaxPool2d, (GroupNorm, ReLU): GroupNormReLU}
+
+
+def _fuses(layers, kinds):
     return (
-        [type(layer) for layer in layers] == [BatchNorm, ReLU, MaxPool2d]
-        and pool.kernel_size in (2, (2, 2))
-        and pool.stride in (None, 2, (2, 2))
+        tuple(type(layer) for layer in layers) == kinds
+        and all(pool.kernel_size in (2, (2, 2)) and pool.stride in (None, 2, (2, 2)) for pool in layers[2:])
         and not any(layer._forward_hooks for layer in layers)
     )

@@ -79,7 +79,7 @@ class BatchNorm(Module):
 
     def _count_batch(self):
         if self.training and self.track_running_stats:
-            _count(self.num_batches_tracked)
+            count_batch(self.num_batches_tracked)
 
     def extra_repr(self) -> str:
         """Return features and settings."""
@@ -89,7 +89,7 @@ class BatchNorm(Module):
 
 
 @numpy_kernel
-def _count(batches):
+def count_batch(batches):
     batches[...] = int(batches) + 1  # a third of the time that += 1 takes
 
 

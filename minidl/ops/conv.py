@@ -47,7 +47,7 @@ def conv2d(
     shape = _output_shape(x, weight, bias, stride, padding)
     data, filters = np.ascontiguousarray(x.data), np.ascontiguousarray(weight.data)
     fast = _suits_winograd(x, weight, stride, padding)
-    y = winograd.forward(data, filters, padding) if fast else _forward(data, filters, stride, padding, shape)
+    y = winograd.forward(data, filters, padding) if fast else forward(data, filters, stride, padding, shape)
     if fast and is_observed():
         _check_rounding("y", y, "x", data, filters, padding)
     if bias is not None:
@@ -63,12 +63,12 @@ def conv2d(
                     rotated = filters[::-1, ::-1].swapaxes(2, 3)
                     _check_rounding("the gradient of x", grad_x, "that of y", grad_y, rotated, [2 - p for p in padding])
             else:
-                grad_x = _backward_x(grad_y, filters, stride, padding, data.shape)
+                grad_x = backward_x(grad_y, filters, stride, padding, data.shape)
         if weight.requires_grad:
             if fast:
                 grad_weight = winograd.backward_weight(grad_y, data, padding)
             else:
-                grad_weight = _backward_weight(grad_y, data, stride, padding, filters.shape)
+                grad_weight = backward_weight(grad_y, data, stride, padding, filters.shape)
         if bias is None:
             return grad_x, grad_weight
         return grad_x, grad_weight, column_sums(grad_y.reshape(-1, shape[-1])) if bias.requires_grad else None
@@ -89,13 +89,13 @@ def _suits_winograd(x, weight, stride, padding):
     )  # fmt: skip
 
 
-def _forward(x, weight, stride, padding, shape):
+def forward(x, weight, stride, padding, shape):
     y = np.empty(shape, x.dtype)
     _conv_forward[y.size](_pad(x, padding), weight.reshape(-1, shape[-1]), weight.shape[:2], stride, y)
     return y
 
 
-def _backward_x(grad_y, weight, stride, padding, shape):
+def backward_x(grad_y, weight, stride, padding, shape):
     n, height, width, c = shape
     grad_padded = np.empty((n, height + 2 * padding[0], width + 2 * padding[1], c), grad_y.dtype)
     _conv_backward_x[grad_y.size](grad_y, weight.reshape(-1, weight.shape[3]), weight.shape[:2], stride, grad_padded)
@@ -106,7 +106,7 @@ def _backward_x(grad_y, weight, stride, padding, shape):
     return grad_x
 
 
-def _backward_weight(grad_y, x, stride, padding, shape):
+def backward_weight(grad_y, x, stride, padding, shape):
     grad_weight = np.empty(shape, x.dtype)
     _conv_backward_weight[grad_y.size](grad_y, _pad(x, padding), stride, grad_weight)
     return grad_weight
@@ -236,8 +236,8 @@ def _check_rounding(name, y, x_name, x, weight, padding):
     Next to the typical output, too: a sum of zeros may come out as 1e-7.
     """
     padding = tuple(padding)
-    exact = _forward(x, np.ascontiguousarray(weight), (1, 1), padding, y.shape)
-    terms = _forward(np.abs(x), np.abs(weight, order="C"), (1, 1), padding, y.shape)
+    exact = forward(x, np.ascontiguousarray(weight), (1, 1), padding, y.shape)
+    terms = forward(np.abs(x), np.abs(weight, order="C"), (1, 1), padding, y.shape)
     typical = np.median(terms[terms > 0]) if terms.any() else 0
     errors = np.abs(y - exact) - _ROUNDING * (terms + typical)
     if np.max(errors, initial=0) > 0:  # not where there is a NaN, which is found without this

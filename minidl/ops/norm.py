@@ -45,15 +45,13 @@ def batch_norm(
     stats, gamma, beta = prepare(rows, running_mean, running_var, weight, bias, training, momentum, eps)
     share = rows.dtype.type(1 / len(rows) if training else 0)  # constant statistics have no share in ∂x
     y = np.empty(x.data.shape, rows.dtype)
-    _normalise[rows.size](rows, stats, gamma, beta, matrix(y))
+    normalise[rows.size](rows, stats, gamma, beta, matrix(y))
     given = weight is not None, bias is not None
 
     def backward(grad_y):
         grad_gamma, grad_beta = np.empty_like(gamma), np.empty_like(gamma)
         grad_x = np.empty(grad_y.shape, grad_y.dtype)
-        _batch_norm_backward[rows.size](
-            matrix(grad_y), rows, stats, gamma, share, grad_gamma, grad_beta, matrix(grad_x)
-        )
+        batch_norm_backward[rows.size](matrix(grad_y), rows, stats, gamma, share, grad_gamma, grad_beta, matrix(grad_x))
         return grad_x, *compress((grad_gamma, grad_beta), given)
 
     return Tensor._from_op(y, (x, *compress((weight, bias), given)), backward)
@@ -76,7 +74,7 @@ def prepare(rows, running_mean, running_var, weight, bias, training, momentum, e
 
 
 @device
-def _merge_statistics(x, size, sums):
+def merge_statistics(x, size, sums):
     """Mean and Σ(x − mean)² of each column, from the sums over chunks; columns in the inner loop fill vector registers."""
     rows, columns = x.shape
     center, square = np.zeros(columns, np.float64), np.zeros(columns, np.float64)
@@ -91,7 +89,7 @@ def _merge_statistics(x, size, sums):
 
 
 @device
-def _shifted_sums(x, at, rows, sums, squares):
+def shifted_sums(x, at, rows, sums, squares):
     """Σ(x − f) and Σ(x − f)² of `rows` rows from x[at] on, f being the first; two rows at a time, which halves the loads."""
     width, first = offset(sums.size), offset(at)
     at = first
@@ -122,8 +120,8 @@ def _batch_statistics(x, running_mean, running_var, momentum, eps, mean, inv_std
     sums = np.zeros((n_chunks(rows, size), 2, columns), x.dtype)
     for k in prange(len(sums)):
         first = np.int64(k) * size
-        _shifted_sums(flat, first * columns, min(size, rows - first), sums[k, 0], sums[k, 1])
-    center, square = _merge_statistics(x, size, sums)
+        shifted_sums(flat, first * columns, min(size, rows - first), sums[k, 0], sums[k, 1])
+    center, square = merge_statistics(x, size, sums)
     for c in range(columns):
         squares = 0.0 if square[c] < 0.0 else square[c]  # unlike max, keeps NaN
         if squares == np.inf:
@@ -136,7 +134,7 @@ def _batch_statistics(x, running_mean, running_var, momentum, eps, mean, inv_std
 
 
 @kernel
-def _normalise(x, stats, gamma, beta, y):
+def normalise(x, stats, gamma, beta, y):
     mean, inv_std = stats
     width, size = offset(mean.size), chunk_rows(mean.size)
     x, y = x.reshape(-1), y.reshape(-1)
@@ -212,7 +210,7 @@ def input_gradient(grad_y, x, rows, coefficients, grad_x):
 
 
 @kernel
-def _batch_norm_backward(grad_y, x, stats, gamma, share, grad_gamma, grad_beta, grad_x):
+def batch_norm_backward(grad_y, x, stats, gamma, share, grad_gamma, grad_beta, grad_x):
     """Two passes: ∂γ = Σ ∂y·x̂ and ∂β = Σ ∂y, then ∂x, which needs both. `ops/fused.py` is built from the same parts."""
     size, width = chunk_rows(x.shape[1]), x.shape[1]
     partial = np.zeros((n_chunks(len(x), size), 2, width), x.dtype)
@@ -230,14 +228,14 @@ def _batch_norm_backward(grad_y, x, stats, gamma, share, grad_gamma, grad_beta, 
         input_gradient((grads, at), (flat, at), rows, coefficients, out)
 
 
-def check_batch_norm(op, x, running_mean, running_var, weight, bias, training, momentum, eps):
-    """Check the arguments of `batch_norm`."""
+def check_batch_norm(op, x, running_mean, running_var, weight, bias, training, momentum, eps, spread="running_var"):
+    """Check the arguments of `batch_norm`; spread: what the operation calls running_var."""
     check_tensors(op, optional=("weight", "bias"), x=x, weight=weight, bias=bias)
     shape = x.data.shape
     if len(shape) < 2:
         raise ValueError(f"{op}: x is {shape}; it must be (N, C) or (N, H, W, C), features last")
     features = shape[-1:]
-    running = ("running_mean", running_mean), ("running_var", running_var)
+    running = ("running_mean", running_mean), (spread, running_var)
     for name, array in running:  # anything else could not be updated in place
         if array is None:
             continue
@@ -250,14 +248,14 @@ def check_batch_norm(op, x, running_mean, running_var, weight, bias, training, m
         if array is not None and array.shape != features:
             raise ValueError(f"{op}: x is {shape} but {name} is {array.shape}; it must be {features}")
     if (running_mean is None) != (running_var is None):
-        raise ValueError(f"{op}: got one of running_mean and running_var; pass both, or None for both")
+        raise ValueError(f"{op}: got one of running_mean and {spread}; pass both, or None for both")
     if training and x.data.size <= features[0]:
         raise ValueError(
             f"{op}: x is {x.shape}, one value for each feature, and training needs at least two (the variance of "
             "one is 0); use a larger batch, drop_last=True in the DataLoader, or eval()"
         )
     if not training and running_mean is None:
-        raise ValueError(f"{op}: evaluation needs running_mean and running_var; pass them, or training=True")
+        raise ValueError(f"{op}: evaluation needs running_mean and {spread}; pass them, or training=True")
     check_between(op, "eps", eps, 0)
     check_between(op, "momentum", momentum, 0, 1)
 

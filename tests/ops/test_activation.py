@@ -20,7 +20,7 @@ from tests.helpers import (
     sizes,
 )
 
-ELEMENTWISE = ("relu", "sigmoid", "tanh", "gelu")
+ELEMENTWISE = ("relu", "sigmoid", "tanh", "gelu", "silu", "leaky_relu")
 ROWWISE = ("softmax", "log_softmax")
 ALL = ELEMENTWISE + ROWWISE
 
@@ -35,6 +35,8 @@ FORMULAS = {
     "sigmoid": (special.expit, lambda x: special.expit(x) * special.expit(-x)),
     "tanh": (np.tanh, lambda x: 1 / np.cosh(x) ** 2),
     "gelu": (lambda x: x * special.ndtr(x), lambda x: special.ndtr(x) + x * normal_density(x)),
+    "silu": (lambda x: x * special.expit(x), lambda x: special.expit(x) * (1 + x * special.expit(-x))),
+    "leaky_relu": (lambda x: np.where(x > 0, x, 0.01 * x), lambda x: np.where(x > 0, 1, 0.01)),
 }
 
 
@@ -65,11 +67,13 @@ def test_agrees_with_loops(name, shape, dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", ALL)
 def test_agrees_with_pytorch(name, dtype):
-    for case in golden("activation", f"{name}-").values():
-        assert_golden(getattr(F, name), case, ("x",), dtype)
+    family = "rectifiers" if name in ("silu", "leaky_relu") else "activation"
+    for case in golden(family, f"{name}-").values():
+        options = {"negative_slope": float(case["negative_slope"])} if "negative_slope" in case else {}
+        assert_golden(lambda x, options=options: getattr(F, name)(x, **options), case, ("x",), dtype)
 
 
-@pytest.mark.parametrize("name", ["sigmoid", "tanh", "softmax"])
+@pytest.mark.parametrize("name", ["sigmoid", "tanh", "silu", "softmax"])
 @pytest.mark.parametrize("shape", [(1, 1), (6, 7), (2, 3, 4)], ids=str)
 def test_gradient_agrees_with_the_composite(name, shape):
     rng = np.random.default_rng(0)
@@ -108,7 +112,8 @@ def test_rows_that_no_chunk_divides(name, shape, dtype):
 
 
 # name -> (from where on, units in the last place). Left of -2, 1 + erf(x / √2) cancels in the exact gelu.
-ACCURACY = {"relu": (-30, 0), "sigmoid": (-87, 4), "tanh": (-30, 4), "gelu": (-2, 24)}
+ACCURACY = {"relu": (-30, 0), "sigmoid": (-87, 4), "tanh": (-30, 4), "gelu": (-2, 24), "silu": (-87, 4),
+            "leaky_relu": (-30, 2)}  # fmt: skip
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -137,6 +142,8 @@ EXTREMES = {
     "sigmoid": ([0, 0, 0.5, 1, 1], [0, 0, 0.25, 0, 0]),
     "tanh": ([-1, -1, 0, 1, 1], [0, 0, 1, 0, 0]),
     "gelu": ([0, 0, 0, 1000, 1e30], [0, 0, 0.5, 1, 1]),
+    "silu": ([0, 0, 0, 1000, 1e30], [0, 0, 0.5, 1, 1]),
+    "leaky_relu": ([-1e28, -10, 0, 1000, 1e30], [0.01, 0.01, 0.01, 1, 1]),
 }
 
 
@@ -194,7 +201,7 @@ def test_nan_is_not_hidden(name, dtype):
     x[[0, 5, 17, 36]] = np.nan  # within vector registers and in the remainder
     y, (grad_x,) = run(getattr(F, name), x, grad_y=np.ones(37, dtype))
     np.testing.assert_array_equal(np.isnan(y), np.isnan(x))
-    if name != "relu":  # its gradient depends on whether x > 0, and no comparison with a NaN is true
+    if name not in ("relu", "leaky_relu"):  # their gradient depends on whether x > 0, and a NaN never is
         np.testing.assert_array_equal(np.isnan(grad_x), np.isnan(x))
 
 

@@ -23,6 +23,16 @@ OPERATIONS = {
         [(2, 4, 4, 3), (3,), (3,)],
     ),
     "layer_norm": (F.layer_norm, [(5, 3), (3,), (3,)]),
+    "group_norm": (lambda x, weight, bias: F.group_norm(x, 3, weight, bias), [(5, 3), (3,), (3,)]),
+    "batch_renorm": (
+        lambda *tensors: F.batch_renorm(tensors[0], np.zeros(3), np.ones(3), *tensors[1:], training=True),
+        [(5, 3), (3,), (3,)],
+    ),
+    "ghost_batch_norm": (
+        lambda *tensors: F.ghost_batch_norm(tensors[0], 2, None, None, *tensors[1:], training=True),
+        [(5, 3), (3,), (3,)],
+    ),
+    "conv_transpose2d": (F.conv_transpose2d, [(1, 5, 5, 2), (3, 3, 2, 4), (4,)]),
     "mse_loss": (F.mse_loss, [(5, 3), (5, 3)]),
     "cat": (lambda *parts: cat(parts), [(2, 2), (2, 2), (2, 2)]),
     "add": (lambda a, b: a + b, [(2, 2), (2, 2)]),

@@ -207,6 +207,69 @@ def fused(x, **changes):
     return F.batch_norm_relu_max_pool2d(x, **settings)
 
 
+def group_norm(name, function):
+    return [
+        (lambda: function(t(3), 1), rf"{name}: x is \(3,\) and num_groups 1; x must be \(N, C\) or"),
+        (lambda: function(t(2, 4), 3), rf"{name}: x is \(2, 4\) and num_groups 3; .* C a multiple of num_groups"),
+        (lambda: function(t(2, 0), 1), f"{name}: x is .*; x must be"),
+        (lambda: function(t(2, 4), 0), f"{name}: num_groups is 0; it must be a whole number of at least 1"),
+        (lambda: function(t(2, 4), 2.0), f"{name}: num_groups is 2.0; it must be a whole number"),
+        (lambda: function(t(2, 4), 2, t(3)), rf"{name}: x is .* but weight is \(3,\); it must be \(4,\)"),
+        (lambda: function(t(2, 4), 2, t(4), t(2)), rf"{name}: x is .* but bias is \(2,\); it must be"),
+        (lambda: function(t(2, 4), 2, ones(4)), f"{name}: weight is a ndarray, not a Tensor; wrap it"),
+        (lambda: function(ones(2, 4), 2), f"{name}: x is a ndarray, not a Tensor; wrap it"),
+        (lambda: function(t(2, 4), 2, eps=NAN), f"{name}: eps is nan; it must be a number of at least 0"),
+    ]
+
+
+def groups_of(name, layer):
+    return [
+        (lambda: layer(0, 4), "GroupNorm: num_groups is 0; it must be"),
+        (lambda: layer(3, 4), "GroupNorm: num_groups is 3 and num_channels 4; the first must divide the second"),
+        (lambda: layer(2, 4.0), "GroupNorm: num_channels is 4.0; it must be"),
+        (lambda: layer(2, 4, eps=-1), "GroupNorm: eps is -1; it must be"),
+        (lambda: layer(2, 4, affine=None), "GroupNorm: affine is None; it must be True or False"),
+        (lambda: layer(2, 4)(t(2, 6)), rf"{name}: x is \(2, 6\); its last size must be 4"),
+        (lambda: layer(2, 4)(ones(2, 4)), "group_norm.*: x is a ndarray, not a Tensor; wrap it"),
+    ]
+
+
+def renorm(x=None, **changes):
+    settings = {"running_mean": ones(3), "running_std": ones(3), "training": True} | changes
+    return F.batch_renorm(t(5, 3) if x is None else x, **settings)
+
+
+def ghosts(x=None, size=2, **changes):
+    settings = {"running_mean": ones(3), "running_var": ones(3), "training": True} | changes
+    return F.ghost_batch_norm(t(5, 3) if x is None else x, size, **settings)
+
+
+def transposed(**options):
+    return F.conv_transpose2d(t(1, 3, 3, 1), t(3, 3, 1, 2), **options)
+
+
+def slopes(name, function):
+    return [
+        (lambda: function("a"), f"{name}: negative_slope is 'a'; it must be a finite number"),
+        (lambda: function(NAN), f"{name}: negative_slope is nan; it must be"),
+        (lambda: function(None), f"{name}: negative_slope is None; it must be"),
+        (lambda: function(ones(2)), f"{name}: negative_slope is .*; it must be"),
+    ]
+
+
+def scales(name, function):
+    return [
+        (lambda: function(0), f"{name}: scale_factor is 0; it must be a finite number above 0, or a pair"),
+        (lambda: function((2, -1)), rf"{name}: scale_factor is \(2, -1\); it must be"),
+        (lambda: function((2, 2, 2)), rf"{name}: scale_factor is \(2, 2, 2\); it must be"),
+        (lambda: function("2"), f"{name}: scale_factor is '2'; it must be"),
+        (lambda: function(NAN), f"{name}: scale_factor is nan; it must be"),
+        (lambda: function(2, "cubic"), f"{name}: mode is 'cubic'; it must be one of 'nearest', 'bilinear'"),
+        (lambda: function(2, "bilinear", "yes"), f"{name}: align_corners is 'yes'; it must be True or False"),
+        (lambda: function(2, "nearest", True), f"{name}: align_corners is True and mode 'nearest'; it must be False"),
+    ]
+
+
 def curves(name, function):
     return [(lambda: function({}), f"{name}: runs is empty; it must be a dict")]
 
@@ -401,6 +464,78 @@ TABLE = {
         (lambda: F.layer_norm(t(5, 3), t(3), None), "layer_norm: bias is a NoneType, not a Tensor"),
         (lambda: F.layer_norm(t(5, 3), t(3), t(3), eps=NAN), "layer_norm: eps is nan; it must be a number of at least 0"),
     ],
+    "F.group_norm": group_norm("group_norm", F.group_norm),
+    "F.group_norm_relu": group_norm("group_norm_relu", F.group_norm_relu),
+    "F.batch_renorm": [
+        (lambda: renorm(t(1, 3)), r"batch_renorm: x is \(1, 3\), one value for each feature, .*; use a larger"),
+        (lambda: renorm(t(3)), r"batch_renorm: x is \(3,\); it must be \(N, C\)"),
+        (lambda: renorm(ones(5, 3)), "batch_renorm: x is a ndarray, not a Tensor; wrap it"),
+        (lambda: renorm(running_mean=None), "batch_renorm: running_mean or running_std is None; pass both"),
+        (lambda: renorm(running_mean=ones(4)), r"batch_renorm: x is .* but running_mean is \(4,\); it must be"),
+        (lambda: renorm(running_std=ones(4)), r"batch_renorm: x is .* but running_std is \(4,\); it must be"),
+        (lambda: renorm(running_std=[1] * 3), "batch_renorm: running_std is a list; it must be a plain array"),
+        (lambda: renorm(running_std=np.broadcast_to(ones(), 3)), "batch_renorm: running_std is a read-only .* must be"),
+        (lambda: renorm(weight=t(4)), r"batch_renorm: x is .* but weight is \(4,\); it must be"),
+        (lambda: renorm(bias=t(4)), r"batch_renorm: x is .* but bias is \(4,\); it must be"),
+        (lambda: renorm(momentum=2), "batch_renorm: momentum is 2; it must be"),
+        (lambda: renorm(eps=NAN), "batch_renorm: eps is nan; it must be"),
+        (lambda: renorm(r_max=0.9), "batch_renorm: r_max is 0.9; it must be a number of at least 1"),
+        (lambda: renorm(r_max="a"), "batch_renorm: r_max is 'a'; it must be a number"),
+        (lambda: renorm(r_max=ones(2)), "batch_renorm: r_max is .*; it must be a number"),
+        (lambda: renorm(d_max=-1), "batch_renorm: d_max is -1.*; it must be a number of at least 0"),
+        (lambda: renorm(d_max=NAN), "batch_renorm: d_max is nan; it must be"),
+    ],
+    "F.ghost_batch_norm": [
+        (lambda: ghosts(size=0), "ghost_batch_norm: ghost_size is 0; it must be a whole number of at least 1"),
+        (lambda: ghosts(size=2.5), "ghost_batch_norm: ghost_size is 2.5; it must be"),
+        (lambda: ghosts(size=1), r"ghost_batch_norm: ghost_size is 1 and x is \(5, 3\), one value .*must be larger"),
+        (lambda: ghosts(t(1, 3)), r"ghost_batch_norm: x is \(1, 3\), one value for each feature, .*; use a larger"),
+        (lambda: ghosts(training=False, running_mean=None, running_var=None), "ghost_batch_norm: evaluation needs run"),
+        (lambda: ghosts(running_mean=ones(4)), "ghost_batch_norm: x is .* but running_mean is .*; it must be"),
+        (lambda: ghosts(running_var=None), "ghost_batch_norm: got one of running_mean and running_var; pass both"),
+        (lambda: ghosts(weight=t(4)), "ghost_batch_norm: x is .* but weight is .*; it must be"),
+        (lambda: ghosts(bias=t(4)), "ghost_batch_norm: x is .* but bias is .*; it must be"),
+        (lambda: ghosts(momentum=-1), "ghost_batch_norm: momentum is -1; it must be"),
+        (lambda: ghosts(eps="a"), "ghost_batch_norm: eps is 'a'; it must be"),
+    ],
+    "F.conv_transpose2d": [
+        (lambda: F.conv_transpose2d(t(2, 3), t(3, 3, 1, 2)), r"conv_transpose2d: x is \(2, 3\) but weight is .*; they must"),
+        (lambda: F.conv_transpose2d(t(1, 5, 5, 2), t(3, 3, 1, 2)), "conv_transpose2d: x is .*; they must be .* the same C"),
+        (
+            lambda: F.conv_transpose2d(t(1, 5, 5, 1), t(3, 3, 1, 2), t(1)),
+            r"conv_transpose2d: bias is \(1,\) but weight is .*; bias must be \(2,\)",
+        ),
+        (lambda: F.conv_transpose2d(t(1, 5, 5, 1), t(0, 3, 1, 2)), "conv_transpose2d: x .* weight .*; all sizes .* must be"),
+        (lambda: F.conv_transpose2d(t(1, 0, 5, 1), t(3, 3, 1, 2)), "conv_transpose2d: x .*; all sizes but N must be at"),
+        (lambda: transposed(stride=0), "conv_transpose2d: stride is 0; it must be"),
+        (lambda: transposed(padding=-1), "conv_transpose2d: padding is -1; it must be"),
+        (lambda: transposed(padding=9), "conv_transpose2d: x is .* with padding .*, which leaves no pixel; .* must be"),
+        (lambda: transposed(output_padding=1), r"conv_transpose2d: output_padding is 1 and stride \(1, 1\); it must be"),
+        (lambda: transposed(output_padding=1.0), "conv_transpose2d: output_padding is 1.0; it must be"),
+        (lambda: F.conv_transpose2d(t(1, 5, 5, 1), ones(3, 3, 1, 2)), "conv_transpose2d: weight is a ndarray, not a Tens"),
+    ],
+    "F.interpolate": [
+        (lambda: F.interpolate(t(4, 4), 2), r"interpolate: x is \(4, 4\); it must be \(N, H, W, C\)"),
+        (lambda: F.interpolate(ones(1, 4, 4, 1), 2), "interpolate: x is a ndarray, not a Tensor; wrap it"),
+        (lambda: F.interpolate(t(1, 0, 4, 1), 2), "interpolate: x is .*; it must be .* at least one pixel"),
+        (lambda: F.interpolate(t(1, 4, 4, 1), 0.2), "interpolate: x is .* scale_factor .*, which makes 0×0 .* must be"),
+        (lambda: F.interpolate(t(1, 4, 4, 1), 1e300), r"interpolate: x is .*, which makes 1e\+300×.* must be"),
+        *scales("interpolate", lambda *how: F.interpolate(t(1, 4, 4, 1), *how)),
+    ],
+    "F.embedding": [
+        (lambda: F.embedding(ones(2), t(3, 2)), "embedding: input is float32; it must be whole numbers"),
+        (lambda: F.embedding(Tensor([1, 2]), t(3, 2)), "embedding: input is float32; it must be whole .*astype"),
+        (lambda: F.embedding(np.array([True]), t(3, 2)), "embedding: input is bool; it must be whole numbers"),
+        (lambda: F.embedding(None, t(3, 2)), "embedding: input is object; it must be whole numbers"),
+        (lambda: F.embedding(labels(3), t(3, 2)), "embedding: input runs from 3 to 3 but weight has 3 rows; input must be"),
+        (lambda: F.embedding(labels(0, -1), t(3, 2)), "embedding: input runs from -1 to 0 but .* must be"),
+        (lambda: F.embedding(labels(0), t(3)), r"embedding: weight is \(3,\); it must be \(V, D\)"),
+        (lambda: F.embedding(labels(0), ones(3, 2)), "embedding: weight is a ndarray, not a Tensor; wrap it"),
+        (lambda: F.embedding(labels(0), t(3, 2), 3), "embedding: padding_idx is 3 and there are 3 rows; it must be"),
+        (lambda: F.embedding(labels(0), t(3, 2), 1.0), "embedding: padding_idx is 1.0 and .*; it must be a whole number"),
+    ],
+    "F.silu": elementwise("silu", F.silu),
+    "F.leaky_relu": [*elementwise("leaky_relu", F.leaky_relu), *slopes("leaky_relu", lambda a: F.leaky_relu(t(2), a))],
     "F.cross_entropy": [
         (lambda: F.cross_entropy(t(2, 3), ones(2)), "cross_entropy: labels are float32; they must be whole numbers"),
         (lambda: F.cross_entropy(t(2, 3), labels(0, 3)), "cross_entropy: labels run from 0 to 3 but there are 3"),
@@ -464,6 +599,47 @@ TABLE = {
     "nn.Sigmoid": elementwise("sigmoid", nn.Sigmoid()),
     "nn.Tanh": elementwise("tanh", nn.Tanh()),
     "nn.GELU": elementwise("gelu", nn.GELU()),
+    "nn.GroupNorm": groups_of("GroupNorm", nn.GroupNorm),
+    "nn.GroupNormReLU": groups_of("GroupNormReLU", nn.GroupNormReLU),
+    "nn.BatchRenorm": [
+        (lambda: nn.BatchRenorm(0), "BatchRenorm: features is 0; it must be"),
+        (lambda: nn.BatchRenorm(3, eps=-1), "BatchRenorm: eps is -1; it must be"),
+        (lambda: nn.BatchRenorm(3, momentum=None), "BatchRenorm: momentum is None; it must be a number from 0 to 1"),
+        (lambda: nn.BatchRenorm(3, affine="no"), "BatchRenorm: affine is 'no'; it must be True or False"),
+        (lambda: nn.BatchRenorm(3, r_max=0), "BatchRenorm: r_max is 0; it must be a number of at least 1"),
+        (lambda: nn.BatchRenorm(3, d_max=NAN), "BatchRenorm: d_max is nan; it must be"),
+        (lambda: nn.BatchRenorm(3, warmup=-1), "BatchRenorm: warmup is -1; it must be a whole number of at least 0"),
+        (lambda: nn.BatchRenorm(3, warmup=9, r_steps=8), "BatchRenorm: r_steps is 8; it must be .* at least 9"),
+        (lambda: nn.BatchRenorm(3, d_steps=10), "BatchRenorm: d_steps is 10; it must be .* at least 5000"),
+        (lambda: nn.BatchRenorm(3)(t(1, 3)), r"batch_renorm: x is \(1, 3\), one value for each feature"),
+    ],
+    "nn.GhostBatchNorm": [
+        (lambda: nn.GhostBatchNorm(0, 2), "GhostBatchNorm: features is 0; it must be"),
+        (lambda: nn.GhostBatchNorm(3, 0), "GhostBatchNorm: ghost_size is 0; it must be"),
+        (lambda: nn.GhostBatchNorm(3, 2, eps=-1), "GhostBatchNorm: eps is -1; it must be"),
+        (lambda: nn.GhostBatchNorm(3, 2, momentum=None), "GhostBatchNorm: momentum is None; it must be"),
+        (lambda: nn.GhostBatchNorm(3, 2, affine=1), "GhostBatchNorm: affine is 1; it must be True or False"),
+        (lambda: nn.GhostBatchNorm(3, 1)(t(4, 3)), "ghost_batch_norm: ghost_size is 1 and .*; ghost_size must be larger"),
+    ],
+    "nn.SiLU": elementwise("silu", nn.SiLU()),
+    "nn.LeakyReLU": [*elementwise("leaky_relu", nn.LeakyReLU()), *slopes("LeakyReLU", nn.LeakyReLU)],
+    "nn.Embedding": [
+        (lambda: nn.Embedding(0, 2), "Embedding: num_embeddings is 0; it must be"),
+        (lambda: nn.Embedding(2, 2.0), "Embedding: embedding_dim is 2.0; it must be"),
+        (lambda: nn.Embedding(2, 2, padding_idx=-3), "Embedding: padding_idx is -3 and there are 2 rows; it must be"),
+        (lambda: nn.Embedding(2, 2, generator=0), "generator is 0, a int; it must be"),
+        (lambda: nn.Embedding(2, 2)(t(2)), "embedding: input is float32; it must be whole numbers"),
+    ],
+    "nn.ConvTranspose2d": [
+        (lambda: nn.ConvTranspose2d(0, 2, 3), "ConvTranspose2d: in_channels is 0; it must be"),
+        (lambda: nn.ConvTranspose2d(1, -2, 3), "ConvTranspose2d: out_channels is -2; it must be"),
+        (lambda: nn.ConvTranspose2d(1, 2, 0), "ConvTranspose2d: kernel_size is 0; it must be"),
+        (lambda: nn.ConvTranspose2d(1, 2, 3, stride=0), "ConvTranspose2d: stride is 0; it must be"),
+        (lambda: nn.ConvTranspose2d(1, 2, 3, padding=-1), "ConvTranspose2d: padding is -1; it must be"),
+        (lambda: nn.ConvTranspose2d(1, 2, 3, 2, output_padding=2), "ConvTranspose2d: output_padding is 2 and .*; it must"),
+        (lambda: nn.ConvTranspose2d(1, 2, 3, generator="a"), "generator is 'a', a str; it must be"),
+    ],
+    "nn.Upsample": scales("Upsample", nn.Upsample),
     "nn.Parameter": [
         (lambda: nn.Parameter(labels(1)), "Tensor: only floats have gradients, and this is int64; make it"),
         (lambda: nn.Parameter(SEQUENTIAL[1].weight.T), "Parameter: got a view of another parameter's array; to tie"),

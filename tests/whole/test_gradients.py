@@ -81,6 +81,69 @@ def cases_of_layer_norm(rng):
         yield F.layer_norm, [2 * normal(rng, *shape) + 1, normal(rng, shape[-1]), normal(rng, shape[-1])]
 
 
+def cases_of_group_norm(rng):
+    for groups, shape in [(2, (5, 4)), (1, (5, 2, 3, 4)), (2, (5, 2, 3, 4)), (4, (5, 2, 3, 4))]:
+        x, weight, bias = 2 * normal(rng, *shape) + 1, normal(rng, 4), normal(rng, 4)
+        for inputs in ([x, weight, bias], [x, weight], [x]):
+            yield lambda *tensors, g=groups: F.group_norm(tensors[0], g, *tensors[1:], eps=1e-3), inputs
+        yield lambda x, bias, g=groups: F.group_norm(x, g, None, bias), [x, bias]
+
+
+def cases_of_group_norm_relu(rng):
+    def op(x, weight, bias):
+        return F.group_norm_relu(x, 2, weight, bias)
+
+    yield op, [normal(rng, 5, 2, 3, 4), normal(rng, 4), normal(rng, 4)]
+
+
+def cases_of_batch_renorm(rng):
+    """With r and d at their limits, constants for the differences, too; `ops/test_renorm.py` has the others."""
+    for shape in [(8, 3), (5, 2, 2, 3)]:
+        x, weight, bias = 2 * normal(rng, *shape) + 1, normal(rng, 3), normal(rng, 3)
+        mean, std = normal(rng, 3), rng.uniform(0.5, 2, 3)
+        for limits in ((1.0, 0.0), (3.0, 0.5)):
+
+            def training(x, weight=None, bias=None, mean=mean, std=std, limits=limits):
+                return F.batch_renorm(x, mean + 100, std + 100, weight, bias, True, 0.1, 1e-3, *limits)
+
+            yield training, [x, weight, bias]
+            yield training, [x]
+        yield lambda x, weight, bias, m=mean, s=std: F.batch_renorm(x, m, s, weight, bias), [x, weight, bias]
+
+
+def cases_of_ghost_batch_norm(rng):
+    for shape, size in [((15, 3), 5), ((13, 3), 4), ((7, 2, 3, 3), 3)]:
+        x, weight, bias = 2 * normal(rng, *shape) + 1, normal(rng, 3), normal(rng, 3)
+
+        def training(x, weight=None, bias=None, size=size):
+            return F.ghost_batch_norm(x, size, None, None, weight, bias, training=True)
+
+        yield training, [x, weight, bias]
+        yield training, [x]
+    mean, var = normal(rng, 3), rng.uniform(0.5, 2, 3)
+    yield lambda x, weight, bias: F.ghost_batch_norm(x, 2, mean, var, weight, bias), [x, weight, bias]
+
+
+def cases_of_conv_transpose2d(rng):
+    x, weight, bias = normal(rng, 5, 3, 4, 2), normal(rng, 3, 2, 2, 3), normal(rng, 3)
+    for options in ({}, {"padding": 1}, {"stride": 2, "output_padding": (1, 0)}, {"stride": (1, 3), "padding": (1, 0)}):
+        yield with_options(F.conv_transpose2d, **options), [x, weight, bias]
+        yield with_options(F.conv_transpose2d, **options), [x, weight]
+
+
+def cases_of_interpolate(rng):
+    x = normal(rng, 5, 3, 4, 2)
+    for options in ({}, {"mode": "bilinear"}, {"mode": "bilinear", "align_corners": True}):
+        for scale in (2, (1.5, 0.5)):
+            yield with_options(F.interpolate, scale_factor=scale, **options), [x]
+
+
+def cases_of_embedding(rng):
+    numbers = rng.integers(0, 5, (4, 6))
+    yield lambda weight: F.embedding(numbers, weight), [normal(rng, 6, 3)]
+    yield lambda weight: F.embedding(numbers, weight, padding_idx=-1), [normal(rng, 6, 3)]
+
+
 def cases_of_cross_entropy(rng):
     labels = rng.integers(0, 4, 6)
     for smoothing in (0.0, 0.1, 1.0):
@@ -111,6 +174,15 @@ def cases_of_tanh(rng):
 
 def cases_of_gelu(rng):
     yield F.gelu, [2 * normal(rng, 6, 7)]
+
+
+def cases_of_silu(rng):
+    yield F.silu, [3 * normal(rng, 6, 7)]
+
+
+def cases_of_leaky_relu(rng):
+    for slope in (0.01, 0.5, -0.3):
+        yield with_options(F.leaky_relu, negative_slope=slope), [away_from_zero(rng, 6, 7)]
 
 
 def cases_of_softmax(rng):

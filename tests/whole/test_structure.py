@@ -27,6 +27,8 @@ CORE = ["autograd", "tensor", "_python", "ops", "functional", "nn", "optim", "tr
 NOT_CORE = {
     "ops/fused.py", "nn/fuse.py", "nn/fold.py",  # the same networks, made faster
     "nn/views.py", "nn/whitening.py", "optim/averages.py", "optim/piecewise.py",  # what some recipes add
+    "ops/group_norm.py", "ops/renorm.py", "ops/rectifiers.py", "ops/embedding.py", "ops/conv_transpose.py",
+    "ops/upsample.py", "nn/group_norm.py", "nn/renorm.py", "nn/more_layers.py",  # what came after the paper
 }  # fmt: skip
 
 

@@ -99,11 +99,30 @@ def batch_norm(*shape, backward=True):
     return _operation("batch_norm", _times(*shape), arrays, flops * size, passes * size, backward)
 
 
-_ACTIVATION_FLOPS = {"relu": (1, 1), "sigmoid": (4, 3), "gelu": (5, 11)}  # of an element, forward and backward
+def group_norm(*shape, groups, backward=True):
+    """Forward and backward as for batch norm; γ, which differs within a group, takes one multiplication more."""
+    size, c = math.prod(shape), shape[-1:]
+    arrays = {"x": (shape, 0.5, 2), "weight": (c, 1, 0.1), "bias": (c, 0, 0.1)}
+    flops, passes = (17, 8) if backward else (6, 3)
+    name = f"{_times(*shape)}, {groups} groups"
+    return _operation("group_norm", name, arrays, flops * size, passes * size, backward, groups=groups)
+
+
+def conv_transpose2d(n, size, c, o, kernel=2, backward=True):
+    """Make square images n × size × size × c kernel times as large, with o channels; no two filters overlap."""
+    fan_in = kernel * kernel * c
+    arrays = {"x": ((n, size, size, c), 0, 1), "weight": ((kernel, kernel, c, o), 0, math.sqrt(2 / fan_in))}
+    shape, product = f"{_times(n, size, size, c)}→{o}, {kernel}×{kernel}", 2 * n * size * size * fan_in * o
+    sizes = n * size * size * c, fan_in * o, n * (size * kernel) ** 2 * o
+    return _linear_map("conv_transpose2d", shape, arrays, product, *sizes, backward, stride=kernel)
+
+
+# of an element, forward and backward
+_ACTIVATION_FLOPS = {"relu": (1, 1), "sigmoid": (4, 3), "gelu": (5, 11), "silu": (4, 8)}
 
 
 def activation(name, *shape, backward=True):
-    """Describe relu, sigmoid or gelu: it reads and writes an array; backward reads two and writes one."""
+    """Describe relu, sigmoid, gelu or silu: it reads and writes an array; backward reads two and writes one."""
     forward, back = _ACTIVATION_FLOPS[name]
     size = math.prod(shape)
     flops, passes = (forward + back, 5) if backward else (forward, 2)
@@ -206,7 +225,8 @@ def steps_operations(name, batch):
 
 # ---- the operations that are timed alone --------------------------------------------------------------------------------
 
-OPERATIONS = ("conv2d", "linear", "matmul", "batch_norm", "relu", "gelu", "sigmoid", "max_pool2d", "cross_entropy")
+OPERATIONS = ("conv2d", "conv_transpose2d", "linear", "matmul", "batch_norm", "group_norm", "relu", "gelu", "silu",
+              "sigmoid", "max_pool2d", "cross_entropy")  # fmt: skip
 _CONVOLUTIONS = [(128, 14, 32, 64), (128, 32, 64, 64), (128, 16, 128, 128), (128, 8, 256, 256), (128, 16, 64, 256)]
 
 
@@ -221,15 +241,18 @@ def _round():
     return [
         *(conv2d(*sizes, backward=backward) for backward in (False, True) for sizes in _CONVOLUTIONS),
         *(matmul(n) for n in (256, 1024, 2048)),
-        linear(4096, 512, 512), batch_norm(128, 32, 32, 64), activation("relu", 128, 32, 32, 64),
-        activation("gelu", 128, 32, 32, 64), activation("sigmoid", 128, 32, 32, 64), max_pool2d(128, 32, 64, 2),
+        conv_transpose2d(128, 16, 128, 64), linear(4096, 512, 512), batch_norm(128, 32, 32, 64),
+        group_norm(128, 32, 32, 64, groups=32), group_norm(128, 8, 8, 256, groups=32), activation("relu", 128, 32, 32, 64),
+        activation("gelu", 128, 32, 32, 64), activation("silu", 128, 32, 32, 64), activation("sigmoid", 128, 32, 32, 64),
+        max_pool2d(128, 32, 64, 2),
         cross_entropy(4096, 1000),
     ]  # fmt: skip
 
 
 def _small():
     return [
-        conv2d(4, 8, 4, 8, backward=False), conv2d(4, 8, 4, 8), linear(8, 12, 10, bias=True), matmul(32),
-        batch_norm(4, 6, 6, 8), activation("relu", 4, 60), activation("gelu", 4, 60), activation("sigmoid", 4, 60),
-        max_pool2d(4, 6, 8, 2), cross_entropy(6, 10),
+        conv2d(4, 8, 4, 8, backward=False), conv2d(4, 8, 4, 8), conv_transpose2d(4, 3, 4, 8), linear(8, 12, 10, bias=True),
+        matmul(32), batch_norm(4, 6, 6, 8), group_norm(4, 6, 6, 8, groups=2), activation("relu", 4, 60),
+        activation("gelu", 4, 60), activation("silu", 4, 60), activation("sigmoid", 4, 60), max_pool2d(4, 6, 8, 2),
+        cross_entropy(6, 10),
     ]  # fmt: skip

@@ -136,10 +136,13 @@ def _operation(case, arrays, inputs):
         return lambda: _copy(x.data, y)
     return {
         "conv2d": lambda: F.conv2d(x, weight, bias, padding=case["padding"]),
+        "conv_transpose2d": lambda: F.conv_transpose2d(x, weight, bias, case["stride"]),
         "linear": lambda: F.linear(x, weight, bias),
         "matmul": lambda: x @ weight,
+        "group_norm": lambda: F.group_norm(x, case["groups"], weight, bias),
         "relu": lambda: F.relu(x),
         "gelu": lambda: F.gelu(x),
+        "silu": lambda: F.silu(x),
         "sigmoid": lambda: F.sigmoid(x),
         "max_pool2d": lambda: F.max_pool2d(x, case["kernel"]),
         "cross_entropy": lambda: F.cross_entropy(x, arrays["labels"]),

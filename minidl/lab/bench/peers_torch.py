@@ -171,10 +171,13 @@ def _operation(case, arrays, inputs):
         return lambda: F.cross_entropy(x, labels)
     return {
         "conv2d": lambda: F.conv2d(x, weight, bias, padding=case["padding"]),
+        "conv_transpose2d": lambda: F.conv_transpose2d(x, weight, bias, case["stride"]),
         "linear": lambda: F.linear(x, weight, bias),
         "matmul": lambda: x @ weight,
+        "group_norm": lambda: F.group_norm(x, case["groups"], weight, bias),
         "relu": lambda: F.relu(x),
         "gelu": lambda: F.gelu(x),
+        "silu": lambda: F.silu(x),
         "sigmoid": lambda: torch.sigmoid(x),
         "max_pool2d": lambda: F.max_pool2d(x, case["kernel"]),
     }[case["name"]]
@@ -183,6 +186,8 @@ def _operation(case, arrays, inputs):
 def _own_layout(operation, name, array):
     if operation == "conv2d" and name == "weight":
         return array.transpose(3, 2, 0, 1)
+    if operation == "conv_transpose2d" and name == "weight":
+        return array.transpose(2, 3, 0, 1)
     if operation == "linear" and name == "weight":
         return array.T
     return _channels_first(array) if name == "x" else array
