@@ -196,9 +196,8 @@ class _Builder(Graph):
         key = tuple(map(id, (weight, bias, *statistics[:2], gamma, beta)))
         if key not in self._made:
             name = self.names.get(id(weight), "constant.weight")
-            bias_name = (
-                name.removesuffix("weight") + "bias" if bias is None else self.names.get(id(bias), "constant.bias")
-            )
+            fresh = name[: -len("weight")] + "bias" if name.endswith("weight") else f"{name}_bias"
+            bias_name = fresh if bias is None else self.names.get(id(bias), "constant.bias")
             weight, bias = map(self.keep, folded(weight, bias, statistics, gamma, beta))
             self.names |= {id(weight): name, id(bias): bias_name}
             self._made[key] = weight, bias
@@ -221,9 +220,8 @@ class _Builder(Graph):
             raise NotExported(
                 f"{self.op}: {self.model} cannot be exported; this must be done in another way:{''.join(refused)}"
             )
-        outputs = list(zip(_numbered("output", self.first_trace.outputs), *self._both_outputs(), strict=True))
-        self.outputs = []
-        for name, array, twin in outputs:
+        outputs, others, self.outputs = self.first_trace.outputs, self.second.outputs, []
+        for name, array, twin in zip(_numbered("output", outputs), outputs, others, strict=True):
             if not self.known(array):
                 raise NotExported(f"{self.op}: the {name} is not computed from the input by operations; it must be")
             source = self.first(array) if self.turned and array.ndim == 4 else self.last(array)
@@ -234,9 +232,6 @@ class _Builder(Graph):
             if self.turned and array.ndim == 4:
                 sizes = [sizes[0], sizes[3], sizes[1], sizes[2]]
             self.outputs.append((self.node("Identity", source, name=name), array.dtype, sizes))
-
-    def _both_outputs(self):
-        return self.first_trace.outputs, self.second.outputs
 
     def _add(self, step):
         """Add one operation; return why that cannot be, as a line of the error, or None."""

@@ -47,7 +47,7 @@ class Trace:
     """The operations of one call, in their order, and the arrays that went in and came out; arrays tell who is who."""
 
     def __init__(self, inputs: list[np.ndarray]):
-        self.inputs, self.outputs = inputs, [np.empty(0)] * 0
+        self.inputs, self.outputs = inputs, list[np.ndarray]()
         self.calls: list[Call] = []
 
 
