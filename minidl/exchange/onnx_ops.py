@@ -95,6 +95,46 @@ def _conv2d(graph, call):
     graph.put_first(call.output, graph.node("Conv", graph.first(call.x), *names, **settings))
 
 
+@form("silu")
+def _silu(graph, call):
+    gate = graph.keep(np.empty_like(call.x))
+    graph.elementwise("Sigmoid", [call.x], gate)
+    graph.elementwise("Mul", [call.x, gate], call.output)
+
+
+@form("leaky_relu")
+def _leaky_relu(graph, call):
+    graph.elementwise("LeakyRelu", [call.x], call.output, alpha=float(call["slope"]))
+
+
+@form("conv_transpose2d")
+def _conv_transpose2d(graph, call):
+    weight, *bias = call.inputs[1:]
+    settings = {"kernel_shape": weight.shape[:2], "strides": call["stride"], "pads": 2 * call["padding"]}
+    names = [graph.permuted(weight, (2, 3, 0, 1)), *map(graph.last, bias)]
+    result = graph.node("ConvTranspose", graph.first(call.x), *names, output_padding=call["output_padding"], **settings)
+    graph.put_first(call.output, result)
+
+
+@form("embedding")
+def _embedding(graph, call):
+    numbers = call.call.given[
+        "given"
+    ]  # the array of a tensor that operations may have made; another must be a constant
+    numbers = numbers if graph.known(numbers) else call["given"]
+    graph.put_last(call.output, graph.node("Gather", graph.last(call.x), graph.last(numbers)))
+
+
+@form("interpolate")
+def _interpolate(graph, call):
+    scales = graph.constant(np.array((1, 1, *call["scale"]), np.float32))
+    settings = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    if call["mode"] == "bilinear":
+        where = "align_corners" if call["align_corners"] else "half_pixel"
+        settings = {"mode": "linear", "coordinate_transformation_mode": where}
+    graph.put_first(call.output, graph.node("Resize", graph.first(call.x), "", scales, **settings))
+
+
 # ---- norms ---------------------------------------------------------------------------------------------------------------
 
 
@@ -110,10 +150,8 @@ def _batch_norm(graph, call):
 
 def _normalised(graph, call):
     """The name of what batch norm in evaluation makes, features at axis 1."""
-    features, dtype = call.x.shape[-1], call.x.dtype
-    scale = graph.constant(np.ones(features, dtype)) if call["weight"] is None else graph.last(call["weight"].data)
-    shift = graph.constant(np.zeros(features, dtype)) if call["bias"] is None else graph.last(call["bias"].data)
-    statistics = [call[name].astype(dtype, copy=False) for name in ("running_mean", "running_var")]
+    scale, shift = _scale_and_shift(graph, call)
+    statistics = [call[name].astype(call.x.dtype, copy=False) for name in ("running_mean", "running_var")]
     return graph.node(
         "BatchNormalization",
         graph.first(call.x),
@@ -122,6 +160,14 @@ def _normalised(graph, call):
         *map(graph.kept, map(graph.keep, statistics)),
         epsilon=float(call["eps"]),
     )
+
+
+def _scale_and_shift(graph, call):
+    """The names of γ and β, of ones and zeros where there are none."""
+    features, dtype = call.x.shape[-1], call.x.dtype
+    scale = graph.constant(np.ones(features, dtype)) if call["weight"] is None else graph.last(call["weight"].data)
+    shift = graph.constant(np.zeros(features, dtype)) if call["bias"] is None else graph.last(call["bias"].data)
+    return scale, shift
 
 
 def _by_batch(graph, call):
@@ -136,6 +182,33 @@ def _by_batch(graph, call):
         if parameter is not None:
             result = graph.node(op, result, graph.last(parameter.data))
     graph.put_last(call.output, result)
+
+
+@form("batch_renorm")
+def _batch_renorm(graph, call):
+    if call["training"]:
+        raise NotExported("it is in training; in evaluation it can be")
+    scale, shift = _scale_and_shift(graph, call)
+    mean, std = call["running_mean"], call["running_std"]
+    var = graph.constant(np.square(std, dtype=np.float64).astype(call.x.dtype), "variance")
+    names = scale, shift, graph.kept(graph.keep(mean.astype(call.x.dtype, copy=False))), var
+    graph.put_first(call.output, graph.node("BatchNormalization", graph.first(call.x), *names, epsilon=0.0))
+
+
+@form("group_norm", "group_norm_relu")
+def _group_norm(graph, call):
+    (groups, ndim, dtype) = call["groups"], call.x.ndim, call.x.dtype
+    parted = graph.node("Reshape", graph.first(call.x), graph.whole(0, groups, -1))
+    ones, zeros = graph.constant(np.ones(groups, dtype)), graph.constant(np.zeros(groups, dtype))
+    normal = graph.node("InstanceNormalization", parted, ones, zeros, epsilon=float(call["eps"]))
+    sizes = call.x.shape[-1:] + call.x.shape[1:-1]
+    result = graph.node("Reshape", normal, graph.whole(-1, *sizes))
+    for op, parameter in (("Mul", call["weight"]), ("Add", call["bias"])):
+        if parameter is not None:
+            name = graph.last(parameter.data)
+            name = name if ndim == 2 else graph.node("Unsqueeze", name, graph.whole(*range(1, ndim - 1)))
+            result = graph.node(op, result, name)
+    graph.put_first(call.output, graph.node("Relu", result) if call["relu"] else result)
 
 
 @form("layer_norm")

@@ -185,7 +185,7 @@ def _by_feature(call: Call) -> list[np.ndarray]:
         return [x, y] if call.given["dims"][-1] % y.ndim == y.ndim - 1 else []
     if call.op in ("sum", "mean", "max"):
         return [] if _drops_features(call) else [x, y]
-    one = len(call.inputs) == 1 and x.shape == y.shape  # any activation
+    one = len(call.inputs) == 1 and x.shape == y.shape and "group_norm" not in call.op  # any activation
     if one or call.op in (*_ELEMENTWISE, "cat", "reshape"):
         return [array for array in (*call.inputs, y) if array.shape[-1:] == size]
     return []
@@ -206,7 +206,9 @@ def _leaves(model):
 def _is_sequential(model):
     """Whether a network is made of Sequentials and of layers that say what they do to channels and features."""
     for layer in _leaves(model):
-        known = isinstance(layer, nn.Conv2d | nn.Linear | nn.BatchNorm | nn.LayerNorm)
+        known = isinstance(
+            layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.BatchNorm | nn.LayerNorm | nn.GroupNorm
+        )
         bare = type(layer).__module__.startswith("minidl.nn.") and not any(True for _ in layer.children())
         if not bare or not (known or not _arrays(layer)):
             return False
@@ -224,8 +226,12 @@ def _of_layers(op, model):
             if not vectors:
                 flattened, channels = channels or 0, None
             vectors = True
-        elif isinstance(layer, nn.Conv2d):
+        elif isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
             channels = layer.weight.shape[3]
+        elif isinstance(layer, nn.GroupNorm) and flattened is not None:
+            raise ValueError(
+                f"{op}: a GroupNorm follows a Flatten; its groups of features have other members in PyTorch"
+            )
         elif flattened is not None and arrays:
             features = len(arrays[0])
             if not flattened:

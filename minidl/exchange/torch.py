@@ -23,6 +23,7 @@ __all__ = ["load_optimizer_state_dict", "load_state_dict", "optimizer_state_dict
 AXES: dict[type[Module], dict[str, tuple[int, ...]]] = {
     nn.Linear: {"weight": (1, 0)},  # (in, out) → (out, in)
     nn.Conv2d: {"weight": (3, 2, 0, 1)},  # (kh, kw, C, O) → (O, C, kh, kw)
+    nn.ConvTranspose2d: {"weight": (2, 3, 0, 1)},  # (kh, kw, C, O) → (C, O, kh, kw)
 }
 _SETTINGS = (
     "lr",

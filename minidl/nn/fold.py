@@ -93,14 +93,13 @@ def _fold_into(layer, norm, name):
         raise ValueError(
             f"fold_batch_norm: {name} has {norm.features} features, {layer.weight.shape[-1]} come before it"
         )
-    var, eps = (
-        (np.square(norm.running_std, dtype=np.float64), 0)
-        if isinstance(norm, BatchRenorm)
-        else (norm.running_var, norm.eps)
-    )
     gamma, beta = (None if parameter is None else parameter.data for parameter in (norm.weight, norm.bias))
     bias = None if layer.bias is None else layer.bias.data
-    weight, bias = folded(layer.weight.data, bias, (norm.running_mean, var, eps), gamma, beta)
+    if isinstance(norm, BatchRenorm):
+        statistics = norm.running_mean, np.square(norm.running_std, dtype=np.float64), 0.0
+    else:
+        statistics = norm.running_mean, norm.running_var, norm.eps
+    weight, bias = folded(layer.weight.data, bias, statistics, gamma, beta)
     layer.weight, layer.bias = Parameter(weight), Parameter(bias)
 
 

@@ -295,9 +295,7 @@ def check_state(op, model, own, state, strict, **more):
     }
     if any(report.values()):
         lines = "".join(f"\n  {kind}: {'; '.join(names)}" for kind, names in report.items() if names)
-        raise ValueError(
-            f"{op}: this state does not fit {type(model).__name__}; it must be one of the same network:{lines}"
-        )
+        raise ValueError(f"{op}: this state does not fit {type(model).__name__}; it must be of an equal one:{lines}")
     return {name: np.asarray(array, own[name].dtype) for name, array in shared.items()}, Mismatch(missing, unexpected)
 
 

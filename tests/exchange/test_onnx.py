@@ -33,7 +33,7 @@ def lived_in(model, x, steps=2):
         if parameter.ndim == 1:
             parameter.data += 0.3 * generator.standard_normal(parameter.shape).astype(parameter.dtype)
     for _ in range(steps):
-        model(Tensor(np.concatenate([x, 0.5 * x + 0.3])))
+        model(Tensor(np.concatenate([x, 0.5 * x + 0.3] if x.dtype.kind == "f" else [x])))
     return model.eval()
 
 
@@ -52,7 +52,7 @@ def assert_same(model, x, path, layout="NHWC", **options):
     """The exported network gives what minidl gives, also for batches of other sizes; returns its graph."""
     graph = exported(model, x, path, layout=layout, **options).graph
     session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    for batch in (x, x[:1], np.concatenate([x, x[::-1], 2 * x])):
+    for batch in (x, x[:1], np.concatenate([x, x[::-1], x])):
         expected = model(Tensor(batch)).data
         (found,) = session.run(None, {"input": turned(batch, layout)})
         found = turned(found, layout, back=True)
@@ -92,6 +92,17 @@ LAYERS = {
     "LayerNorm": [(nn.LayerNorm(6, eps=0.01), VECTORS), (nn.LayerNorm(3), IMAGES)],
     "ReLU": [(nn.ReLU(), VECTORS), (nn.ReLU(), IMAGES)], "Sigmoid": [(nn.Sigmoid(), IMAGES)],
     "Tanh": [(nn.Tanh(), VECTORS)], "GELU": [(nn.GELU(), VECTORS)], "Identity": [(nn.Identity(), IMAGES)],
+    "SiLU": [(nn.SiLU(), IMAGES)], "LeakyReLU": [(nn.LeakyReLU(0.2), VECTORS)],
+    "ConvTranspose2d": [(nn.ConvTranspose2d(3, 4, 3), IMAGES),
+                        (nn.ConvTranspose2d(3, 2, (3, 2), (2, 3), (1, 0), (1, 2), bias=False), IMAGES)],
+    "Embedding": [(nn.Embedding(9, 4, padding_idx=0), np.arange(12).reshape(4, 3) % 9)],
+    "Upsample": [(nn.Upsample(2), IMAGES), (nn.Upsample((1.5, 3)), IMAGES), (nn.Upsample((2, 1.5), "bilinear"), IMAGES),
+                 (nn.Upsample(2, "bilinear", align_corners=True), IMAGES), (nn.Upsample(0.5, "bilinear"), images(8, 6, 2))],
+    "GroupNorm": [(nn.GroupNorm(2, 6), VECTORS), (nn.GroupNorm(3, 3, eps=0.1), IMAGES),
+                  (nn.GroupNorm(2, 4, affine=False), images(5, 4)), (nn.GroupNorm(2, 4), images(5, 3, 4))],
+    "GroupNormReLU": [(nn.fuse(nn.Sequential(nn.GroupNorm(3, 3), nn.ReLU())), IMAGES)],
+    "BatchRenorm": [(nn.BatchRenorm(3, warmup=0, r_steps=0, d_steps=0), IMAGES), (nn.BatchRenorm(6, affine=False), VECTORS)],
+    "GhostBatchNorm": [(nn.GhostBatchNorm(3, 2), IMAGES)],
     "Dropout": [(nn.Dropout(0.5), VECTORS)], "Flatten": [(nn.Flatten(), IMAGES), (nn.Flatten(), VECTORS)],
     "MaxPool2d": [(nn.MaxPool2d(2), IMAGES), (nn.MaxPool2d((3, 2), (2, 1)), IMAGES)],
     "AvgPool2d": [(nn.AvgPool2d(2), IMAGES), (nn.AvgPool2d((3, 2), (2, 1)), IMAGES)],
@@ -179,7 +190,7 @@ def test_no_operation_is_left_out():
     """Losses are not what a network answers, and an eigenvalue has no form."""
     methods = {"add", "sub", "mul", "truediv", "pow", "neg", "exp", "log", "to", "matmul", "matmul_nd", "sum", "mean", "max",
                "reshape", "permute", "getitem", "cat"}  # fmt: skip
-    none = {"cross_entropy", "mse_loss", "zca_whiten", "dropout", "global_avg_pool2d"}
+    none = {"cross_entropy", "mse_loss", "zca_whiten", "dropout", "global_avg_pool2d", "ghost_batch_norm"}
     assert set(FORMS) == (set(F.__all__) - none) | methods
 
 

@@ -1198,7 +1198,7 @@ TABLE = {
         (lambda: exchange.torch.load_state_dict(3, {}), "exchange.torch.load_state_dict: model is a int; it must be"),
         (lambda: exchange.torch.load_state_dict(nn.ReLU(), 3), "exchange.*: got a int; it must be a dict of arrays by name"),
         (lambda: exchange.torch.load_state_dict(nn.Linear(2, 3), {"weight": ones(2, 3), "b": 1}), r"exchange.*; it must be "
-         r"one of .*missing: bias\n  unexpected: b\n  misshaped: weight: \(2, 3\), expected \(3, 2\)$"),
+         r"of an .*missing: bias\n  unexpected: b\n  misshaped: weight: \(2, 3\), expected \(3, 2\)$"),
     ],
     "exchange.torch.optimizer_state_dict": [
         (lambda: exchange.torch.optimizer_state_dict(3, nn.ReLU()), "exchange.*: optimizer is a int; it must be an SGD"),
