@@ -25,8 +25,7 @@ def main():
     from stage import stage
 
     stage(BUILD / "site-source")
-    # One process: with several, the one that typesets the mathematics is left behind, and holds the terminal.
-    command = [sys.executable, "-m", "sphinx", "-b", "html", "-c", HERE, "-d", BUILD / "site-doctrees", "-j", "1"]
+    command = [sys.executable, "-m", "sphinx", "-b", "html", "-c", HERE, "-d", BUILD / "site-doctrees"]
     command += ["-q", "-W", "--keep-going", BUILD / "site-source", SITE]
     status = subprocess.run(command).returncode
     if status:
@@ -39,22 +38,18 @@ def main():
 
 
 def _fonts(folder):
-    """Copy KaTeX's style and fonts, which must be of the version that typesets the formulas."""
-    import sphinxcontrib.katex as typesetter
+    """Copy the style and the fonts of the KaTeX that typesets the formulas."""
+    from maths import KATEX
 
-    katex = Path(sys.prefix, "node_modules", "katex")
-    if not katex.is_dir():
-        sys.exit(f"KaTeX's fonts are not in {katex}; make site installs them with npm")
+    if not KATEX.is_dir():
+        sys.exit(f"KaTeX is not in {KATEX}; make site installs it with npm")
     if not shutil.which("node"):
         sys.exit("node is missing; it typesets the mathematics: https://nodejs.org, or apt install nodejs")
-    version = re.search(r'"version": "([\d.]+)"', (katex / "package.json").read_text(encoding="utf-8"))[1]
-    if version != typesetter.katex_version:
-        sys.exit(f"KaTeX's fonts are {version}, and the formulas are typeset by {typesetter.katex_version}: package.json")
     (folder / "fonts").mkdir(parents=True, exist_ok=True)
-    style = (katex / "dist" / "katex.min.css").read_text(encoding="utf-8")
+    style = (KATEX / "dist" / "katex.min.css").read_text(encoding="utf-8")
     style = re.sub(r",url\(fonts/[\w-]+\.(?:woff|ttf)\) format\(\"\w+\"\)", "", style)  # every browser reads woff2
     (folder / "katex.min.css").write_text(style, encoding="utf-8")
-    for font in (katex / "dist" / "fonts").glob("*.woff2"):
+    for font in (KATEX / "dist" / "fonts").glob("*.woff2"):
         shutil.copyfile(font, folder / "fonts" / font.name)
 
 

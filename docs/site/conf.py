@@ -16,22 +16,20 @@ REPOSITORY = os.environ.get("MINIDL_REPOSITORY", "")
 project = "minidl"
 author = "the minidl contributors"
 copyright = author
-extensions = ["myst_nb", "sphinxcontrib.katex", "pages"]
+extensions = ["myst_nb", "maths", "pages"]
 nb_execution_mode = "off"  # what is shown is what was committed
 nb_merge_streams = True
 myst_all_links_external = True  # pages.py resolves them
 myst_enable_extensions = ["dollarmath", "amsmath", "deflist", "attrs_block"]
 smartquotes = False  # two hyphens are a flag
-suppress_warnings = ["ref.python"]  # types in signatures are not links
+# Types in signatures are not links; and what a learner shall fill in, such as `{"drift": …}`, is no Python.
+suppress_warnings = ["ref.python", "misc.highlighting_failure"]
 add_module_names = False
-
-katex_prerender = True
-katex_css_path = "katex/katex.min.css"
 
 html_theme = "furo"
 html_title = "minidl"
 html_static_path = [str(HERE / "static"), str(ROOT / "build/site-static")]
-html_css_files = ["site.css"]
+html_css_files = ["katex/katex.min.css", "site.css"]
 html_js_files = ["site.js"]
 html_copy_source = False
 html_show_sphinx = False

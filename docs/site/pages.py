@@ -76,13 +76,14 @@ def _resolve(app, page, node):
     here = "" if target.startswith("/") else posixpath.dirname(origin)
     path = posixpath.normpath(posixpath.join(here, target.lstrip("/")))
     uri, found = _uri(app, page, path, node, anchor)
-    if not uri:
+    if uri is None:
         logger.warning("the link %r leads nowhere", node["refuri"], location=node)
+        return node["refuri"]
     return uri + (f"#{found}" if found else "")
 
 
 def _uri(app, page, path, node, anchor):
-    """Return where a path of the repository is on the site, and the anchor there; "" if it is not there."""
+    """Return where a path of the repository is on the site ("" for this page), and the anchor there; or None."""
     builder, file = app.builder, ROOT / path
     if path in PAGES:
         return builder.get_relative_uri(page, PAGES[path]), anchor
@@ -95,7 +96,7 @@ def _uri(app, page, path, node, anchor):
     if file.is_file():
         _copied(app.env).setdefault(page, set()).add(path)
         return posixpath.relpath(path, posixpath.dirname(page) or "."), anchor
-    return "", ""
+    return None, ""
 
 
 def _line(file, node):

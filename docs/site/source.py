@@ -24,10 +24,7 @@ def page(file: Path) -> str:
     """Write a file as a page that search leaves alone: the reference has the same words, and leads here."""
     name = file.relative_to(ROOT).as_posix()
     html = highlight(file.read_text(encoding="utf-8"), PythonLexer(stripnl=False), HtmlFormatter(nowrap=True))
-    lines = "".join(
-        f'<span class="line" id="L{i}"><a href="#L{i}" data-line="{i}" tabindex="-1" aria-label="Line {i}"></a>{line}\n</span>'
-        for i, line in enumerate(html.rstrip("\n").split("\n"), 1)
-    )
+    lines = "".join(_line(i, line) for i, line in enumerate(html.rstrip("\n").split("\n"), 1))
     block = f'<div class="highlight source"><pre tabindex="0" aria-label="{escape(name)}">{lines}</pre></div>'
     fence = "`" * 12
     return (
@@ -36,9 +33,17 @@ def page(file: Path) -> str:
     )
 
 
+def _line(i, html):
+    link = f'<a href="#L{i}" data-line="{i}" tabindex="-1" aria-label="Line {i}"></a>'
+    return f'<span class="line" id="L{i}">{link}{html}\n</span>'
+
+
 def index() -> str:
     """Write the list of files, folder by folder, with the first line of each docstring."""
-    parts, folder = ["# Source", "Every line has an anchor. [The map](/docs/architecture.md) says what to read first."], None
+    parts, folder = (
+        ["# Source", "Every line has an anchor. [The map](/docs/architecture.md) says what to read first."],
+        None,
+    )
     for file in files():
         name = file.relative_to(ROOT)
         if name.parent != folder:

@@ -50,6 +50,16 @@ _FRAME = f"""\
 """
 
 
+_TOP = (
+    '<p class="run"><a download href="{name}">Download this notebook</a> to run it, or <code>make lessons</code> in a clone '
+    "of minidl copies all of them.</p>"
+)
+_NOTE = (
+    "To solve it, open `{name}` in Jupyter (`make lessons`), replace the body of the first cell, and "
+    "run both. The second cell checks your answer. [One solution](solutions/{stem}.py)"
+)
+
+
 def stage(folder: Path) -> None:
     """Write all sources of the site into a folder; what is there and no longer wanted goes."""
     wanted = dict(_pages())
@@ -86,24 +96,19 @@ def _pages():
 
 def _landing(text):
     """README with the ways in, the interactive figure if there is one, and the table of contents."""
-    first = text.index("\n![")
+    title, sentence, rest = text.split("\n\n", 2)
     figure = _FRAME if (ROOT / LIVE).exists() else ""
     trees = [
         f"```{{toctree}}\n:hidden:\n:caption: {caption}\n\n" + "\n".join(pages) + "\n```\n"
         for caption, pages in _SECTIONS.items()
     ]
-    return f"{text[:first]}\n{_START}\n{figure}{text[first:]}\n" + "\n".join(trees)
+    return "\n\n".join([title, sentence, _START, figure, rest, *trees])
 
 
 def _lesson(file, notebook):
     """A notebook with a line on how to run it, and its exercises folded, each with its check and where a solution is."""
-    cells, numbers = notebook["cells"], {}
-    top = (
-        '<p class="run"><a download href="{name}">Download this notebook</a> to run it, or <code>make lessons</code> in '
-        "a clone of minidl copies all of them.</p>"
-    )
-    out = [cells[0], _markdown(_raw(top.format(name=file.name)), "run")]
-    i = 1
+    cells, i = notebook["cells"], 1
+    out = [cells[0], _markdown(_raw(_TOP.format(name=file.name)), "run")]
     while i < len(cells):
         tags = cells[i].get("metadata", {}).get("tags", [])
         name = next((tag.partition(":")[2] for tag in tags if tag.startswith("exercise:")), None)
@@ -111,19 +116,13 @@ def _lesson(file, notebook):
             out.append(cells[i])
             i += 1
             continue
-        numbers[name] = len(numbers)
-        out.append(_markdown(_raw(f'<details class="exercise"><summary>Write it: <code>{name}</code></summary>'), f"o-{name}"))
-        out.append(_markdown(_NOTE.format(name=file.name, stem=file.stem), f"n-{name}"))
+        opening = f'<details class="exercise"><summary>Write it: <code>{name}</code></summary>'
+        out.append(_markdown(_raw(opening), f"begin-{name}"))
+        out.append(_markdown(_NOTE.format(name=file.name, stem=file.stem), f"note-{name}"))
         out += cells[i : i + 2]  # where one writes, and the check
-        out.append(_markdown(_raw("</details>"), f"c-{name}"))
+        out.append(_markdown(_raw("</details>"), f"end-{name}"))
         i += 2
     return json.dumps({**notebook, "cells": out}, ensure_ascii=False, indent=1)
-
-
-_NOTE = (
-    "To solve it, open `{name}` in Jupyter (`make lessons`), replace the body of the first cell, and "
-    "run both. The second cell checks your answer. [One solution](solutions/{stem}.py)"
-)
 
 
 def _raw(html):

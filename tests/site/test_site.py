@@ -46,7 +46,8 @@ def test_every_public_name_is_described_once():
 
 def test_every_public_module_is_on_a_page():
     listed = [module for found in reference.pages().values() for module in found]
-    assert sorted(listed) == sorted(names.modules())
+    assert len(listed) == len(set(listed))
+    assert {module for module in names.modules() if names.offered(module)} <= set(listed)
 
 
 def test_names_are_described_where_one_imports_them():
@@ -91,9 +92,11 @@ def test_rows_become_definitions_and_formulas_keep_their_lines():
 
 
 def test_a_sentence_that_was_wrapped_flows_again():
-    long = "a sentence that goes on, and on, until there is no more room for a word in its line, so that it was cut"
-    text = docstrings.as_markdown(f"x    {long}\n     here, and ends", 4)
-    assert text == f"x\n: {long} here, and ends"
+    long = (
+        "a sentence that goes on, and on, until there is no more room for a word in its line, so that it was cut here"
+    )
+    text = docstrings.as_markdown(f"x    {long}\n     then ends", 4)
+    assert text == f"x\n: {long} then ends"
 
 
 def test_lists_and_blocks_are_left_alone():
@@ -139,9 +142,12 @@ def test_every_figure_of_a_lesson_has_a_text_alternative(notebook):
     assert seen >= 3
 
 
-@pytest.mark.parametrize("page", ["README.md", "results/README.md", "datasets/README.md", *(ROOT / "docs").glob("*.md")], ids=str)
+PAGES = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *ROOT.glob("*/README.md")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(ROOT).as_posix())
 def test_every_picture_of_a_page_has_a_text_alternative(page):
-    for text in re.findall(r"!\[((?:\\.|[^\]\\])*)\]\(", (ROOT / page).read_text(encoding="utf-8")):
+    for text in re.findall(r"!\[((?:\\.|[^\]\\])*)\]\(", page.read_text(encoding="utf-8")):
         assert len(text) > 20, f"{page}: {text!r}"
 
 

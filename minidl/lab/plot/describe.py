@@ -25,14 +25,16 @@ def describe(drawn: Figure | Axes) -> str:
     parts = [_sentence(figure.get_suptitle())] if figure.get_suptitle() else []
     if len(panels) > 1:
         parts.append(f"{len(panels)} panels.")
-    told = panels if len(panels) <= _MOST else [ax for ax in panels if _title(ax)][:_MOST] or panels[:1]  # or a grid of images
-    described = [_panel(ax) for ax in told]
+    if len(panels) > _MOST:  # such as a grid of images
+        panels = [ax for ax in panels if _title(ax)][:_MOST] or panels[:1]
+    described = [_panel(ax) for ax in panels]
     if len(described) > 1 and len({axes for _, _, axes, _ in described}) == 1:
         described = [(title, kind, "", key) for title, kind, _, key in described[:-1]] + described[-1:]
     for number, sentences in enumerate(described, 1):
         parts += [f"({number})", *sentences] if len(described) > 1 else sentences
     parts += [_key(legend) for legend in figure.legends]
     parts += [_colours(bar) for bar in bars.values()]
+    parts += [_sentence(figure.get_supxlabel())]
     text = " ".join(filter(None, parts))
     return text if len(text) <= _LETTERS else text[: _LETTERS - 1].rsplit(" ", 1)[0] + " …"
 
@@ -102,14 +104,14 @@ def _axis(name, axis, limits):
 def _key(legend):
     entries = [_plain(text.get_text()) for text in legend.get_texts()]
     title = _plain(legend.get_title().get_text())
-    return _sentence(f"Legend{f' ({title})' if title else ''}: {', '.join(entries[:_MOST])}") if entries else ""
+    return _sentence(f"Legend{f' ({title})' if title else ''}: {'; '.join(entries[:_MOST])}") if entries else ""
 
 
 def _words(ax):
     """What is written into the picture, in place of a legend; many words, such as a number in each cell, are left out."""
     words = [_plain(text.get_text()) for text in ax.texts if text.get_visible()]
     words = list(dict.fromkeys(filter(None, words)))
-    return _sentence(f"Written in it: {', '.join(words)}") if 0 < len(words) <= _MOST else ""
+    return _sentence(f"Written in it: {'; '.join(words)}") if 0 < len(words) <= _MOST else ""
 
 
 def _colours(bar):

@@ -27,7 +27,7 @@ def test_one_panel_has_title_curves_axes_and_legend():
     plot.label(ax, "The rate grows\nby a half", "step", "rate")
     assert describe(ax) == (
         "The rate grows by a half. 2 lines, 1 set of points. x: step, 0 to 20; y: rate, one, three, logarithmic. "
-        "Legend (arm): with BN, without, dots."
+        "Legend (arm): with BN; without; dots."
     )
 
 
@@ -39,13 +39,14 @@ def test_ranges_are_those_of_the_ticks_with_a_true_minus():
 
 
 def test_panels_are_numbered_and_axes_in_common_are_said_once():
-    figure, axes = plot.panels(2)
+    figure, axes = plot.panels(2, note="five seeds")
     for ax, title in zip(axes, ("Before", "After"), strict=True):
         ax.bar([0, 1], [1, 2])
         plot.label(ax, title, "layer", "share")
     text = describe(figure)
     assert text.startswith("2 panels. (1) Before. 2 bars. (2) After. 2 bars. x: layer,")
     assert text.count("x: layer") == 1
+    assert text.endswith("five seeds.")
 
 
 def test_other_axes_are_said_for_each_panel():
@@ -57,7 +58,8 @@ def test_other_axes_are_said_for_each_panel():
 
 
 def test_a_heat_map_has_its_colours_and_not_its_cells():
-    ax = plot.heat_map(np.arange(25.0).reshape(5, 5), "Jacobian", "slope", "input", "output")
+    _, (ax,) = plot.panels(1)
+    plot.heat_map(ax, np.arange(25.0).reshape(5, 5), "Jacobian", "input", "output")
     text = describe(ax)
     assert text.startswith("Jacobian.")
     assert "x: input" in text

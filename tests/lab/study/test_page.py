@@ -40,7 +40,9 @@ def test_what_is_saved_is_what_is_loaded(folder):
 def test_the_page_has_a_row_and_a_section_for_each_claim(folder):
     text = page(load_results(folder, FAKES), {"rest": "too large."})
     assert text == page(load_results(folder, FAKES), {"rest": "too large."})
-    rows = re.findall(r"^\| \[(fake|other)\]\(#\1-[a-z-]+\) \| (§9\S*) \| It \\\| works\. \| ([a-z ]+) \| ([^|]+) \|$", text, re.M)
+    rows = re.findall(
+        r"^\| \[(fake|other)\]\(#\1-[a-z-]+\) \| (§9\S*) \| It \\\| works\. \| ([a-z ]+) \| ([^|]+) \|$", text, re.M
+    )
     assert [row[:2] for row in rows] == [("fake", "§9"), ("other", "§9.1")]
     for fake in FAKES:
         assert f"\n## {fake.id}: " in text
