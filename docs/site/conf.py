@@ -31,6 +31,7 @@ html_title = "minidl"
 html_static_path = [str(HERE / "static"), str(ROOT / "build/site-static")]
 html_css_files = ["katex/katex.min.css", "site.css"]
 html_js_files = ["site.js"]
+html_favicon = str(HERE / "static" / "icon.svg")
 html_copy_source = False
 html_show_sphinx = False
 html_permalinks_icon = "#"

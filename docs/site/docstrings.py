@@ -6,6 +6,7 @@ from collections.abc import Callable
 __all__ = ["as_markdown", "escape"]
 
 _WIDTH = 119  # a line ended before this column was ended on purpose
+_LONG = 70  # a line with several formulas that is longer is a line each
 _ROW = re.compile(r"(?P<key>\S(?:\S| (?! ))*?)(?P<gap> {2,})(?P<text>\S.*)")
 _FORMULA = re.compile(r"[\w ]{1,20}: |∂|.{1,12} = ")  # begins a line of its own
 _BULLET = re.compile(r"[-*] |\d+\. ")
@@ -59,6 +60,7 @@ def _definitions(rows, indent, link):
             ended = room > len(line.split()[0]) + 1 or line.startswith(" ") or _FORMULA.match(line)
             paragraph.append("\n" + line if ended else line)
         text = " ".join(paragraph).replace(" \n", "\n")
+        text = "\n".join(re.sub(" {2,}", "\n", line) if len(line) > _LONG else line for line in text.splitlines())
         text = "\\\n  ".join(link(key, escape(line)) for line in text.splitlines())
         told.append(f"{escape(key)}\n: {text}")
     return "\n\n".join(told)

@@ -11,6 +11,7 @@ import os
 import posixpath
 import re
 import shutil
+from html import escape
 from pathlib import Path
 
 import source
@@ -46,6 +47,7 @@ def read(app, doctree):
     page = app.env.docname
     _anchors(doctree)
     _code_links(app, doctree, page)
+    _frames(doctree)
     for node in list(doctree.findall(nodes.reference)):
         if "refuri" in node and not node.get("internal") and not re.match(r"[a-z]+:|#", node["refuri"]):
             node["refuri"] = _resolve(app, page, node)
@@ -142,6 +144,19 @@ def _described(text, described):
     return None
 
 
+def _frames(doctree):
+    """Show an interactive page (`docs/live/…`) under the paragraph of a lesson that links to it, once."""
+    shown = set()
+    for link in list(doctree.findall(nodes.reference)):
+        target = link.get("refuri", "")
+        if re.fullmatch(r"\.\./docs/live/[\w-]+\.html", target) and target not in shown:
+            shown.add(target)
+            paragraph = next((p for p in doctree.findall(nodes.paragraph) if link in p.children), link.parent)
+            title = escape(link.astext(), quote=True)
+            html = f'<iframe class="live small" src="{target}" title="{title}" loading="lazy"></iframe>'
+            paragraph.parent.insert(paragraph.parent.index(paragraph) + 1, nodes.raw("", html, format="html"))
+
+
 def _has_parent(node, kinds):
     while node is not None:
         if isinstance(node, kinds):
@@ -223,5 +238,5 @@ def describe(app, page, template, context, doctree):
     """Give a page the description that search engines show: its first paragraph."""
     first = next(iter(doctree.findall(nodes.paragraph)), None) if doctree is not None else None
     if first is not None and not page.startswith("source/"):
-        text = " ".join(first.astext().split())[:300].replace('"', "&quot;").replace("<", "&lt;")
+        text = escape(" ".join(first.astext().split())[:300], quote=True)
         context["metatags"] = context.get("metatags", "") + f'<meta name="description" content="{text}">'

@@ -11,7 +11,7 @@ from names import ROOT
 
 __all__ = ["LIVE", "PAGES", "stage"]
 
-LIVE = "docs/live.html"  # the interactive figure; the site does without it where it is missing
+LIVE = "docs/live/index.html"  # the interactive figure; the site does without it where it is missing
 
 # file in the repository → page of the site
 PAGES = {

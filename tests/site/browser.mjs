@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url";
 
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../..");
 const SITE = path.join(ROOT, "build/site");
+const LIVE = "docs/live/index.html";
 const UNDER = "/a/sub-path/";
 const WIDTHS = [320, 390, 768, 1280];
 const KINDS = { landing: "index.html", lesson: "lessons/06_backward.html", ledger: "results/index.html",
@@ -52,7 +53,6 @@ before(async () => {
   server = createServer((request, response) => {
     const name = decodeURIComponent(new URL(request.url, "http://x").pathname);
     const file = path.join(SITE, name.slice(UNDER.length) || "index.html");
-    if (name === "/favicon.ico") return response.writeHead(204).end();
     if (!name.startsWith(UNDER) || !existsSync(file)) return response.writeHead(404).end();
     response.writeHead(200, { "content-type": TYPES[path.extname(file)] ?? "text/plain" }).end(readFileSync(file));
   });
@@ -144,6 +144,20 @@ test("without JavaScript there are mathematics, figures and text", { skip }, asy
   assert.doesNotMatch(await page.locator("article").innerText(), /\\frac|\\hat|\$\$/);
   assert.ok(await page.locator(".katex .mfrac").first().isVisible());
   assert.ok((await page.locator("article img").count()) >= 4);
+  await page.context().close();
+});
+
+test("the interactive figure opens the first page, as high as it is", { skip: skip || (existsSync(path.join(SITE, LIVE)) ? false
+  : "there is no interactive figure") }, async () => {
+  const page = await open({ viewport: { width: 390, height: 844 } });
+  await page.goto(base + "index.html");
+  const frame = page.locator("iframe.live");
+  assert.ok((await frame.boundingBox()).y < 700);
+  await page.waitForFunction(() => {
+    const frame = document.querySelector("iframe.live");
+    return frame.offsetHeight >= frame.contentDocument.documentElement.offsetHeight;
+  });
+  assert.deepEqual(page.wrong, []);
   await page.context().close();
 });
 

@@ -91,6 +91,11 @@ def test_rows_become_definitions_and_formulas_keep_their_lines():
     assert text == "Do it.\n\nForward\n: y = 2·x\u2003 z = y\\*y\\\n  training: y = 3·x\n\nShape\n: x (N,)\n\nMore."
 
 
+def test_many_formulas_in_a_row_become_lines():
+    first, second = "y = " + "a + " * 10 + "a", "z = " + "b + " * 10 + "b"
+    assert docstrings.as_markdown(f"Forward   {first}    {second}") == f"Forward\n: {first}\\\n  {second}"
+
+
 def test_a_sentence_that_was_wrapped_flows_again():
     long = (
         "a sentence that goes on, and on, until there is no more room for a word in its line, so that it was cut here"

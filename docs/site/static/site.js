@@ -20,14 +20,17 @@ addEventListener("DOMContentLoaded", () => {
   unfold();
   addEventListener("hashchange", unfold);
 
-  // The interactive figure is as high as its content, where the page may ask it.
-  const frame = document.querySelector("iframe.live");
-  frame?.addEventListener("load", () => {
-    try {
-      const inside = frame.contentDocument.documentElement;
-      const fit = () => (frame.style.height = `${inside.scrollHeight + 2}px`);
-      new ResizeObserver(fit).observe(frame.contentDocument.body);
-      fit();
-    } catch { /* a file opened without a server: it keeps its height, and scrolls */ }
-  });
+  // An interactive figure is as high as its content, where the page may ask it.
+  for (const frame of document.querySelectorAll("iframe.live")) {
+    const fit = () => {
+      try {
+        const page = frame.contentDocument.documentElement;
+        const set = () => (frame.style.height = `${page.offsetHeight + 4}px`);
+        new ResizeObserver(set).observe(page);
+        set();
+      } catch { /* a file that was opened without a server: the frame keeps its height, and scrolls */ }
+    };
+    frame.addEventListener("load", fit);
+    if (frame.contentDocument?.readyState === "complete") fit();
+  }
 });
