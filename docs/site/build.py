@@ -25,6 +25,7 @@ def main():
     from stage import stage
 
     stage(BUILD / "site-source")
+    _remove_old(BUILD / "site-source")
     command = [sys.executable, "-m", "sphinx", "-b", "html", "-c", HERE, "-d", BUILD / "site-doctrees"]
     command += ["-q", "-W", "--keep-going", BUILD / "site-source", SITE]
     status = subprocess.run(command).returncode
@@ -35,6 +36,14 @@ def main():
     wrong = check(SITE)
     print(f"the site is in {SITE.relative_to(HERE.parents[1])} ({time.perf_counter() - start:.0f} s)")
     return 1 if wrong else 0
+
+
+def _remove_old(source):
+    """Remove pages whose source is gone, which Sphinx leaves."""
+    kept = {path.relative_to(source).with_suffix("") for path in source.rglob("*")} | {Path("search"), Path("genindex")}
+    for page in SITE.rglob("*.html"):
+        if page.relative_to(SITE).with_suffix("") not in kept:
+            page.unlink()
 
 
 def _fonts(folder):

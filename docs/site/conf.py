@@ -38,11 +38,7 @@ html_permalinks_icon = "#"
 html_domain_indices = False
 pygments_style = "a11y-high-contrast-light"
 pygments_dark_style = "a11y-high-contrast-dark"
-html_theme_options = {
-    "top_of_page_buttons": [],
-    "footer_icons": [],
-    "source_repository": f"{REPOSITORY}/" if REPOSITORY else "",
-}
+html_theme_options = {"top_of_page_buttons": [], "footer_icons": []}
 if REPOSITORY:
     html_theme_options["footer_icons"] = [
         {"name": "The repository", "url": REPOSITORY, "html": "The repository", "class": ""}

@@ -92,6 +92,7 @@ def _uri(app, page, path, node, anchor):
     if path.endswith(".md") and path.removesuffix(".md") in app.env.found_docs:
         return builder.get_relative_uri(page, path.removesuffix(".md")), anchor
     if file in source.files():
+        app.env.note_dependency(file)  # when its lines move, this page is read again
         return builder.get_relative_uri(page, f"source/{path.removesuffix('.py')}"), anchor or _line(file, node)
     if file.is_dir() and any(file in known.parents for known in source.files()):
         return builder.get_relative_uri(page, "source/index"), path.replace("/", "-")
