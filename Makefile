@@ -6,7 +6,7 @@ PYTHON := python3
 endif
 BIN := .venv/bin
 
-.PHONY: help demo lessons lessons-build test test-compiled test-plain test-full test-oldest lint clean
+.PHONY: help demo lessons lessons-build site site-serve site-test test test-compiled test-plain test-full test-oldest lint clean
 
 help:
 	@echo "make demo       train the paper's network with and without batch norm, and draw Figure 1 (one to two minutes)"
@@ -16,6 +16,7 @@ help:
 	@echo "make test       run the tests, compiled and with the JIT off (some minutes); test-compiled and test-plain are its parts"
 	@echo "make test-full  also run the tests that take long"
 	@echo "make test-oldest  run the tests with the lowest versions of Python and packages that are allowed"
+	@echo "make site       build the website from what is committed; site-serve shows it, site-test opens it in Chromium (needs node)"
 	@echo "make lint       check style and types"
 	@echo "make clean      remove what these commands made (not the data in your cache folder)"
 
@@ -57,6 +58,19 @@ lint: .venv/ready-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# The site is made of committed notebooks, Markdown and sources; nothing is executed, and minidl is not imported.
+SITE := .venv-site
+site: $(SITE)/ready
+	$(SITE)/bin/python docs/site/build.py
+
+site-serve: site
+	@echo "The site is at http://127.0.0.1:8000/ (Ctrl-C ends it)"
+	@$(SITE)/bin/python -m http.server --bind 127.0.0.1 --directory build/site 8000
+
+# In Chromium, if there is one; otherwise the tests are skipped, and say so.
+site-test: site
+	node --test tests/site/browser.mjs
+
 # ---- preparing .venv --------------------------------------------------------------------------------------------------
 
 .venv/bin/python:
@@ -85,6 +99,17 @@ lint: .venv/ready-dev
 	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -e '.[dev]'
 	@touch $@ .venv/ready
 
+$(SITE)/ready: docs/site/requirements.lock docs/site/package.json docs/site/package-lock.json
+	@command -v npm >/dev/null || { echo "The site needs node and npm, which typeset its mathematics: https://nodejs.org"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "The site needs Python 3.11 or later: make site PYTHON=python3.12"; exit 1; }
+	@echo "Installing what builds the site into $(SITE) (about 250 MB; once) ..."
+	$(PYTHON) -m venv $(SITE)
+	$(SITE)/bin/python -m pip install --disable-pip-version-check --progress-bar on -r docs/site/requirements.lock
+	cp docs/site/package.json docs/site/package-lock.json $(SITE)/
+	npm ci --prefix $(SITE) --no-audit --no-fund
+	@touch $@
+
 clean:
-	rm -rf .venv .venv-oldest runs build dist *.egg-info .pytest_cache .hypothesis .ruff_cache .mypy_cache .coverage
+	rm -rf .venv .venv-oldest .venv-site runs build dist *.egg-info .pytest_cache .hypothesis .ruff_cache .mypy_cache .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-AWAY = {".venv", ".venv-oldest", ".git", "runs", "work", "build", "dist"}
+AWAY = {".venv", ".venv-oldest", ".venv-site", ".git", "runs", "work", "build", "dist"}
 PAGES = sorted(p for p in ROOT.rglob("*.md") if not AWAY & set(p.relative_to(ROOT).parts) and "egg-info" not in str(p))
 INLINE = r"\[[^\]]*\]\(\s*<?([^)\s>]+)>?[^)]*\)"
 IMAGE = re.compile("!" + INLINE)

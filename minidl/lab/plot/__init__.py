@@ -8,6 +8,7 @@ lightness and dashes, so that they stay apart in grey and for colour-blind eyes.
 from minidl.lab.plot._style import INKS, label, png, save
 from minidl.lab.plot.cells import cells
 from minidl.lab.plot.curves import accuracy_curves, loss_curves, update_ratios
+from minidl.lab.plot.describe import describe
 from minidl.lab.plot.digits import misclassified, prediction
 from minidl.lab.plot.distributions import histograms_over_time, percentile_bands
 from minidl.lab.plot.images import images
@@ -21,7 +22,7 @@ from minidl.lab.plot.studies import checks, intervals, lines, panels, strands
 from minidl.lab.plot.tallies import tallies
 from minidl.lab.plot.units import unit_bands
 
-__all__ = ["INKS", "accuracy_curves", "cells", "checks", "figure1", "heat_map", "histograms_over_time", "images",
-           "intervals", "label", "lines", "live", "loss_curves", "misclassified", "panels", "percentile_bands",
+__all__ = ["INKS", "accuracy_curves", "cells", "checks", "describe", "figure1", "heat_map", "histograms_over_time",
+           "images", "intervals", "label", "lines", "live", "loss_curves", "misclassified", "panels", "percentile_bands",
            "photo_report", "png", "prediction", "ridges", "roofline", "save", "strands", "tallies", "unit_bands",
            "update_ratios"]  # fmt: skip

@@ -5,6 +5,7 @@ these files, and its verdicts are computed from the runs in them.
 """
 
 import json
+import re
 
 from minidl.lab.study.claim import WORDS, Result, Run, cautious, plain
 from minidl.system.files import as_path, write_atomically
@@ -168,7 +169,8 @@ def _made_on(found):
 def _table(found, verdicts):
     rows = ["| id | section | statement | verdict | number |", "|---|---|---|---|---|"]
     for (claim, _, _), verdict in zip(found, verdicts, strict=True):
-        cells = (claim.id, claim.section, claim.statement, verdict.word, verdict.number)
+        link = f"[{claim.id}](#{claim.id}-{verdict.word.replace(' ', '-')})"
+        cells = (link, claim.section, claim.statement, verdict.word, verdict.number)
         rows.append("| " + " | ".join(_cell(text) for text in cells) + " |")
     return "\n".join(rows)
 
@@ -195,7 +197,7 @@ def _section(claim, facts, result, verdict):
 
 **Rule.** {_flow(claim.rule)}
 
-![{claim.id}](figures/{claim.id}.png)
+![{_alternative(claim, verdict)}](figures/{claim.id}.png)
 
 **Number.** {_flow(verdict.number)}
 
@@ -205,6 +207,12 @@ def _section(claim, facts, result, verdict):
 
 <sub>{len(result.runs)} runs{seeded}; {facts["core_seconds"] / 60:,.1f} minutes of one core.{data} minidl \
 {facts["minidl"]}.</sub>"""
+
+
+def _alternative(claim, verdict):
+    """Say in words what the figure shows: verdict and number, without what Markdown would read as its own."""
+    text = _flow(f"{claim.id}, {verdict.word}: {verdict.number}")
+    return re.sub(r"([\\\[\]*_`<])", r"\\\1", text)
 
 
 def _tuning(result):

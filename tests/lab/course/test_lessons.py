@@ -42,6 +42,15 @@ def texts(notebook):
             yield from (str(v) for k, v in output.get("data", {}).items() if k.startswith("text/"))
 
 
+def alternatives(notebook):
+    """What each picture of a notebook says to those who cannot see it."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", ()):
+            for kind in output.get("data", {}):
+                if kind.startswith("image/"):
+                    yield output.metadata.get(kind, {}).get("alt", "")
+
+
 def checks(notebook):
     """Exercise → the call of `check` in the notebook, as an expression."""
     calls = {}
@@ -61,6 +70,10 @@ def test_runs_in_quick_mode(source, tmp_path):
     assert not [text for text in printed if text.startswith(("error", "stderr"))]
     for name in notebooks.exercises(notebook):
         assert any(f"{name}: not attempted" in text for text in printed), f"{name} is not checked where it stands"
+    described = list(alternatives(notebook))
+    assert described
+    assert all(len(text) > 40 for text in described), "a figure has no words"
+    assert not any("Figure size" in text for text in described)
 
 
 @pytest.mark.full
@@ -142,6 +155,14 @@ def test_wrong_answers_fail_with_the_right_message(name, capsys):
     for answers, message in WRONG[name]:
         assert check(name, *answers) == _check.FAIL, message
         assert message in capsys.readouterr().out
+
+
+def test_a_graph_is_described_by_its_text():
+    data = {"image/svg+xml": "<svg/>", "text/plain": "#1  a * b   6.0\n#2  #1 + c  8.0"}
+    metadata = notebooks._alternative(data)
+    assert metadata == {"image/svg+xml": {"alt": "A graph of 2 nodes: #1 a * b 6.0; #2 #1 + c 8.0."}}
+    assert data["text/plain"].startswith("#1  a * b")
+    assert notebooks._alternative({"text/plain": "6.0"}) == {}
 
 
 def test_every_check_belongs_to_a_lesson():

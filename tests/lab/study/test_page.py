@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from minidl.lab.paper.registry import NOT_TESTED, claims
-from minidl.lab.study.claim import Scale
-from minidl.lab.study.page import BEGIN, END, IN_BRIEF, load_results, page, put_table, save_result
+from minidl.lab.study.claim import Scale, Verdict
+from minidl.lab.study.page import BEGIN, END, IN_BRIEF, _alternative, load_results, page, put_table, save_result
 from minidl.lab.study.sweep import conduct
 from tests.lab.study.fakes import claim
 
@@ -40,13 +40,21 @@ def test_what_is_saved_is_what_is_loaded(folder):
 def test_the_page_has_a_row_and_a_section_for_each_claim(folder):
     text = page(load_results(folder, FAKES), {"rest": "too large."})
     assert text == page(load_results(folder, FAKES), {"rest": "too large."})
-    rows = re.findall(r"^\| (fake|other) \| (§9\S*) \| It \\\| works\. \| ([a-z ]+) \| ([^|]+) \|$", text, re.M)
+    rows = re.findall(
+        r"^\| \[(fake|other)\]\(#\1-[a-z-]+\) \| (§9\S*) \| It \\\| works\. \| ([a-z ]+) \| ([^|]+) \|$", text, re.M
+    )
     assert [row[:2] for row in rows] == [("fake", "§9"), ("other", "§9.1")]
     for fake in FAKES:
         assert f"\n## {fake.id}: " in text
-        assert f"(figures/{fake.id}.png)" in text
+        verdict = fake.verdict(conduct(fake, Scale(3), quiet=True))
+        assert f"![{fake.id}, {verdict.word}: {verdict.number}](figures/{fake.id}.png)" in text
     assert "**rest**: too large." in text
     assert "\n\n\n" not in text
+
+
+def test_what_markdown_would_read_is_escaped_in_a_text_alternative():
+    verdict = Verdict("partly", "off in [1, 2]:\n  a_b * 2", "")
+    assert _alternative(FAKES[0], verdict) == r"fake, partly: off in \[1, 2\]: a\_b \* 2"
 
 
 def test_verdicts_are_those_of_the_runs_in_the_file(folder):
