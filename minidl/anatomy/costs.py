@@ -24,6 +24,8 @@ def _by_last_weight_size(op):
 COUNTED: dict[str, Callable[[Op], int]] = {
     "linear": _by_last_weight_size,
     "conv2d": _by_last_weight_size,
+    # each number of the input is multiplied by the weights of one channel
+    "conv_transpose2d": lambda op: op.parents[0].data.size * op.parents[1].data.size // op.parents[1].shape[2],
     "matmul": lambda op: op.out.data.size * op.parents[0].shape[-1],
     "matmul_nd": lambda op: op.out.data.size * op.parents[0].shape[-1],
     "zca_whiten": lambda op: 2 * op.out.data.size * op.out.shape[-1],  # the covariance, and the product with its root
@@ -32,7 +34,8 @@ COUNTED: dict[str, Callable[[Op], int]] = {
 NOT_COUNTED = {
     "add", "sub", "mul", "truediv", "pow", "neg", "exp", "log", "to", "sum", "mean", "max", "reshape", "permute", "getitem",
     "cat", "relu", "sigmoid", "tanh", "gelu", "softmax", "log_softmax", "cross_entropy", "mse_loss", "dropout", "batch_norm",
-    "layer_norm", "batch_norm_relu_max_pool2d", "max_pool2d", "avg_pool2d", "global_avg_pool2d",
+    "layer_norm", "batch_norm_relu_max_pool2d", "max_pool2d", "avg_pool2d", "global_avg_pool2d", "add_relu", "silu",
+    "leaky_relu", "group_norm", "group_norm_relu", "batch_renorm", "ghost_batch_norm", "embedding", "interpolate",
 }  # fmt: skip
 
 

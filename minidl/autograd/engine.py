@@ -90,8 +90,7 @@ class Node:
         grad    ∂loss/∂self, an array of self's shape; by default 1, which needs a tensor of one element
         The graph is freed on the way; a second walk over it raises RuntimeError.
         """
-        own: set[Node] = set()  # see `_add`
-        sums = {self: self._check_first_gradient(grad)}
+        sums, own = {self: self._check_first_gradient(grad)}, set[Node]()  # see `_add`
         order = walk(self)
         changes.check_unchanged(order)  # before any gradient has moved
         while order:

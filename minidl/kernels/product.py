@@ -38,6 +38,7 @@ def part_depth(depth):
 
 @inlined
 def copy_lines(x, y, rows, columns):
+    """Copy so many rows and columns from a view to another one; the columns of both are neighbours."""
     for i in range(rows):
         copy(x.array, x.at + i * x.row, y.array, y.at + i * y.row, columns)
 

@@ -44,6 +44,16 @@ BY_HAND = {  # layer, input → output, parameters, multiply–adds
     "BatchNorm without both": (lambda: nn.BatchNorm(3, affine=False), (4, 3), (4, 3), 0, 0),
     "LayerNorm": (lambda: nn.LayerNorm(3), (4, 3), (4, 3), 6, 0),
     "BatchNormReLUMaxPool2d": (lambda: fused(), (2, 4, 4, 3), (2, 2, 2, 3), 6, 0),
+    "GroupNorm": (lambda: nn.GroupNorm(2, 4), (2, 3, 3, 4), (2, 3, 3, 4), 8, 0),
+    "GroupNormReLU": (lambda: nn.GroupNormReLU(2, 4), (2, 4), (2, 4), 8, 0),
+    "BatchRenorm": (lambda: nn.BatchRenorm(3), (4, 3), (4, 3), 6, 0),
+    "GhostBatchNorm": (lambda: nn.GhostBatchNorm(3, 2), (4, 3), (4, 3), 6, 0),
+    "ConvTranspose2d": (
+        lambda: nn.ConvTranspose2d(2, 4, 3, stride=2), (1, 3, 2, 2), (1, 7, 5, 4), 3 * 3 * 2 * 4 + 4, 3 * 2 * 2 * 3 * 3 * 4
+    ),
+    "Upsample": (lambda: nn.Upsample(2), (1, 3, 2, 4), (1, 6, 4, 4), 0, 0),
+    "SiLU": (nn.SiLU, (4, 3), (4, 3), 0, 0),
+    "LeakyReLU": (nn.LeakyReLU, (4, 3), (4, 3), 0, 0),
     "ReLU": (nn.ReLU, (4, 3), (4, 3), 0, 0),
     "Sigmoid": (nn.Sigmoid, (4, 3), (4, 3), 0, 0),
     "Tanh": (nn.Tanh, (4, 3), (4, 3), 0, 0),
@@ -55,7 +65,16 @@ BY_HAND = {  # layer, input → output, parameters, multiply–adds
     "AvgPool2d": (lambda: nn.AvgPool2d(2), (1, 5, 4, 3), (1, 2, 2, 3), 0, 0),
     "GlobalAvgPool2d": (nn.GlobalAvgPool2d, (2, 5, 4, 3), (2, 3), 0, 0),
 }  # fmt: skip
-CONTAINERS = {"Sequential", "Module", "Parameter", "AveragedViews"}  # tested below
+CONTAINERS = {
+    "Sequential",
+    "Module",
+    "Parameter",
+    "AveragedViews",
+    "Residual",
+    "ResidualReLU",
+    "ModuleList",
+    "ModuleDict",
+}
 
 
 def fused():
@@ -76,7 +95,19 @@ def test_every_layer_as_counted_by_hand(name):
 
 def test_every_layer_of_nn_is_counted_here():
     layers = {name for name in nn.__all__ if isinstance(getattr(nn, name), type)}
-    assert layers - CONTAINERS == {name.split()[0] for name in BY_HAND}
+    assert layers - CONTAINERS - {"Embedding"} == {name.split()[0] for name in BY_HAND}
+
+
+def test_an_embedding_looks_up_and_multiplies_nothing():
+    row = layer(nn.Embedding(5, 3), np.array([[1, 2], [3, 4]]))
+    assert (row["input"], row["output"], row["trainable"], row["multiply_adds"]) == ((2, 2), (2, 2, 3), 15, 0)
+
+
+def test_a_residual_block_counts_its_body_and_its_shortcut():
+    block = nn.Residual(nn.Sequential(nn.Linear(4, 6), nn.ReLU()), nn.Linear(4, 6, bias=False))
+    for network in (nn.Sequential(block, nn.ReLU()), nn.fuse(nn.Sequential(block, nn.ReLU()))):
+        total = minidl.summary(network, (2, 4)).total
+        assert (total["trainable"], total["multiply_adds"]) == (4 * 6 + 6 + 4 * 6, 2 * 2 * 4 * 6)
 
 
 def test_every_operation_is_either_counted_or_said_not_to_be():

@@ -25,6 +25,7 @@ LAB = ["models", "photos", "recipe", "study", "web", "plot", "paper", "live", "c
 # What one must read, to understand everything from `loss.backward()` to a trained network.
 CORE = ["autograd", "tensor", "_python", "ops", "functional", "nn", "optim", "train", "data/loader"]
 NOT_CORE = {
+    "autograd/picture.py", "autograd/layout.py",  # how a graph is drawn
     "ops/fused.py", "nn/fuse.py", "nn/fold.py", "nn/replace.py",  # the same networks, made faster
     "ops/whiten.py",  # what the paper turns away from (§2)
     "nn/views.py", "nn/whitening.py", "optim/averages.py", "optim/piecewise.py",  # what some recipes add
