@@ -36,7 +36,7 @@ test: test-compiled
 	@$(MAKE) --no-print-directory test-plain
 
 test-compiled: .venv/ready-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # The lab, which has no kernels, is left out where the JIT is off.
 test-plain: .venv/ready-dev

@@ -281,8 +281,8 @@ for alpha in (0.1, 0.9):
 # Which is the worst after 50 steps, and which after 2,000? By how many points of accuracy?
 #
 # The running statistics have no influence on training, so one run can keep all three:
-# [`Averages`](../minidl/lab/course/inference.py) does. [`update_bn`](../minidl/train.py) is the pass over the population,
-# here 10,000 training digits in batches of 1,000.
+# [`Averages`](../minidl/lab/course/inference.py) does. [`update_bn`](../minidl/optim/averages.py) is the pass over the
+# population, here 10,000 training digits in batches of 1,000.
 
 # %%
 ALPHAS, PASS = (0.01, 0.1, 0.9), "population"

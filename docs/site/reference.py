@@ -16,11 +16,15 @@ PAGES = {
     "functional": ("Operations", "minidl.functional"),
     "nn": ("Networks", "minidl.nn minidl.nn.init"),
     "optim": ("Optimisers and schedules", "minidl.optim"),
-    "training": ("Training", "minidl.train minidl.probe minidl.checkpoint minidl.replay"),
+    "training": ("Training", "minidl.train minidl.probe minidl.anatomy minidl.checkpoint minidl.replay"),
+    "exchange": ("Other tools", "minidl.exchange"),
     "data": ("Data", "minidl.data"),
     "course": ("The course", "minidl.lab.course"),
-    "plot": ("Pictures", "minidl.lab.plot minidl.lab.models"),
-    "study": ("Studies and claims", "minidl.lab.study minidl.lab.paper"),
+    "plot": ("Pictures", "minidl.lab.plot minidl.lab.live minidl.lab.web"),
+    "study": (
+        "Studies and claims",
+        "minidl.lab.study minidl.lab.paper minidl.lab.models minidl.lab.recipe minidl.lab.photos",
+    ),
     "bench": ("Benchmark and commands", "minidl.lab.bench minidl.lab.commands"),
     "inside": ("Kernels and system", "minidl.ops minidl.kernels minidl.system"),
 }

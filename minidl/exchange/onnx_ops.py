@@ -53,6 +53,13 @@ def _elementwise(graph, call):
     graph.elementwise(_SAME[call.op], inputs, call.output)
 
 
+@form("add_relu")
+def _add_relu(graph, call):
+    total = graph.keep(np.empty_like(call.output))
+    graph.elementwise("Add", call.inputs, total)
+    graph.elementwise("Relu", [total], call.output)
+
+
 def _cast(graph, array, dtype):
     """An array of the trace in another type, as a result that is known to the graph."""
     if array.dtype == dtype:

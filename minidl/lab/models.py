@@ -54,7 +54,7 @@ def mnist_conv(norm: str = "batch", generator: np.random.Generator | None = None
     def block(layer, n):
         return [layer, *([nn.BatchNorm(n)] if norm == "batch" else []), nn.ReLU()]
 
-    options = {"bias": norm == "none", "generator": spare_generator()}
+    options: dict[str, Any] = {"bias": norm == "none", "generator": spare_generator()}
     model = nn.Sequential(
         *block(nn.Conv2d(1, 32, 3, padding=1, **options), 32),
         nn.MaxPool2d(2),
@@ -147,7 +147,7 @@ class Scale(nn.Module):
         return f"{self.factor:.4g}"
 
 
-def spare_generator():
+def spare_generator() -> np.random.Generator:
     """Return a generator for the initial weights of layers, which `initialise` replaces: the real one must be left alone.
 
     Layers with and without a bias draw different amounts, and equal seeds must give equal weights with any norm.
@@ -155,7 +155,7 @@ def spare_generator():
     return np.random.default_rng(0)
 
 
-def initialise(model, weights):
+def initialise(model: nn.Sequential, weights: Callable[[nn.Parameter], Any]) -> nn.Sequential:
     """Draw all weights with `weights(weight)`, in order, and set biases to 0; batch norms keep γ = 1, β = 0."""
     for module in model.modules():
         if isinstance(module, nn.Linear | nn.Conv2d):

@@ -108,6 +108,9 @@ LAYERS = {
     "AvgPool2d": [(nn.AvgPool2d(2), IMAGES), (nn.AvgPool2d((3, 2), (2, 1)), IMAGES)],
     "GlobalAvgPool2d": [(nn.GlobalAvgPool2d(), IMAGES)],
     "AveragedViews": [(nn.AveragedViews(nn.Sequential(nn.Conv2d(3, 4, 2), nn.Flatten(), nn.Linear(96, 2))), IMAGES)],
+    "Residual": [(nn.Residual(nn.Conv2d(3, 3, 3, padding=1)), IMAGES),
+                 (nn.Residual(nn.Linear(6, 4), nn.Linear(6, 4)), VECTORS)],
+    "ResidualReLU": [(nn.fuse(nn.Sequential(nn.Residual(nn.Conv2d(3, 3, 3, padding=1)), nn.ReLU())), IMAGES)],
     "Sequential": [(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm(4), nn.Sequential(nn.ReLU(), nn.Flatten())), IMAGES)],
 }  # fmt: skip
 CASES = [(name, i) for name, cases in LAYERS.items() for i in range(len(cases))]
@@ -124,7 +127,7 @@ def test_every_layer(name, case, layout, tmp_path):
 
 def test_no_layer_is_left_out():
     layers = {n for n in nn.__all__ if inspect.isclass(getattr(nn, n)) and issubclass(getattr(nn, n), nn.Module)}
-    assert layers - {"Module"} == set(LAYERS), (
+    assert layers - {"Module", "ModuleList", "ModuleDict"} == set(LAYERS), (  # the last two have no forward
         "give the layer a case here, and its operations a form in exchange/onnx_ops.py"
     )
 

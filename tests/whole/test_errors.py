@@ -26,6 +26,8 @@ HARMLESS = {
     "gradcheck.GradientError": "an error", "exchange.onnx.NotExported": "an error", "train.Evaluation": "a pair of results",
     "train.stop_on_interrupt": "takes nothing",
     "probe.saturated": "a class, known or not, and an array",
+    "models.initialise": "what its caller made", "models.spare_generator": "takes nothing",
+    "plot.describe": "any figure",
     "plot.label": "an axes and texts", "plot.png": "matplotlib refuses", "plot.save": "matplotlib and the disk refuse",
     "Tensor.detach": "takes nothing", "Tensor.exp": "takes nothing",
     "Tensor.log": "takes nothing; NumPy warns below 0", "Tensor.numel": "takes nothing", "Tensor.graph": "names of any kind",

@@ -51,7 +51,7 @@ class Recording(NamedTuple):
     id: str
     plan: Any
     run: Any
-    uses_digits: bool = True
+    data: str = "mnist"
 
 
 def plan(scale):

@@ -70,7 +70,7 @@ def test_claims_join_those_that_were_run_before(tmp_path):
     run(tmp_path, "--claim", "scale")
     run(tmp_path, "--claim", "conv")
     text = (tmp_path / "README.md").read_text(encoding="utf-8")
-    assert text.index("| scale |") > text.index("| conv |") > 0
+    assert text.index("| [scale](") > text.index("| [conv](") > 0
 
 
 def test_a_second_run_does_nothing_again(tmp_path, only):
