@@ -32,7 +32,7 @@ WHAT = {  # in two short lines
     "kernels": ("arrays in, arrays filled;", "all of Numba"),
     "system": ("files, terminal,", "machine"),
 }
-COLUMN = {"lab": 3, "anatomy": 6, "gradcheck": 0, "probe": 1, "replay": 2, "train": 3, "checkpoint": 5, "exchange": 5,
+COLUMN = {"lab": 2.5, "anatomy": 6, "gradcheck": 0, "probe": 1, "replay": 2, "train": 3, "checkpoint": 5, "exchange": 5,
           "data": 4, "nn": 1.5, "optim": 2.7, "functional": 1.5, "ops": 1.5, "tensor": 1.5, "autograd": 0.9, "kernels": 2.2,
           "system": 4}  # fmt: skip
 WIDE = {"lab": 6, "tensor": 2}  # columns, where it is not one
