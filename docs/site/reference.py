@@ -89,7 +89,9 @@ def page(slug: str) -> str:
         if not found and module != "minidl.functional":
             continue
         source = file_of(module).relative_to(ROOT).as_posix()
-        parts += [f"## `{module}`", f"```{{py:module}} {module}\n```", as_markdown(about, 0)]
+        taken = any(p.full == module for names in entries()[slug].values() for p in names)  # as by `minidl.nn.fuse`
+        directive = f"```{{py:module}} {module}\n{':no-index:' if taken else ''}\n```"
+        parts += [f"## `{module}`", directive, as_markdown(about, 0)]
         parts += [f"[`{source}`](/{source})"]
         parts += [_entry(public) for public in found]
     return "\n\n".join(parts) + "\n"
