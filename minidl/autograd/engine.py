@@ -231,18 +231,18 @@ def _lie_apart(grads):
 
 def walk(root):
     """List the results of operations under root that get a gradient, parents first."""
-    return parents_first(root, _results_before) if root._backward else []
+    return parents_first(root, _parents, _gets_gradient) if root._backward else []
 
 
+_parents = attrgetter("_parents")
 _gets_gradient = attrgetter("_backward")  # only what depends on a tensor with requires_grad has kept one
 
 
-def _results_before(node):
-    return filter(_gets_gradient, node._parents)
+def parents_first(root, parents_of, follows=None):
+    """List everything that leads to root by parents that `follows` is true of (by default: are not None), parents first.
 
-
-def parents_first(root, parents_of):
-    """List everything that leads to root, each after its parents. No recursion: graphs may be deeper than Python's stack."""
+    No recursion: graphs may be deeper than Python's stack.
+    """
     order, seen, stack = [], set(), [root]
     while stack:
         node = stack.pop()
@@ -251,7 +251,7 @@ def parents_first(root, parents_of):
         elif node not in seen:
             seen.add(node)
             stack += (node, None)
-            stack += parents_of(node)
+            stack += filter(follows, parents_of(node))
     return order
 
 

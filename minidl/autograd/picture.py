@@ -150,7 +150,7 @@ def _check_names(names, nodes):
 
 
 def _shown_parents(entry):
-    return [parent for parent in reversed(entry.parents) if parent is not None]
+    return reversed(entry.parents)  # some are None
 
 
 # ---- drawing -----------------------------------------------------------------------------------------------------------

@@ -240,9 +240,7 @@ def computed(function, *args):
     result = function(*args)
     if on_call is None:
         return result
-    result = np.asarray(
-        result
-    )  # where there are no dimensions NumPy makes a number, in whose place nothing can be written
+    result = np.asarray(result)  # without dimensions it is a number, in whose place nothing can be written
     if not any(isinstance(array, np.ndarray) and np.may_share_memory(result, array) for array in args):
         on_call(_ufunc_again if isinstance(function, np.ufunc) else _again, (result, function, *args))
     return result

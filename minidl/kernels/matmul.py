@@ -180,8 +180,7 @@ def matmul(a, b):
 
 def product_for(a, b):
     """Return the kernel that suits the sizes of two matrices."""
-    (rows, depth), columns = a.shape, b.shape[1]
-    if rows * depth * columns < _LARGE or min(rows, depth, columns) < _LONG:
+    if a.size * b.shape[1] < _LARGE or min(*a.shape, b.shape[1]) < _LONG:
         return product
     return large_product
 
@@ -195,6 +194,6 @@ def as_stored(a, b):
 def _in_a_row(matrix):
     """Return a matrix's numbers in one row, and 1 if they are stored by columns, 0 if by rows."""
     flags = matrix.flags
-    if not flags.c_contiguous and flags.f_contiguous:
-        return matrix.T.ravel(), 1
-    return contiguous(matrix).ravel(), 0
+    if flags.c_contiguous:
+        return matrix.ravel(), 0
+    return (matrix.T.ravel(), 1) if flags.f_contiguous else (contiguous(matrix).ravel(), 0)

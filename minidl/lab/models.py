@@ -9,7 +9,7 @@ import numpy as np
 
 from minidl import Tensor, nn
 
-__all__ = ["cifar_conv", "cifar_net", "initialise", "mnist_conv", "paper_mlp", "spare_generator"]
+__all__ = ["cifar_conv", "cifar_net", "initialise", "mnist_conv", "paper_mlp", "resnet8", "spare_generator"]
 
 
 def paper_mlp(
@@ -104,6 +104,32 @@ def cifar_net(
             weight.data[..., :same] = nn.init.dirac_(Tensor(np.empty((*weight.shape[:3], same), np.float32))).data
 
     return initialise(model, weights)
+
+
+def resnet8(classes: int = 10, generator: np.random.Generator | None = None) -> nn.Sequential:
+    """Build the smallest residual network for 32×32 colour images: three blocks of 16, 32 and 64 channels.
+
+    Weights     as He says, biases 0; where a block halves the image, its shortcut is a convolution of 1×1 with batch norm
+    Shape       (N, 32, 32, 3) → (N, classes)
+    Source      He et al. 2016, "Deep Residual Learning for Image Recognition", §4.2 with n = 1
+    """
+    spare = spare_generator()
+
+    def conv(n_in, n_out, size=3, stride=1):
+        layer = nn.Conv2d(n_in, n_out, size, stride, padding=size // 2, bias=False, generator=spare)
+        return [layer, nn.BatchNorm(n_out)]
+
+    def block(n_in, n_out):
+        stride = n_out // n_in
+        shortcut = None if stride == 1 else nn.Sequential(*conv(n_in, n_out, 1, stride))
+        body = nn.Sequential(*conv(n_in, n_out, stride=stride), nn.ReLU(), *conv(n_out, n_out))
+        return [nn.Residual(body, shortcut), nn.ReLU()]
+
+    model = nn.Sequential(
+        *conv(3, 16), nn.ReLU(), *block(16, 16), *block(16, 32), *block(32, 64), nn.GlobalAvgPool2d(),
+        nn.Linear(64, classes, generator=spare),
+    )  # fmt: skip
+    return initialise(model, lambda weight: nn.init.kaiming_normal_(weight, generator))
 
 
 def _norm_of_photos(norm):

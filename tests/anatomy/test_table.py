@@ -9,7 +9,7 @@ import minidl
 from minidl import Tensor, nn
 from minidl import functional as F
 from minidl.anatomy.costs import COUNTED, NOT_COUNTED
-from minidl.lab.models import cifar_conv, mnist_conv, paper_mlp
+from minidl.lab.models import cifar_conv, mnist_conv, paper_mlp, resnet8
 from tests.anatomy.networks import Block, ResNet8
 from tests.helpers import JIT, in_a_process
 
@@ -201,6 +201,13 @@ REFERENCE = {
         961 * 12 * 24 + 9 * (961 * 24 * 64 + 225 * (64 * 64 + 64 * 256) + 49 * 2 * 256 * 256 + 9 * 256 * 256) + 2560,
         288 + 24 + 9 * (24 * 64 + 64 * 64 + 64 * 256 + 3 * 256 * 256) + 2560 + 2 * 2 * (64 + 256 + 256),
     ),
+    "resnet8": (
+        resnet8, (1, 32, 32, 3),
+        1024 * 9 * (3 * 16 + 2 * 16 * 16) + 256 * (9 * (16 * 32 + 32 * 32) + 16 * 32)
+        + 64 * (9 * (32 * 64 + 64 * 64) + 32 * 64) + 640,
+        9 * (3 * 16 + 2 * 16 * 16 + 16 * 32 + 32 * 32 + 32 * 64 + 64 * 64) + 16 * 32 + 32 * 64
+        + 2 * (3 * 16 + 3 * 32 + 3 * 64) + 650,
+    ),
 }  # fmt: skip
 
 
@@ -211,7 +218,7 @@ def test_the_reference_networks_as_counted_by_hand(name):
     model = make(generator=np.random.default_rng(0))
     table = minidl.summary(model, shape)  # in training, where batch norm refuses a batch of one vector
     assert (table.total["multiply_adds"], table.total["trainable"]) == (products, parameters)
-    assert ("batch norm needs more than one example to train on" in str(table)) == (name != "cifar_conv")
+    assert ("batch norm needs more than one example to train on" in str(table)) == (name in ("paper_mlp", "mnist_conv"))
     twice = minidl.summary(model, (2, *shape[1:]))
     assert twice.total["multiply_adds"] == 2 * products
     assert not twice.remarks

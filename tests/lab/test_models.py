@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 import minidl
-from minidl import Tensor, nn
+from minidl import Tensor, nn, optim
 from minidl import functional as F
-from minidl.lab.models import cifar_conv, cifar_net, mnist_conv, paper_mlp
+from minidl.lab.models import cifar_conv, cifar_net, mnist_conv, paper_mlp, resnet8
+from minidl.lab.photos import made_up
+from minidl.replay import Replay
 from tests.helpers import JIT
 
 compiled = pytest.mark.skipif(not JIT, reason="takes minutes without compiled kernels")
@@ -16,6 +18,7 @@ NETWORKS = {
     "mnist_conv": (mnist_conv, (28, 28, 1)),
     "mnist_conv none": (lambda **options: mnist_conv("none", **options), (28, 28, 1)),
     "cifar_conv": (cifar_conv, (32, 32, 3)),
+    "resnet8": (resnet8, (32, 32, 3)),
 }
 NARROW = (6, 30, 30)  # the first group has fewer channels than go into it
 
@@ -203,3 +206,41 @@ def test_another_norm_and_activation_take_their_places():
     kinds = [type(layer).__name__ for layer in model]
     assert kinds == ["Linear", "LayerNorm", "ReLU"] * 3 + ["Linear"]
     assert model[0].bias is None
+
+
+def trained(model, step, make_optimizer, steps=12):
+    """Losses of a network on made-up photographs, in batches of 32, and its state after them."""
+    images, labels = made_up(64, 1).train
+    x = (images.astype(np.float32) - 128) / 64
+    optimizer, losses = make_optimizer(model.parameters()), []
+    for i in range(steps):
+        batch = np.s_[:32] if i % 2 else np.s_[32:]
+        optimizer.zero_grad()
+        losses.append(step(x[batch], labels[batch]))
+        optimizer.step()
+    return losses, model.state_dict()
+
+
+@compiled
+@pytest.mark.parametrize(
+    "make_optimizer",
+    [lambda p: optim.SGD(p, lr=0.05, momentum=0.9, nesterov=True), lambda p: optim.Adam(p, lr=0.01),
+     lambda p: optim.AdamW(p, lr=0.01)],
+    ids=["SGD", "Adam", "AdamW"],
+)  # fmt: skip
+def test_resnet8_trains_fused_and_replayed_to_the_same_bits(make_optimizer):
+    def eager(x, y):
+        loss = F.cross_entropy(plain(Tensor(x)), y)
+        loss.backward()
+        return loss.item()
+
+    plain = resnet8(generator=rng())
+    losses, state = trained(plain, eager, make_optimizer)
+    assert losses[-1] < 0.5 * losses[0]
+    model = resnet8(generator=rng())
+    replay = Replay(nn.fuse(model))
+    again, fused_state = trained(model, replay, make_optimizer)
+    assert replay.why_not is None
+    assert again == losses
+    assert all(np.array_equal(fused_state[name], array) for name, array in state.items())
+    assert repr(nn.fuse(model)).count("ResidualReLU") == 3

@@ -1112,6 +1112,7 @@ TABLE = {
         (lambda: models.cifar_net((8, 8)), r"cifar_net: widths are \(8, 8\); there must be three"),
         (lambda: models.cifar_net(generator=3), "generator is 3, a int; it must be"),
     ],
+    "models.resnet8": [(lambda: models.resnet8(generator=3), "generator is 3, a int; it must be")],
     "models.cifar_conv": [(lambda: models.cifar_conv(generator=3), "generator is 3, a int; it must be")],
     "summary": [
         (lambda: minidl.summary(F.relu, (1, 2)), "summary: model is a function; it must be a Module"),
