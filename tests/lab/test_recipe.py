@@ -322,13 +322,6 @@ def test_too_large_a_batch():
         Training(settings_for("fast"), photos())
 
 
-@pytest.mark.skipif(hasattr(nn, "GroupNorm"), reason="there is one")
-def test_group_norm_is_refused_until_there_is_one():
-    with pytest.raises(ValueError, match='norm is "group", and this minidl has no'):
-        training("group")
-
-
-@pytest.mark.skipif(not hasattr(nn, "GroupNorm"), reason="there is none yet")
 def test_group_norm():
     run = training("group", widths=(16, 32, 32))
     assert sum(isinstance(m, nn.GroupNorm) for m in run.model.modules()) == 6

@@ -10,7 +10,7 @@ import numba
 import numpy as np
 import pytest
 
-from minidl import checkpoint, nn
+from minidl import checkpoint
 from minidl.lab import photos, plot
 from minidl.lab.commands import cifar
 from minidl.lab.commands.main import main
@@ -282,7 +282,6 @@ def test_wrong_flags(pictures, tmp_path, capsys, flags, word):
         (["--epochs", "1e308"], "--epochs is 1e+308, which makes inf steps; there must be from 1 to"),
         (["--threads", "1000"], "--threads: got 1000"),
         (["--lr", "1e30", "--norm", "none"], "smaller learning rate"),
-        *([] if hasattr(nn, "GroupNorm") else [(["--norm", "group"], '--norm is "group", and this minidl has no')]),
     ],
 )
 def test_settings_that_cannot_work(pictures, tmp_path, capsys, flags, word):
