@@ -25,9 +25,9 @@ def library(monkeypatch):
     return fake
 
 
-def test_both_thresholds_are_set(library):
+def test_no_block_is_mapped_on_its_own_and_the_end_is_kept(library):
     memory.keep_freed_memory()
-    assert {parameter for parameter, _ in library.calls} == {-1, -3}
+    assert dict(library.calls) == {-1: 2**31 - 1, -4: 0}
 
 
 @pytest.mark.parametrize("name", ["MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES"])
