@@ -8,12 +8,13 @@ A check is a function of the learner's answers that raises `Wrong` when one of t
         …
         compare("y", ask(answer, x, w, b), x @ w + b, instead={"the bias is missing": x @ w})
 
-Checks use random shapes and numbers, so an answer passes by its maths and not by its looks.
+Checks use random shapes and numbers, so an answer passes by its maths and not by its looks. For whoever is stuck there is a
+ladder of hints, `@exercise("linear", hints=(…))`: a question, then the next step, then the equation; never the answer.
 """
 
 import textwrap
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,12 @@ import numpy as np
 
 from minidl.system.terminal import say
 
-__all__ = ["Wrong", "ask", "check", "compare", "exercise", "names"]
+__all__ = ["Wrong", "ask", "check", "compare", "exercise", "hint", "names"]
 
 _PACKAGE = str(Path(__file__).parents[1])
 _CHECKS: dict[str, Callable[..., None]] = {}
+_HINTS: dict[str, Sequence[str]] = {}
+_given: dict[str, int] = {}  # hints so far, of each exercise
 PASS, FAIL, OPEN = "pass", "fail", "not attempted"
 
 
@@ -36,13 +39,13 @@ class _NotAttempted(Exception):
     pass
 
 
-def exercise(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def exercise(name: str, hints: Sequence[str] = ()) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Register a check under a name; the first line of its docstring says what an answer that passes has shown."""
 
     def register(function):
         if name in _CHECKS:
             raise ValueError(f"exercise: there are two checks named {name!r}; give one of them another name")
-        _CHECKS[name] = function
+        _CHECKS[name], _HINTS[name] = function, hints
         return function
 
     return register
@@ -61,12 +64,34 @@ def check(name: str, *answers: Any) -> str:
     answers  what the learner wrote: functions or values; `...` and NotImplementedError mean "not attempted"
     Errors   ValueError for an exercise that does not exist; what is wrong with an answer is printed, not raised
     """
-    _load()
-    if name not in _CHECKS:
-        raise ValueError(f"check: there is no exercise {name!r}; there are {', '.join(sorted(_CHECKS))}")
+    _find("check", name)
     word, text = _judge(_CHECKS[name], answers)
+    if word == OPEN and _HINTS[name]:
+        text = f'. Stuck? hint("{name}")'
     say(f"{dict(zip((PASS, FAIL, OPEN), '✔✘○', strict=True))[word]} {name}: {word}{text}")
     return word
+
+
+def hint(name: str) -> None:
+    """Print the next hint for an exercise: a question first, the equation last; after that one, all of them again.
+
+    Errors  ValueError for an exercise that does not exist
+    """
+    _find("hint", name)
+    hints = _HINTS[name]
+    if not hints:
+        say(f"{name}: there are no hints for this one; what its check says of a wrong answer is all the help there is")
+        return
+    done = _given.get(name, 0)
+    _given[name] = (done + 1) % (len(hints) + 1)
+    for i in range(len(hints)) if done == len(hints) else [done]:
+        say(f"{name}, hint {i + 1} of {len(hints)}: {hints[i]}")
+
+
+def _find(op, name):
+    _load()
+    if name not in _CHECKS:
+        raise ValueError(f"{op}: there is no exercise {name!r}; there are {', '.join(sorted(_CHECKS))}")
 
 
 def _judge(function, answers):

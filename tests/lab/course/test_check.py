@@ -13,7 +13,8 @@ from tests.system.test_terminal import ENCODINGS, ODD_STREAMS, streams
 
 @pytest.fixture
 def square(monkeypatch):
-    monkeypatch.setattr(_check, "_CHECKS", dict(_check._CHECKS))
+    for name in ("_CHECKS", "_HINTS"):
+        monkeypatch.setattr(_check, name, dict(getattr(_check, name)))
 
     @exercise("a square")
     def _(answer):
