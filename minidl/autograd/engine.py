@@ -221,9 +221,9 @@ def _keep(sums, own):
 
 
 def _lie_apart(grads):
-    """Return whether no two of the gradients share an array: adding to one would change the other."""
-    owners = [id(grad if grad.base is None else grad.base) for grad in grads if grad is not None]
-    return len(set(owners)) == len(owners)
+    """Return whether no two of the gradients share an array: adding to one would change the other. (Nor are two None.)"""
+    owners = {id(grad if grad is None or grad.base is None else grad.base) for grad in grads}
+    return len(owners) == len(grads)
 
 
 # ---- the walk ------------------------------------------------------------------------------------------------------------

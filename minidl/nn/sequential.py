@@ -22,18 +22,21 @@ class Sequential(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the modules in order."""
-        for layer in self.children():
+        for layer in self._layers():
             x = layer(x)
         return x
 
+    def _layers(self):
+        return [layer for layer in vars(self).values() if isinstance(layer, Module)]
+
     def __getitem__(self, index: int | slice) -> Any:
-        layers = list(self.children())
+        layers = self._layers()
         if not isinstance(index, slice) and not -len(layers) <= index < len(layers):
             raise IndexError(f"Sequential: index is {index}; it must be from {-len(layers)} to {len(layers) - 1}")
         return Sequential(*layers[index]) if isinstance(index, slice) else layers[index]
 
     def __len__(self) -> int:
-        return len(list(self.children()))
+        return len(self._layers())
 
     def __iter__(self) -> Iterator[Module]:
-        return self.children()
+        return iter(self._layers())
