@@ -28,7 +28,7 @@ WARM_UP, FIRST, LAST = 0.23, 0.2, 0.07  # the rate rises from 0.2 to 1 in this s
 SHIFT = 2  # pixels
 WHITENED_BY = 5000  # training images from which the first layer's filters are made
 BIAS_EPOCHS = 3  # for which the first layer's bias learns
-LOOKAHEAD_EVERY, LOOKAHEAD_DECAY = 5, 0.95**5  # steps; the decay at the end, times (t/T)³ before
+LOOKAHEAD_EVERY, LOOKAHEAD_DECAY = 5, 0.95**5  # steps of 1,024 images; the decay at the end, times (t/T)³ before
 _PER = 1024 * (1 + 1 / (1 - MOMENTUM))  # rates and decays are stated for so many images, as each step counts this often
 _AT_ONCE = 500  # images that are evaluated together
 _MOST_STEPS = 100_000_000
@@ -151,6 +151,7 @@ class Training:
         nn.init.whitening_(self.model[0].weight, self.as_input(train.images[:WHITENED_BY]))
         self.per_epoch = len(train.labels) // settings.batch_size
         self.steps = _steps(self.per_epoch, settings.epochs)
+        self.lookahead_every = _lookahead_every(settings.batch_size, self.steps)
         self.optimizer = make_optimizer(self.model, settings)
         self.schedule = make_schedule(self.optimizer, self.steps)
         self.lookahead = optim.Lookahead(self.model)
@@ -192,7 +193,7 @@ class Training:
         self.optimizer.step()
         self.schedule.step()
         self.step += 1
-        if self.step % LOOKAHEAD_EVERY == 0:
+        if self.step % self.lookahead_every == 0:
             self.lookahead.update(LOOKAHEAD_DECAY * (self.step / self.steps) ** 3)
         if self.step == self.steps:
             self.lookahead.update(1)  # the network becomes the average
@@ -251,6 +252,12 @@ def _steps(per_epoch, epochs):
     if not 0 < steps <= _MOST_STEPS:
         raise ValueError(f"epochs are {epochs:g}, which makes {steps:g} steps; there must be from 1 to {_MOST_STEPS:,}")
     return math.ceil(steps)
+
+
+def _lookahead_every(batch_size, steps):
+    """After so many steps: as many images as in five of 1,024; a short training has it fifty times, or each five steps."""
+    most = max(LOOKAHEAD_EVERY, steps // 50)
+    return max(1, min(round(LOOKAHEAD_EVERY * 1024 / batch_size), most))
 
 
 def _colours(images):

@@ -250,6 +250,13 @@ def test_lookahead_sets_the_network_back_every_five_steps_and_at_the_end():
     assert np.any(slow["2.weight"] != average["2.weight"])
 
 
+@pytest.mark.parametrize(
+    ("batch_size", "steps", "every"), [(1024, 528, 5), (512, 1056, 10), (256, 2112, 20), (4096, 132, 1), (8, 60, 5)]
+)
+def test_lookahead_comes_after_as_many_images_as_in_five_steps_of_1024(batch_size, steps, every):
+    assert recipe._lookahead_every(batch_size, steps) == every
+
+
 def test_it_continues_to_the_same_bits_from_any_step():
     def to_the_end(run):
         while run.step < run.steps:

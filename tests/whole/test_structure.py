@@ -237,7 +237,9 @@ def public_things():
     """All classes and functions that an `__all__` of the package names, and their public methods."""
     for path in FILES:
         name = name_of(path)
-        if name.endswith("__main__") or {"torch", "jax"} & set(external_imports(path)):  # they may not be installed
+        if name.endswith("__main__") or {"torch", "jax", "tensorflow"} & set(
+            external_imports(path)
+        ):  # they may not be installed
             continue
         __import__(name)
         module = sys.modules[name]

@@ -97,7 +97,7 @@ def case_of(plan, path):
         "steps": training.steps,
         "recipe": {
             "momentum": recipe.MOMENTUM, "schedule": training.schedule.points, "shift": recipe.SHIFT,
-            "bias_epochs": recipe.BIAS_EPOCHS, "lookahead_every": recipe.LOOKAHEAD_EVERY,
+            "bias_epochs": recipe.BIAS_EPOCHS, "lookahead_every": training.lookahead_every,
             "lookahead_decay": recipe.LOOKAHEAD_DECAY,
         },
     }  # fmt: skip

@@ -66,6 +66,8 @@ PEERS = {
     "channels-last": Contender("torch channels-last", _HERE / "peers_torch.py", "channels-last", "torch", images=True),
     "compile": Contender("torch.compile", _HERE / "peers_torch.py", "compile", "torch"),
     "jax": Contender("jax jit", _HERE / "peers_jax.py", package="jax"),
+    "tensorflow": Contender("tf.function", _HERE / "peers_tensorflow.py", "function", "tensorflow"),
+    "xla": Contender("tf.function, XLA", _HERE / "peers_tensorflow.py", "xla", "tensorflow"),
 }
 
 

@@ -1,4 +1,4 @@
-"""`minidl bench`: how fast training is, against PyTorch and JAX, or against another version of minidl."""
+"""`minidl bench`: how fast training is, against PyTorch, JAX and TensorFlow, or against another version of minidl."""
 
 import json
 import os
@@ -29,7 +29,7 @@ from minidl.system.machine import available_cores
 
 __all__ = ["HELP", "add_arguments", "run"]
 
-HELP = "compare speed with PyTorch and JAX, or with another version of minidl"
+HELP = "compare speed with PyTorch, JAX and TensorFlow, or with another version of minidl"
 PARTS = {
     "networks": measure_networks, "busy": measure_busy, "scaling": measure_scaling, "ops": measure_operations
 }  # fmt: skip

@@ -10,7 +10,8 @@ from minidl.lab.bench.contest import Budget, Team
 from minidl.lab.bench.environment import worker_environment
 from minidl.lab.bench.remote import PEERS, Worker, fused_and_replayed, minidl_at
 
-SLOW = {("compile", name) for name in NETWORKS} | {("jax", "cifar_conv"), ("channels-last", "cifar_conv")}
+SLOW = {(peer, name) for peer in ("compile", "xla") for name in NETWORKS}
+SLOW |= {(peer, "cifar_conv") for peer in ("jax", "channels-last", "tensorflow")}
 
 
 def needs(peer):
@@ -42,20 +43,21 @@ def gradients(tmp_path_factory):
     return compute
 
 
-def differences(found, expected):
+def differences(found, expected, most=1e-10):
     """Names of the arrays that differ by more than rounding, relative to the largest number."""
     assert set(expected) - set(found) <= {key for key in expected if key.endswith("num_batches_tracked")}  # JAX: none
     assert all(array.shape == expected[name].shape for name, array in found.items())
     return [
         name
         for name, array in found.items()
-        if not np.abs(array - expected[name]).max() <= 1e-10 * np.abs(expected[name]).max()
+        if not np.abs(array - expected[name]).max() <= most * np.abs(expected[name]).max()
     ]
 
 
 @pytest.mark.parametrize(("peer", "name"), PAIRS)
 def test_a_network_has_the_same_loss_gradients_and_statistics(gradients, peer, name):
-    assert differences(gradients(PEERS[peer], name), gradients(minidl_at(), name)) == []
+    most = 1e-7 if peer in ("tensorflow", "xla") else 1e-10  # its GELU has √2 in float32, whatever the type
+    assert differences(gradients(PEERS[peer], name), gradients(minidl_at(), name), most) == []
 
 
 @pytest.mark.parametrize("name", ["mlp", "mnist_conv"])
