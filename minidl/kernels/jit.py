@@ -333,13 +333,15 @@ class on_compile(event.Listener):
     """
 
     def __init__(self, announce):
-        self.announce = announce
+        self.announce, self._depth = announce, 0
 
     def on_start(self, event):
-        self.announce(event.data["dispatcher"].py_func.__name__)
+        if not self._depth:  # helpers are compiled within their kernels
+            self.announce(event.data["dispatcher"].py_func.__name__)
+        self._depth += 1
 
     def on_end(self, event):
-        pass
+        self._depth -= 1
 
     def __enter__(self):
         event.register("numba:compile", self)

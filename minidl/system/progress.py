@@ -7,7 +7,7 @@ import warnings
 
 from minidl.system.terminal import safe
 
-__all__ = ["progress"]
+__all__ = ["line_above", "progress"]
 
 _COLUMNS, _LINES = 88, 24  # where there is no terminal, or one that does not know its size
 
@@ -23,12 +23,32 @@ def progress(iterable=None, desc=None, total=None, unit="it", quiet=False, **opt
     return _Silence(iterable, total, options.get("initial", 0))
 
 
+def line_above(text):
+    """Write a line on stderr, above a bar that may be there."""
+    with contextlib.suppress(Exception):  # as for bars
+        from tqdm import tqdm
+
+        tqdm.write(text, file=_stderr())
+        sys.stderr.flush()
+
+
+_seen = None, safe(None)  # a standard error, and the safe stream made of it
+
+
+def _stderr():
+    """Return the same safe stream for as long as the standard error is the same: tqdm asks which bars are on it."""
+    global _seen
+    if _seen[0] is not sys.stderr:
+        _seen = sys.stderr, safe(sys.stderr)
+    return _seen[1]
+
+
 def _bar(iterable, **options):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # without ipywidgets tqdm warns, and then draws the bar as text
         from tqdm.auto import tqdm
 
-        stderr = safe(sys.stderr)
+        stderr = _stderr()
         if _in_notebook():
             return tqdm(iterable, **options)
         if stderr.isatty():

@@ -225,6 +225,14 @@ def test_on_compile_stops_at_the_end_of_its_context(load):
     assert heard == []
 
 
+@compiled_only
+def test_on_compile_tells_of_kernels_and_not_of_their_helpers(load):
+    heard, kernel = [], load(helper=HELPER.format("x + 1"), user=USER).change_all
+    with on_compile(heard.append):
+        kernel.serial(np.array([1.0, 2.0]), np.empty(2))
+    assert heard == ["change_all"]
+
+
 HELPER = """
 from minidl.kernels.jit import device
 

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from minidl.system.progress import progress
+from minidl.system.progress import line_above, progress
 from minidl.train import train_one_epoch
 from tests.test_train import loader, network, optim
 
@@ -140,3 +140,18 @@ def test_without_tqdm_there_is_no_bar(monkeypatch):
             bar.set_postfix_str("nothing", refresh=False)
             assert (bar.n, bar.total) == (3, 6)
     assert log.getvalue() == ""
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_line_above_a_bar_is_whole(terminal):
+    with Screen(terminal) as log, progress(total=3, desc="counting"):
+        line_above("a line of its own")
+    assert "a line of its own" in [part.strip() for part in log.getvalue().replace("\r", "\n").split("\n")]
+
+
+def test_a_line_above_no_bar_and_without_a_stream():
+    with Screen(terminal=False) as log:
+        line_above("ε > 0")
+    assert log.getvalue() == "ε > 0\n"
+    with contextlib.redirect_stderr(None):
+        line_above("nobody reads it")

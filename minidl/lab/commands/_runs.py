@@ -1,6 +1,7 @@
 """What the commands that train have in common: threads, checkpoints, how a run is continued, and its results."""
 
 import datetime
+import itertools
 import json
 import os
 import platform
@@ -8,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 import zlib
 from pathlib import Path
 
@@ -17,9 +19,12 @@ import minidl
 from minidl.checkpoint import Checkpoints
 from minidl.kernels.load import can_be_seen
 from minidl.system.files import write_atomically
+from minidl.system.progress import line_above
 
-__all__ = ["about_this_run", "again", "all_written", "announce_once", "checkpoints_of", "find_saved", "holds_results",
+__all__ = ["about_this_run", "again", "all_written", "announce_compiling", "checkpoints_of", "find_saved", "holds_results",
            "set_threads", "what_it_depends_on", "write_json"]  # fmt: skip
+
+_SECONDS = 5  # between two lines about what is compiled
 
 
 def set_threads(threads):
@@ -83,16 +88,18 @@ def again():
     return join([*given, "--resume"])
 
 
-def announce_once():
-    """Return what tells, at the first kernel that is compiled, that this takes a while."""
-    announced = []
+def announce_compiling(about):
+    """Return what tells which kernel is compiled, the how manyth of about so many: at the first, then every some seconds."""
+    count, due = itertools.count(1), 0.0
 
     def announce(name):
-        if not announced:
-            print(
-                "compiling kernels, which later runs find ready; this takes some seconds …", file=sys.stderr, flush=True
+        nonlocal due
+        number, now = next(count), time.monotonic()
+        if now >= due:
+            due = now + _SECONDS
+            line_above(
+                f"compiling kernels, which later runs find ready: {number} of about {max(about, number)}, {name}"
             )
-        announced.append(name)
 
     return announce
 

@@ -12,7 +12,7 @@ from minidl.lab.commands._flags import check_writable, fraction, path, positive,
 from minidl.lab.commands._runs import (
     about_this_run,
     again,
-    announce_once,
+    announce_compiling,
     checkpoints_of,
     find_saved,
     holds_results,
@@ -31,6 +31,7 @@ HELP = "train a network for photographs on CIFAR-10 or CIFAR-100"
 HELD_OUT = 0.1  # of the training images, with --validate: 5,000 of CIFAR's
 QUICK = {"widths": (16, 32, 32), "epochs": 2.0, "batch_size": 128}  # in place of the model's own
 QUICK_IMAGES = 2560, 512  # of the data at hand, or made up
+KERNELS = 30  # that are compiled with nothing cached, on two cores
 
 
 def add_arguments(parser):
@@ -108,7 +109,7 @@ def run(args):
         print(f"nothing to do: {args.out} holds the results of this run, finished")
         return 0
     print(about(args.model, training, photos), flush=True)
-    with stop_on_interrupt() as stop, on_compile(announce_once()):
+    with stop_on_interrupt() as stop, on_compile(announce_compiling(KERNELS)):
         checkpoints = checkpoints_of(args.out, args.model, head)
         saved = find_saved(checkpoints, training.steps, args.model, args.resume)
         if saved:

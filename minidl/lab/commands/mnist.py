@@ -8,7 +8,7 @@ from minidl import data
 from minidl.kernels.jit import on_compile
 from minidl.lab.commands._flags import check_writable, path, positive, whole
 from minidl.lab.commands._results import NAMES, head_of, is_finished, results_of, table, write
-from minidl.lab.commands._runs import about_this_run, again, announce_once, checkpoints_of, find_saved, set_threads
+from minidl.lab.commands._runs import about_this_run, again, announce_compiling, checkpoints_of, find_saved, set_threads
 from minidl.lab.paper.fig1 import Settings, run_arm
 from minidl.train import stop_on_interrupt
 
@@ -21,6 +21,7 @@ DEFAULTS = {
     "conv": Settings(model="conv", steps=5 * 468, lr=0.05, batch_size=128, momentum=0.9),
 }
 QUICK_STEPS = {"mlp": 4000, "conv": 100}
+KERNELS = {"mlp": 15, "conv": 25}  # that are compiled with nothing cached, on two cores
 
 
 def add_arguments(parser):
@@ -98,7 +99,7 @@ def _train(args, settings, norms, digits, head, stop):
     """Train the arms, one after the other, up to the one in which the user stops; return them, and who diverged."""
     arms, diverged = {}, []
     every = args.checkpoint_every or max(1, settings.steps // 10)
-    with on_compile(announce_once()):
+    with on_compile(announce_compiling(KERNELS[args.model])):
         for norm in norms:
             if (arms or diverged) and stop():
                 break
