@@ -151,8 +151,12 @@ describe("pages", { concurrency: 3, timeout: 1_200_000 }, () => {
         await page.emulateMedia({ colorScheme });
         await page.goto(base + name);
         await page.evaluate(AXE);
-        const { violations } = await page.evaluate(() => axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa",
-          "wcag22aa", "best-practice"], resultTypes: ["violations"] }));
+        // A formula has hundreds of boxes, hidden from screen readers, in the colour of its sentence: that, axe sees beside them.
+        const coloured = await page.evaluate(() => [...document.querySelectorAll(".katex-html *")].find((node) =>
+          getComputedStyle(node).color !== getComputedStyle(node.closest(".katex").parentElement).color)?.outerHTML);
+        assert.equal(coloured, undefined);
+        const { violations } = await page.evaluate(() => axe.run({ exclude: [".katex-html"] }, { runOnly: ["wcag2a", "wcag2aa",
+          "wcag21a", "wcag21aa", "wcag22aa", "best-practice"], resultTypes: ["violations"] }));
         const told = violations.map((v) => `${v.id} (${v.nodes.length}): ${v.nodes[0].html.slice(0, 160)} ${v.nodes[0].any[0]?.message ?? ""}`);
         assert.deepEqual(told, [], `${kind}, ${colorScheme}, ${width} px`);
       }
