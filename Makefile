@@ -69,7 +69,7 @@ site-serve: site
 
 # In Chromium, if there is one; otherwise the tests are skipped, and say so.
 site-test: site
-	node --test tests/site/browser.mjs
+	node --test tests/site/*.test.mjs
 
 # ---- preparing .venv --------------------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ import numpy as np
 from minidl import Tensor, nn, optim
 from minidl import functional as F
 from minidl.lab import plot
-from minidl.lab.course import check, digits, explore, pick
+from minidl.lab.course import check, digits, explore, pick, show
 
 (images, labels), _ = found = digits()
 images = images.reshape(-1, 784).astype(np.float32) / 255
@@ -110,6 +110,14 @@ right.legend(fontsize=8, frameon=False, loc="upper left");
 # Left: in a batch every $\hat x_i$ depends on every $x_j$. Right (the orange line leaves the picture): with
 # constants, each example is on its own.
 #
+# Move one yourself: [drag one example of a batch of eight](../docs/live/drag.html). Pull the orange dot to the right
+# edge. Its $\hat x$ never passes 2.65, and the seven others crowd together. Then choose *constants*, and pull again: only
+# this one moves, as far as you like.
+
+# %%
+show("drag")
+
+# %% [markdown]
 # In a running notebook the next cell has sliders: other sizes of the batch, and γ and β.
 
 # %% tags=["widget"]
@@ -250,6 +258,14 @@ for ax, name, batch in zip(axes, names, (first, second), strict=True):
 # in each batch (but for ε), for any input. Two numbers that depended on all the layers below, in a complicated way,
 # are now two parameters that a training step can set directly.
 #
+# [γ, β and ε over a histogram](../docs/live/sliders.html): move the mean and the spread of x, and y stays where it is.
+# Then move β and γ: y moves and widens, but never changes its shape. Last, make the spread of x as small as it gets. Now
+# ε is no longer small beside σ², and takes most of the width.
+
+# %%
+show("sliders")
+
+# %% [markdown]
 # ## Which variance?
 #
 # Statistics books divide by $m - 1$, not $m$, when they estimate a variance from $m$ samples. BN's forward divides by $m$.

@@ -115,6 +115,15 @@ _ = ax.set_yticks([5, 10, 20, 50, 100], ["5 %", "10 %", "20 %", "50 %", "100 %"]
 # at 4 the error is as long as the gradient itself. It falls about as $1/\sqrt m$: a large batch makes the mistake
 # small, and easy to overlook. (You will see below where this curve comes from, and what happens in a real network.)
 #
+# Watch it on eight numbers: [drag one example of a batch of eight](../docs/live/drag.html). The two lower rows are
+# gradients. One arrives at the orange example alone, and something passes to all eight. Choose *constants*: now it stays
+# with that one. Back in training, let it arrive at *all alike*, or *in proportion to x̂*: nothing passes at all. The rest
+# of this lesson says why.
+
+# %%
+course.show("drag")
+
+# %% [markdown]
 # ## First rung: the chain rule, in stages
 #
 # One rule is enough: the gradient of a quantity is the sum, over all arrows that leave it, of "gradient at the arrow's
@@ -261,6 +270,14 @@ for ax, title in zip((left, right), titles, strict=True):
 # $m$ the circle becomes a sphere: one of the $m$ directions is the one we look along, one points outwards, and
 # $m - 2$ run along the surface.
 #
+# Take one batch and one gradient: [the circle of all batches of three](../docs/live/circle.html). Drag the tip of the
+# orange arrow around: what passes (green) is its shadow on the tangent, and when the arrow points straight outwards,
+# nothing passes. Then drag the grey dot, the batch: however far you pull it, its $\hat x$ (blue) stays on the circle.
+
+# %%
+course.show("circle")
+
+# %% [markdown]
 # ### Exercise: the matrix of it
 #
 # For one feature and ε = 0, write the line as a matrix: $\partial L/\partial x = \frac{\gamma}{\sigma}\,P\,g$. Given

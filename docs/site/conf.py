@@ -7,10 +7,10 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-import stage  # noqa: E402
 from names import ROOT  # noqa: E402
 
-# The repository's address, such as https://github.com/someone/minidl. Empty: no page leads there.
+# The repository's address, such as https://github.com/someone/minidl: where the first page says to clone from, and at the
+# foot of each. Empty: no page leads there.
 REPOSITORY = os.environ.get("MINIDL_REPOSITORY", "")
 
 project = "minidl"
@@ -28,6 +28,7 @@ add_module_names = False
 
 html_theme = "furo"
 html_title = "minidl"
+templates_path = [str(HERE / "templates")]
 html_static_path = [str(HERE / "static"), str(ROOT / "build/site-static")]
 html_css_files = ["katex/katex.min.css", "site.css"]
 html_js_files = ["site.js"]
@@ -47,4 +48,6 @@ if REPOSITORY:
 
 def setup(app):
     """Files that are copied although no page links to them."""
-    app.add_config_value("minidl_files", [stage.LIVE] if (ROOT / stage.LIVE).exists() else [], "html")
+    pages = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs/live").glob("*.html"))
+    app.add_config_value("minidl_files", pages, "html")
+    app.add_config_value("minidl_repository", REPOSITORY, "env")

@@ -5,6 +5,7 @@ site, for a name in a source file to the line of its definition; a link that lea
 build. Other files of the repository that are linked are copied beside the pages.
 """
 
+import functools
 import hashlib
 import json
 import os
@@ -19,7 +20,7 @@ from docutils import nodes
 from names import ROOT, definition, line_of, slug
 from reference import page_of
 from sphinx.util import logging
-from stage import PAGES
+from stage import PAGES, SECTIONS
 
 logger = logging.getLogger(__name__)
 _ORIGIN = {page: file for file, page in PAGES.items()}
@@ -32,6 +33,7 @@ def setup(app):
     app.connect("doctree-read", read)
     app.connect("doctree-resolved", enlarge)
     app.connect("html-page-context", describe)
+    app.connect("html-page-context", navigate, priority=400)  # before the theme asks for the list of pages
     app.connect("build-finished", copy)
     return {"parallel_read_safe": False, "version": "1"}
 
@@ -47,7 +49,8 @@ def read(app, doctree):
     page = app.env.docname
     _anchors(doctree)
     _code_links(app, doctree, page)
-    _frames(doctree)
+    if page == "index" and app.config.minidl_repository:
+        _repository(doctree, app.config.minidl_repository)
     for node in list(doctree.findall(nodes.reference)):
         if "refuri" in node and not node.get("internal") and not re.match(r"[a-z]+:|#", node["refuri"]):
             node["refuri"] = _resolve(app, page, node)
@@ -145,17 +148,14 @@ def _described(text, described):
     return None
 
 
-def _frames(doctree):
-    """Show an interactive page (`docs/live/…`) under the paragraph of a lesson that links to it, once."""
-    shown = set()
-    for link in list(doctree.findall(nodes.reference)):
-        target = link.get("refuri", "")
-        if re.fullmatch(r"\.\./docs/live/[\w-]+\.html", target) and target not in shown:
-            shown.add(target)
-            paragraph = next((p for p in doctree.findall(nodes.paragraph) if link in p.children), link.parent)
-            title = escape(link.astext(), quote=True)
-            html = f'<iframe class="live small" src="{target}" title="{title}" loading="lazy"></iframe>'
-            paragraph.parent.insert(paragraph.parent.index(paragraph) + 1, nodes.raw("", html, format="html"))
+def _repository(doctree, address):
+    """Say on the first page where one clones from."""
+    for text in list(doctree.findall(nodes.Text)):
+        before, words, after = text.partition("a clone of this repository")
+        if words:
+            link = nodes.reference("", words, refuri=address)
+            return text.parent.replace(text, [nodes.Text(before), link, nodes.Text(after)])
+    logger.warning("README does not say where a clone comes from", location=doctree)
 
 
 def _has_parent(node, kinds):
@@ -222,16 +222,20 @@ def enlarge(app, doctree, page):
 
 
 def _cards(table):
-    """Write each column's heading into its cells, for phones, where a row of the ledger's table becomes a card."""
+    """Write each column's heading into its cells, for phones, where a row becomes a card if sentences are in it.
+
+    The ledger's table and that of the lessons are such; tables of numbers scroll.
+    """
     head = table.next_node(nodes.thead)
     names = [entry.astext() for entry in head.findall(nodes.entry)] if head is not None else []
-    if not {"id", "verdict", "number"} <= set(names):
+    rows = list(table.next_node(nodes.tbody).findall(nodes.row))
+    if len(names) < 4 or not any(len(entry.astext()) > 60 for row in rows for entry in row):
         return
     table["classes"].append("cards")
-    for row in table.next_node(nodes.tbody).findall(nodes.row):
-        for name, entry in zip(names, row.findall(nodes.entry), strict=True):
+    for row in rows:
+        for i, (name, entry) in enumerate(zip(names, row.findall(nodes.entry), strict=True)):
             paragraph = entry.next_node(nodes.paragraph)
-            if paragraph is not None and name != "id":
+            if paragraph is not None and name and i:  # the first cell is the card's title
                 paragraph.insert(0, nodes.inline("", f"{name}: ", classes=["card-label"]))
 
 
@@ -241,3 +245,33 @@ def describe(app, page, template, context, doctree):
     if first is not None and not page.startswith("source/"):
         text = escape(" ".join(first.astext().split())[:300], quote=True)
         context["metatags"] = context.get("metatags", "") + f'<meta name="description" content="{text}">'
+
+
+def navigate(app, page, template, context, doctree):
+    """Write the list of all pages, which is in each of them.
+
+    Sphinx makes it from copies of the headings of every page, for every page. That was half of the build.
+    """
+
+    def listed(names, level):
+        found = ""
+        for name in names:
+            here = "current " * (name == page)
+            inner = listed(app.env.toctree_includes.get(name, ()), level + 1) if name != app.config.root_doc else ""
+            on_way = " current" * (name == page or 'class="current"' in inner)
+            uri = "#" if name == page else app.builder.get_relative_uri(page, name)
+            link = f'<a class="{here}reference internal" href="{uri}">{_title_of(app, name)}</a>'
+            found += f'<li class="toctree-l{level}{on_way}">{link}{inner}</li>\n'
+        way = ' class="current"' * (" current" in found)
+        return found and f"<ul{way}>\n{found}</ul>\n"
+
+    tree = "".join(
+        f'<p class="caption" role="heading"><span class="caption-text">{caption}</span></p>\n{listed(pages, 1)}'
+        for caption, pages in SECTIONS.items()
+    )
+    context["toctree"] = lambda **options: tree
+
+
+@functools.cache
+def _title_of(app, page):
+    return app.builder.render_partial(app.env.titles[page])["title"]

@@ -9,9 +9,9 @@ import reference
 import source
 from names import ROOT
 
-__all__ = ["LIVE", "PAGES", "stage"]
+__all__ = ["LIVE", "PAGES", "SECTIONS", "stage"]
 
-LIVE = "docs/live/index.html"  # the interactive figure; the site does without it where it is missing
+LIVE = "docs/live/index.html"  # the living figure; the site does without it where it is missing
 
 # file in the repository → page of the site
 PAGES = {
@@ -29,7 +29,7 @@ PAGES = {
 }
 _DOCS = ["demo", "coming-from-pytorch", "recipes", "where-things-live", "architecture", "speed", "promises"]
 _LATER = [p for p in PAGES.values() if re.fullmatch(r"docs/[\w-]+", p) and p[5:] not in ("index", *_DOCS)]
-_SECTIONS = {
+SECTIONS = {
     "The course": [p for p in PAGES.values() if p.startswith("lessons/")],
     "The paper": ["results/index"],
     "Guides": ["docs/index", *(f"docs/{name}" for name in _DOCS), *_LATER, "datasets/index"],
@@ -38,8 +38,8 @@ _SECTIONS = {
 }
 _START = """\
 {.start}
-[Start the course](lessons/README.md) [See the claims](results/README.md) [Look up a name](/reference/index.md)
-[Read the source](docs/architecture.md)
+[Start the course](lessons/README.md) [Install](#run-it) [Claims](results/README.md)
+[Reference](/reference/index.md) [Source](docs/architecture.md)
 """
 _FRAME = f"""\
 ```{{raw}} html
@@ -95,25 +95,30 @@ def _pages():
 
 
 def _landing(text):
-    """README with the ways in, the interactive figure if there is one, and the table of contents."""
+    """README, but first what it is, for whom, the ways in, and the living figure; and the table of contents."""
     title, sentence, rest = text.split("\n\n", 2)
+    whom = ""
+    if found := re.search(r"^It is for .*?\.\s+", rest, re.M | re.S):  # a sentence; the rest of its paragraph stays
+        whom, rest = found[0], rest.replace(found[0], "", 1)
     figure = _FRAME if (ROOT / LIVE).exists() else ""
+    if figure:  # its still would be there twice
+        rest = re.sub(r"^\[?!\[[^\]]*\]\(docs/live/[\w.]+\)(\]\([^)]*\))?\n\n", "", rest, flags=re.M)
     trees = [
         f"```{{toctree}}\n:hidden:\n:caption: {caption}\n\n" + "\n".join(pages) + "\n```\n"
-        for caption, pages in _SECTIONS.items()
+        for caption, pages in SECTIONS.items()
     ]
-    return "\n\n".join([title, sentence, _START, figure, rest, *trees])
+    return "\n\n".join([title, sentence, whom, _START, figure, rest, *trees])
 
 
 def _lesson(file, notebook):
-    """A notebook with a line on how to run it, and its exercises folded, each with its check and where a solution is."""
+    """A notebook with a line on how to run it, its exercises folded, and interactive pages in the place of their stills."""
     cells, i = notebook["cells"], 1
     out = [cells[0], _markdown(_raw(_TOP.format(name=file.name)), "run")]
     while i < len(cells):
         tags = cells[i].get("metadata", {}).get("tags", [])
         name = next((tag.partition(":")[2] for tag in tags if tag.startswith("exercise:")), None)
         if name is None:
-            out.append(cells[i])
+            out += _shown(cells[i]) or [cells[i]]
             i += 1
             continue
         opening = f'<details class="exercise"><summary>Write it: <code>{name}</code></summary>'
@@ -123,6 +128,17 @@ def _lesson(file, notebook):
         out.append(_markdown(_raw("</details>"), f"end-{name}"))
         i += 2
     return json.dumps({**notebook, "cells": out}, ensure_ascii=False, indent=1)
+
+
+def _shown(cell):
+    """The page that a cell such as `show("drag")` shows; and the cell with its still, for readers without JavaScript."""
+    found = re.fullmatch(r'(?:course\.)?show\("(\w+)"\)', "".join(cell["source"]).strip())
+    if cell["cell_type"] != "code" or not found:
+        return None
+    page = f"docs/live/{found[1]}.html"
+    title = re.search(r"<title>(.*?)(?: · minidl)?</title>", (ROOT / page).read_text(encoding="utf-8"))[1]
+    frame = f'<iframe class="live small" src="../{page}" title="{title}" loading="lazy"></iframe>\n<noscript>'
+    return [_markdown(_raw(frame), f"show-{cell['id']}"), cell, _markdown(_raw("</noscript>"), f"still-{cell['id']}")]
 
 
 def _raw(html):

@@ -15,6 +15,7 @@ import check  # noqa: E402
 import docstrings  # noqa: E402
 import names  # noqa: E402
 import reference  # noqa: E402
+import stage  # noqa: E402
 
 sys.path.remove(str(ROOT / "docs" / "site"))
 
@@ -154,6 +155,54 @@ PAGES = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *ROOT.glob("*/README
 def test_every_picture_of_a_page_has_a_text_alternative(page):
     for text in re.findall(r"!\[((?:\\.|[^\]\\])*)\]\(", page.read_text(encoding="utf-8")):
         assert len(text) > 20, f"{page}: {text!r}"
+
+
+# ---- lessons and the first page ------------------------------------------------------------------------------------------
+
+
+def staged(stem):
+    """The cells of a lesson on the site: (kind, source)."""
+    file = Path("lessons", f"{stem}.ipynb")
+    lesson = stage._lesson(file, json.loads((ROOT / file).read_text(encoding="utf-8")))
+    return [(cell["cell_type"], "".join(cell["source"])) for cell in json.loads(lesson)["cells"]]
+
+
+@pytest.mark.parametrize(
+    ("stem", "pages"), [("05_algorithm_1", ["drag", "sliders"]), ("06_backward", ["drag", "circle"])]
+)
+def test_an_interactive_page_is_in_its_place_and_its_still_only_without_javascript(stem, pages):
+    cells = staged(stem)
+    shown = [i for i, (kind, source) in enumerate(cells) if kind == "code" and "show(" in source]
+    assert [re.search(r'"(\w+)"', cells[i][1])[1] for i in shown] == pages
+    for i, page in zip(shown, pages, strict=True):
+        assert re.search(rf'<iframe class="live small" src="\.\./docs/live/{page}\.html" title="[^"]+', cells[i - 1][1])
+        assert cells[i - 1][1].rstrip("`\n").endswith("<noscript>")
+        assert "</noscript>" in cells[i + 1][1]
+        assert (ROOT / f"docs/live/{page}.html").exists()
+
+
+def test_other_cells_are_left_alone():
+    assert stage._shown({"cell_type": "code", "source": "figure = show(1)", "id": "a"}) is None
+    assert stage._shown({"cell_type": "markdown", "source": 'show("drag")', "id": "a"}) is None
+
+
+def test_the_first_page_says_for_whom_before_its_figure_and_says_it_once():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    first = stage._landing(readme)
+    whom = re.search(r"^It is for .*?\.", readme, re.M | re.S)[0]
+    assert first.count(whom) == 1
+    assert first.index(whom) < first.index("{.start}") < first.index('<iframe class="live"') < first.index("## Run it")
+    lost = set(readme.split()) - set(first.split())
+    assert not lost, "something of README is not on the first page"
+
+
+def test_a_still_of_the_living_figure_gives_way_to_the_figure_itself():
+    still = "[![Layers.](docs/live/sigmoid.png)](docs/live/index.html)"
+    readme = f"# m\n\nWhat it is.\n\n{still}\n\n![Other](docs/a.png)\n\nIt is for you. More.\n"
+    first = stage._landing(readme)
+    assert "sigmoid.png" not in first
+    assert "![Other](docs/a.png)" in first
+    assert first.index("It is for you.") < first.index("<iframe") < first.index("More.")
 
 
 # ---- the checker ---------------------------------------------------------------------------------------------------------

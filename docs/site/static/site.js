@@ -25,6 +25,7 @@ addEventListener("DOMContentLoaded", () => {
     const fit = () => {
       try {
         const page = frame.contentDocument.documentElement;
+        if (frame.contentDocument.URL === "about:blank") return; // not loaded yet; that page would grow with its frame for ever
         const set = () => (frame.style.height = `${page.offsetHeight + 4}px`);
         new ResizeObserver(set).observe(page);
         set();

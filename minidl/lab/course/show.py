@@ -46,7 +46,8 @@ class Shown:
                 "text/html": f'<iframe title="{html.escape(repr(self))}" srcdoc="{inside}" loading="lazy" '
                 f'style="width:100%;height:{_HEIGHT}px;border:0"></iframe>'
             }
-        return shown | {"image/png": plot.png(_STILLS[self.name][1]())}
+        still = _STILLS[self.name][1]()
+        return {"text/plain": f"{self!r}\n{plot.describe(still)}", "image/png": plot.png(still)}
 
 
 def _normalise(x, eps=1e-5):
@@ -95,7 +96,7 @@ def _circle():
         tip = (eyes @ arrow)[:, 0]
         ax.quiver(*at, *tip, angles="xy", scale_units="xy", scale=1, color=plot.INKS[ink], label=name, width=0.012)
     ax.set(aspect="equal", xlim=(-3.6, 3.6), ylim=(-3.6, 3.6))
-    ax.legend(frameon=False, fontsize=8.5, loc="upper right")
+    ax.legend(frameon=False, fontsize=8.5, loc="upper left")
     radius = np.linalg.norm(eyes @ hats, axis=0)
     title = f"All batches of three lie {radius.mean():.3f} from the centre after batch norm"
     plot.label(ax, title, "(x₁ − x₂) / √2", "(x₁ + x₂ − 2x₃) / √6")

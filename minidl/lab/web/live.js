@@ -97,7 +97,7 @@ function framePanel(panel) {
   svg.setAttribute("role", "img");
   panel.box.append(svg);
   const width = Math.max(80, Math.round(svg.clientWidth));  // one unit is one pixel: text keeps its size on phones
-  const narrow = width < 230, row = narrow ? 84 : n > 4 ? 56 : 90, top = narrow ? 30 : 4;  // narrow: words stand above the shape
+  const narrow = width < 230, row = narrow ? (n > 4 ? 70 : 84) : n > 4 ? 56 : 90, top = narrow ? 29 : 4;  // narrow: words stand above the shape
   const name = narrow ? panel.arm.name.split(",")[0] : panel.arm.name;
   panel.head.textContent = name[0].toUpperCase() + name.slice(1);
   svg.setAttribute("viewBox", `0 0 ${width} ${n * row + 34}`);
@@ -112,16 +112,16 @@ function framePanel(panel) {
       others: net.seeds.slice(1).map(() => make(svg, "path", { fill: "none", stroke: `var(--${id})`, "stroke-width": 0.8, opacity: 0.7 })),
       shape: make(svg, "path", { fill: `var(--${id}-fill)`, stroke: `var(--${id})`, "stroke-width": 1.4 }),
       marks: make(svg, "path", { stroke: `var(--${id})`, "stroke-width": 2.5, fill: "none" }),
-      flat: make(svg, "text", narrow ? { x: LEFT, y: base - row + 13 } : { x: width - RIGHT, y: base - row + 14, "text-anchor": "end" }),
-      left: make(svg, "text", narrow ? { x: LEFT, y: base - row + 26 } : { x: width - RIGHT, y: base - row + 28, "text-anchor": "end" }) });
+      flat: make(svg, "text", narrow ? { x: 2, y: base - row + 13 } : { x: width - RIGHT, y: base - row + 14, "text-anchor": "end" }),
+      left: make(svg, "text", narrow ? { x: 2, y: base - row + 26 } : { x: width - RIGHT, y: base - row + 28, "text-anchor": "end" }) });
     make(svg, "text", { x: 0, y: base - 5, class: "n" }, String(i + 1));
   }
   for (const v of narrow ? [-8, 0, 8] : [-8, -4, 0, 4, 8]) {
     const anchor = v === LOW ? "start" : v === HIGH ? "end" : "middle";
     make(svg, "text", { x: X(v), y: n * row + 14, "text-anchor": anchor }, String(v).replace("-", "−"));
   }
-  make(svg, "text", { x: (width + LEFT) / 2, y: n * row + 29, "text-anchor": "middle" }, narrow ? `input of ${net.unit}` : `input of the ${net.unit}`);
-  Object.assign(panel, { svg, rows, X, row, top, narrow, off: width < 100 && net.off === "saturated" ? "satur." : net.off });
+  make(svg, "text", { x: (width + LEFT) / 2, y: n * row + 29, "text-anchor": "middle" }, width < 130 ? "input" : `input of the ${net.unit}`);
+  Object.assign(panel, { svg, rows, X, row, top, narrow, off: width < 130 && net.off === "saturated" ? "satur." : net.off });
 }
 
 function outline(panel, columns, base) {
@@ -319,6 +319,10 @@ const label = () => {
 $("theme").addEventListener("click", () => { setTheme(dark() ? "light" : "dark"); label(); });
 addEventListener("themechange", label);
 label();
+if (self !== top) document.documentElement.classList.add("framed");  // the site around it has the same button
+const folds = document.querySelectorAll("details.fold");
+if (matchMedia("(max-width:640px)").matches) for (const fold of folds) fold.open = false;  // a phone shows the figure first
+for (const fold of folds) fold.addEventListener("toggle", () => { curves(); show(false); });
 choose();
 let wide = document.querySelector("main").clientWidth;
 new ResizeObserver(() => {  // draw again when the page gets wider or narrower

@@ -19,16 +19,25 @@ function where(svg, event) {
   return [at.x, at.y];
 }
 
-// Let a node be dragged: move([x, y]) is called in the units of its SVG; and by the arrow keys, nudge(dx, dy).
-function draggable(svg, node, move, nudge) {
+// Let a node be dragged: move([x, y]) is called in the units of its SVG. And by keys, as a slider: nudge(dx, dy) by steps with the
+// arrows, ten with Shift or Page Up and Down; end(which) with Home (−1) and End (1). Where nodes overlap, pick([x, y]) says which.
+function draggable(svg, node, move, nudge, end, pick = () => node) {
   node.style.cursor = "grab";
+  // A finger that starts here drags, and does not scroll the page; touch-action alone does not reach inside an SVG everywhere.
   node.style.touchAction = "none";
-  node.addEventListener("pointerdown", event => { node.setPointerCapture(event.pointerId); node.focus({ preventScroll: true }); });
+  node.addEventListener("touchstart", event => event.preventDefault(), { passive: false });
+  node.addEventListener("pointerdown", event => {
+    const picked = pick(where(svg, event));
+    picked.setPointerCapture(event.pointerId);
+    picked.focus({ preventScroll: true });
+  });
   node.addEventListener("pointermove", event => { if (node.hasPointerCapture(event.pointerId)) move(where(svg, event)); });
-  const keys = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+  const keys = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1], PageUp: [0, 10], PageDown: [0, -10] };
+  const ends = { Home: -1, End: 1 };
   node.addEventListener("keydown", event => {
-    if (!(event.key in keys)) return;
+    if (!(event.key in keys || event.key in ends)) return;
     event.preventDefault();
+    if (event.key in ends) return end(ends[event.key]);
     const far = event.shiftKey ? 10 : 1;
     nudge(...keys[event.key].map(step => far * step));
   });

@@ -25,7 +25,9 @@ def test_a_published_lesson_gets_a_still_and_words(name, monkeypatch):
     bundle = show(name)._repr_mimebundle_()
     assert set(bundle) == {"image/png", "text/plain"}
     assert bundle["image/png"].startswith(b"\x89PNG")
-    assert len(bundle["text/plain"]) > 60
+    words, described = bundle["text/plain"].split("\n")  # the second line becomes the picture's text alternative
+    assert words == repr(show(name))
+    assert len(described) > 100
     assert bundle == show(name)._repr_mimebundle_(), "a lesson that is built again is the same"
 
 
