@@ -36,7 +36,8 @@ print(f"{found.source}: {len(x) - HELD:,} images for training, {HELD:,} held out
 # ### Exercise: how deep does it get?
 #
 # The size of what goes into the first ReLU is 1. Write a function of the gain $g$ (not √2) and of a ratio $r > 1$. It
-# returns the largest number of layers after which the size is still between $1/r$ and $r$.
+# returns the largest number of layers after which the size is still between $1/r$ and $r$. Stuck? `hint("deepest")`,
+# after `from minidl.lab.course import hint`.
 
 # %% tags=["exercise:deepest"]
 def deepest(gain, ratio):

@@ -43,7 +43,8 @@ print(f"{found.source}: {FEW:,} training images for each seed, {HELD:,} held out
 # ### Exercise: the noise of a mean
 #
 # From $n$ numbers with standard deviation 1 (over all $n$) we draw $m$ different ones, and take their mean. Over many
-# such draws, what is the standard deviation of that mean? Write a function of m and n. Mind m = n.
+# such draws, what is the standard deviation of that mean? Write a function of m and n. Mind m = n. Stuck?
+# `hint("mean_noise")`, after `from minidl.lab.course import hint`.
 
 # %% tags=["exercise:mean_noise"]
 def mean_noise(m, n):
@@ -185,10 +186,11 @@ recall("best_of_five", best)
 
 # %% [markdown]
 # In our run the noise did not help. All five arms but the noisiest learned their 2,000 images by heart (100 %, or
-# nearly). Groups of 40 and of 12 were no different from 120, and groups of 4 were worse, by 2.13 ± 0.75 points. So the
-# noise of the batch is not what BN has over the network without it, 0.92 ± 0.52 points. We call that part scale. But
-# look at the rates: BN was best at 1, the network without it at 0.3. So “scale” includes a larger rate, which BN
-# permits ([11](11_learning_rate.ipynb)). And 1 is the last rate that we tried: a larger one may be better still.
+# nearly). Groups of 40 and of 12 made no clear difference against 120, and groups of 4 were worse, by 2.13 ± 0.75
+# points. (Groups of 120 have a little noise, too. The ledger, in section 6, has a network with none.) So the noise of
+# the batch is not what BN has over the network without it, 0.92 ± 0.52 points. We call that part scale. But look at the
+# rates: BN was best at 1, the network without it at 0.3. So “scale” includes a larger rate, which BN permits
+# ([11](11_learning_rate.ipynb)). And 1 is the last rate that we tried: a larger one may be better still.
 #
 # ## 3. Batch size × BN × dropout
 #

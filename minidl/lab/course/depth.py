@@ -55,13 +55,13 @@ def _linear(n_in, n_out, gain, generator, bias=True):
     return layer
 
 
-def deepest(gain: float, range_: float) -> float:
-    """Return how many ReLU layers keep a size between 1 / range_ and range_ of what it was; inf if it does not change.
+def deepest(gain: float, ratio: float) -> float:
+    """Return how many ReLU layers keep a size between 1 / ratio and ratio of what it was; inf if it does not change.
 
     A layer multiplies the mean square of what goes into its ReLUs by gain² / 2.
     """
     step = abs(math.log(gain / math.sqrt(2)))
-    return math.floor(math.log(range_) / step) if step > 1e-12 else math.inf
+    return math.floor(math.log(ratio) / step) if step > 1e-12 else math.inf
 
 
 def branch_scale(blocks: int, growth: float) -> float:

@@ -15,23 +15,31 @@ def contours(
 ) -> Axes:  # fmt: skip
     """Draw level lines of a function of x and y: light where it is low, dark where it is high.
 
-    x, y     (columns,) and (rows,), increasing
+    x, y     (columns,) and (rows,), finite and increasing
     values   (rows, columns); what is not finite leaves a white place
     levels   about how many lines
     bar      what the numbers are, for a scale of the colours; none without it
-    Errors   ValueError for sizes that do not match, fewer than 2 × 2 numbers, or none that is finite
+    Errors   ValueError for what is not such arrays of numbers, fewer than 2 × 2 of them, none that is finite, levels below 1
     """
-    x, y, values = (np.asarray(array, dtype=float) for array in (x, y, values))
+    try:
+        x, y, values = (np.asarray(array, dtype=float) for array in (x, y, values))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"contours: {error}; x, y and values must be arrays of numbers") from None
     if x.ndim != 1 or y.ndim != 1 or values.shape != (y.size, x.size) or min(values.shape) < 2:
         raise ValueError(
             f"contours: values are {values.shape}, x {x.shape} and y {y.shape}; they must be (rows, columns), (columns,) "
             "and (rows,), with at least two of each"
         )
+    if not all(np.isfinite(places).all() and (np.diff(places) > 0).all() for places in (x, y)):
+        raise ValueError("contours: x and y must be finite and increase")
     if not np.isfinite(values).any():
         raise ValueError("contours: no value is finite; there must be some to draw")
+    if not isinstance(levels, int) or levels < 1:
+        raise ValueError(f"contours: levels is {levels!r}; it must be a whole number of at least 1")
     shown = np.ma.masked_invalid(values)
     filled = ax.contourf(x, y, shown, levels, cmap="viridis_r")
-    ax.contour(x, y, shown, levels, colors="white", linewidths=0.5)
+    if shown.min() < shown.max():
+        ax.contour(x, y, shown, levels, colors="white", linewidths=0.5)
     if bar:
         scale = ax.figure.colorbar(filled, ax=ax, pad=0.02, shrink=0.9)
         scale.set_label(bar, fontsize=9)

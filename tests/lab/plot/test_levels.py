@@ -36,9 +36,18 @@ def test_no_bar_and_gaps():
     assert ax.collections[0].get_clim()[1] < 7
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_level_plain_has_no_lines():
+    assert len(draw(values=np.ones((4, 5))).collections) == 1
+
+
 @pytest.mark.parametrize(
-    "bad", [{"values": PLANE.T}, {"x": X[:1], "values": PLANE[:, :1]}, {"values": np.full((4, 5), np.nan)}, {"y": 3.0}]
-)
+    "bad",
+    [
+        {"values": PLANE.T}, {"x": X[:1], "values": PLANE[:, :1]}, {"values": np.full((4, 5), np.nan)}, {"y": 3.0},
+        {"x": X[::-1]}, {"y": [0, 1, np.nan, 3]}, {"values": "abc"}, {"levels": 0}, {"levels": 2.5},
+    ],
+)  # fmt: skip
 def test_bad_input(bad):
     with pytest.raises(ValueError, match="contours: "):
         draw(**bad)
