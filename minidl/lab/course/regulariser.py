@@ -27,11 +27,12 @@ class GroupedNorm(nn.BatchNorm):
         if not self.training or self.group is None:
             return super().forward(x)
         n, features = x.shape
-        m, groups = self.group, n // self.group
-        if m * groups != n:
+        m = self.group
+        if m < 1 or n % m:
             raise ValueError(
                 f"GroupedNorm: the batch has {n} examples and a group {m}; the group must divide the batch"
             )
+        groups = n // m
         columns = x.reshape(groups, m, features).transpose(1, 0, 2).reshape(m, groups * features)
         x_hat = F.batch_norm(columns, None, None, training=True, eps=self.eps)
         y = x_hat.reshape(m, groups, features).transpose(1, 0, 2).reshape(n, features)

@@ -27,8 +27,10 @@ def test_groups_are_normalised_each_by_itself():
     norm.group = 5  # does not matter in evaluation
     assert norm(Tensor(x)).shape == (12, 4)
     norm.train()
-    with pytest.raises(ValueError, match="GroupedNorm: the batch has 12 examples and a group 5"):
-        norm(Tensor(x))
+    for group in (5, 0):
+        norm.group = group
+        with pytest.raises(ValueError, match=f"GroupedNorm: the batch has 12 examples and a group {group}"):
+            norm(Tensor(x))
 
 
 def test_noise_of_the_mean():
