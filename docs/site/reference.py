@@ -242,7 +242,7 @@ def _operators(owners):
 def _lessons(key, text):
     if key != "Lessons" and key != "Lesson":
         return text
-    return re.sub(r"\b(0\d|10)\b", lambda found: f"[{found[1]}](/lessons/{_stem(found[1])}.ipynb)", text)
+    return re.sub(r"\b([01]\d)\b", lambda found: f"[{found[1]}](/lessons/{_stem(found[1])}.ipynb)", text)
 
 
 def _stem(number):

@@ -1229,6 +1229,11 @@ TABLE = {
     "plot.histograms_over_time": [
         (lambda: plot.histograms_over_time([0], ones(1, 3), [0, 1]), r"histograms_over_time: counts is \(1, 3\); 1"),
     ],
+    "plot.contours": [
+        (lambda: plot.contours(None, [0, 1], [0, 1], ones(2, 3), "", "", ""), r"contours: values are \(2, 3\), x \(2,\)"),
+        (lambda: plot.contours(None, [1, 0], [0, 1], ones(2, 2), "", "", ""), "contours: x and y must be finite and"),
+        (lambda: plot.contours(None, [0, 1], [0, 1], ones(2, 2), "", "", "", levels=0), "contours: levels is 0; it must be"),
+    ],
     "plot.heat_map": [
         (lambda: plot.heat_map(None, ones(3), "", "", ""), r"heat_map: matrix is \(3,\); it must be \(rows, columns\)"),
         (lambda: plot.heat_map(None, [[NAN]], "", "", ""), "heat_map: matrix is .* with finite numbers only"),

@@ -154,7 +154,7 @@ def compare(
     want = np.asarray(want)
     try:
         got = np.asarray(getattr(got, "data", got) if not isinstance(got, np.ndarray) else got, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise Wrong(f"{what} is a {type(got).__name__}; it should be an array of numbers, {want.shape}.") from None
     if _agree(got, want, tol):
         return

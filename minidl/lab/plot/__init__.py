@@ -12,6 +12,7 @@ from minidl.lab.plot.describe import describe
 from minidl.lab.plot.digits import misclassified, prediction
 from minidl.lab.plot.distributions import histograms_over_time, percentile_bands
 from minidl.lab.plot.images import images
+from minidl.lab.plot.levels import contours
 from minidl.lab.plot.live import live
 from minidl.lab.plot.matrices import heat_map
 from minidl.lab.plot.paper import figure1
@@ -22,7 +23,7 @@ from minidl.lab.plot.studies import checks, intervals, lines, panels, strands
 from minidl.lab.plot.tallies import tallies
 from minidl.lab.plot.units import unit_bands
 
-__all__ = ["INKS", "accuracy_curves", "cells", "checks", "describe", "figure1", "heat_map", "histograms_over_time",
-           "images", "intervals", "label", "lines", "live", "loss_curves", "misclassified", "panels", "percentile_bands",
-           "photo_report", "png", "prediction", "ridges", "roofline", "save", "strands", "tallies", "unit_bands",
-           "update_ratios"]  # fmt: skip
+__all__ = ["INKS", "accuracy_curves", "cells", "checks", "contours", "describe", "figure1", "heat_map",
+           "histograms_over_time", "images", "intervals", "label", "lines", "live", "loss_curves",
+           "misclassified", "panels", "percentile_bands", "photo_report", "png", "prediction", "ridges",
+           "roofline", "save", "strands", "tallies", "unit_bands", "update_ratios"]  # fmt: skip

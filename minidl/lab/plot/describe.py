@@ -4,6 +4,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PathCollection, PolyCollection, QuadMesh
+from matplotlib.contour import QuadContourSet
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, NullLocator
@@ -64,6 +65,7 @@ def _kinds(ax):
         "set of line segments": sum(isinstance(c, LineCollection) for c in ax.collections),
         "bar": sum(isinstance(p, Rectangle) and bool(p.get_width() * p.get_height()) for p in ax.patches),
         "image": len(ax.images),
+        "map of level lines": int(any(isinstance(c, QuadContourSet) for c in ax.collections)),
         "map of coloured cells": sum(isinstance(c, QuadMesh) for c in ax.collections),
     }
     told = [f"{n} {kind if n == 1 else _plural(kind)}" for kind, n in counts.items() if n]

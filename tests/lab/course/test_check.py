@@ -42,6 +42,7 @@ def mutates(x):
         (lambda x: x / 0, FAIL, "not finite"),
         (lambda x: None, FAIL, "returns None"),
         (lambda x: "nine", FAIL, "array of numbers"),
+        (lambda x: 10**400, FAIL, "array of numbers"),
         (lambda x: x.nine, FAIL, "AttributeError"),
         (mutates, FAIL, "in place"),
         (3.0, FAIL, "should be a function"),
