@@ -151,7 +151,7 @@ def test_solutions_pass(source, capsys):
 
 @pytest.mark.parametrize("name", _check.names())
 def test_wrong_answers_fail_with_the_right_message(name, capsys):
-    assert 3 <= len(WRONG[name]) <= 6, f"{name} needs three to five wrong answers"
+    assert len(WRONG[name]) >= 3, f"{name} needs at least three wrong answers"
     for answers, message in WRONG[name]:
         assert check(name, *answers) == _check.FAIL, message
         assert message in capsys.readouterr().out

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from minidl.lab.course._check import Wrong, ask, compare, exercise
+from minidl.lab.course._check import Wrong, array, ask, compare, exercise, parts
 
 __all__ = ["bn_forward", "stand_out", "undo"]
 
@@ -42,9 +42,10 @@ def undo(answer):
     m, features = generator.integers(5, 12, 2)
     eps = generator.uniform(0.1, 1)
     x = generator.uniform(0.5, 2, features) * generator.standard_normal((m, features)) + generator.uniform(2, 4)
-    gamma, beta = _two(ask(answer, x, eps))
+    gamma, beta = parts(ask(answer, x, eps), ("γ", "β"))
     mean, var = x.mean(0), x.var(0)
-    if np.shape(gamma) == mean.shape and np.allclose(gamma, mean):
+    gamma = array("γ", gamma, mean.shape)
+    if gamma.shape == mean.shape and np.allclose(gamma, mean):
         raise Wrong("γ: this is the mean, which is what β must be; return γ first, then β.")
     compare(
         "γ",
@@ -121,9 +122,3 @@ def _forwards(x, gamma, beta, eps):
         "ε is missing": finish(centred, np.sqrt(var)),
         "it takes ε to be 1e-5; it is an argument": finish(centred, np.sqrt(var + 1e-5)),
     }
-
-
-def _two(result):
-    if not isinstance(result, tuple | list | np.ndarray) or len(result) != 2:
-        raise Wrong("Return two arrays: γ, β.")
-    return result

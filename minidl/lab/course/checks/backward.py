@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minidl.lab.course._check import Wrong, ask, compare, exercise
+from minidl.lab.course._check import Wrong, array, ask, compare, exercise, parts
 
 __all__ = ["closed", "freedom", "is_projection", "projector", "staged"]
 
@@ -60,9 +60,7 @@ def staged(answer):
     """The chain rule in stages: you have followed all paths from x to the loss."""
     batch = _Batch()
     result = ask(answer, batch.grad_y, batch.x, batch.gamma, batch.eps)
-    if not isinstance(result, tuple | list) or len(result) != 3:
-        raise Wrong("Return three arrays: ∂L/∂x, ∂L/∂γ, ∂L/∂β.")
-    grad_x, grad_gamma, grad_beta = result
+    grad_x, grad_gamma, grad_beta = parts(result, ("∂L/∂x", "∂L/∂γ", "∂L/∂β"))
     g, x_hat = batch.grad_y, batch.x_hat
     compare("∂L/∂x", grad_x, batch.grad_x(), instead=batch.wrong(), hint="Compare your stages with the six equations.")
     compare(
@@ -95,8 +93,16 @@ def staged(answer):
 def closed(answer):
     """The whole gradient in one line: what arrives, less its mean, less its part along x̂."""
     batch = _Batch()
-    got = ask(answer, batch.grad_y, batch.x_hat, batch.inv_std, batch.gamma)
+    got = array("∂L/∂x", ask(answer, batch.grad_y, batch.x_hat, batch.inv_std, batch.gamma))
     g, scale = batch.grad_y, batch.gamma * batch.inv_std
+    if got.shape == g.shape and np.allclose(got, batch.grad_x(stretch=0)):
+        moved = batch.x_hat + 1  # no batch's x̂, as its mean is 1: it tells apart what is 0 from what is not there
+        again = array("∂L/∂x", ask(answer, g, moved, batch.inv_std, batch.gamma))
+        if np.allclose(again, scale * (g - g.mean(0) - moved * g.mean(0) * moved.mean(0))):
+            raise Wrong(
+                "∂L/∂x: this has the product of two means, of g and of x̂, and that of x̂ is 0. It takes the mean of the "
+                "product: multiply g and x̂ first."
+            )
     wrong = batch.wrong() | {
         "the factor 1/s before the bracket is missing": batch.grad_x() / batch.inv_std,
         "the mean of g·x̂ must be multiplied by x̂ again: each example gets its own part": scale
@@ -144,7 +150,18 @@ def is_projection(answer):
     basis = np.linalg.qr(generator.standard_normal((m, m)))[0]
     true = basis[:, :rank] @ basis[:, :rank].T
     column, row = generator.standard_normal((2, m))
+    noise = np.triu(generator.standard_normal((m, m)), 1)
     cases = [
+        (
+            np.eye(m) / 2,
+            False,
+            "half the identity: no entry of PP − P is above 0 there, but some are below: take sizes",
+        ),
+        (
+            2 * np.eye(m),
+            False,
+            "twice the identity: no entry of P − PP is above 0 there, but some are below: take sizes",
+        ),
         (0.5 * true, False, "half a projection, a symmetric matrix with PP ≠ P"),
         (
             basis @ np.diag([0.5, 1.5, 1, 1, 0, 0, 0, 0]) @ basis.T,
@@ -157,6 +174,16 @@ def is_projection(answer):
         (np.zeros((m, m)), True, "the zero matrix, which projects everything to 0"),
         (np.outer(column, row) / (column @ row), False, "a slanted projection: PP = P, but it is not symmetric"),
         (2 * true, False, "twice a projection"),
+        (
+            true + noise,
+            False,
+            "a matrix of which only the lower triangle is a projection's; look at the upper one, too",
+        ),
+        (
+            true + noise.T,
+            False,
+            "a matrix of which only the upper triangle is a projection's; look at the lower one, too",
+        ),
         (true + 1e-4 * np.eye(m), False, "a projection plus 1/10,000 of the identity: your tolerance is too wide"),
     ]
     for matrix, right, what in cases:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minidl.lab.course._check import Wrong, ask, compare, exercise
+from minidl.lab.course._check import Wrong, array, ask, compare, exercise
 
 PERCENT = (15, 50, 85)
 GRIDS = 60  # a rule that is wrong chooses the right setting now and then, but not in all of them
@@ -42,8 +42,8 @@ def recorder(answer):
             [mean - std, mean, mean + std], 1
         ),
     }
-    got = ask(answer, [x.copy() for x in batches])
-    if np.shape(got) == (3,):
+    got = array("The table", ask(answer, [x.copy() for x in batches]))
+    if got.shape == (3,):
         raise Wrong(
             "The percentiles have the shape (3,): all units are thrown together, but each needs its own: axis=0."
         )
@@ -89,15 +89,15 @@ def tune(answer):
     """A setting chosen by validation images and the mean over seeds, and reported by test images."""
     generator = np.random.default_rng()
     grids = [_grid(generator) for _ in range(GRIDS)]
-    answers = [ask(answer, validation, test) for validation, test, _ in grids]
+    answers = [array("The result", ask(answer, validation, test)) for validation, test, _ in grids]
     wants = [wrong.pop(RIGHT) for _, _, wrong in grids]
     for got, want, (validation, _, _) in zip(answers, wants, grids, strict=True):
-        if np.ndim(got) == 0 and got is not None:
+        if got.ndim == 0:
             what = "the number of the setting" if got == validation.mean(1).argmax() else "one number"
             raise Wrong(
                 f"You return {what}; return the test accuracies of all seeds at the chosen setting: their spread counts."
             )
-        if np.shape(got) != want.shape:
+        if got.shape != want.shape:
             compare("The array", got, want)
     misconceptions = {name: np.stack([wrong[name] for _, _, wrong in grids]) for name in grids[0][2]}
     hint = "The setting must be the one with the best mean validation accuracy, no matter what the test images say."

@@ -2,17 +2,9 @@
 
 import numpy as np
 
-from minidl.lab.course._check import Wrong, ask, compare, exercise
+from minidl.lab.course._check import ask, compare, exercise, parts
 
-__all__ = ["eval_backward", "fold", "parts", "running"]
-
-
-def parts(result, names):
-    """Return an answer's result as that many parts; Wrong, with their names, if it is something else."""
-    several = isinstance(result, tuple | list) or (isinstance(result, np.ndarray) and result.ndim > 0)
-    if not several or len(result) != len(names):
-        raise Wrong(f"Your function should return {len(names)} things: {', '.join(names)}.")
-    return result
+__all__ = ["eval_backward", "fold", "running"]
 
 
 @exercise("running")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minidl.lab.course._check import Wrong, ask, compare, exercise
+from minidl.lab.course._check import ask, compare, exercise, parts
 
 _FUNCTIONS = {
     "a sigmoid": lambda x: 1 / (1 + np.exp(-x)),
@@ -51,17 +51,17 @@ def gain(weight_std):
 def saturation(measure):
     """A measure of saturation that counts what is flat, and finds the units that are flat for every image."""
     rng = np.random.default_rng()
-    for units, flat_only in ((7, False), (12, False), (6, True)):
+    for units, flat_only in ((9, False), (13, False), (8, True)):
         x = rng.normal(rng.uniform(-6, 6, units), rng.uniform(0.5, 4, units), (60, units))
         x[:, :2] = rng.uniform(-2, 2, (60, 2)) + np.array([8, -9])
         x[:, 2] = rng.choice([-8, 8], 60) + rng.uniform(-2, 2, 60)  # at both ends in turns, and flat at both
+        x[:, 3:7] = rng.uniform(-1, 1, (60, 4)) + np.array([-9, 8, 8, 8])
+        x[1, 3], x[2:10, 4], x[2:10, 6], x[::2, 5] = 0, 2.2, 2.2, 0  # flat for 59, 52, 30 and 52 of the 60 images
         x[0, -1] = 0  # so that the steepest slope that occurs is 1/4, but for the grid in which all is flat
         if flat_only:
             x = np.where(x > 0, x, -x) + 5
         y = 1 / (1 + np.exp(-x))
-        got = ask(measure, y)
-        if not isinstance(got, tuple | list | np.ndarray) or len(got) != 2:
-            raise Wrong("Return two numbers: the fraction of outputs, and the fraction of units.")
+        got = parts(ask(measure, y), ("the fraction of outputs", "the fraction of units"))
         slope = y * (1 - y)
         flat = slope < 0.025
         compare("The fraction of saturated outputs", got[0], flat.mean(), instead=_misread(y, slope))
@@ -72,6 +72,9 @@ def saturation(measure):
             instead={
                 "it counts units that are flat for at least one image; a stuck unit is flat for all": flat.any(
                     0
+                ).mean(),
+                "it counts units that are flat for most images; a stuck unit is flat for all": (
+                    flat.mean(0) > 0.9
                 ).mean(),
                 "it goes along the wrong axis, and so counts images. Rows are images, columns are units": flat.all(
                     1

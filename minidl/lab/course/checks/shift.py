@@ -126,7 +126,7 @@ def verdict(answer):
             cases.append((a, b))
     got, want = ([judge(*case) for case in cases] for judge in (lambda a, b: ask(answer, a, b), _rule()))
     if strange := [word for word in got if not isinstance(word, str) or word not in WORDS]:
-        raise Wrong(f"Your function returns {strange[0]!r}; it should return one of {', '.join(map(repr, WORDS))}.")
+        raise Wrong(f"Your function returns {strange[0]!r:.60}; it should return one of {', '.join(map(repr, WORDS))}.")
     alike = {
         m: np.mean([word == rule(*case) for word, case in zip(got, cases, strict=True)]) for m, rule in RULES.items()
     }

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minidl.lab.course._check import Wrong, ask, exercise
+from minidl.lab.course._check import Wrong, ask, exercise, number
 
 _SHIFT = ("yes", "no", "depends")
 
@@ -11,7 +11,11 @@ _SHIFT = ("yes", "no", "depends")
 def predictions(plain, batch, speedup, shift):
     """Four numbers and words that a result can prove wrong; that is all a prediction needs."""
     for name, value in (("plain", plain), ("batch", batch), ("speedup", speedup)):
-        if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not np.isfinite(value):
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float | np.integer | np.floating)
+            or not abs(value) < 1e9
+        ):
             raise Wrong(f"{name} is {value!r}; it should be one number, without a unit.")
     for name, value in (("plain", plain), ("batch", batch)):
         if 0 < value <= 1:
@@ -39,15 +43,16 @@ def reach(answer):
         got = ask(answer, steps, accuracies, target)
         silent += got is None
         if got is not None:
-            _judge(got, steps, accuracies, target)
+            _judge(number("The answer", got), steps, accuracies, target)
     if silent == 20:
         raise Wrong("Your function returns None each time, also for curves that get there: is there a `return`?")
     if silent:
         raise Wrong("Where the curve reaches its target exactly, you say never: reaching means ≥, not >.")
     got = ask(answer, steps, accuracies, 0.95)
     if got is not None:
+        got = number("The answer", got)
         why = "; NumPy's argmax of all False is 0" if got == steps[0] else ""
-        raise Wrong(f"This curve never reaches its target, and the answer is {got}, not None{why}.")
+        raise Wrong(f"This curve never reaches its target, and the answer is {got:g}, not None{why}.")
 
 
 def _judge(got, steps, accuracies, target):
@@ -56,12 +61,12 @@ def _judge(got, steps, accuracies, target):
     if got == want:
         return
     if got == first:
-        raise Wrong(f"{got} is the place in the array; the training step there is {want}.")
+        raise Wrong(f"{got:g} is the place in the array; the training step there is {want}.")
     if got == steps[there[-1]]:
-        raise Wrong(f"{got} is the last step at or above the target; the first is {want}.")
+        raise Wrong(f"{got:g} is the last step at or above the target; the first is {want}.")
     if got == steps[accuracies.argmax()]:
-        raise Wrong(f"{got} is the step of the highest accuracy; the target is reached first at {want}.")
+        raise Wrong(f"{got:g} is the step of the highest accuracy; the target is reached first at {want}.")
     later = np.flatnonzero(accuracies > target)
     if later.size and got == steps[later[0]]:
         raise Wrong(f"At step {want} the curve is exactly at the target, which counts as reached: ≥, not >.")
-    raise Wrong(f"The curve first reaches its target at step {want}, and the answer is {got}.")
+    raise Wrong(f"The curve first reaches its target at step {want}, and the answer is {got:g}.")

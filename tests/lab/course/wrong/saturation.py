@@ -37,6 +37,14 @@ def always_at_one_end(y):
     return flat(y).mean(), ((flat(y) & (y > 0.5)).all(0) | (flat(y) & (y < 0.5)).all(0)).mean()
 
 
+def flat_for_most(y):
+    return flat(y).mean(), (flat(y).mean(0) > 0.9).mean()
+
+
+def flat_on_average(y):
+    return flat(y).mean(), flat(y.mean(0)).mean()
+
+
 WRONG = {
     "gain": [
         ((forgets_the_sum,), "it ignores that n inputs are added up"),
@@ -50,8 +58,10 @@ WRONG = {
         ((lambda y: ((y * (1 - y) < 0.1).mean(), 0.0),), "it compares the slope with 0.1"),
         ((lambda y: (flat(y).mean(), flat(y).any(0).mean()),), "flat for at least one image"),
         ((tenth_of_the_steepest_here,), "the steepest slope that occurs"),
+        ((flat_for_most,), "flat for most images"),
+        ((flat_on_average,), "whether a unit's mean output is flat"),
         ((always_at_one_end,), "at 0 for some of them and at 1 for others"),
         ((lambda y: (flat(y).mean(), flat(y).all(1).mean()),), "it goes along the wrong axis"),
-        ((lambda y: flat(y).mean(),), "Return two numbers"),
+        ((lambda y: flat(y).mean(),), "should return 2 things"),
     ],
 }
