@@ -21,10 +21,12 @@ from typing import Any
 
 import numpy as np
 
+from minidl.lab.course import _progress
+from minidl.lab.course._predictions import predictions
 from minidl.system.terminal import say
 from minidl.tensor import Tensor
 
-__all__ = ["Wrong", "array", "ask", "check", "compare", "exercise", "hint", "names", "number", "parts"]
+__all__ = ["Wrong", "array", "ask", "check", "compare", "exercise", "hint", "names", "number", "parts", "progress"]
 
 _PACKAGE = str(Path(__file__).parents[1])
 _CHECKS: dict[str, Callable[..., None]] = {}
@@ -70,6 +72,8 @@ def check(name: str, *answers: Any) -> str:
     word, text = _judge(_CHECKS[name], answers)
     if word == OPEN and _HINTS[name]:
         text = f'. Stuck? hint("{name}")'
+    if word != OPEN:
+        _progress.note("exercises", name, word)
     say(f"{dict(zip((PASS, FAIL, OPEN), '✔✘○', strict=True))[word]} {name}: {word}{text}")
     return word
 
@@ -88,6 +92,19 @@ def hint(name: str) -> None:
     _given[name] = (done + 1) % (len(hints) + 1)
     for i in range(len(hints)) if done == len(hints) else [done]:
         say(f"{name}, hint {i + 1} of {len(hints)}: {hints[i]}")
+
+
+def progress() -> None:
+    """Print which exercises you have passed (✔), tried (✘) or left (○), how your predictions stand, and what comes next.
+
+    `check` and `recall` keep this in the file progress.json beside the notebooks; delete it to start again.
+    """
+    try:
+        predicted = predictions()
+    except (OSError, ValueError) as error:
+        predicted = {}
+        say(str(error))
+    _progress.report(names(), predicted)
 
 
 def _find(op, name):

@@ -13,10 +13,24 @@ from typing import Any
 
 from minidl.system.files import as_path, write_atomically
 
-__all__ = ["EXERCISE", "WIDGET", "build", "describe_figures", "execute", "exercises", "inject", "read", "sources"]
+__all__ = [
+    "EXERCISE",
+    "FOLDED",
+    "WIDGET",
+    "build",
+    "describe_figures",
+    "execute",
+    "exercises",
+    "inject",
+    "read",
+    "sources",
+]
 
 EXERCISE = "exercise:"  # a cell tagged "exercise:NAME" is where the learner writes; the next one checks
 WIDGET = "widget"  # the output of a cell with this tag is only for live use, and is not kept
+FOLDED = (
+    "hide-input"  # the code of a cell with this tag is folded, in JupyterLab and on the site: it gives an answer away
+)
 _DESCRIBE = f"__import__({__name__!r}, fromlist=['notebooks']).describe_figures()"  # leaves no name in the lesson
 
 
@@ -38,6 +52,8 @@ def read(source: str | os.PathLike) -> Any:
     for i, cell in enumerate(notebook.cells):
         cell.id = f"cell-{i:02}"
         cell.metadata = {"tags": cell.metadata["tags"]} if "tags" in cell.metadata else {}
+        if FOLDED in cell.metadata.get("tags", ()):
+            cell.metadata["jupyter"] = {"source_hidden": True}
     return notebook
 
 

@@ -59,7 +59,16 @@ def _gradients(nodes):
     return grads
 
 
-@exercise("walk")
+@exercise(
+    "walk",
+    hints=(
+        "When may a node hand its gradient on? What must have happened to all of its users?",
+        "First make the list: visit(node) visits its parents and only then appends the node. Now every node"
+        " stands behind its parents. In which direction must you go through it?",
+        "From the last node to the first: parent.grad += node.grad · slope, for each of the node's parents,"
+        " with last.grad = 1 at the start.",
+    ),
+)
 def walk(answer):
     """Every node speaks once, after all its users, and what comes from several users is added up."""
     rng = np.random.default_rng()
@@ -139,7 +148,15 @@ def _by_depth(node, order):
     return order
 
 
-@exercise("affine")
+@exercise(
+    "affine",
+    hints=(
+        "How many elements of y does one element of γ touch? And one element of x?",
+        "An element of x goes to one y only. An element of γ goes to a whole column, so it collects from a "
+        "whole column.",
+        "∂L/∂xᵢⱼ = ∂L/∂yᵢⱼ · γⱼ;  ∂L/∂γⱼ = Σᵢ ∂L/∂yᵢⱼ · xᵢⱼ;  ∂L/∂βⱼ = Σᵢ ∂L/∂yᵢⱼ.",
+    ),
+)
 def affine(answer):
     """Whatever is broadcast is used many times, so its gradient is a sum over the examples."""
     rng = np.random.default_rng()
@@ -194,7 +211,16 @@ class _Spy:
         self.cotangents.append(grad.copy())
 
 
-@exercise("hunt")
+@exercise(
+    "hunt",
+    hints=(
+        "What does `backward` claim about a small step along v, and how would you measure the same without it?",
+        "Make t = Tensor(x, requires_grad=True) and y = f(t). Draw u in the shape of y.data, and v in that "
+        "of x. y.backward(u) fills t.grad; f(Tensor(x + h * v)).data is an array.",
+        "claimed = Σ t.grad · v;  measured = Σ u · (f(x + hv) − f(x − hv)) / 2h, with h = 10⁻⁶;  |claimed −"
+        " measured| / max(1, |claimed|, |measured|).",
+    ),
+)
 def hunt(answer):
     """Your gradient check accuses all six planted defects, and no sound operation."""
     rng = np.random.default_rng()

@@ -55,7 +55,17 @@ class _Batch:
         }
 
 
-@exercise("staged")
+@exercise(
+    "staged",
+    hints=(
+        "Which arrows leave x̂, σ², μ and x, in this order? For each node add up, over its arrows, what "
+        "waits at the end of the arrow times the slope of the arrow.",
+        "From x̂ᵢ one arrow, to yᵢ (slope γ). From σ² one to every x̂ᵢ. From μ one to every x̂ᵢ (and one to"
+        " σ², which carries 0). From xᵢ three: to x̂ᵢ, to σ², to μ. What is the slope of each?",
+        "The slopes: x̂ᵢ toward σ²: −½(xᵢ − μ)(σ² + ε)^(−3/2);  x̂ᵢ toward μ, and toward xᵢ: ∓1/√(σ² + ε);"
+        "  σ² toward xᵢ: 2(xᵢ − μ)/m;  μ toward xᵢ: 1/m.",
+    ),
+)
 def staged(answer):
     """The chain rule in stages: you have followed all paths from x to the loss."""
     batch = _Batch()
@@ -89,7 +99,15 @@ def staged(answer):
     )
 
 
-@exercise("closed")
+@exercise(
+    "closed",
+    hints=(
+        "Put the two sums into the equation of ∂L/∂xᵢ. What do all three terms share?",
+        "Write (xᵢ − μ) as s x̂ᵢ, and take γ/s out. What is left of Σ gⱼ together with the 1/m?",
+        "(1/m) Σ gⱼ is the mean of g. And (1/m) Σ gⱼ x̂ⱼ is a mean, too: of the products. Both are taken "
+        "from gᵢ; the second has a factor in front that differs from example to example.",
+    ),
+)
 def closed(answer):
     """The whole gradient in one line: what arrives, less its mean, less its part along x̂."""
     batch = _Batch()
@@ -116,7 +134,15 @@ def closed(answer):
     compare("∂L/∂x", got, batch.grad_x(), instead=wrong, hint="Put ∂L/∂σ² and ∂L/∂μ into the equation, term by term.")
 
 
-@exercise("projector")
+@exercise(
+    "projector",
+    hints=(
+        "What does P do to g? It takes away two things; write each of them as a matrix times g.",
+        "The mean of g, for every example, is a matrix of equal entries times g. The other is x̂ᵢ times (a "
+        "row times g).",
+        "P = I − A − B, with (A g)ᵢ = (1/m) Σⱼ gⱼ and (B g)ᵢ = x̂ᵢ (1/m) Σⱼ x̂ⱼ gⱼ: read off the entries Aᵢⱼ and Bᵢⱼ.",
+    ),
+)
 def projector(answer):
     """Your matrix is the projection: it removes 1 and x̂, and keeps all that is at right angles to both."""
     generator = np.random.default_rng()
@@ -142,7 +168,14 @@ def projector(answer):
     )
 
 
-@exercise("is_projection")
+@exercise(
+    "is_projection",
+    hints=(
+        "Which two equations must hold, and how large may a difference be that is only rounding?",
+        "PP is the matrix product, `@`. A difference may be below 0 as well as above it, and may be in any entry.",
+        "max |PP − P| and max |Pᵀ − P| are both below something like 10⁻⁹.",
+    ),
+)
 def is_projection(answer):
     """Your test of projections says yes and no where it should."""
     generator = np.random.default_rng()
@@ -194,7 +227,14 @@ def is_projection(answer):
             raise Wrong(f"It says {bool(got)} to {what}.")
 
 
-@exercise("freedom")
+@exercise(
+    "freedom",
+    hints=(
+        "How many directions has one feature of m numbers, and which of them does the forward undo?",
+        "Two for each feature: 1 and x̂. Features do not mix. What happens to the formula at m = 1?",
+        "rank of one feature = max(m − 2, 0); count all features.",
+    ),
+)
 def freedom(answer):
     """Two directions of each feature are lost, and no more; a batch of one or two lets nothing pass."""
     generator = np.random.default_rng()

@@ -10,7 +10,15 @@ RIGHT = "right"
 Z = 1.0364  # a normal distribution has 35 % between its mean and this many standard deviations
 
 
-@exercise("recorder")
+@exercise(
+    "recorder",
+    hints=(
+        "Can a median of everything be computed from the medians of the parts?",
+        "Put all batches into one array (N, units), and then take percentiles over the examples. Which axis is that?",
+        "table[unit] = the 15th, 50th and 85th percentile of column `unit`; np.percentile gives one row a "
+        "percentile, so turn it.",
+    ),
+)
 def recorder(answer):
     """The percentiles of every unit over all examples, however they were cut into batches."""
     generator = np.random.default_rng()
@@ -50,7 +58,14 @@ def recorder(answer):
     compare("The table", got, np.percentile(joined, PERCENT, axis=0).T, instead=misconceptions)
 
 
-@exercise("bands")
+@exercise(
+    "bands",
+    hints=(
+        "Which percentiles has x̂, if it is normal with mean 0 and variance 1? What do γ and β do to them?",
+        "15 % of a normal distribution lie below −1.04. A negative γ turns left and right round.",
+        "β − 1.04 |γ|,  β,  β + 1.04 |γ|.",
+    ),
+)
 def bands(answer):
     """γ and β predict Figure 1(c), without a look at any image."""
     generator = np.random.default_rng()
@@ -84,7 +99,14 @@ def bands(answer):
     compare("The band", ask(answer, gamma, beta), want, tol=4e-3, instead=misconceptions)
 
 
-@exercise("tune")
+@exercise(
+    "tune",
+    hints=(
+        "Which images may be looked at when the setting is chosen, and which only afterwards?",
+        "One number for each setting: its mean over the seeds, on validation images. The largest wins.",
+        "chosen = argmax over settings of the mean over seeds of validation; return the row `chosen` of test.",
+    ),
+)
 def tune(answer):
     """A setting chosen by validation images and the mean over seeds, and reported by test images."""
     generator = np.random.default_rng()

@@ -12,7 +12,14 @@ _FUNCTIONS = {
 }
 
 
-@exercise("gain")
+@exercise(
+    "gain",
+    hints=(
+        "The next layer adds up n products wᵢ f(xᵢ). If you double n, what happens to the variance of the sum?",
+        "The variance of the sum is n s² Var f(x). Which variance should it be?",
+        "n s² Var f(x) = Var x. Solve it for s; both variances can be taken from the samples.",
+    ),
+)
 def gain(weight_std):
     """A layer with weights of this size keeps the variance of its input, for any function f."""
     rng = np.random.default_rng()
@@ -47,7 +54,16 @@ def gain(weight_std):
         )
 
 
-@exercise("saturation")
+@exercise(
+    "saturation",
+    hints=(
+        "Can you write the slope of the sigmoid with its output y alone, without x?",
+        "σ′ = y(1 − y), at most ¼. Make an array of True and False: is the slope below a tenth of that? For"
+        " units, look down each column.",
+        "flat = y(1 − y) < 0.025;  the fraction of outputs is the mean of flat, that of units counts the "
+        "columns in which all are flat.",
+    ),
+)
 def saturation(measure):
     """A measure of saturation that counts what is flat, and finds the units that are flat for every image."""
     rng = np.random.default_rng()

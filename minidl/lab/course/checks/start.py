@@ -7,7 +7,16 @@ from minidl.lab.course._check import Wrong, ask, exercise, number
 _SHIFT = ("yes", "no", "depends")
 
 
-@exercise("predictions")
+@exercise(
+    "predictions",
+    hints=(
+        "What would a network without any help reach, if it learns nothing at all?",
+        "A prediction is useful if a result can disagree with it. Take the numbers that you would bet on; "
+        "nobody grades them.",
+        "The forms: two numbers in percent between 10 and 100, one number above 0, and one of the three "
+        "words in quotes.",
+    ),
+)
 def predictions(plain, batch, speedup, shift):
     """Four numbers and words that a result can prove wrong; that is all a prediction needs."""
     for name, value in (("plain", plain), ("batch", batch), ("speedup", speedup)):
@@ -30,7 +39,16 @@ def predictions(plain, batch, speedup, shift):
         raise Wrong(f"shift is {shift!r}; it should be one of {', '.join(map(repr, _SHIFT))}, which a test can decide.")
 
 
-@exercise("reach")
+@exercise(
+    "reach",
+    hints=(
+        "At which places of the array `accuracies` is the target reached? NumPy answers for all places at once.",
+        "Comparing an array with a number gives an array of True and False; np.flatnonzero gives the places"
+        " of True. What is in it if there are none?",
+        "first place = min{i : accuracies[i] ≥ target}; the answer is the step *at* that place, and None if"
+        " the set is empty.",
+    ),
+)
 def reach(answer):
     """The first step at which a curve reaches its target, and None for a curve that never does."""
     rng = np.random.default_rng()
