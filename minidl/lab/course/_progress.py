@@ -12,7 +12,7 @@ from minidl.system.terminal import say
 
 __all__ = ["beside", "exercises_here", "lessons_here", "load", "note", "report"]
 
-_LESSON = re.compile(r"\d\d\w?_\w+\.ipynb")
+_LESSON = re.compile(r"\d\d[a-z]?_\w+\.ipynb")
 _session: dict[str, dict[str, Any]] = {}  # what could not be kept, or need not be, as there are no notebooks
 
 

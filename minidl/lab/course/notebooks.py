@@ -16,7 +16,6 @@ from minidl.system.files import as_path, write_atomically
 __all__ = [
     "EXERCISE",
     "FOLDED",
-    "WIDGET",
     "build",
     "describe_figures",
     "execute",
@@ -27,7 +26,6 @@ __all__ = [
 ]
 
 EXERCISE = "exercise:"  # a cell tagged "exercise:NAME" is where the learner writes; the next one checks
-WIDGET = "widget"  # the output of a cell with this tag is only for live use, and is not kept
 FOLDED = (
     "hide-input"  # the code of a cell with this tag is folded, in JupyterLab and on the site: it gives an answer away
 )
@@ -35,8 +33,8 @@ _DESCRIBE = f"__import__({__name__!r}, fromlist=['notebooks']).describe_figures(
 
 
 def sources(folder: str | os.PathLike) -> list[Path]:
-    """List the lessons' sources in their order: files that begin with two digits."""
-    return sorted(p for p in as_path("sources", folder).glob("*.py") if re.match(r"\d\d_", p.name))
+    """List the lessons' sources in their order: files that begin with two digits, and perhaps a letter (03b)."""
+    return sorted(p for p in as_path("sources", folder).glob("*.py") if re.match(r"\d\d[a-z]?_", p.name))
 
 
 def read(source: str | os.PathLike) -> Any:
@@ -131,8 +129,6 @@ def _tidy(notebook):
     for cell in notebook.cells:
         if cell.cell_type != "code":
             continue
-        if WIDGET in cell.metadata.get("tags", ()):
-            cell.outputs = []
         for output in cell.outputs:
             if "metadata" in output:
                 output.metadata = _alternative(output.data)

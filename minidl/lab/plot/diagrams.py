@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from minidl.lab.plot._style import INKS, label, new_figure
 
-__all__ = ["batch_table", "flow", "network"]
+__all__ = ["batch_table", "flow", "joined", "network"]
 
 _MOST_CIRCLES = 7  # of a layer; a longer one has dots in its middle
 
@@ -36,7 +37,7 @@ def flow(
     for start, end, word, *rest in arrows:
         _arrow(ax, np.array(places[start]), np.array(places[end]), word, *rest)
     for name, (left, low) in places.items():
-        box = dict(boxstyle="round,pad=0.35", facecolor="white", edgecolor="0.45")
+        box: dict[str, Any] = dict(boxstyle="round,pad=0.35", facecolor="white", edgecolor="0.45")
         ax.text(left, low, name, ha="center", va="center", fontsize=10.5, bbox=box, color="black", zorder=3)
     for name, ink in (key or {}).items():
         ax.plot([], [], color=INKS[ink], linewidth=2, label=name)
@@ -49,12 +50,14 @@ def flow(
 def _arrow(ax, start, end, word, ink=None, bend=0.0):
     """An arrow between two boxes, and its word beside its middle."""
     color = "0.45" if ink is None else INKS[ink]
-    style = dict(arrowstyle="-|>", color=color, linewidth=1.2 if ink is None else 2, shrinkA=17, shrinkB=17)
+    style: dict[str, Any] = dict(
+        arrowstyle="-|>", color=color, linewidth=1.2 if ink is None else 2, shrinkA=17, shrinkB=17
+    )
     style["connectionstyle"] = f"arc3,rad={-bend}"
     ax.annotate("", end, start, arrowprops=style, zorder=2)
     along = end - start
     middle = (start + end) / 2 + np.array([-along[1], along[0]]) * bend / 2
-    paper = dict(boxstyle="round,pad=0.1", facecolor="white", edgecolor="none", alpha=0.9)
+    paper: dict[str, Any] = dict(boxstyle="round,pad=0.1", facecolor="white", edgecolor="none", alpha=0.9)
     if word:
         ax.text(*middle, word, ha="center", va="center", fontsize=9.5, color="black" if ink is None else color, bbox=paper,
                 zorder=4)  # fmt: skip
@@ -113,7 +116,7 @@ def batch_table(ax: Axes, table: ArrayLike, title: str, *, column: int | None = 
         inside = j == column or i == row
         ax.text(j, i, f"{value:g}".replace("-", "−"), ha="center", va="center", fontsize=10.5,
                 color="black" if inside else "0.5", fontweight="bold" if inside else None)  # fmt: skip
-    frame = dict(fill=False, edgecolor=INKS[1], linewidth=2.5)
+    frame: dict[str, Any] = dict(fill=False, edgecolor=INKS[1], linewidth=2.5)
     if column is not None:
         ax.add_patch(Rectangle((column - 0.45, -0.45), 0.9, m - 0.1, **frame))
     if row is not None:
@@ -132,4 +135,22 @@ def _bare(ax, title):
     ax.set_xticks([])
     ax.set_yticks([])
     ax.spines[:].set_visible(False)
+    return ax
+
+
+def joined(rows: Mapping[str, ArrayLike], title: str, xlabel: str, ax: Axes | None = None) -> Axes:
+    """Draw the same numbers in several rows, the first below; thin lines join what belongs together.
+
+    rows    label → values (m,)
+    Errors  ValueError for no rows, or rows of other sizes
+    """
+    values = [np.asarray(row, dtype=float) for row in rows.values()]
+    if not values or any(row.ndim != 1 or row.shape != values[0].shape for row in values):
+        raise ValueError(f"joined: rows are {[row.shape for row in values]}; there must be some, all of one size")
+    ax = ax or new_figure(7, 3.2).add_subplot()
+    ax.plot(values, range(len(values)), color="0.6", linewidth=1, zorder=1)
+    for i, row in enumerate(values):
+        ax.plot(row, np.full(len(row), i), "o", color=INKS[i % len(INKS)])
+    label(ax, title, xlabel, "")
+    ax.set_yticks(range(len(values)), list(rows))
     return ax

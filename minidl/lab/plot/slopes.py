@@ -1,6 +1,7 @@
 """An activation function with its slope, where it is flat, and what falls there."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -52,7 +53,7 @@ def _draw_inputs(ax: Axes, f, samples, x, least):
     for i, (key, values) in enumerate(samples.items()):
         inside = 100 * (_slope(f, values) < least).mean()
         counts, edges = np.histogram(values, np.linspace(x[0], x[-1], 81))
-        style = dict(color=INKS[i % len(INKS)], linestyle=DASHES[i % len(DASHES)], linewidth=1.7)
+        style: dict[str, Any] = dict(color=INKS[i % len(INKS)], linestyle=DASHES[i % len(DASHES)], linewidth=1.7)
         ax.stairs(counts / max(1, counts.max()), edges, label=f"{key}: {inside:.0f} % flat", **style)
     ax.legend(frameon=False, fontsize=8.5, loc="upper left", bbox_to_anchor=(1.01, 1))
 

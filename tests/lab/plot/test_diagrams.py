@@ -99,3 +99,15 @@ def test_lines_have_the_ticks_that_were_asked_for_on_axes_of_their_own():
     ax = plot.lines(None, {"a": ([1, 2, 4], [3, 4, 9])}, "t", "x", "y", log="xy", xticks=[1, 4], yticks=[3, 0.5])
     assert [text.get_text() for text in ax.get_xticklabels()] == ["1", "4"]
     assert [text.get_text() for text in ax.get_yticklabels()] == ["3", "0.5"]
+
+
+def test_rows_are_joined_in_their_order(readable):
+    ax = readable(plot.joined({"x": [1, 2, 3], "y": [0, 5, 1]}, "Before and after", "value"))
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["x", "y"]
+    assert [list(line.get_xdata()) for line in ax.lines[:3]] == [[1, 0], [2, 5], [3, 1]]
+
+
+@pytest.mark.parametrize("rows", [{}, {"x": [1], "y": [1, 2]}, {"x": [[1]]}])
+def test_rows_of_other_sizes_are_refused(no_figure, rows):
+    with pytest.raises(ValueError, match="all of one size"):
+        plot.joined(rows, "", "")

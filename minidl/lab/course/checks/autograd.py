@@ -215,10 +215,10 @@ class _Spy:
     "hunt",
     hints=(
         "What does `backward` claim about a small step along v, and how would you measure the same without it?",
-        "Make t = Tensor(x, requires_grad=True) and y = f(t). Draw u in the shape of y.data, and v in that "
+        "Make a tensor t of x that asks for its gradient, and y = f(t). Draw u in the shape of y.data, and v in that "
         "of x. y.backward(u) fills t.grad; f(Tensor(x + h * v)).data is an array.",
-        "claimed = Σ t.grad · v;  measured = Σ u · (f(x + hv) − f(x − hv)) / 2h, with h = 10⁻⁶;  |claimed −"
-        " measured| / max(1, |claimed|, |measured|).",
+        "What `backward` claims is Σ t.grad · v. What is measured is Σ u · (f(x + hv) − f(x − hv)) / 2h, with h "
+        "of about 10⁻⁶. The answer is the size of their difference, over the largest of 1 and their two sizes.",
     ),
 )
 def hunt(answer):
