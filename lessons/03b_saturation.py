@@ -69,12 +69,12 @@ print(f"and with a third of the learning rate: {accuracy(depths[-1], gains[-2], 
 # One run for each cell, so a difference of a point or two between two cells means nothing, and a cell at the edge of
 # what learns may move by several. In our run:
 #
-# - Plain: the deeper the network, the narrower the range of gains. At 16 layers only gain 8 reads some 85 % (81 to 87
-#   with three seeds; 90 with a third of the learning rate). Gain 4, near the derived 4.8, stays at 10.
+# - Plain: the deeper the network, the narrower the range of gains. At 16 layers only gain 8 reads most digits, 86 % (87
+#   and 81 with two other seeds; 90 with a third of the learning rate). Gain 4, near the derived 4.8, stays at 10.
 # - Centred: gain 4 reads more than 80 % at 16 layers, where the plain network with the same weights stays at 10. Gains
 #   of 2 and less still lose the signal.
 # - Batch normalization makes a table in which little happens: something is learned at every scale and every depth
-#   (more than 70 % in the worst cell). At 16 layers it is also the most accurate, by about six points. But up to four
+#   (74 % in the worst cell). At 16 layers it is also the most accurate, by about six points. But up to four
 #   layers it is not: at this learning rate the best plain cells are one to three points above it. What it brings
 #   everywhere is not accuracy but indifference to the scale.
 #
@@ -210,7 +210,7 @@ plot.histogram_grid(at, grid, EDGES, columns=3, name="output of the sigmoids");
 # steps, in our run, its second and third layers are thin lines: all images give nearly the same outputs. The lines
 # slide, the third layer's to below 0.1, all units together, but they do not open. Then they open, the first layer
 # first, and only then does the loss leave that of guessing, $\log 10 = 2.30$. So "sigmoids saturate" is one reason to
-# stall, and not the one here: the weights are too small for the slope, and the signal is lost as in part 2. A network
+# stall, and not the one here: the weights are too small for the slope, and the signal is lost as in [03](03_signal.ipynb). A network
 # can stall by being **flat** or by being **asleep**.
 #
 # Flat is not a good choice either: std 1 starts fastest, and is overtaken by std 0.1, in our run after some 500
@@ -261,27 +261,23 @@ for ax, std in zip(axes, starts, strict=True):
 #
 # ## What we did not show
 #
-# - That a lost signal *causes* every stall in part 4. Restoring the centre cures one column, which is strong
+# - That a lost signal *causes* every stall in part 1. Restoring the centre cures one column, which is strong
 #   evidence; the signal was measured in the deepest row only, and with gain 16 it is not what is missing. And 400
-#   steps are few: the sleeping network of part 6 needed 1,000.
+#   steps are few: the sleeping network of part 3 needed 1,000.
 # - Other learning rates: the tables have one, and in one cell another did better. A fair comparison tries several for
 #   each network (as [07](07_figure_1.ipynb) does), and chooses on images that are not the test set.
 # - Why batch normalization helps. We saw that it makes the start harmless, not that this is its whole effect.
-# - That units are independent, which the derivation took for granted. It predicted 4.8 well, in layers of 100.
 #
 # ## In short
 #
-# - Through a layer, differences between images are multiplied by about gain × slope, and so is the gradient on its way
-#   back. A factor of ½ leaves a millionth after 20 layers.
-# - Size is not signal. Outputs of size ½ that are the same for all images carry nothing.
-# - Two things should be right before a sigmoid: the scale *and* the centre. The mean of ½ of the sigmoids' outputs is
-#   what kills a stack whose scale is right; a larger scale makes up for it, at the price of saturation.
+# - The deeper a plain stack, the fewer scales train it. Centring helps; a larger scale makes up for a wrong centre, at
+#   the price of saturation.
 # - A network stalls when it is flat (saturated) or when it is asleep (weights too small); histograms tell which.
+# - Look at how far the layers' updates are apart before you look at how large they are.
 #
-# **Confusions settled.** "No unit is saturated, so all is well": the sleeping network has none. "Sigmoids cannot
-# explode or vanish": their outputs cannot, their differences can. "Good initial weights make batch normalization
-# unnecessary": up to 8 layers they did, in these 400 steps and at this learning rate; at 16 the best centred network
-# read 86 % and the best normalised one 93.
+# **Confusions settled.** "No unit is saturated, so all is well": the sleeping network has none. "Good
+# initial weights make batch normalization unnecessary": up to 8 layers they did, in these 400 steps and at this learning rate; at 16 the best centred network
+# read 87 % and the best normalised one 93.
 #
 # Next: both, scale and centre, could be set once, before training. They could also be set in every step, from the batch at
 # hand. The obvious way of doing that goes wrong in an instructive manner: [04](04_wrong_ways.ipynb).

@@ -33,7 +33,7 @@ def flow(
         raise ValueError(f"flow: arrows lead to {sorted(set(ends) - set(places))}; there are boxes {list(places)}")
     x, y = np.array(list(places.values()), dtype=float).T
     if ax is None:
-        ax = new_figure(1.25 * np.ptp(x) + 2, 0.95 * np.ptp(y) + 1.6).add_subplot()
+        ax = new_figure(1.05 * np.ptp(x) + 1.6, 0.95 * np.ptp(y) + 1.6).add_subplot()
     for start, end, word, *rest in arrows:
         _arrow(ax, np.array(places[start]), np.array(places[end]), word, *rest)
     for name, (left, low) in places.items():
@@ -75,7 +75,7 @@ def network(sizes: Sequence[int], title: str, *, between: Sequence[str] = (), ax
             f"network: sizes are {list(sizes)}, with {len(between)} words between them; there must be two layers or "
             "more, each of at least 1, and a word for each gap or none"
         )
-    ax = ax or new_figure(1.35 * len(sizes) + 0.6, 3.6).add_subplot()
+    ax = ax or new_figure(0.95 * len(sizes) + 0.6, 3.4).add_subplot()
     columns = [_column(size) for size in sizes]
     for i, (here, there) in enumerate(pairwise(columns)):
         for low in here:
