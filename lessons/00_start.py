@@ -207,8 +207,9 @@ print(f"after {runs['BN'][0][1]} steps: {first}")
 # go up and down. Return the first step at which the accuracy is **at least** `target`, and `None` if there is none.
 # (Two or three lines; `np.flatnonzero` or a loop. Mind the curve that never gets there: the plain network has one.)
 #
-# A check follows each exercise. It prints *pass*, *fail* with what is likely behind it, or *not attempted*. One
-# solution is in [solutions/00_start.py](solutions/00_start.py).
+# A check follows each exercise. It prints *pass*, *fail* with what is likely behind it, or *not attempted*. If you are
+# stuck, run `hint("reach")` in a new cell, and again for the next hint. `course.progress()`, after
+# `from minidl.lab import course`, shows how far you are. One solution is in [solutions/00_start.py](solutions/00_start.py).
 
 
 # %% tags=["exercise:reach"]

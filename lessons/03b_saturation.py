@@ -210,8 +210,8 @@ plot.histogram_grid(at, grid, EDGES, columns=3, name="output of the sigmoids");
 # steps, in our run, its second and third layers are thin lines: all images give nearly the same outputs. The lines
 # slide, the third layer's to below 0.1, all units together, but they do not open. Then they open, the first layer
 # first, and only then does the loss leave that of guessing, $\log 10 = 2.30$. So "sigmoids saturate" is one reason to
-# stall, and not the one here: the weights are too small for the slope, and the signal is lost as in [03](03_signal.ipynb). A network
-# can stall by being **flat** or by being **asleep**.
+# stall, and not the one here: the weights are too small for the slope, and the signal is lost as in
+# [03](03_signal.ipynb). A network can stall by being **flat** or by being **asleep**.
 #
 # Flat is not a good choice either: std 1 starts fastest, and is overtaken by std 0.1, in our run after some 500
 # steps. But a share of flat outputs alone tells little: the first layer of the best network ended with more of them
@@ -276,8 +276,8 @@ for ax, std in zip(axes, starts, strict=True):
 # - Look at how far the layers' updates are apart before you look at how large they are.
 #
 # **Confusions settled.** "No unit is saturated, so all is well": the sleeping network has none. "Good
-# initial weights make batch normalization unnecessary": up to 8 layers they did, in these 400 steps and at this learning rate; at 16 the best centred network
-# read 87 % and the best normalised one 93.
+# initial weights make batch normalization unnecessary": up to 8 layers they did, in these 400 steps and at this learning
+# rate; at 16 the best centred network read 87 % and the best normalised one 93.
 #
 # Next: both, scale and centre, could be set once, before training. They could also be set in every step, from the batch at
 # hand. The obvious way of doing that goes wrong in an instructive manner: [04](04_wrong_ways.ipynb).
