@@ -6,7 +6,7 @@
 # little worse, and nobody knows why. Here you build the idea in twenty lines, see where it can go wrong, and write
 # the test that notices. Afterwards you can trust a gradient, because you can check it.
 #
-# **Time**: about 10 s on two cores.
+# **Time**: about 75 minutes with the exercises; the cells run in about 10 s on two cores.
 #
 # **You need**: [00](00_start.ipynb) to have run; the chain rule. Words are in the [glossary](README.md#glossary).
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from minidl import Tensor
 from minidl.lab import plot
-from minidl.lab.course import check, pick
+from minidl.lab.course import check, hint, pick
 from minidl.lab.course.defects import DEFECTS, SOUND, WRONG_FUNCTION
 
 # %% [markdown]
@@ -65,7 +65,20 @@ graph
 # passes the product to its parents. That is the chain rule, one operation at a time. Did 12 and 4 agree with your
 # prediction, and with the measured steps?
 #
-# The node `error` is special: the multiplication uses it **twice**, and it collected $2 + 2 = 4$.
+# Here is the same graph with that small fact, the **local slope**, on each arrow. To get from $w$ to $L$ there are two
+# ways, because the multiplication uses `error` **twice**: along each the slopes multiply to $3\cdot1\cdot1\cdot2 = 6$,
+# and the two ways add up to 12.
+
+# %%
+places = {"w = 2": (0, 3), "x = 3": (1.6, 3), "w·x = 6": (0.8, 2), "b = 1": (2.6, 2), "w·x + b = 7": (1.7, 1)}
+places |= {"y = 5": (3.7, 1), "error = 2": (2.7, 0), "L = 4": (4.7, 0)}
+arrows = [("w = 2", "w·x = 6", "3", 0), ("x = 3", "w·x = 6", "2"), ("w·x = 6", "w·x + b = 7", "1", 0),
+          ("b = 1", "w·x + b = 7", "1"), ("w·x + b = 7", "error = 2", "1", 0), ("y = 5", "error = 2", "−1"),
+          ("error = 2", "L = 4", "2", 0, 0.35), ("error = 2", "L = 4", "2", 0, -0.35)]  # fmt: skip
+plot.flow(places, arrows, "Along a way the slopes multiply, and ways add up", key={"two ways from w to L": 0});
+
+# %% [markdown]
+# (An operand that is used twice is why the node `error` collected $2 + 2 = 4$ in the first picture.)
 
 # %% [markdown]
 # ## The whole idea in twenty lines
@@ -150,14 +163,13 @@ plot.lines(
 # adding to `.grad`, which is 0.0 in all nodes at first. Each node has `.parents`, a list of pairs `(parent, slope)`;
 # the same parent may occur twice. It must work for a chain of 40 doublings.
 #
-# A hint for the order: a function that visits a node, if it was not visited before, first visits all its parents and
-# then appends the node to a list. The list has parents before children. (About ten lines; recursion is fine here. It
-# returns nothing. [Solution](solutions/01_autograd.py).)
+# (About ten lines; recursion is fine here. It returns nothing. If you are stuck, `hint("walk")` gives a first hint, and
+# the next one when you ask again. [Solution](solutions/01_autograd.py).)
 
 
 # %% tags=["exercise:walk"]
 def walk(last):
-    raise NotImplementedError
+    raise NotImplementedError  # stuck? hint("walk")
 
 
 # %%
@@ -210,7 +222,8 @@ graph
 #
 # ## Exercise: the gradient of $y = \gamma x + \beta$
 #
-# The last operation of batch normalization scales and shifts each feature: $x$ is (N, C), one row for each example.
+# The last operation of batch normalization scales and shifts each **feature**: $x$ is (N, C), one row for each example,
+# and a feature is a column, one number for each of them.
 # $\gamma$ and $\beta$ are (C,), and are used for every row. Given `grad_y` $= \partial L/\partial y$, of shape (N,
 # C), return the three arrays `grad_x`, `grad_gamma`, `grad_beta`, each in the shape of what it belongs to. NumPy
 # only; three lines. In minidl this is part of [`batch_norm`](../minidl/ops/norm.py).
@@ -218,7 +231,7 @@ graph
 
 # %% tags=["exercise:affine"]
 def affine_backward(grad_y, x, gamma):
-    raise NotImplementedError
+    raise NotImplementedError  # stuck? hint("affine")
 
 
 # %%
@@ -290,19 +303,22 @@ for name, (step, least) in best.items():
 #
 # ## Exercise: hunt them all
 #
-# Write this check. `my_gradcheck(f, x, rng)` gets an operation `f` (a Tensor in, a Tensor out), an array `x` of
+# Write this check. You need two words of a tensor `t`: `t.data` is its array, and `.item()` turns one of a single number
+# into a Python number. `my_gradcheck(f, x, rng)` gets an operation `f` (a Tensor in, a Tensor out), an array `x` of
 # float64, and a random generator (`rng.standard_normal(shape)`). It returns one number, how far the two sides are
 # apart, relative to the larger of them, or to 1 if both are smaller.
 #
 # It is tried on four sound operations, for which it must return less than 0.00001, and on six that claim a wrong
 # gradient, for which it must return more than 0.001. They are about batch normalization, or about using a node
-# several times. You have not met their formulas. You need not: a gradient check does not know them either. (Eight to
+# several times. (**Evaluation mode** is what batch norm does
+# when a trained network is used: it takes constants in place of the batch's own mean and variance.) You have not met
+# their formulas. You need not: a gradient check does not know them either. (Eight to
 # ten lines.)
 
 
 # %% tags=["exercise:hunt"]
 def my_gradcheck(f, x, rng):
-    raise NotImplementedError
+    raise NotImplementedError  # stuck? hint("hunt")
 
 
 # %%
@@ -328,7 +344,7 @@ check("hunt", my_gradcheck);
 # **Prediction**: which of the five misses most? And does `random` catch all eight?
 
 
-# %%
+# %% tags=["hide-input"]
 def disagreement(f, x, u, v, h=1e-6):
     """Between the claimed and the measured slope; relative to the larger, or to 1."""
     t = Tensor(x, requires_grad=True)
@@ -337,7 +353,7 @@ def disagreement(f, x, u, v, h=1e-6):
     measured = (u * (f(Tensor(x + h * v)).data - f(Tensor(x - h * v)).data)).sum() / (2 * h)
     return abs(claimed - measured) / max(1, abs(claimed), abs(measured))
 
-
+# %%
 def five_checks(f, rng):
     x, v = rng.normal(size=(2, 6, 3))
     first = np.zeros_like(x)

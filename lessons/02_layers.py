@@ -6,7 +6,7 @@
 # the loop in four ways, to see which mistakes can be noticed, and how. Afterwards you can build a training loop, and
 # debug one.
 #
-# **Time**: about 10 s on two cores.
+# **Time**: about 60 minutes with the exercises; the cells run in about 10 s on two cores.
 #
 # **You need**: [01](01_autograd.ipynb): gradients, and that they add up where a node is used several times. Words are
 # in the [glossary](README.md#glossary).
@@ -18,7 +18,7 @@ import minidl
 from minidl import Tensor, data, nn, optim
 from minidl import functional as F
 from minidl.lab import plot
-from minidl.lab.course import check, digits, pick
+from minidl.lab.course import check, digits, hint, pick
 from minidl.train import evaluate, predict_logits
 
 found = digits()
@@ -76,7 +76,7 @@ print(f"log 10 = {np.log(10):.3f}")
 
 # %% tags=["exercise:linear"]
 def linear_forward(x, W, b):
-    raise NotImplementedError
+    raise NotImplementedError  # stuck? hint("linear")
 
 
 def linear_backward(grad_y, x, W):
@@ -102,7 +102,7 @@ check("linear", linear_forward, linear_backward);
 
 # %% tags=["exercise:cross-entropy"]
 def loss_forward(logits, labels):
-    raise NotImplementedError
+    raise NotImplementedError  # stuck? hint("cross-entropy")
 
 
 def loss_backward(logits, labels):
@@ -176,7 +176,7 @@ plot.label(ax, f"By heart after {len(steps)} steps: {', '.join(right)}", "traini
 
 # %% tags=["exercise:loop"]
 def descend(model, images, labels, steps, lr):
-    raise NotImplementedError
+    raise NotImplementedError  # stuck? hint("loop")
 
 
 # %%
@@ -378,4 +378,4 @@ plot.images(
 # logits, not probabilities. Gradients add up until someone sets them to zero. A bug can pass the overfitting test:
 # two of four did.
 #
-# Next: [03 Why do sigmoid stacks stall?](03_saturation.ipynb)
+# Next: [03 Why do sigmoid stacks stall?](03_signal.ipynb)

@@ -8,9 +8,9 @@
 # lost. Afterwards you can explain §2 of the paper, and why batch normalization is one operation *with a gradient of
 # its own*.
 #
-# **Time**: about 1 minute on two cores.
+# **Time**: about 75 minutes with the exercises; the cells run in about 1 minute on two cores.
 #
-# **You need** [01](01_autograd.ipynb) (the graph), [03](03_saturation.ipynb) (why the scale and the centre matter).
+# **You need** [01](01_autograd.ipynb) (the graph), [03](03_signal.ipynb) (why the scale and the centre matter).
 
 # %%
 from functools import partial
@@ -20,7 +20,7 @@ import numpy as np
 from minidl import Tensor
 from minidl import functional as F
 from minidl.lab import plot
-from minidl.lab.course import check, digits, pick
+from minidl.lab.course import check, digits, hint, pick
 from minidl.lab.course.broken_norms import MovingNorm, PathNorm, normalise, suspects, watch
 
 (images, labels), _ = digits()
@@ -93,7 +93,7 @@ right.set_ylim(0, 1.2 * outside[1].max());
 # %% tags=["exercise:runaway"]
 def predict(u, t, lr, steps):
     """b after so many steps."""
-    raise NotImplementedError
+    raise NotImplementedError  # stuck? hint("runaway")
 
 
 # %%
@@ -208,7 +208,7 @@ for row, lr in enumerate(rates):
 #   biases grow *and* the loss falls, as the other parameters keep learning. Each missing path costs a little, in
 #   every seed; that of the variance more than that of the mean.
 # - **At learning rate 1 the two paths part.** Without the variance's path the network learns nearly as with both
-#   (0.38 and 0.36). Without the mean's it ends at about 5, far *above* the loss of guessing (2.30). So does the
+#   (0.38 and 0.36). Without the mean's it ends at about 5, far *above* the loss of guessing ($\log 10$). So does the
 #   moving average. Its gradient is right for constants. But they follow each step a few batches later, and undo it.
 # - The paper reports something similar: its model "blows up when the normalization parameters are computed outside
 #   the gradient descent step". It also says that this "can get worse" if one scales as well as centres. Here that was
@@ -339,7 +339,7 @@ for name, (first, second) in table.items():
 # %% tags=["exercise:detective"]
 def missing_paths(bn):
     """The paths that bn's gradient misses."""
-    raise NotImplementedError
+    raise NotImplementedError  # stuck? hint("detective")
 
 
 # %%
@@ -361,6 +361,7 @@ for name, bn in people.items():
 # verdict, not before.)
 
 # %% tags=["exercise:suspects"]
+# stuck? hint("suspects")
 verdicts = ...  # a set for each: {"A": …, "B": …, "C": …, "D": …}
 
 

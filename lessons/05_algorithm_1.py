@@ -6,7 +6,7 @@
 # different batch. And with a textbook formula for the variance, features become `nan`. After this lesson you can
 # write the transform, do it without losing digits, and say what each of its parameters is for.
 #
-# **Time**: about 10 s on two cores; the first run compiles some kernels, which takes some seconds more.
+# **Time**: about 60 minutes with the exercises; the cells run in about 10 s on two cores.
 #
 # **You need** lessons [00](00_start.ipynb) to [02](02_layers.ipynb) (a batch, a layer, a training step). Why all this
 # happens inside the network, and in every step, is the subject of [04](04_wrong_ways.ipynb).
@@ -17,7 +17,7 @@ import numpy as np
 from minidl import Tensor, nn, optim
 from minidl import functional as F
 from minidl.lab import plot
-from minidl.lab.course import check, digits, explore, pick, show
+from minidl.lab.course import check, digits, explore, hint, pick, show
 
 (images, labels), _ = found = digits()
 images = images.reshape(-1, 784).astype(np.float32) / 255
@@ -50,6 +50,16 @@ print(f"{len(images):,} digits ({found.source})")
 # | $\hat x$ | −1.5 | −0.5 | 0 | 0.5 | 1.5 | each divided by $\sqrt 4 = 2$ |
 # | $y$ | −3.5 | −0.5 | 1 | 2.5 | 5.5 | times 3, plus 1 |
 #
+# In the picture of a whole batch, on the left, a column is framed: those numbers share a mean and a variance. (On the
+# right, for comparison, **layer normalization**, which lesson 16 is about: it frames a row, one example by itself.)
+
+# %%
+batch = np.column_stack([[4, 6, 7, 8, 10], [1, 0, 2, 5, 2], [-3, 4, 0, -1, 5]])
+figure, (left, right) = plot.panels(2, size=(3.6, 3.2))
+plot.batch_table(left, batch, "Batch norm: one feature, all examples", column=0)
+plot.batch_table(right, batch, "Layer norm: one example, all features", row=1);
+
+# %% [markdown]
 # The library's [`batch_norm`](../minidl/ops/norm.py) takes the table (here with one column) and, in this order, statistics
 # kept from training (`None`: there are none), γ and β.
 
@@ -125,12 +135,7 @@ def draw(others=4, place=10.0, gamma=1.0, beta=0.0):
     """A batch before (below) and after (above); lines join what belongs together."""
     batch = np.append(np.linspace(4, 8, others), place)
     after = gamma * x_hat(batch[:, None]).ravel() + beta
-    _, (ax,) = plot.panels(1, size=(7, 3))
-    ax.plot([batch, after], [0, 1], color="0.6", linewidth=1)
-    ax.plot(batch, np.zeros_like(batch), "o", color=plot.INKS[0])
-    ax.plot(after, np.ones_like(after), "o", color=plot.INKS[1])
-    ax.set_yticks([0, 1], ["x", "y"])
-    plot.label(ax, f"mean {after.mean():.2f}, standard deviation {after.std():.2f}, largest {after.max():.2f}", "value", "")
+    plot.joined({"x": batch, "y": after}, f"The largest y is {after.max():.2f}", "value")
 
 
 explore(draw, others=(1, 20), place=(-40.0, 40.0), gamma=(0.0, 3.0), beta=(-3.0, 3.0))
@@ -144,7 +149,7 @@ explore(draw, others=(1, 20), place=(-40.0, 40.0), gamma=(0.0, 3.0), beta=(-3.0,
 
 # %% tags=["exercise:stand_out"]
 def largest(m):
-    raise NotImplementedError
+    raise NotImplementedError  # stuck? hint("stand_out")
 
 # %%
 check("stand_out", largest);
@@ -216,7 +221,7 @@ right.minorticks_off()
 
 # %% tags=["exercise:undo"]
 def identity(x, eps):
-    raise NotImplementedError
+    raise NotImplementedError  # stuck? hint("undo")
 
 # %%
 check("undo", identity);
@@ -329,11 +334,11 @@ for mean in means:
             print("their roots, by which BN divides:       ", np.sqrt(one_pass(x)[:8] + 1e-5).round(1))
 
 # %%
-figure, (ax,) = plot.panels(1, size=(6.5, 3.8))
+for name, error in errors.items():
+    print(f"{name}: at mean 10,000 off by up to {error[4]:.1g} variances")
 runs = {name: (means, np.maximum(error, 1e-8)) for name, error in errors.items()}
-worst = {name: error[4] for name, error in errors.items()}  # at 10,000
-title = f"At mean 10,000, one pass is off by {worst['one pass']:.0f} variances,\nminidl by {worst['minidl']:.0e} of one"
-plot.lines(ax, runs, title, "mean of x (its standard deviation is 1)", "largest relative error of the variance", log="xy");
+title, xlabel = "One pass loses all digits, and two passes do not", "mean of x (its standard deviation is 1)"
+plot.lines(None, runs, title, xlabel, "largest relative error of the variance", log="xy");
 
 # %% [markdown]
 # It is (d): values far from 1, some *negative*. $\overline{x^2}$ is about $10^8$; there float32's numbers are 8
@@ -351,7 +356,7 @@ plot.lines(ax, runs, title, "mean of x (its standard deviation is 1)", "largest 
 
 # %% tags=["exercise:bn_forward"]
 def forward(x, gamma, beta, eps):
-    raise NotImplementedError
+    raise NotImplementedError  # stuck? hint("bn_forward")
 
 # %%
 check("bn_forward", forward);

@@ -6,9 +6,9 @@
 # the end you can replicate a paper, name what it leaves out, and tell a real result from one that could not have come
 # out differently.
 #
-# **Time**: about 70 s on two cores; nearly all of it is the 2 × 50,000 training steps.
+# **Time**: about 75 minutes with the exercises; the cells run in about 70 s on two cores.
 #
-# **You need**: [02](02_layers.ipynb) (training a network), [03](03_saturation.ipynb) (sigmoids and initial weights) and
+# **You need**: [02](02_layers.ipynb) (training a network), [03](03_signal.ipynb) (sigmoids and initial weights) and
 # [05](05_algorithm_1.ipynb) (what batch norm, BN, computes: γ, β, x̂).
 
 # %% [markdown]
@@ -43,7 +43,7 @@ import numpy as np
 
 from minidl import nn
 from minidl.lab import plot
-from minidl.lab.course import check, digits, explore, ledger, pick, recall
+from minidl.lab.course import check, digits, explore, hint, ledger, pick, recall
 from minidl.lab.paper import fig1, fig1a
 from minidl.lab.study.statistics import paired, t_interval
 
@@ -131,7 +131,7 @@ figure = plot.figure1(arms, settings=vars(settings), source=found.source)
 
 # %% tags=["exercise:recorder"]
 def recorder(batches):
-    raise NotImplementedError
+    raise NotImplementedError  # stuck? hint("recorder")
 
 
 # %%
@@ -184,7 +184,7 @@ explore(one_unit, number=(0, 99))
 
 # %% tags=["exercise:bands"]
 def bands(gamma, beta):
-    raise NotImplementedError
+    raise NotImplementedError  # stuck? hint("bands")
 
 
 # %%
@@ -301,7 +301,7 @@ for ax in (one, two):
 
 # %% tags=["exercise:tune"]
 def tune(validation, test):
-    raise NotImplementedError
+    raise NotImplementedError  # stuck? hint("tune")
 
 
 # %%

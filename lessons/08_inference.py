@@ -7,7 +7,7 @@
 # you can keep the statistics that the second mode needs, say how good they are, find out why a network is "worse in
 # evaluation", and ship a model that has no batch normalization left.
 #
-# **Time**: about 30 s on two cores; the first run compiles some kernels, which takes some seconds more.
+# **Time**: about 75 minutes with the exercises; the cells run in about 30 s on two cores.
 #
 # **You need** [05](05_algorithm_1.ipynb) (the forward pass of BN: $\mu_B$, $\sigma^2_B$, $\hat x$, γ, β, ε) and
 # [06](06_backward.ipynb) (its backward pass).
@@ -22,7 +22,7 @@ from minidl import Tensor, data, nn, no_grad, optim, train
 from minidl import functional as F
 from minidl.gradcheck import jacobian
 from minidl.lab import models, plot
-from minidl.lab.course import check, digits, inference, pick
+from minidl.lab.course import check, digits, hint, inference, pick
 from minidl.lab.study.statistics import t_interval
 
 all_digits = digits()
@@ -245,7 +245,7 @@ print(f"independent digits:                              {3 / 4:.3f},           
 # %% tags=["exercise:running"]
 def update_running(x, running_mean, running_var, momentum):
     """The running statistics after one more batch x (m, C): two new arrays (C,)."""
-    raise NotImplementedError
+    raise NotImplementedError  # stuck? hint("running")
 
 
 # %%
@@ -474,7 +474,7 @@ for ax, j, mode in zip(axes, tables, ("Training", "Evaluation"), strict=True):
 # %% tags=["exercise:eval-backward"]
 def eval_backward(grad_y, x, gamma, running_mean, running_var, eps):
     """Gradients of batch norm in evaluation mode: grad_x (m, C), grad_gamma (C,), grad_beta (C,)."""
-    raise NotImplementedError
+    raise NotImplementedError  # stuck? hint("eval-backward")
 
 
 # %%
@@ -498,7 +498,7 @@ check("eval-backward", eval_backward);
 # %% tags=["exercise:fold"]
 def fold(weight, bias, gamma, beta, mean, var, eps):
     """Weight (in, out) and bias (out,) of the linear layer that does what this one and its batch norm do."""
-    raise NotImplementedError
+    raise NotImplementedError  # stuck? hint("fold")
 
 
 # %%

@@ -6,7 +6,7 @@
 # shows. After this lesson you can say which axes, and why; use BN in a convolutional network; and fold it into the
 # convolution, or say why that is not possible.
 #
-# **Time**: about 40 s on two cores; the first run compiles some kernels, which takes some seconds more.
+# **Time**: about 60 minutes with the exercises; the cells run in about 40 s on two cores.
 #
 # **You need** [05](05_algorithm_1.ipynb) (BN's forward pass) and [08](08_inference.ipynb) (evaluation mode, folding).
 
@@ -19,7 +19,7 @@ import numpy as np
 from minidl import Tensor, data, nn, optim, train
 from minidl import functional as F
 from minidl.lab import plot
-from minidl.lab.course import check, digits, pick
+from minidl.lab.course import check, digits, hint, pick
 
 all_digits = digits()
 (x, y), (x_test, y_test) = ((part.images[..., None].astype(np.float32) / 255, part.labels) for part in all_digits)
@@ -224,7 +224,7 @@ _ = plot.intervals(ax, rows, title, "test accuracy (%), digits moved by 4; per a
 # %% tags=["exercise:shift"]
 def shift_gap(layer, x, by, edge):
     """The largest difference between layer(moved x) and moved layer(x), without `edge` columns on either side."""
-    raise NotImplementedError
+    raise NotImplementedError  # stuck? hint("shift")
 
 
 # %%
@@ -256,7 +256,7 @@ for row, (name, model) in enumerate((("Per channel", channel_net), ("Per activat
 # %% tags=["exercise:images"]
 def batch_norm_images(x, gamma, beta, eps):
     """Batch norm of images x (N, H, W, C) in training mode, with γ and β (C,)."""
-    raise NotImplementedError
+    raise NotImplementedError  # stuck? hint("images")
 
 
 # %%
@@ -346,7 +346,7 @@ for name, values in (("sum of the filter", sums), ("worth, by formula", formula)
 # %% tags=["exercise:fold-conv"]
 def fold_conv(weight, bias, gamma, beta, mean, var, eps):
     """Weight (kh, kw, C, O) and bias (O,) of the convolution that does what batch norm and then this one do."""
-    raise NotImplementedError
+    raise NotImplementedError  # stuck? hint("fold-conv")
 
 
 # %%

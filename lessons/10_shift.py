@@ -5,7 +5,7 @@
 # works. In this lesson you test the reason. You measure the shift by two definitions, make it worse on purpose, and
 # see which of the paper's three steps survives. At the end you can test a mechanism, not only a result.
 #
-# **Time**: about 1 minute on two cores.
+# **Time**: about 75 minutes with the exercises; the cells run in about 1 minute on two cores.
 #
 # **You need**: [05](05_algorithm_1.ipynb) (what batch norm computes) and [07](07_figure_1.ipynb) (percentile bands,
 # paired seeds). The experiments here are ours, after Santurkar, Tsipras, Ilyas and Madry, *How Does Batch Normalization
@@ -45,7 +45,7 @@
 import numpy as np
 
 from minidl.lab import plot
-from minidl.lab.course import check, digits, explore, ledger, pick, recall, shift
+from minidl.lab.course import check, digits, explore, hint, ledger, pick, recall, shift
 from minidl.lab.paper import ics
 from minidl.lab.study.statistics import paired, t_interval
 
@@ -92,7 +92,7 @@ print(found.source)
 
 # %% tags=["exercise:gradient change"]
 def gradient_change(gradients, weights, lr):
-    raise NotImplementedError
+    raise NotImplementedError  # stuck? hint("gradient change")
 
 
 # %%
@@ -221,7 +221,7 @@ for lr in RATES:
 # And the sceptic's networks, with no batch norm to remove the noise again? At rate 0.1 they drifted 13 and 3 times as
 # much as the plain network without noise, and learned *faster*, by 7 and 14 points. We had expected a disaster. (We
 # do not know why they gain. Perhaps noise moves units out of the region where they are stuck, as in [lesson
-# 03](03_saturation.ipynb).) At rate 2, where the plain network learns well, the first noise made no difference that
+# 03b](03b_saturation.ipynb).) At rate 2, where the plain network learns well, the first noise made no difference that
 # counts (−1.0 ± 1.8 points), but the second did harm: 4 points during training, and 6 at the end. So the sceptic is
 # right about one thing: there is noise that a network with BN tolerates and the plain one does not. But *drift* does
 # not tell which: of the two noises, the one with half as much drift did the harm.
@@ -245,7 +245,7 @@ for lr in RATES:
 
 # %% tags=["exercise:verdict"]
 def verdict(a, b):
-    raise NotImplementedError
+    raise NotImplementedError  # stuck? hint("verdict")
 
 
 # %%
@@ -290,6 +290,7 @@ for arm in ("without BN", "with BN", "noise after BN"):
 # ```
 
 # %% tags=["exercise:table"]
+# stuck? hint("table")
 table = ...
 
 # %%

@@ -6,7 +6,7 @@
 # see: before BN, the length of the weights does not matter. So it decides how large a step really is. Afterwards you
 # can predict how BN, the learning rate and weight decay act together.
 #
-# **Time**: about 90 s on two cores.
+# **Time**: about 75 minutes with the exercises; the cells run in about 90 s on two cores.
 #
 # **You need** [05](05_algorithm_1.ipynb) (what BN computes) and [07](07_figure_1.ipynb) (seeds, and choosing a learning
 # rate on held-out images). Words are in the [glossary](README.md#glossary).
@@ -17,7 +17,7 @@ import numpy as np
 from minidl import Tensor, nn, optim
 from minidl import functional as F
 from minidl.lab import plot
-from minidl.lab.course import check, digits, invariance, ledger, pick, predict, recall
+from minidl.lab.course import check, digits, hint, invariance, ledger, pick, predict, recall
 from minidl.lab.models import initialise, paper_mlp
 from minidl.train import evaluate
 
@@ -131,11 +131,11 @@ for ax, (title, norm) in zip(axes, planes.items(), strict=True):
 #
 # Take two copies of a network with BN. In the second, all weights of one hidden layer are $a$ times as long. The first
 # is trained with the learning rate `lr`. With which rate for that layer does the second compute the same outputs as the
-# first after every step? Stuck? `hint("matching_rate")`, after `from minidl.lab.course import hint`.
+# first after every step?
 
 # %% tags=["exercise:matching_rate"]
 def matching_rate(lr, a):
-    raise NotImplementedError
+    raise NotImplementedError  # stuck? hint("matching_rate")
 
 
 # %%
@@ -156,7 +156,7 @@ check("matching_rate", matching_rate);
 
 # %% tags=["exercise:growth"]
 def growth(start, gradients, lr):
-    raise NotImplementedError
+    raise NotImplementedError  # stuck? hint("growth")
 
 
 # %%
@@ -318,7 +318,7 @@ ax.set_ylim(0, 102);
 
 # %% tags=["exercise:equilibrium"]
 def equilibrium(lr, decay, squared):
-    raise NotImplementedError
+    raise NotImplementedError  # stuck? hint("equilibrium")
 
 
 # %%

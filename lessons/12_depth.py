@@ -6,7 +6,7 @@
 # what trains with it and without, find the product that BN itself sets off, and see what residual networks do about
 # both. Afterwards you can state where BN helps a deep network, and where it does harm.
 #
-# **Time**: about 2 minutes on two cores.
+# **Time**: about 75 minutes with the exercises; the cells run in about 2 minutes on two cores.
 #
 # **You need** [03](03_saturation.ipynb) (gain, and what a signal is), [06](06_backward.ipynb) (BN's gradient) and
 # [11](11_learning_rate.ipynb) (scale invariance). Words are in the [glossary](README.md#glossary).
@@ -17,7 +17,7 @@ import numpy as np
 from minidl import Tensor, nn, optim
 from minidl import functional as F
 from minidl.lab import plot
-from minidl.lab.course import check, depth, digits, pick, predict, recall
+from minidl.lab.course import check, depth, digits, hint, pick, predict, recall
 from minidl.lab.course.saturation import prepare
 from minidl.train import evaluate
 
@@ -36,12 +36,11 @@ print(f"{found.source}: {len(x) - HELD:,} images for training, {HELD:,} held out
 # ### Exercise: how deep does it get?
 #
 # The size of what goes into the first ReLU is 1. Write a function of the gain $g$ (not √2) and of a ratio $r > 1$. It
-# returns the largest number of layers after which the size is still between $1/r$ and $r$. Stuck? `hint("deepest")`,
-# after `from minidl.lab.course import hint`.
+# returns the largest number of layers after which the size is still between $1/r$ and $r$.
 
 # %% tags=["exercise:deepest"]
 def deepest(gain, ratio):
-    raise NotImplementedError
+    raise NotImplementedError  # stuck? hint("deepest")
 
 
 # %%
@@ -129,7 +128,7 @@ for gain in GAINS:
 
 # %% tags=["exercise:explosion"]
 def explosion(f, slope, z):
-    raise NotImplementedError
+    raise NotImplementedError  # stuck? hint("explosion")
 
 
 # %%
@@ -252,7 +251,7 @@ recall("relative_steps_after_50", f"{first:.0f} times at first, then {later:.1f}
 
 # %% tags=["exercise:branch_scale"]
 def branch_scale(blocks, growth):
-    raise NotImplementedError
+    raise NotImplementedError  # stuck? hint("branch_scale")
 
 
 # %%

@@ -6,7 +6,7 @@
 # does to the scale and what its noise does, on so few images that regularisation has something to do. Then you let BN
 # and dropout meet, and predict where they quarrel.
 #
-# **Time**: about 3 minutes on two cores.
+# **Time**: about 75 minutes with the exercises; the cells run in about 3 minutes on two cores.
 #
 # **You need** [05](05_algorithm_1.ipynb) (the same picture in different batches), [08](08_inference.ipynb) (statistics
 # for evaluation) and [11](11_learning_rate.ipynb) (choosing rates on held-out images). Words are in the
@@ -18,7 +18,7 @@ import numpy as np
 from minidl import Tensor, nn, optim
 from minidl import functional as F
 from minidl.lab import plot
-from minidl.lab.course import check, digits, ledger, pick, predict, recall, regulariser
+from minidl.lab.course import check, digits, hint, ledger, pick, predict, recall, regulariser
 from minidl.lab.models import initialise, paper_mlp
 from minidl.lab.study.statistics import paired, t_interval
 from minidl.train import evaluate, update_bn
@@ -43,12 +43,11 @@ print(f"{found.source}: {FEW:,} training images for each seed, {HELD:,} held out
 # ### Exercise: the noise of a mean
 #
 # From $n$ numbers with standard deviation 1 (over all $n$) we draw $m$ different ones, and take their mean. Over many
-# such draws, what is the standard deviation of that mean? Write a function of m and n. Mind m = n. Stuck?
-# `hint("mean_noise")`, after `from minidl.lab.course import hint`.
+# such draws, what is the standard deviation of that mean? Write a function of m and n. Mind m = n.
 
 # %% tags=["exercise:mean_noise"]
 def mean_noise(m, n):
-    raise NotImplementedError
+    raise NotImplementedError  # stuck? hint("mean_noise")
 
 
 # %%
@@ -257,7 +256,7 @@ recall("dropout_helps", f"it {without} without BN, and {along} with BN")
 
 # %% tags=["exercise:variance_ratio"]
 def variance_ratio(x, w, p):
-    raise NotImplementedError
+    raise NotImplementedError  # stuck? hint("variance_ratio")
 
 
 # %%

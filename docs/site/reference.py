@@ -254,7 +254,7 @@ def _links(public):
     links = [f"[source](/{source}#L{public.node.lineno})"]
     places = uses().get((public.file, getattr(public.node, "name", public.name)), ())
     if places:
-        told = (f"[{lesson[:2]}](/lessons/{lesson}.ipynb#{anchor})" for lesson, anchor in places)
+        told = (f"[{lesson.partition('_')[0]}](/lessons/{lesson}.ipynb#{anchor})" for lesson, anchor in places)
         links.append(f"in {'lesson' if len(places) == 1 else 'lessons'} {', '.join(told)}")
     return "{.links}\n" + " · ".join(links)
 

@@ -25,7 +25,7 @@ PAGES = {
     "minidl/lab/README.md": "minidl/lab/index",
     "CONTRIBUTING.md": "contributing",
     "CHANGELOG.md": "changelog",
-    **{f"lessons/{p.name}": f"lessons/{p.stem}" for p in sorted((ROOT / "lessons").glob("[0-9][0-9]_*.ipynb"))},
+    **{f"lessons/{p.name}": f"lessons/{p.stem}" for p in sorted((ROOT / "lessons").glob("[0-9][0-9]*_*.ipynb"))},
 }
 _DOCS = ["demo", "coming-from-pytorch", "recipes", "where-things-live", "architecture", "speed", "promises"]
 _LATER = [p for p in PAGES.values() if re.fullmatch(r"docs/[\w-]+", p) and p[5:] not in ("index", *_DOCS)]

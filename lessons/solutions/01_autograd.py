@@ -1,5 +1,14 @@
 # %% [markdown]
-# One solution to each exercise of lesson 01.
+# # Solutions of lesson 01
+
+
+# %% [markdown]
+# ## `walk`
+#
+# Two passes. The first, `visit`, appends a node only after all its parents, so that in `order` parents come before
+# those computed from them; `seen` keeps it from going down a path twice. The second goes through the list backwards.
+# Then a node's turn comes after all its users have added what they owe it, and one visit is enough. `+=` adds up the
+# users, and the pairs of `x + x` too, as the same parent is in the list twice.
 
 
 # %% tags=["exercise:walk"]
@@ -21,9 +30,26 @@ def walk(last):
             parent.grad += node.grad * slope
 
 
+# %% [markdown]
+# ## `affine`
+#
+# $y_{ij} = \gamma_j x_{ij} + \beta_j$. One element $x_{ij}$ reaches one $y_{ij}$, with the slope $\gamma_j$: no sum.
+# But $\gamma_j$ reaches the whole column $j$, with the slopes $x_{ij}$, and $\beta_j$ with slopes of 1; so both add
+# up over $i$, which is axis 0.
+
+
 # %% tags=["exercise:affine"]
 def affine_backward(grad_y, x, gamma):
     return grad_y * gamma, (grad_y * x).sum(0), grad_y.sum(0)
+
+
+# %% [markdown]
+# ## `hunt`
+#
+# `u` makes one number of the result, $L = \sum u \cdot f(x)$, and `y.backward(u)` gives its gradient. If the gradient
+# is right, a step $hv$ changes $L$ by $h \sum \partial L/\partial x \cdot v$. The measured side takes $f$ at both
+# ends of the step, $2h$ apart. Dividing by the larger size, or by 1, makes the number comparable for large and small
+# gradients, and safe for those that are 0.
 
 
 # %% tags=["exercise:hunt"]

@@ -1,3 +1,14 @@
+# %% [markdown]
+# # Solutions of lesson 10
+
+# %% [markdown]
+# ## `gradient change`
+#
+# `old` are the gradients at the original weights, which all steps use. `at` grows layer by layer: when it is layer
+# `i`'s turn, all layers before it have taken their step, and it has not. A new list, and new arrays in it, so that
+# the weights of the training stay.
+
+
 # %% tags=["exercise:gradient change"]
 def gradient_change(gradients, weights, lr):
     import numpy as np
@@ -10,6 +21,13 @@ def gradient_change(gradients, weights, lr):
     return changes
 
 
+# %% [markdown]
+# ## `verdict`
+#
+# The differences first: what the two runs of a seed share drops out. Then the mean of five against its standard
+# error, $s/\sqrt5$. Beyond 2.78 of them on either side it counts; otherwise five seeds cannot tell it from luck.
+
+
 # %% tags=["exercise:verdict"]
 def verdict(a, b):
     import numpy as np
@@ -19,6 +37,13 @@ def verdict(a, b):
     if d.mean() > 2.78 * error:
         return "larger"
     return "smaller" if d.mean() < -2.78 * error else "no difference"
+
+
+# %% [markdown]
+# ## `table`
+#
+# `word` takes the five numbers of each arm, pairs them by seed, and asks whether the interval of the mean difference
+# excludes 0, as in `verdict`.
 
 
 # %% tags=["exercise:table"]

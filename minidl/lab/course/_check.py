@@ -12,6 +12,7 @@ Checks use random shapes and numbers, so an answer passes by its maths and not b
 ladder of hints, `@exercise("linear", hints=(…))`: a question, then the next step, then the equation; never the answer.
 """
 
+import inspect
 import textwrap
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -20,9 +21,12 @@ from typing import Any
 
 import numpy as np
 
+from minidl.lab.course import _progress
+from minidl.lab.course._predictions import predictions
 from minidl.system.terminal import say
+from minidl.tensor import Tensor
 
-__all__ = ["Wrong", "ask", "check", "compare", "exercise", "hint", "names"]
+__all__ = ["Wrong", "array", "ask", "check", "compare", "exercise", "hint", "names", "number", "parts", "progress"]
 
 _PACKAGE = str(Path(__file__).parents[1])
 _CHECKS: dict[str, Callable[..., None]] = {}
@@ -68,6 +72,8 @@ def check(name: str, *answers: Any) -> str:
     word, text = _judge(_CHECKS[name], answers)
     if word == OPEN and _HINTS[name]:
         text = f'. Stuck? hint("{name}")'
+    if word != OPEN:
+        _progress.note("exercises", name, word)
     say(f"{dict(zip((PASS, FAIL, OPEN), '✔✘○', strict=True))[word]} {name}: {word}{text}")
     return word
 
@@ -88,6 +94,19 @@ def hint(name: str) -> None:
         say(f"{name}, hint {i + 1} of {len(hints)}: {hints[i]}")
 
 
+def progress() -> None:
+    """Print which exercises you have passed (✔), tried (✘) or left (○), how your predictions stand, and what comes next.
+
+    `check` and `recall` keep this in the file progress.json beside the notebooks; delete it to start again.
+    """
+    try:
+        predicted = predictions()
+    except (OSError, ValueError) as error:
+        predicted = {}
+        say(str(error))
+    _progress.report(names(), predicted)
+
+
 def _find(op, name):
     _load()
     if name not in _CHECKS:
@@ -97,6 +116,9 @@ def _find(op, name):
 def _judge(function, answers):
     if any(answer is ... or answer is None for answer in answers):
         return OPEN, ""
+    expected = list(inspect.signature(function).parameters)
+    if len(answers) != len(expected):
+        return FAIL, f". It takes {len(expected)} ({', '.join(expected)}), and was given {len(answers)}."
     try:
         with np.errstate(all="ignore"):  # a wrong answer may overflow
             function(*answers)
@@ -104,6 +126,9 @@ def _judge(function, answers):
         return OPEN, ""
     except Wrong as wrong:
         return FAIL, f". {wrong}"
+    except Exception as error:  # an answer can be anything, and an error in the midst of a check would explain nothing
+        said = textwrap.shorten(str(error), 200, placeholder=" …")
+        return FAIL, f". Nothing can be made of your answer; the check stopped with {type(error).__name__}: {said}"
     return PASS, f". {(function.__doc__ or '').strip().splitlines()[0]}"
 
 
@@ -149,13 +174,8 @@ def compare(
     instead  misconception → what an answer that has it would be; the first that agrees with `got` is named
     hint     what to look at when none of them agrees
     """
-    if got is ... or got is None:
-        raise Wrong(f"{what} is missing: your function returns {got}.")
     want = np.asarray(want)
-    try:
-        got = np.asarray(getattr(got, "data", got) if not isinstance(got, np.ndarray) else got, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError):
-        raise Wrong(f"{what} is a {type(got).__name__}; it should be an array of numbers, {want.shape}.") from None
+    got = array(what, got, want.shape)
     if _agree(got, want, tol):
         return
     for misconception, wrong in (instead or {}).items():
@@ -167,6 +187,37 @@ def compare(
         raise Wrong(f"{what} is not finite where it should be.{_and(hint)}")
     worst = np.abs(got - want).max()
     raise Wrong(f"{what} is off by up to {worst:.2g}, where the numbers reach {np.abs(want).max():.2g}.{_and(hint)}")
+
+
+def array(what: str, got: Any, shape: tuple[int, ...] | None = None) -> np.ndarray:
+    """Return an answer as an array of float64; Wrong if it is none, whatever it is instead."""
+    if got is ... or got is None:
+        raise Wrong(f"{what} is missing: your function returns {got}.")
+    try:
+        found = np.asarray(got.data if isinstance(got, Tensor) else got)
+        if found.dtype.kind in "biufO":  # neither text, which may be a number in quotes, nor complex numbers
+            return found.astype(np.float64)
+    except Exception:  # whatever it raises: an answer can be any object
+        pass
+    of = "" if shape is None else f", {shape}"
+    raise Wrong(f"{what} is a {type(got).__name__}; it should be an array of numbers{of}.")
+
+
+def number(what: str, got: Any) -> float:
+    """Return an answer as a float; Wrong if it is not one number, or nan."""
+    if isinstance(got, bool | np.bool_) or (found := array(what, got, ())).ndim:
+        raise Wrong(f"{what} is a {type(got).__name__}; it should be one number.")
+    if np.isnan(found):
+        raise Wrong(f"{what} is nan, which is not a number. Is 0 divided by 0, or is a root taken of what is below 0?")
+    return float(found)
+
+
+def parts(result: Any, names: Sequence[str]) -> Sequence[Any]:
+    """Return an answer's result as that many parts; Wrong, with their names, if it is something else."""
+    several = isinstance(result, tuple | list) or (isinstance(result, np.ndarray) and result.ndim > 0)
+    if not several or len(result) != len(names):
+        raise Wrong(f"Your function should return {len(names)} things: {', '.join(names)}.")
+    return result
 
 
 def _agree(got, want, tol):

@@ -1,18 +1,15 @@
 """Predictions, kept in a file from before a result is seen until after."""
 
 import json
-import os
 from typing import Any
 
-from minidl.system.files import as_path, write_atomically
+from minidl.lab.course import _progress
+from minidl.system.files import write_atomically
 from minidl.system.terminal import say
 
 __all__ = ["predict", "predictions", "recall"]
 
-
-def _file():
-    """Return the file in the folder that the notebook runs in, or another where notebooks are run for all readers."""
-    return as_path("predict", os.environ.get("MINIDL_PREDICTIONS") or "predictions.json")
+_FILE = "predictions.json"
 
 
 def predict(**answers: Any) -> dict[str, Any]:
@@ -29,14 +26,29 @@ def predict(**answers: Any) -> dict[str, Any]:
     except TypeError as error:
         raise TypeError(f"predict: {error}; a prediction must be a number, a text or a list of them") from None
     if new:
-        write_atomically(_file(), text.encode())
+        write_atomically(_progress.beside(_FILE), text.encode())
     return kept | new
 
 
 def predictions() -> dict[str, Any]:
-    """Return all predictions kept here; an empty dict if there are none."""
-    path = _file()
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    """Return all predictions kept here; an empty dict if there are none.
+
+    Errors  ValueError for a file that is damaged: yours to mend or to delete, as predictions cannot be made again
+    """
+    path = _progress.beside(_FILE)
+    if not path.is_file():
+        return {}
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(
+            f"predictions: {path.name} is damaged ({error}); mend it, or delete it to start again"
+        ) from None
+    if not isinstance(kept, dict):
+        raise ValueError(
+            f"predictions: {path.name} holds a {type(kept).__name__}, not questions with answers; delete it"
+        )
+    return kept
 
 
 def recall(question: str, found: Any) -> None:
@@ -44,3 +56,4 @@ def recall(question: str, found: Any) -> None:
     kept = predictions()
     mine = f"you predicted {kept[question]}" if question in kept else "you kept no prediction"
     say(f"{question}: {mine}; found {found}")
+    _progress.note("found", question, str(found))

@@ -13,16 +13,28 @@ from typing import Any
 
 from minidl.system.files import as_path, write_atomically
 
-__all__ = ["EXERCISE", "WIDGET", "build", "describe_figures", "execute", "exercises", "inject", "read", "sources"]
+__all__ = [
+    "EXERCISE",
+    "FOLDED",
+    "build",
+    "describe_figures",
+    "execute",
+    "exercises",
+    "inject",
+    "read",
+    "sources",
+]
 
 EXERCISE = "exercise:"  # a cell tagged "exercise:NAME" is where the learner writes; the next one checks
-WIDGET = "widget"  # the output of a cell with this tag is only for live use, and is not kept
+FOLDED = (
+    "hide-input"  # the code of a cell with this tag is folded, in JupyterLab and on the site: it gives an answer away
+)
 _DESCRIBE = f"__import__({__name__!r}, fromlist=['notebooks']).describe_figures()"  # leaves no name in the lesson
 
 
 def sources(folder: str | os.PathLike) -> list[Path]:
-    """List the lessons' sources in their order: files that begin with two digits."""
-    return sorted(p for p in as_path("sources", folder).glob("*.py") if re.match(r"\d\d_", p.name))
+    """List the lessons' sources in their order: files that begin with two digits, and perhaps a letter (03b)."""
+    return sorted(p for p in as_path("sources", folder).glob("*.py") if re.match(r"\d\d[a-z]?_", p.name))
 
 
 def read(source: str | os.PathLike) -> Any:
@@ -38,6 +50,8 @@ def read(source: str | os.PathLike) -> Any:
     for i, cell in enumerate(notebook.cells):
         cell.id = f"cell-{i:02}"
         cell.metadata = {"tags": cell.metadata["tags"]} if "tags" in cell.metadata else {}
+        if FOLDED in cell.metadata.get("tags", ()):
+            cell.metadata["jupyter"] = {"source_hidden": True}
     return notebook
 
 
@@ -115,8 +129,6 @@ def _tidy(notebook):
     for cell in notebook.cells:
         if cell.cell_type != "code":
             continue
-        if WIDGET in cell.metadata.get("tags", ()):
-            cell.outputs = []
         for output in cell.outputs:
             if "metadata" in output:
                 output.metadata = _alternative(output.data)

@@ -1,7 +1,5 @@
 """Stacks of sigmoids, and what passes through them: forward the differences between images, backward the gradient."""
 
-from collections.abc import Callable
-
 import numpy as np
 
 from minidl import functional as F
@@ -9,7 +7,7 @@ from minidl import nn
 from minidl.lab.models import paper_mlp
 from minidl.tensor import Tensor
 
-__all__ = ["EDGES", "keeping_gain", "prepare", "sigmoid_stack", "signals"]
+__all__ = ["EDGES", "prepare", "sigmoid_stack", "signals"]
 
 EDGES = np.linspace(0, 1, 41)  # of the bins in which `signals` counts outputs
 
@@ -79,13 +77,6 @@ def signals(model: nn.Sequential, x: np.ndarray, labels: np.ndarray) -> dict[str
     }
     model.to("float32").load_state_dict(state)
     return {name: np.array(values) for name, values in found.items()}
-
-
-def keeping_gain(f: Callable[[np.ndarray], np.ndarray], variance: float = 1.0) -> float:
-    """Return the gain that keeps the variance of f's input, if that is normal with mean 0: √(variance / Var f(x))."""
-    x, weight = np.polynomial.hermite_e.hermegauss(80)
-    y, weight = f(np.sqrt(variance) * x), weight / weight.sum()
-    return float(np.sqrt(variance / (weight @ (y - weight @ y) ** 2)))
 
 
 def _rms(x):

@@ -5,12 +5,13 @@ None shows anything or changes matplotlib's settings. Titles are computed from t
 lightness and dashes, so that they stay apart in grey and for colour-blind eyes.
 """
 
-from minidl.lab.plot._style import INKS, label, png, save
+from minidl.lab.plot._style import INKS, caption, label, png, save
 from minidl.lab.plot.cells import cells
 from minidl.lab.plot.curves import accuracy_curves, loss_curves, update_ratios
 from minidl.lab.plot.describe import describe
+from minidl.lab.plot.diagrams import batch_table, flow, joined, network
 from minidl.lab.plot.digits import misclassified, prediction
-from minidl.lab.plot.distributions import histograms_over_time, percentile_bands
+from minidl.lab.plot.distributions import histogram_grid, histograms_over_time, percentile_bands
 from minidl.lab.plot.images import images
 from minidl.lab.plot.levels import contours
 from minidl.lab.plot.live import live
@@ -19,11 +20,14 @@ from minidl.lab.plot.paper import figure1
 from minidl.lab.plot.photos import photo_report
 from minidl.lab.plot.ridges import ridges
 from minidl.lab.plot.roofline import roofline
+from minidl.lab.plot.slopes import slope_zones
 from minidl.lab.plot.studies import checks, intervals, lines, panels, strands
 from minidl.lab.plot.tallies import tallies
+from minidl.lab.plot.threes import batches_of_three
 from minidl.lab.plot.units import unit_bands
 
-__all__ = ["INKS", "accuracy_curves", "cells", "checks", "contours", "describe", "figure1", "heat_map",
-           "histograms_over_time", "images", "intervals", "label", "lines", "live", "loss_curves",
-           "misclassified", "panels", "percentile_bands", "photo_report", "png", "prediction", "ridges",
-           "roofline", "save", "strands", "tallies", "unit_bands", "update_ratios"]  # fmt: skip
+__all__ = ["INKS", "accuracy_curves", "batch_table", "batches_of_three", "caption", "cells", "checks", "contours",
+           "describe", "figure1", "flow", "heat_map", "histogram_grid", "histograms_over_time", "images", "intervals",
+           "joined", "label", "lines", "live", "loss_curves", "misclassified", "network", "panels", "percentile_bands",
+           "photo_report", "png", "prediction", "ridges", "roofline", "save", "slope_zones", "strands", "tallies",
+           "unit_bands", "update_ratios"]  # fmt: skip

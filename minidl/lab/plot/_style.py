@@ -17,8 +17,8 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from minidl.system.files import as_path, write_atomically
 
-__all__ = ["DASHES", "GUIDE", "INKS", "PAPER", "dress", "label", "legend", "marker", "new_axes", "new_figure", "png",
-           "save", "short"]  # fmt: skip
+__all__ = ["DASHES", "GUIDE", "INKS", "PAPER", "caption", "dress", "label", "legend", "marker", "new_axes", "new_figure",
+           "png", "save", "short"]  # fmt: skip
 
 INKS = ("#0b3c7d", "#e8890c", "#00876c", "#b5498f", "#5c5c5c", "#57aee0")
 DASHES = ("-", (0, (5, 1.5)), (0, (6, 1.5, 1, 1.5)), (0, (1.2, 1.2)), (0, (10, 2)), (0, (6, 1, 1, 1, 1, 1)))
@@ -64,6 +64,14 @@ def new_figure(width: float, height: float) -> Figure:
     from matplotlib import pyplot
 
     return pyplot.figure(figsize=(width, height), layout=ConstrainedLayoutEngine(wspace=0.05))
+
+
+def caption(text: str) -> None:
+    """Write a line above the figure that was drawn last."""
+    from matplotlib import pyplot
+
+    if pyplot.get_fignums():
+        pyplot.gcf().suptitle(text, fontsize=10, x=0.01, ha="left")
 
 
 def new_axes() -> Axes:

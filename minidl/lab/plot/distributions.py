@@ -1,15 +1,19 @@
 """Distributions over training: a band between percentiles, and histograms as columns of colours."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
 from matplotlib.ticker import StrMethodFormatter
 from numpy.typing import ArrayLike
 
-from minidl.lab.plot._check import check_increasing, check_percentiles
-from minidl.lab.plot._style import DASHES, INKS, dress, legend, marker, new_axes, short
+from minidl.lab.plot._check import check_increasing, check_mapping, check_percentiles
+from minidl.lab.plot._style import DASHES, INKS, dress, label, legend, marker, new_axes, new_figure, short
 
-__all__ = ["draw_band", "histograms_over_time", "movement", "percentile_bands"]
+__all__ = ["draw_band", "histogram_grid", "histograms_over_time", "movement", "percentile_bands"]
 
 
 def percentile_bands(steps: ArrayLike, percentiles: ArrayLike, ax: Axes | None = None, *, name: str = "value") -> Axes:
@@ -93,3 +97,26 @@ def _borders(steps):
         return steps[0] + np.array([-0.5, 0.5])
     middles = (steps[1:] + steps[:-1]) / 2
     return np.concatenate(([2 * steps[0] - middles[0]], middles, [2 * steps[-1] - middles[-1]]))
+
+
+def histogram_grid(
+    steps: ArrayLike, grid: Mapping, edges: ArrayLike, *, columns: int, name: str = "activation"
+) -> Figure:
+    """Draw `histograms_over_time` side by side, in rows of `columns`, with one scale of colours for all.
+
+    grid    title → counts (T, bins)
+    Errors  ValueError for an empty grid, and as `histograms_over_time`
+    """
+    check_mapping("histogram_grid", "grid", grid, "title → counts (T, bins)")
+    rows = -(-len(grid) // columns)
+    figure = new_figure(4.2 * columns, 2.6 * rows + 0.7)
+    for i, (title, counts) in enumerate(grid.items()):
+        ax = histograms_over_time(steps, counts, edges, figure.add_subplot(rows, columns, i + 1), name=name)
+        mesh: Any = ax.collections[0]
+        mesh.set_clim(0.1, 100)
+        if (i + 1) % columns and i + 1 < len(grid):
+            mesh.colorbar.remove()
+        label(
+            ax, title, "training step" if i + columns >= len(grid) else "", name if i % columns == 0 else "", grid=False
+        )
+    return figure

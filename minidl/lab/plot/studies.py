@@ -9,7 +9,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocato
 from numpy.typing import ArrayLike
 
 from minidl.lab.plot._check import check_curve, check_curves, check_mapping
-from minidl.lab.plot._style import DASHES, GUIDE, INKS, label, legend, marker, new_figure
+from minidl.lab.plot._style import DASHES, GUIDE, INKS, label, legend, marker, new_axes, new_figure
 from minidl.lab.study.statistics import t_interval
 
 __all__ = ["checks", "intervals", "lines", "panels", "strands"]
@@ -36,19 +36,22 @@ def panels(
 
 
 def lines(
-    ax: Axes, runs: Mapping, title: str, xlabel: str, ylabel: str, *, log: str = "", inks: Sequence[int] | None = None,
-    key: bool = True,
+    ax: Axes | None, runs: Mapping, title: str, xlabel: str, ylabel: str, *, log: str = "",
+    inks: Sequence[int] | None = None, key: bool = True, xticks: ArrayLike | None = None, yticks: ArrayLike | None = None,
 ) -> Axes:  # fmt: skip
     """Draw a line for each entry of `runs`: the mean over seeds, in a band that is its 95 % t interval.
 
     On a logarithmic y axis both are those of the logarithms. A logarithmic x axis with few points has its ticks at them.
 
+    ax      None for the axes of a new figure
     runs    label → (x, values): x (T,), increasing; values (T,), or (S, T) with S seeds; what is not finite leaves a gap
     log     "x", "y" or "xy": the axes that are logarithmic
     inks    numbers of the colours and dashes, one for each line; by default 0, 1, 2 …
     key     whether to draw a legend
+    xticks, yticks  the places of the ticks, which are written as they are; by default they are chosen
     Errors  ValueError for no runs, sizes that do not match, x that does not increase
     """
+    ax = ax or new_axes()
     curves = check_curves("lines", runs)
     inks = range(len(curves)) if inks is None else inks
     if len(inks) != len(curves):
@@ -64,6 +67,10 @@ def lines(
             ax.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
     if "y" in log:
         _log_y(ax)
+    for axis, ticks in ((ax.xaxis, xticks), (ax.yaxis, yticks)):
+        if ticks is not None:
+            axis.set_ticks(ticks, [f"{tick:.3g}" for tick in np.asarray(ticks)])
+            axis.set_minor_locator(NullLocator())
     ax.margins(x=0.02)
     if key:
         several = any(len(values) > 1 for _, values in curves.values())

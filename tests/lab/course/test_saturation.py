@@ -5,7 +5,7 @@ import pytest
 
 from minidl import functional as F
 from minidl import nn
-from minidl.lab.course.saturation import keeping_gain, prepare, sigmoid_stack, signals
+from minidl.lab.course.saturation import prepare, sigmoid_stack, signals
 from minidl.tensor import Tensor
 
 X = np.random.default_rng(0).standard_normal((50, 784)).astype(np.float32)
@@ -63,15 +63,6 @@ def test_signals_are_those_of_a_pass_by_hand():
     assert found["counts"][1, 0] == (y[1] < 1 / 40).sum()
     assert all(np.array_equal(array, before[name]) for name, array in model.state_dict().items())
     assert all(p.dtype == np.float32 and p.grad is None for p in model.parameters())
-
-
-def test_the_gain_keeps_the_variance_of_a_wide_layer():
-    assert keeping_gain(lambda x: 3 * x, 7.0) == pytest.approx(1 / 3)
-    assert keeping_gain(lambda x: np.maximum(x, 0)) == pytest.approx(1 / np.sqrt(0.5 - 1 / (2 * np.pi)), rel=0.01)
-    rng = np.random.default_rng(3)
-    x = rng.normal(0, 2, (400, 2000))
-    y = np.tanh(x) @ rng.normal(0, keeping_gain(np.tanh, 4.0) / np.sqrt(2000), (2000, 500))
-    assert y.var() == pytest.approx(4, rel=0.05)
 
 
 def test_prepared_pixels_vary_by_one():

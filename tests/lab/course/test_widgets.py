@@ -14,11 +14,40 @@ def drawn(monkeypatch):
     return []
 
 
-def test_draws_once_without_widgets(drawn, monkeypatch):
+def test_without_widgets_four_stills_move_the_first_control(drawn, monkeypatch):
     monkeypatch.setenv("MINIDL_NO_WIDGETS", "1")
     monkeypatch.setitem(sys.modules, "ipywidgets", None)
-    explore(lambda **values: drawn.append(values), scale=(0.1, 3.0), batch=[2, 8], centred=False)
-    assert drawn == [{"scale": 0.1, "batch": 2, "centred": False}]
+
+    def draw(scale=1.0, batch=8, centred=True):
+        drawn.append((scale, batch, centred))
+
+    explore(draw, scale=(0.0, 3.0), batch=[2, 8], centred=False)
+    assert drawn == [(0.0, 8, True), (1.0, 8, True), (2.0, 8, True), (3.0, 8, True)]
+
+
+@pytest.mark.parametrize(
+    ("control", "values"), [((2, 12), [2, 5, 9, 12]), ([3, 5], [3, 5]), (list(range(9)), [0, 2, 4, 6]), (True, [True])]
+)
+def test_stills_of_any_control(drawn, monkeypatch, control, values):
+    monkeypatch.setenv("MINIDL_NO_WIDGETS", "1")
+    explore(lambda m: drawn.append(m), m=control)
+    assert drawn == values
+
+
+def test_a_still_says_where_its_controls_are(monkeypatch):
+    from matplotlib import pyplot
+
+    from minidl.lab import plot
+
+    monkeypatch.setenv("MINIDL_NO_WIDGETS", "1")
+    explore(lambda gain=1.0: plot.panels(1), gain=(0.5, 2.0))
+    assert [pyplot.figure(n).get_suptitle() for n in pyplot.get_fignums()] == [
+        "gain = 0.5",
+        "gain = 1",
+        "gain = 1.5",
+        "gain = 2",
+    ]
+    pyplot.close("all")
 
 
 def test_says_what_to_install(drawn, monkeypatch, capsys):

@@ -129,3 +129,17 @@ def test_a_step_without_values_is_a_white_column(readable):
 def test_histograms_that_cannot_be_right_are_refused(steps, counts, edges, message, no_figure):
     with pytest.raises(ValueError, match=f"histograms_over_time: .*{message}"):
         plot.histograms_over_time(steps, counts, edges)
+
+
+def test_a_grid_has_a_picture_for_each_title_and_one_scale_of_colours(readable):
+    counts = np.arange(12.0).reshape(3, 4)
+    figure = plot.histogram_grid([0, 1, 2], {"a": counts, "b": 2 * counts, "c": counts}, np.arange(5), columns=2)
+    pictures = [ax for ax in figure.axes if ax.get_title("left")]
+    assert [ax.get_title("left") for ax in pictures] == ["a", "b", "c"]
+    assert {ax.collections[0].get_clim() for ax in pictures} == {(0.1, 100)}
+    readable(pictures[0])
+
+
+def test_a_grid_needs_pictures(no_figure):
+    with pytest.raises(ValueError, match="histogram_grid: grid"):
+        plot.histogram_grid([0], {}, [0, 1], columns=3)

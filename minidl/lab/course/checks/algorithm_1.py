@@ -4,12 +4,19 @@ import math
 
 import numpy as np
 
-from minidl.lab.course._check import Wrong, ask, compare, exercise
+from minidl.lab.course._check import Wrong, array, ask, compare, exercise, parts
 
 __all__ = ["bn_forward", "stand_out", "undo"]
 
 
-@exercise("stand_out")
+@exercise(
+    "stand_out",
+    hints=(
+        "Put the one at a. The others have the sum −a; how large is each, if all are equal?",
+        "Each of the m − 1 others is at −a/(m − 1). What is the sum of all squares, and what must it be?",
+        "a² + (m − 1)·(a/(m − 1))² = m. Solve it for a.",
+    ),
+)
 def stand_out(answer):
     """You know how far one number can stand out of its batch: the batch's own statistics hold it back."""
     for m in np.random.default_rng().integers(6, 500, 5):
@@ -35,16 +42,25 @@ def stand_out(answer):
         )
 
 
-@exercise("undo")
+@exercise(
+    "undo",
+    hints=(
+        "BN subtracts a number and divides by another. In which order, and with which numbers, must you undo it?",
+        "x̂ was divided by the root of the variance and ε, and γ multiplies; then β is added. Each column "
+        "has its own pair.",
+        "γ x̂ + β = x, with x̂ = (x − μ)/√(σ² + ε). Compare what multiplies x̂, and what is left.",
+    ),
+)
 def undo(answer):
     """You can undo BN for one batch: γ is its standard deviation, with the ε, and β its mean."""
     generator = np.random.default_rng()
     m, features = generator.integers(5, 12, 2)
     eps = generator.uniform(0.1, 1)
     x = generator.uniform(0.5, 2, features) * generator.standard_normal((m, features)) + generator.uniform(2, 4)
-    gamma, beta = _two(ask(answer, x, eps))
+    gamma, beta = parts(ask(answer, x, eps), ("γ", "β"))
     mean, var = x.mean(0), x.var(0)
-    if np.shape(gamma) == mean.shape and np.allclose(gamma, mean):
+    gamma = array("γ", gamma, mean.shape)
+    if gamma.shape == mean.shape and np.allclose(gamma, mean):
         raise Wrong("γ: this is the mean, which is what β must be; return γ first, then β.")
     compare(
         "γ",
@@ -75,7 +91,15 @@ def undo(answer):
     )
 
 
-@exercise("bn_forward")
+@exercise(
+    "bn_forward",
+    hints=(
+        "Which of the numbers in the four lines are one for each column, and over which axis is the mean taken?",
+        "First the distances from the mean, then their mean square; never the mean of x² less the square of"
+        " the mean. Last, the type of x.",
+        "μ = mean of x;  σ² = mean of (x − μ)²;  y = γ (x − μ)/√(σ² + ε) + β, all along axis 0.",
+    ),
+)
 def bn_forward(answer):
     """Your forward is right for both types, for random shapes, γ and β, and at a mean of 1,000 in float32."""
     generator = np.random.default_rng()
@@ -121,9 +145,3 @@ def _forwards(x, gamma, beta, eps):
         "ε is missing": finish(centred, np.sqrt(var)),
         "it takes ε to be 1e-5; it is an argument": finish(centred, np.sqrt(var + 1e-5)),
     }
-
-
-def _two(result):
-    if not isinstance(result, tuple | list | np.ndarray) or len(result) != 2:
-        raise Wrong("Return two arrays: γ, β.")
-    return result

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minidl.lab.course._check import Wrong, ask, compare, exercise
+from minidl.lab.course._check import Wrong, array, ask, compare, exercise, number, parts
 from minidl.lab.course.defects import DEFECTS, SOUND
 from minidl.tensor import Tensor
 
@@ -59,7 +59,16 @@ def _gradients(nodes):
     return grads
 
 
-@exercise("walk")
+@exercise(
+    "walk",
+    hints=(
+        "When may a node hand its gradient on? What must have happened to all of its users?",
+        "First make the list: visit(node) visits its parents and only then appends the node. Now every node"
+        " stands behind its parents. In which direction must you go through it?",
+        "From the last node to the first: parent.grad += node.grad · slope, for each of the node's parents,"
+        " with last.grad = 1 at the start.",
+    ),
+)
 def walk(answer):
     """Every node speaks once, after all its users, and what comes from several users is added up."""
     rng = np.random.default_rng()
@@ -76,11 +85,11 @@ def walk(answer):
 
 
 def _compare_walk(nodes):
-    if nodes[-1].grad == 0:
-        raise Wrong("The last node has no gradient; it starts the walk: its own slope to itself is 1.")
     grads = _gradients(nodes)
-    got, want = [node.grad for node in nodes], [grads[node] for node in nodes]
-    if not any(got[:-1]):
+    got, want = array("the nodes' grad", [node.grad for node in nodes]), [grads[node] for node in nodes]
+    if got.shape == (len(nodes),) and got[-1] == 0:
+        raise Wrong("The last node has no gradient; it starts the walk: its own slope to itself is 1.")
+    if not got[:-1].any():
         raise Wrong("No gradient left the last node; every parent must be given grad · slope.")
     hint = "Does a node wait until all its users have spoken, and are their gradients added up?"
     compare("the nodes' grad", got, want, instead=_misconceptions(nodes), hint=hint)
@@ -100,17 +109,54 @@ def _misconceptions(nodes):
         for parent, slope in dict(node._parents).items():
             once[parent] += once[node] * slope
     return {
+        "only the parents of the last node have a gradient. The list of nodes has parents first; go through it backwards "
+        "(reversed)": _in_order(nodes, nodes),
+        "it goes level by level (breadth first), so a node speaks when its first user has, and not after the last":
+            _in_order(nodes, _by_levels(nodes[-1])),
+        "it goes to a node's parents at once (depth first), so a node speaks when its first user has, and not after the "
+        "last: list the nodes first, each *after* its parents": _in_order(nodes, _by_depth(nodes[-1], [])),
         "a parent that occurs twice, as in x + x, gets one gradient; it should get both": list(once.values()),
-        "where a node has several users, the last one's gradient overwrites the others; add them up": list(
-            overwritten.values()
-        ),
-        "each node passes on its slope alone; by the chain rule it is the node's own gradient times the slope": list(
-            slopes_only.values()
-        ),
-    }
+        "where a node has several users, the last one's gradient overwrites the others; add them up": 
+            list(overwritten.values()),
+        "each node passes on its slope alone; by the chain rule it is the node's own gradient times the slope":
+            list(slopes_only.values()),
+    }  # fmt: skip
 
 
-@exercise("affine")
+def _in_order(nodes, order):
+    """The gradients when the nodes speak in this order, once each."""
+    grads = {node: 0.0 for node in nodes}
+    grads[nodes[-1]] = 1.0
+    for node in order:
+        for parent, slope in node._parents:
+            grads[parent] += grads[node] * slope
+    return list(grads.values())
+
+
+def _by_levels(last):
+    queue = [last]
+    for node in queue:
+        queue += [parent for parent in dict(node._parents) if parent not in queue]
+    return queue
+
+
+def _by_depth(node, order):
+    order.append(node)
+    for parent, _ in node._parents:
+        if parent not in order:
+            _by_depth(parent, order)
+    return order
+
+
+@exercise(
+    "affine",
+    hints=(
+        "How many elements of y does one element of γ touch? And one element of x?",
+        "An element of x goes to one y only. An element of γ goes to a whole column, so it collects from a "
+        "whole column.",
+        "∂L/∂xᵢⱼ = ∂L/∂yᵢⱼ · γⱼ;  ∂L/∂γⱼ = Σᵢ ∂L/∂yᵢⱼ · xᵢⱼ;  ∂L/∂βⱼ = Σᵢ ∂L/∂yᵢⱼ.",
+    ),
+)
 def affine(answer):
     """Whatever is broadcast is used many times, so its gradient is a sum over the examples."""
     rng = np.random.default_rng()
@@ -118,11 +164,10 @@ def affine(answer):
     x, grad_y = rng.normal(size=(2, n, c))
     gamma = rng.normal(size=c)
     result = ask(answer, grad_y, x, gamma)
-    if not isinstance(result, tuple | list) or len(result) != 3:
-        raise Wrong("Return three arrays: grad_x, grad_gamma, grad_beta.")
-    grad_x, grad_gamma, grad_beta = result
+    names = ("grad_x", "grad_gamma", "grad_beta")
+    grad_x, grad_gamma, grad_beta = (array(name, a) for name, a in zip(names, parts(result, names), strict=True))
     want = (grad_y * x).sum(0)
-    if np.array_equal(grad_gamma, grad_y.sum(0)) and np.shape(grad_beta) == (c,) and np.allclose(grad_beta, want):
+    if np.array_equal(grad_gamma, grad_y.sum(0)) and grad_beta.shape == (c,) and np.allclose(grad_beta, want):
         raise Wrong("The gradients of γ and β have changed places: grad_x, grad_gamma, grad_beta.")
     compare("grad_x", grad_x, grad_y * gamma, instead={"γ scales y, so it scales the way back too": grad_y})
     compare(
@@ -166,7 +211,16 @@ class _Spy:
         self.cotangents.append(grad.copy())
 
 
-@exercise("hunt")
+@exercise(
+    "hunt",
+    hints=(
+        "What does `backward` claim about a small step along v, and how would you measure the same without it?",
+        "Make a tensor t of x that asks for its gradient, and y = f(t). Draw u in the shape of y.data, and v in that "
+        "of x. y.backward(u) fills t.grad; f(Tensor(x + h * v)).data is an array.",
+        "What `backward` claims is Σ t.grad · v. What is measured is Σ u · (f(x + hv) − f(x − hv)) / 2h, with h "
+        "of about 10⁻⁶. The answer is the size of their difference, over the largest of 1 and their two sizes.",
+    ),
+)
 def hunt(answer):
     """Your gradient check accuses all six planted defects, and no sound operation."""
     rng = np.random.default_rng()
@@ -176,6 +230,8 @@ def hunt(answer):
             error = _number(ask(answer, spy, x, rng))
             if not error < _CLEARED:
                 raise Wrong(f"It says {error:.1e} of a sound operation ({name}). {_why_accused(spy, x)}")
+            if _one_sided(_steps(spy, x)):
+                raise Wrong(f"It clears a sound operation ({name}) by luck. {_ONE_SIDE}")
     missed = []
     for name, operation in DEFECTS.items():
         errors = []
@@ -197,13 +253,10 @@ def _turned(x):
 
 
 def _number(error):
-    try:
-        number = float(error)
-    except (TypeError, ValueError):
-        raise Wrong(f"The answer is a {type(error).__name__}; it should be one number, the disagreement.") from None
-    if number < 0:
-        raise Wrong(f"It says {number:.2g}; a disagreement is a size: take the absolute value of the difference.")
-    return number
+    error = number("The disagreement", error)
+    if error < 0:
+        raise Wrong(f"It says {error:.2g}; a disagreement is a size: take the absolute value of the difference.")
+    return error
 
 
 def _parallel(a, b):
@@ -214,6 +267,14 @@ def _steps(spy, x):
     return [point - x for point in spy.points if np.abs(point - x).max() > 0]
 
 
+_ONE_SIDE = "It steps to one side only, which is off by the bend times h; step to x + hv and x − hv."
+
+
+def _one_sided(steps):
+    """Whether steps were taken, but no two that are opposite."""
+    return bool(steps) and not any(np.abs(a + b).max() < 1e-3 * np.abs(a).max() for a in steps for b in steps)
+
+
 def _why_accused(spy, x):
     steps = _steps(spy, x)
     if not steps:
@@ -222,8 +283,8 @@ def _why_accused(spy, x):
         return "Its step h is so small that the difference is mostly rounding; take about 10⁻⁶."
     if max(np.abs(step).max() for step in steps) > 1e-3:
         return "Its step h is large, and the operation bends on the way; take about 10⁻⁶."
-    if len(steps) < 2 or np.abs(steps[0] + steps[1]).max() > 1e-9:
-        return "It steps to one side only, which is off by the bend times h; step to x + hv and x − hv."
+    if _one_sided(steps):
+        return _ONE_SIDE
     return "The two points x + hv and x − hv are 2h apart: is that what it divides by, and are u and v in both slopes?"
 
 

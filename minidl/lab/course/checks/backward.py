@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minidl.lab.course._check import Wrong, ask, compare, exercise
+from minidl.lab.course._check import Wrong, array, ask, compare, exercise, parts
 
 __all__ = ["closed", "freedom", "is_projection", "projector", "staged"]
 
@@ -55,14 +55,22 @@ class _Batch:
         }
 
 
-@exercise("staged")
+@exercise(
+    "staged",
+    hints=(
+        "Which arrows leave x̂, σ², μ and x, in this order? For each node add up, over its arrows, what "
+        "waits at the end of the arrow times the slope of the arrow.",
+        "From x̂ᵢ one arrow, to yᵢ (slope γ). From σ² one to every x̂ᵢ. From μ one to every x̂ᵢ (and one to"
+        " σ², which carries 0). From xᵢ three: to x̂ᵢ, to σ², to μ. What is the slope of each?",
+        "The slopes: x̂ᵢ toward σ²: −½(xᵢ − μ)(σ² + ε)^(−3/2);  x̂ᵢ toward μ, and toward xᵢ: ∓1/√(σ² + ε);"
+        "  σ² toward xᵢ: 2(xᵢ − μ)/m;  μ toward xᵢ: 1/m.",
+    ),
+)
 def staged(answer):
     """The chain rule in stages: you have followed all paths from x to the loss."""
     batch = _Batch()
     result = ask(answer, batch.grad_y, batch.x, batch.gamma, batch.eps)
-    if not isinstance(result, tuple | list) or len(result) != 3:
-        raise Wrong("Return three arrays: ∂L/∂x, ∂L/∂γ, ∂L/∂β.")
-    grad_x, grad_gamma, grad_beta = result
+    grad_x, grad_gamma, grad_beta = parts(result, ("∂L/∂x", "∂L/∂γ", "∂L/∂β"))
     g, x_hat = batch.grad_y, batch.x_hat
     compare("∂L/∂x", grad_x, batch.grad_x(), instead=batch.wrong(), hint="Compare your stages with the six equations.")
     compare(
@@ -91,12 +99,28 @@ def staged(answer):
     )
 
 
-@exercise("closed")
+@exercise(
+    "closed",
+    hints=(
+        "Put the two sums into the equation of ∂L/∂xᵢ. What do all three terms share?",
+        "Write (xᵢ − μ) as s x̂ᵢ, and take γ/s out. What is left of Σ gⱼ together with the 1/m?",
+        "(1/m) Σ gⱼ is the mean of g. And (1/m) Σ gⱼ x̂ⱼ is a mean, too: of the products. Both are taken "
+        "from gᵢ; the second has a factor in front that differs from example to example.",
+    ),
+)
 def closed(answer):
     """The whole gradient in one line: what arrives, less its mean, less its part along x̂."""
     batch = _Batch()
-    got = ask(answer, batch.grad_y, batch.x_hat, batch.inv_std, batch.gamma)
+    got = array("∂L/∂x", ask(answer, batch.grad_y, batch.x_hat, batch.inv_std, batch.gamma))
     g, scale = batch.grad_y, batch.gamma * batch.inv_std
+    if got.shape == g.shape and np.allclose(got, batch.grad_x(stretch=0)):
+        moved = batch.x_hat + 1  # no batch's x̂, as its mean is 1: it tells apart what is 0 from what is not there
+        again = array("∂L/∂x", ask(answer, g, moved, batch.inv_std, batch.gamma))
+        if np.allclose(again, scale * (g - g.mean(0) - moved * g.mean(0) * moved.mean(0))):
+            raise Wrong(
+                "∂L/∂x: this has the product of two means, of g and of x̂, and that of x̂ is 0. It takes the mean of the "
+                "product: multiply g and x̂ first."
+            )
     wrong = batch.wrong() | {
         "the factor 1/s before the bracket is missing": batch.grad_x() / batch.inv_std,
         "the mean of g·x̂ must be multiplied by x̂ again: each example gets its own part": scale
@@ -110,7 +134,15 @@ def closed(answer):
     compare("∂L/∂x", got, batch.grad_x(), instead=wrong, hint="Put ∂L/∂σ² and ∂L/∂μ into the equation, term by term.")
 
 
-@exercise("projector")
+@exercise(
+    "projector",
+    hints=(
+        "What does P do to g? It takes away two things; write each of them as a matrix times g.",
+        "The mean of g, for every example, is a matrix of equal entries times g. The other is x̂ᵢ times (a "
+        "row times g).",
+        "P = I − A − B, with (A g)ᵢ = (1/m) Σⱼ gⱼ and (B g)ᵢ = x̂ᵢ (1/m) Σⱼ x̂ⱼ gⱼ: read off the entries Aᵢⱼ and Bᵢⱼ.",
+    ),
+)
 def projector(answer):
     """Your matrix is the projection: it removes 1 and x̂, and keeps all that is at right angles to both."""
     generator = np.random.default_rng()
@@ -136,7 +168,14 @@ def projector(answer):
     )
 
 
-@exercise("is_projection")
+@exercise(
+    "is_projection",
+    hints=(
+        "Which two equations must hold, and how large may a difference be that is only rounding?",
+        "PP is the matrix product, `@`. A difference may be below 0 as well as above it, and may be in any entry.",
+        "max |PP − P| and max |Pᵀ − P| are both below something like 10⁻⁹.",
+    ),
+)
 def is_projection(answer):
     """Your test of projections says yes and no where it should."""
     generator = np.random.default_rng()
@@ -144,7 +183,18 @@ def is_projection(answer):
     basis = np.linalg.qr(generator.standard_normal((m, m)))[0]
     true = basis[:, :rank] @ basis[:, :rank].T
     column, row = generator.standard_normal((2, m))
+    noise = np.triu(generator.standard_normal((m, m)), 1)
     cases = [
+        (
+            np.eye(m) / 2,
+            False,
+            "half the identity: no entry of PP − P is above 0 there, but some are below: take sizes",
+        ),
+        (
+            2 * np.eye(m),
+            False,
+            "twice the identity: no entry of P − PP is above 0 there, but some are below: take sizes",
+        ),
         (0.5 * true, False, "half a projection, a symmetric matrix with PP ≠ P"),
         (
             basis @ np.diag([0.5, 1.5, 1, 1, 0, 0, 0, 0]) @ basis.T,
@@ -157,6 +207,16 @@ def is_projection(answer):
         (np.zeros((m, m)), True, "the zero matrix, which projects everything to 0"),
         (np.outer(column, row) / (column @ row), False, "a slanted projection: PP = P, but it is not symmetric"),
         (2 * true, False, "twice a projection"),
+        (
+            true + noise,
+            False,
+            "a matrix of which only the lower triangle is a projection's; look at the upper one, too",
+        ),
+        (
+            true + noise.T,
+            False,
+            "a matrix of which only the upper triangle is a projection's; look at the lower one, too",
+        ),
         (true + 1e-4 * np.eye(m), False, "a projection plus 1/10,000 of the identity: your tolerance is too wide"),
     ]
     for matrix, right, what in cases:
@@ -167,7 +227,14 @@ def is_projection(answer):
             raise Wrong(f"It says {bool(got)} to {what}.")
 
 
-@exercise("freedom")
+@exercise(
+    "freedom",
+    hints=(
+        "How many directions has one feature of m numbers, and which of them does the forward undo?",
+        "Two for each feature: 1 and x̂. Features do not mix. What happens to the formula at m = 1?",
+        "rank of one feature = max(m − 2, 0); count all features.",
+    ),
+)
 def freedom(answer):
     """Two directions of each feature are lost, and no more; a batch of one or two lets nothing pass."""
     generator = np.random.default_rng()

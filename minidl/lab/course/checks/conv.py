@@ -2,13 +2,20 @@
 
 import numpy as np
 
-from minidl.lab.course._check import ask, compare, exercise
-from minidl.lab.course.checks.inference import parts
+from minidl.lab.course._check import ask, compare, exercise, parts
 
 __all__ = ["fold_conv", "images", "shift"]
 
 
-@exercise("images")
+@exercise(
+    "images",
+    hints=(
+        "Over how many numbers is the mean of one channel taken? Where do they lie in an array (N, H, W, C)?",
+        "Make a row of every position of every image: an array (N·H·W, C). Then it is lesson 05. Turn it "
+        "back at the end.",
+        "μ_c = mean over n, h, w of x[n, h, w, c], the same for σ²;  y = γ (x − μ)/√(σ² + ε) + β.",
+    ),
+)
 def images(answer):
     """One mean and one variance for each channel, over the batch and all positions: m′ = m·p·q."""
     rng = np.random.default_rng()
@@ -56,7 +63,15 @@ def _eps_outside(x, gamma, beta, eps):
     return gamma * (x - x.mean((0, 1, 2))) / (x.std((0, 1, 2)) + eps) + beta
 
 
-@exercise("shift")
+@exercise(
+    "shift",
+    hints=(
+        "Which two outputs are to be compared? One moves first, one moves last.",
+        "a = layer(moved x) and b = moved layer(x), both moved the same way along axis 2. Then leave out "
+        "columns on both sides.",
+        "max |a − b| over the columns from `edge` to the width less `edge`.",
+    ),
+)
 def shift(answer):
     """The gap is 0 for what moves along with its input, and positive for what knows where it is."""
     rng = np.random.default_rng()
@@ -111,7 +126,15 @@ def _compare_gap(what, got, layer, x, by, edge):
     )  # fmt: skip
 
 
-@exercise("fold-conv")
+@exercise(
+    "fold-conv",
+    hints=(
+        "Put y = s·x + t, with t = β − mean·s, into the sum of the convolution. Which part multiplies x?",
+        "s belongs to the input channels, the last axis but one of the weight. What t contributes is the "
+        "same at every position.",
+        "W′ = W·s (over input channels);  b′ₒ = bₒ + Σ over positions and input channels of W · t.",
+    ),
+)
 def fold_conv(answer):
     """Batch norm and the convolution after it are one, inside: W·s by input channels, and Σ W·(β − mean·s) in the bias."""
     rng = np.random.default_rng()

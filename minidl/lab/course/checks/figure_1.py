@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minidl.lab.course._check import Wrong, ask, compare, exercise
+from minidl.lab.course._check import Wrong, array, ask, compare, exercise
 
 PERCENT = (15, 50, 85)
 GRIDS = 60  # a rule that is wrong chooses the right setting now and then, but not in all of them
@@ -10,7 +10,15 @@ RIGHT = "right"
 Z = 1.0364  # a normal distribution has 35 % between its mean and this many standard deviations
 
 
-@exercise("recorder")
+@exercise(
+    "recorder",
+    hints=(
+        "Can a median of everything be computed from the medians of the parts?",
+        "Put all batches into one array (N, units), and then take percentiles over the examples. Which axis is that?",
+        "table[unit] = the 15th, 50th and 85th percentile of column `unit`; np.percentile gives one row a "
+        "percentile, so turn it.",
+    ),
+)
 def recorder(answer):
     """The percentiles of every unit over all examples, however they were cut into batches."""
     generator = np.random.default_rng()
@@ -42,15 +50,22 @@ def recorder(answer):
             [mean - std, mean, mean + std], 1
         ),
     }
-    got = ask(answer, [x.copy() for x in batches])
-    if np.shape(got) == (3,):
+    got = array("The table", ask(answer, [x.copy() for x in batches]))
+    if got.shape == (3,):
         raise Wrong(
             "The percentiles have the shape (3,): all units are thrown together, but each needs its own: axis=0."
         )
     compare("The table", got, np.percentile(joined, PERCENT, axis=0).T, instead=misconceptions)
 
 
-@exercise("bands")
+@exercise(
+    "bands",
+    hints=(
+        "Which percentiles has x̂, if it is normal with mean 0 and variance 1? What do γ and β do to them?",
+        "15 % of a normal distribution lie below −1.04. A negative γ turns left and right round.",
+        "β − 1.04 |γ|,  β,  β + 1.04 |γ|.",
+    ),
+)
 def bands(answer):
     """γ and β predict Figure 1(c), without a look at any image."""
     generator = np.random.default_rng()
@@ -84,20 +99,27 @@ def bands(answer):
     compare("The band", ask(answer, gamma, beta), want, tol=4e-3, instead=misconceptions)
 
 
-@exercise("tune")
+@exercise(
+    "tune",
+    hints=(
+        "Which images may be looked at when the setting is chosen, and which only afterwards?",
+        "One number for each setting: its mean over the seeds, on validation images. The largest wins.",
+        "chosen = argmax over settings of the mean over seeds of validation; return the row `chosen` of test.",
+    ),
+)
 def tune(answer):
     """A setting chosen by validation images and the mean over seeds, and reported by test images."""
     generator = np.random.default_rng()
     grids = [_grid(generator) for _ in range(GRIDS)]
-    answers = [ask(answer, validation, test) for validation, test, _ in grids]
+    answers = [array("The result", ask(answer, validation, test)) for validation, test, _ in grids]
     wants = [wrong.pop(RIGHT) for _, _, wrong in grids]
     for got, want, (validation, _, _) in zip(answers, wants, grids, strict=True):
-        if np.ndim(got) == 0 and got is not None:
+        if got.ndim == 0:
             what = "the number of the setting" if got == validation.mean(1).argmax() else "one number"
             raise Wrong(
                 f"You return {what}; return the test accuracies of all seeds at the chosen setting: their spread counts."
             )
-        if np.shape(got) != want.shape:
+        if got.shape != want.shape:
             compare("The array", got, want)
     misconceptions = {name: np.stack([wrong[name] for _, _, wrong in grids]) for name in grids[0][2]}
     hint = "The setting must be the one with the best mean validation accuracy, no matter what the test images say."

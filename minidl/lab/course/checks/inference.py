@@ -2,20 +2,19 @@
 
 import numpy as np
 
-from minidl.lab.course._check import Wrong, ask, compare, exercise
+from minidl.lab.course._check import ask, compare, exercise, parts
 
-__all__ = ["eval_backward", "fold", "parts", "running"]
-
-
-def parts(result, names):
-    """Return an answer's result as that many parts; Wrong, with their names, if it is something else."""
-    several = isinstance(result, tuple | list) or (isinstance(result, np.ndarray) and result.ndim > 0)
-    if not several or len(result) != len(names):
-        raise Wrong(f"Your function should return {len(names)} things: {', '.join(names)}.")
-    return result
+__all__ = ["eval_backward", "fold", "running"]
 
 
-@exercise("running")
+@exercise(
+    "running",
+    hints=(
+        "Which of the two numbers, old or new, has the weight α = momentum here?",
+        "The batch's variance with 1/(m − 1) goes into the buffer, and it is taken about the batch's own mean.",
+        "new = (1 − α) · old + α · batch, for the mean and for the variance.",
+    ),
+)
 def running(answer):
     """One step of the moving average: the newest batch weighs α, and the variance that is stored is the unbiased one."""
     rng = np.random.default_rng()
@@ -63,7 +62,14 @@ def _compare_running(got_mean, got_var, x, mean, var, momentum):
     )  # fmt: skip
 
 
-@exercise("eval-backward")
+@exercise(
+    "eval-backward",
+    hints=(
+        "Which quantities in y = γ(x − mean)·s + β depend on the batch now?",
+        "Only x itself: mean and s are constants, so each example is alone. γ and β still get a sum over all rows.",
+        "∂L/∂x = ∂L/∂y · γ s;  ∂L/∂γ = Σ ∂L/∂y · x̂;  ∂L/∂β = Σ ∂L/∂y, with x̂ made from the running statistics.",
+    ),
+)
 def eval_backward(answer):
     """In evaluation mode the statistics are constants: ∂x is ∂y·γ/√(σ² + ε), each example by itself."""
     rng = np.random.default_rng()
@@ -121,7 +127,14 @@ def _compare_eval_backward(got, grad_y, x, gamma, mean, var, eps):
     )  # fmt: skip
 
 
-@exercise("fold")
+@exercise(
+    "fold",
+    hints=(
+        "Multiply out γ(xW + b − mean)/√(var + ε) + β. What stands in front of x?",
+        "Let s = γ/√(var + ε), one number for each output, that is for each column of W.",
+        "x(W·s) + (b − mean)·s + β.",
+    ),
+)
 def fold(answer):
     """A linear layer and its batch norm are one linear layer, with W·s and (b − mean)·s + β."""
     rng = np.random.default_rng()

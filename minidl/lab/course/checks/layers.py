@@ -4,11 +4,19 @@ import numpy as np
 
 from minidl import functional as F
 from minidl import nn
-from minidl.lab.course._check import Wrong, ask, compare, exercise
+from minidl.lab.course._check import Wrong, array, ask, compare, exercise, parts
 from minidl.tensor import Tensor
 
 
-@exercise("linear")
+@exercise(
+    "linear",
+    hints=(
+        "What are the shapes of x, W and grad_y, and which products of two of them have the shape that you need?",
+        "One element: yᵢⱼ = Σₖ xᵢₖ Wₖⱼ + bⱼ. Where does Wₖⱼ occur? In column j of y, once for each example;"
+        " add those up.",
+        "∂L/∂xᵢₖ = Σⱼ ∂L/∂yᵢⱼ Wₖⱼ;  ∂L/∂Wₖⱼ = Σᵢ xᵢₖ ∂L/∂yᵢⱼ;  ∂L/∂bⱼ = Σᵢ ∂L/∂yᵢⱼ. Write the sums as matrix products.",
+    ),
+)
 def linear(forward, backward):
     """y = xW + b and its three gradients, on shapes that you have not seen."""
     rng = np.random.default_rng()
@@ -26,9 +34,7 @@ def _forward(got, x, w, b):
 
 
 def _backward(result, grad_y, x, w):
-    if not isinstance(result, tuple | list) or len(result) != 3:
-        raise Wrong("linear_backward must return three arrays: grad_x, grad_W, grad_b.")
-    grad_x, grad_w, grad_b = result
+    grad_x, grad_w, grad_b = parts(result, ("grad_x", "grad_W", "grad_b"))
     n = len(x)
     compare("grad_x", grad_x, grad_y @ w.T, hint="Its shape is x's: which product of grad_y and W has it?")
     want = x.T @ grad_y
@@ -46,7 +52,15 @@ def _backward(result, grad_y, x, w):
     compare("grad_b", grad_b, grad_y.sum(0), instead=instead)
 
 
-@exercise("cross-entropy")
+@exercise(
+    "cross-entropy",
+    hints=(
+        "Which number can you subtract from all logits of a row so that no e^z is above 1, and p stays the same?",
+        "log p comes straight from the shifted logits: log pₖ = zₖ − log Σ e^z. For the gradient: zₖ is in "
+        "the sum for every k, and stands alone only if k is the label.",
+        "L = −mean of log p[label];  ∂L/∂zₖ = (pₖ − [k is the label]) / N.",
+    ),
+)
 def cross_entropy(forward, backward):
     """Softmax and cross-entropy that stay finite for logits of a thousand, and the gradient (p − one-hot) / N."""
     rng = np.random.default_rng()
@@ -65,10 +79,7 @@ def cross_entropy(forward, backward):
 
 
 def _finite(got):
-    try:
-        return bool(np.isfinite(np.asarray(got, dtype=float)).all())
-    except (TypeError, ValueError):
-        return True  # `compare` says what it is instead
+    return bool(np.isfinite(array("The result", got)).all())
 
 
 def _softmax(logits):
@@ -117,7 +128,14 @@ def _gradient(got, p, labels, scale):
     compare("grad_logits", got, (p - one_hot) / n, tol=1e-6, instead=instead)
 
 
-@exercise("loop")
+@exercise(
+    "loop",
+    hints=(
+        "What is in p.grad when a step begins, and what should be?",
+        "Four things in each step, in this order: forget, compute the loss (and keep its .item()), backward, move.",
+        "W ← W − lr · ∂L/∂W, for each parameter, in place in p.data.",
+    ),
+)
 def loop(answer):
     """The whole of gradient descent: forget, loss, backward, move, on a network that you have not seen."""
     rng = np.random.default_rng()

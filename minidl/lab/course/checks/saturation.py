@@ -1,8 +1,8 @@
-"""Checks of lesson 03 (saturation): the weights that keep the variance, and how saturated a layer is."""
+"""Checks of lessons 03 and 03b: weights that keep the variance, three numbers of a layer, saturation, steps by layer."""
 
 import numpy as np
 
-from minidl.lab.course._check import Wrong, ask, compare, exercise
+from minidl.lab.course._check import Wrong, ask, compare, exercise, parts
 
 _FUNCTIONS = {
     "a sigmoid": lambda x: 1 / (1 + np.exp(-x)),
@@ -12,7 +12,14 @@ _FUNCTIONS = {
 }
 
 
-@exercise("gain")
+@exercise(
+    "gain",
+    hints=(
+        "The next layer adds up n products wᵢ f(xᵢ). If you double n, what happens to the variance of the sum?",
+        "The variance of the sum is n s² Var f(x). Which variance should it be?",
+        "n s² Var f(x) = Var x. Solve it for s; both variances can be taken from the samples.",
+    ),
+)
 def gain(weight_std):
     """A layer with weights of this size keeps the variance of its input, for any function f."""
     rng = np.random.default_rng()
@@ -47,21 +54,30 @@ def gain(weight_std):
         )
 
 
-@exercise("saturation")
+@exercise(
+    "saturation",
+    hints=(
+        "Can you write the slope of the sigmoid with its output y alone, without x?",
+        "σ′ = y(1 − y), at most ¼. Make an array of True and False: is the slope below a tenth of that? For"
+        " units, look down each column.",
+        "flat = y(1 − y) < 0.025;  the fraction of outputs is the mean of flat, that of units counts the "
+        "columns in which all are flat.",
+    ),
+)
 def saturation(measure):
     """A measure of saturation that counts what is flat, and finds the units that are flat for every image."""
     rng = np.random.default_rng()
-    for units, flat_only in ((7, False), (12, False), (6, True)):
+    for units, flat_only in ((9, False), (13, False), (8, True)):
         x = rng.normal(rng.uniform(-6, 6, units), rng.uniform(0.5, 4, units), (60, units))
         x[:, :2] = rng.uniform(-2, 2, (60, 2)) + np.array([8, -9])
         x[:, 2] = rng.choice([-8, 8], 60) + rng.uniform(-2, 2, 60)  # at both ends in turns, and flat at both
+        x[:, 3:7] = rng.uniform(-1, 1, (60, 4)) + np.array([-9, 8, 8, 8])
+        x[1, 3], x[2:10, 4], x[2:10, 6], x[::2, 5] = 0, 2.2, 2.2, 0  # flat for 59, 52, 30 and 52 of the 60 images
         x[0, -1] = 0  # so that the steepest slope that occurs is 1/4, but for the grid in which all is flat
         if flat_only:
             x = np.where(x > 0, x, -x) + 5
         y = 1 / (1 + np.exp(-x))
-        got = ask(measure, y)
-        if not isinstance(got, tuple | list | np.ndarray) or len(got) != 2:
-            raise Wrong("Return two numbers: the fraction of outputs, and the fraction of units.")
+        got = parts(ask(measure, y), ("the fraction of outputs", "the fraction of units"))
         slope = y * (1 - y)
         flat = slope < 0.025
         compare("The fraction of saturated outputs", got[0], flat.mean(), instead=_misread(y, slope))
@@ -72,6 +88,9 @@ def saturation(measure):
             instead={
                 "it counts units that are flat for at least one image; a stuck unit is flat for all": flat.any(
                     0
+                ).mean(),
+                "it counts units that are flat for most images; a stuck unit is flat for all": (
+                    flat.mean(0) > 0.9
                 ).mean(),
                 "it goes along the wrong axis, and so counts images. Rows are images, columns are units": flat.all(
                     1
@@ -109,3 +128,110 @@ def _misread(y, slope):
         "this is in percent; return a fraction": 100 * (slope < 0.025).mean(),
         "this is a number of outputs, not a fraction of them": (slope < 0.025).sum(),
     }
+
+
+_ILLNESSES = {  # word → ranges of the signal (as log10), of the mean off 0, and of the flat share
+    "asleep": ((-9, -1.3), (0, 0.6), (0, 0)),
+    "off centre": ((-3, -0.5), (1.6, 5), (0, 0.45)),
+    "flat": ((0.8, 1.5), (0, 1), (0.6, 1)),
+    "well": ((-0.25, 0.25), (0, 0.4), (0, 0.1)),
+}
+_WHY = {
+    ("asleep", "well"): "no output is flat there, but {signal:.1g} is all that differs from image to image",
+    (
+        "asleep",
+        "off centre",
+    ): "its mean is {off_centre:.2f}, which is still the steep part: it is the weights that are small",
+    (
+        "off centre",
+        "asleep",
+    ): "its signal is lost, too, but its mean is {off_centre:.1f}: larger weights move it further off",
+    ("off centre", "well"): "its mean is {off_centre:.1f}, and the images differ by {signal:.1g} only",
+    (
+        "off centre",
+        "flat",
+    ): "the images do not differ by much ({signal:.1g}); it is the mean, {off_centre:.1f}, that is large",
+    ("flat", "well"): "{flat:.0%} of its outputs are saturated: a signal can be too large, too",
+    (
+        "flat",
+        "off centre",
+    ): "its mean is {off_centre:.2f}, much less than its signal, {signal:.0f}: the weights are too large",
+    ("well", "flat"): "only {flat:.0%} of its outputs are saturated, which is harmless",
+}
+
+
+@exercise(
+    "diagnosis",
+    hints=(
+        "For each of the four printed networks: does anything differ from image to image in that layer? "
+        "If not, what took it away?",
+        "Two of the illnesses have hardly any signal. Which other number tells them apart? And which number is large only "
+        "where the weights are too large?",
+        "off centre: its mean is above 1 and above its signal. Otherwise asleep: a signal well below 1. Otherwise flat: "
+        "more than half of the outputs are saturated.",
+    ),
+)
+def diagnosis(answer):
+    """Three numbers tell four kinds of layers apart, and none of them does alone."""
+    rng = np.random.default_rng()
+    words = [word for word in _ILLNESSES for _ in range(40)]
+    for word in rng.permutation(words).tolist():
+        signal, off_centre, flat = (float(rng.uniform(*span)) for span in _ILLNESSES[word])
+        signal = 10**signal
+        got = ask(answer, signal, off_centre, flat)
+        if not isinstance(got, str) or got not in _ILLNESSES:
+            raise Wrong(
+                f"Your function returns {got!r:.60}; it should return one of {', '.join(map(repr, _ILLNESSES))}."
+            )
+        if got != word:
+            why = _WHY.get((word, got), "look at all three numbers before you decide")
+            why = why.format(signal=signal, off_centre=off_centre, flat=flat)
+            raise Wrong(
+                f"A layer with a signal of {signal:.1g}, a mean of {off_centre:.1g} off 0 and {flat:.0%} flat outputs is "
+                f"{word}, and you say {got}: {why}."
+            )
+
+
+@exercise(
+    "update ratio",
+    hints=(
+        "What is the step of a layer, if you have its weights before and after?",
+        "Take the standard deviation of all numbers in the step, and divide it by that of the weights before it.",
+        "log₁₀(std(after − before) / std(before)), for each layer by itself.",
+    ),
+)
+def update_ratio(answer):
+    """How far a step moves each layer, in powers of ten of the size of its weights."""
+    rng = np.random.default_rng()
+    before = [rng.normal(rng.uniform(0.5, 1), rng.uniform(0.1, 2), rng.integers(4, 9, 2)) for _ in range(4)]
+    steps = [rng.normal(rng.uniform(0.5, 1), 10.0 ** rng.uniform(-1, 0), w.shape) for w in before]
+    after = [w + step for w, step in zip(before, steps, strict=True)]
+
+    def each(ratio):
+        return np.log10([ratio(step, w) for step, w in zip(steps, before, strict=True)])
+
+    compare(
+        "The list",
+        ask(answer, [w.copy() for w in before], [w.copy() for w in after]),
+        each(lambda step, w: step.std() / w.std()),
+        instead={
+            "these are the ratios themselves; take the logarithm to base 10": each(
+                lambda s, w: 10 ** (s.std() / w.std())
+            ),
+            "this is the natural logarithm; take the one to base 10": each(lambda s, w: s.std() / w.std()) * np.log(10),
+            "this divides by the weights after the step; take those before it": each(
+                lambda s, w: s.std() / (w + s).std()
+            ),
+            "this is upside down: the step over the weights": each(lambda s, w: w.std() / s.std()),
+            "these are root mean squares, in which a mean counts, too; take standard deviations": each(
+                lambda s, w: np.sqrt((s * s).mean() / (w * w).mean())
+            ),
+            "this divides by the number of weights minus one somewhere; both in the same way": each(
+                lambda s, w: s.std(ddof=1) / w.std()
+            ),
+            "this compares the spread of the new weights with that of the old; the step is their difference": each(
+                lambda s, w: (w + s).std() / w.std()
+            ),
+        },
+        hint="One number for each layer, over all its weights.",
+    )

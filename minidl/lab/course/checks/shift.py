@@ -13,7 +13,14 @@ WORDS = ("smaller", "larger", "no difference")
 SIZES = (5, 6, 4, 7, 3)
 
 
-@exercise("gradient change")
+@exercise(
+    "gradient change",
+    hints=(
+        "Which layers move before you compute layer i's second gradient? And by which gradients?",
+        "Make a new list of weights for each i: those before i are w − lr·g with the old g, the others as they were.",
+        "G = gradients(weights)[i];  G′ = gradients(moved)[i];  ‖G − G′‖ / ‖G‖, for i = 1, 2, …",
+    ),
+)
 def gradient_change(answer):
     """How much of a layer's gradient is out of date once the layers before it have moved."""
     weights, gradients = _network(np.random.default_rng())
@@ -115,7 +122,14 @@ RULES = {
 }
 
 
-@exercise("verdict")
+@exercise(
+    "verdict",
+    hints=(
+        "What do a[i] and b[i] share, and how do you take it out before you look at the spread?",
+        "d = a − b has five numbers. Its mean has the standard error s/√5, with s computed with n − 1.",
+        "mean d > 2.78 s/√5: larger;  mean d < −2.78 s/√5: smaller;  otherwise no difference.",
+    ),
+)
 def verdict(answer):
     """A difference counts when it exceeds what the seeds alone would make."""
     generator, cases = np.random.default_rng(), []
@@ -126,7 +140,7 @@ def verdict(answer):
             cases.append((a, b))
     got, want = ([judge(*case) for case in cases] for judge in (lambda a, b: ask(answer, a, b), _rule()))
     if strange := [word for word in got if not isinstance(word, str) or word not in WORDS]:
-        raise Wrong(f"Your function returns {strange[0]!r}; it should return one of {', '.join(map(repr, WORDS))}.")
+        raise Wrong(f"Your function returns {strange[0]!r:.60}; it should return one of {', '.join(map(repr, WORDS))}.")
     alike = {
         m: np.mean([word == rule(*case) for word, case in zip(got, cases, strict=True)]) for m, rule in RULES.items()
     }
@@ -152,7 +166,14 @@ ROWS = {  # row → (measure, arm, the arm it is compared with, what the story w
 }  # fmt: skip
 
 
-@exercise("table")
+@exercise(
+    "table",
+    hints=(
+        "Which of the rows is about a mechanism, and which about accuracy? Decide each by its own numbers.",
+        "verdict(recorded(measure, first arm), recorded(measure, second arm)) gives one row's word.",
+        "The rule is the one of `verdict`: the mean difference of the five pairs against 2.78 of its standard errors.",
+    ),
+)
 def table(answer):
     """Every verdict follows from the numbers of the ledger, and none from the story."""
     if not isinstance(answer, dict) or set(answer) != set(ROWS):

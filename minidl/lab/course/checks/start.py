@@ -2,16 +2,29 @@
 
 import numpy as np
 
-from minidl.lab.course._check import Wrong, ask, exercise
+from minidl.lab.course._check import Wrong, ask, exercise, number
 
 _SHIFT = ("yes", "no", "depends")
 
 
-@exercise("predictions")
+@exercise(
+    "predictions",
+    hints=(
+        "What would a network without any help reach, if it learns nothing at all?",
+        "A prediction is useful if a result can disagree with it. Take the numbers that you would bet on; "
+        "nobody grades them.",
+        "The forms: two numbers in percent between 10 and 100, one number above 0, and one of the three "
+        "words in quotes.",
+    ),
+)
 def predictions(plain, batch, speedup, shift):
     """Four numbers and words that a result can prove wrong; that is all a prediction needs."""
     for name, value in (("plain", plain), ("batch", batch), ("speedup", speedup)):
-        if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not np.isfinite(value):
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float | np.integer | np.floating)
+            or not abs(value) < 1e9
+        ):
             raise Wrong(f"{name} is {value!r}; it should be one number, without a unit.")
     for name, value in (("plain", plain), ("batch", batch)):
         if 0 < value <= 1:
@@ -26,7 +39,16 @@ def predictions(plain, batch, speedup, shift):
         raise Wrong(f"shift is {shift!r}; it should be one of {', '.join(map(repr, _SHIFT))}, which a test can decide.")
 
 
-@exercise("reach")
+@exercise(
+    "reach",
+    hints=(
+        "At which places of the array `accuracies` is the target reached? NumPy answers for all places at once.",
+        "Comparing an array with a number gives an array of True and False; np.flatnonzero gives the places"
+        " of True. What is in it if there are none?",
+        "first place = min{i : accuracies[i] ≥ target}; the answer is the step *at* that place, and None if"
+        " the set is empty.",
+    ),
+)
 def reach(answer):
     """The first step at which a curve reaches its target, and None for a curve that never does."""
     rng = np.random.default_rng()
@@ -39,15 +61,16 @@ def reach(answer):
         got = ask(answer, steps, accuracies, target)
         silent += got is None
         if got is not None:
-            _judge(got, steps, accuracies, target)
+            _judge(number("The answer", got), steps, accuracies, target)
     if silent == 20:
         raise Wrong("Your function returns None each time, also for curves that get there: is there a `return`?")
     if silent:
         raise Wrong("Where the curve reaches its target exactly, you say never: reaching means ≥, not >.")
     got = ask(answer, steps, accuracies, 0.95)
     if got is not None:
+        got = number("The answer", got)
         why = "; NumPy's argmax of all False is 0" if got == steps[0] else ""
-        raise Wrong(f"This curve never reaches its target, and the answer is {got}, not None{why}.")
+        raise Wrong(f"This curve never reaches its target, and the answer is {got:g}, not None{why}.")
 
 
 def _judge(got, steps, accuracies, target):
@@ -56,12 +79,12 @@ def _judge(got, steps, accuracies, target):
     if got == want:
         return
     if got == first:
-        raise Wrong(f"{got} is the place in the array; the training step there is {want}.")
+        raise Wrong(f"{got:g} is the place in the array; the training step there is {want}.")
     if got == steps[there[-1]]:
-        raise Wrong(f"{got} is the last step at or above the target; the first is {want}.")
+        raise Wrong(f"{got:g} is the last step at or above the target; the first is {want}.")
     if got == steps[accuracies.argmax()]:
-        raise Wrong(f"{got} is the step of the highest accuracy; the target is reached first at {want}.")
+        raise Wrong(f"{got:g} is the step of the highest accuracy; the target is reached first at {want}.")
     later = np.flatnonzero(accuracies > target)
     if later.size and got == steps[later[0]]:
         raise Wrong(f"At step {want} the curve is exactly at the target, which counts as reached: ≥, not >.")
-    raise Wrong(f"The curve first reaches its target at step {want}, and the answer is {got}.")
+    raise Wrong(f"The curve first reaches its target at step {want}, and the answer is {got:g}.")

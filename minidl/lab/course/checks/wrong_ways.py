@@ -10,7 +10,14 @@ from minidl.tensor import Tensor
 _TRUTH = {"A": {"variance"}, "B": set(), "C": {"mean", "variance"}, "D": {"mean"}}
 
 
-@exercise("runaway")
+@exercise(
+    "runaway",
+    hints=(
+        "What is the mean of x̂, whatever b is? So what is ∂loss/∂b in the second step, and in the hundredth?",
+        "With the mean as a constant, the slope of x̂ᵢ toward b is 1. The loss is the mean of ½(x̂ᵢ − tᵢ)².",
+        "∂loss/∂b = mean(x̂ − t) = −mean(t) in every step, and b ← b − lr · ∂loss/∂b.",
+    ),
+)
 def runaway(predict):
     """With the mean outside the gradient, b moves by the same amount in every step, without end."""
     rng = np.random.default_rng()
@@ -42,7 +49,17 @@ def runaway(predict):
         )
 
 
-@exercise("detective")
+@exercise(
+    "detective",
+    hints=(
+        "Which two sums over the batch must be 0 for a right gradient of a normalisation, and which path "
+        "makes each of them 0?",
+        "Send a random gradient back through bn(x), with m of 5 or more. Compute x̂ yourself from x; γ and "
+        "β do not matter for it.",
+        "Σᵢ ∂xᵢ ≠ 0: the mean's path is missing. Σᵢ ∂xᵢ x̂ᵢ ≠ 0: the variance's is. “≠ 0” means above a "
+        "thousandth of Σ |∂x|.",
+    ),
+)
 def detective(missing_paths):
     """A detective that needs no right gradient to compare with: two sums tell which path is missing."""
     rng = np.random.default_rng()
@@ -140,7 +157,15 @@ def _named(paths):
     return " and ".join(sorted(f"the {path}" for path in paths))
 
 
-@exercise("suspects")
+@exercise(
+    "suspects",
+    hints=(
+        'Your detective is a function of a batch norm. What are people["A"] to people["D"]?',
+        "Call it for each of them, and look at the sets. If two runs disagree, look at the size that you "
+        "compare the sums with.",
+        "Σ ∂x tells about the mean, Σ ∂x·x̂ about the variance; a person whose sums are both 0 misses nothing.",
+    ),
+)
 def verdicts(found):
     """Three are guilty, one is innocent, and none of them showed it in its outputs."""
     if not isinstance(found, dict) or set(found) != set(suspects()):

@@ -63,6 +63,30 @@ def impatient(last):
                 queue.append(parent)
 
 
+def parents_first(last):
+    """The list as it was made, and not backwards."""
+    last.grad = 1.0
+    for node in order_of(last):
+        for parent, slope in node.parents:
+            parent.grad += node.grad * slope
+
+
+def depth_first(last):
+    """Each node once, and its parents at once."""
+    seen = set()
+
+    def visit(node):
+        seen.add(node)
+        for parent, slope in node.parents:
+            parent.grad += node.grad * slope
+        for parent, _ in node.parents:
+            if parent not in seen:
+                visit(parent)
+
+    last.grad = 1.0
+    visit(last)
+
+
 def slopes(f, x, u, v, h=1e-6, factor=2.0):
     t = Tensor(x, requires_grad=True)
     f(t).backward(u)
@@ -97,6 +121,15 @@ def one_side(f, x, rng):
     return relative((t.grad * v).sum(), (u * (f(Tensor(x + h * v)).data - y.data)).sum() / h)
 
 
+def one_tiny_side(f, x, rng):
+    """One side with a step so small that the bend does not show in the sound operations."""
+    t, h = Tensor(x, requires_grad=True), 1e-6
+    y = f(t)
+    u, v = rng.normal(size=y.shape), rng.normal(size=x.shape)
+    y.backward(u)
+    return relative((t.grad * v).sum(), (u * (f(Tensor(x + h * v)).data - y.data)).sum() / h)
+
+
 def in_float32(f, x, rng):
     return plain_sum(f, x.astype(np.float32), rng)
 
@@ -112,7 +145,9 @@ WRONG = {
         ((slope_alone,), "passes on its slope alone"),
         ((each_parent_once,), "gets one gradient; it should get both"),
         ((no_start,), "The last node has no gradient"),
-        ((impatient,), "wait until all its users have spoken"),
+        ((impatient,), "level by level (breadth first)"),
+        ((depth_first,), "goes to a node's parents at once"),
+        ((parents_first,), "go through it backwards"),
     ],
     "affine": [
         ((lambda g, x, gamma: (g, (g * x).sum(0), g.sum(0)),), "γ scales y"),
@@ -126,6 +161,8 @@ WRONG = {
         ((first_element,), "moves only some elements"),
         ((all_together,), "direction v is the same in every row"),
         ((one_side,), "one side only"),
+        ((one_tiny_side,), "one side only"),
+        ((lambda f, x, rng: float("nan"),), "is nan, which is not a number"),
         ((in_float32,), "stay in float64"),
         ((half_the_way,), "are 2h apart"),
     ],

@@ -44,8 +44,22 @@ def constants(grad_y, x_hat, inv_std, gamma):
     return gamma * inv_std * grad_y
 
 
+def product_of_means(grad_y, x_hat, inv_std, gamma):
+    return gamma * inv_std * (grad_y - grad_y.mean(0) - x_hat * grad_y.mean(0) * x_hat.mean(0))
+
+
+def no_variance(grad_y, x_hat, inv_std, gamma):
+    return gamma * inv_std * (grad_y - grad_y.mean(0))
+
+
 def half(grad_y, x_hat, inv_std, gamma):
     return gamma * inv_std * (grad_y - grad_y.mean(0) - 0.5 * x_hat * (grad_y * x_hat).mean(0))
+
+
+def by_eigenvalues(matrix):
+    """`eigvalsh` takes the matrix to be symmetric, and reads its lower triangle only."""
+    values = np.linalg.eigvalsh(matrix)
+    return np.allclose(np.minimum(abs(values), abs(values - 1)), 0)
 
 
 def without_stretch(x_hat):
@@ -80,6 +94,8 @@ WRONG = {
         ((over_features,), "over the batch (axis 0)"),
         ((over_the_table,), "over the whole table"),
         ((half,), "half as strong"),
+        ((product_of_means,), "product of two means"),
+        ((no_variance,), "path through the variance is missing"),
     ],
     "projector": [
         ((without_stretch,), "keeps the part along x̂"),
@@ -91,11 +107,14 @@ WRONG = {
         ((lambda p: np.allclose(p * p, p) and np.allclose(p.T, p),), "the matrix product"),
         ((lambda p: np.allclose(p @ p, p),), "not symmetric"),
         ((lambda p: bool((p @ p == p).all() and (p == p.T).all()),), "compare with a tolerance"),
-        ((lambda p: np.allclose(p.T, p),), "half a projection"),
+        ((lambda p: np.allclose(p.T, p),), "half the identity"),
         (
             (lambda p: np.allclose(p.T, p) and np.isclose(p.trace(), np.linalg.matrix_rank(p)),),
             "stretches one direction",
         ),
+        ((lambda p: (p @ p - p).max() < 1e-9 and np.allclose(p.T, p),), "half the identity"),
+        ((lambda p: (p - p @ p).max() < 1e-9 and np.allclose(p.T, p),), "twice the identity"),
+        ((by_eigenvalues,), "only the lower triangle"),
         ((lambda p: np.allclose(p @ p, p, atol=0.01) and np.allclose(p.T, p),), "tolerance is too wide"),
     ],
     "freedom": [

@@ -1,4 +1,4 @@
-"""Lesson 03."""
+"""Lessons 03 and 03b."""
 
 import numpy as np
 
@@ -37,7 +37,55 @@ def always_at_one_end(y):
     return flat(y).mean(), ((flat(y) & (y > 0.5)).all(0) | (flat(y) & (y < 0.5)).all(0)).mean()
 
 
+def flat_for_most(y):
+    return flat(y).mean(), (flat(y).mean(0) > 0.9).mean()
+
+
+def flat_on_average(y):
+    return flat(y).mean(), flat(y.mean(0)).mean()
+
+
+def by_flatness_alone(signal, off_centre, flat):
+    return "flat" if flat > 0.5 else "well"
+
+
+def by_signal_alone(signal, off_centre, flat):
+    return "asleep" if signal < 0.3 else "flat" if signal > 3 else "well"
+
+
+def mean_first(signal, off_centre, flat):
+    """Any mean that is larger than the signal."""
+    if off_centre > signal:
+        return "off centre"
+    return "asleep" if signal < 0.2 else "flat" if flat > 0.5 else "well"
+
+
+def over(ratio):
+    return lambda before, after: [np.log10(ratio(b, a)) for b, a in zip(before, after, strict=True)]
+
+
 WRONG = {
+    "diagnosis": [
+        ((by_flatness_alone,), ", and you say well: "),
+        ((by_signal_alone,), "larger weights move it further off"),
+        ((mean_first,), "it is the weights that are small"),
+        ((lambda signal, off_centre, flat: "dead",), "it should return one of 'asleep'"),
+        ((lambda signal, off_centre, flat: None,), "it should return one of"),
+    ],
+    "update ratio": [
+        (
+            (lambda before, after: [(a - b).std() / b.std() for b, a in zip(before, after, strict=True)],),
+            "the ratios themselves",
+        ),
+        (
+            (lambda before, after: [np.log((a - b).std() / b.std()) for b, a in zip(before, after, strict=True)],),
+            "natural logarithm",
+        ),
+        ((over(lambda b, a: (a - b).std() / a.std()),), "those before it"),
+        ((over(lambda b, a: b.std() / (a - b).std()),), "upside down"),
+        ((over(lambda b, a: a.std() / b.std()),), "the step is their difference"),
+        ((over(lambda b, a: np.linalg.norm(a - b) / np.linalg.norm(b)),), "root mean squares"),
+    ],
     "gain": [
         ((forgets_the_sum,), "it ignores that n inputs are added up"),
         ((adds_deviations,), "it divides by n; variances add up"),
@@ -50,8 +98,10 @@ WRONG = {
         ((lambda y: ((y * (1 - y) < 0.1).mean(), 0.0),), "it compares the slope with 0.1"),
         ((lambda y: (flat(y).mean(), flat(y).any(0).mean()),), "flat for at least one image"),
         ((tenth_of_the_steepest_here,), "the steepest slope that occurs"),
+        ((flat_for_most,), "flat for most images"),
+        ((flat_on_average,), "whether a unit's mean output is flat"),
         ((always_at_one_end,), "at 0 for some of them and at 1 for others"),
         ((lambda y: (flat(y).mean(), flat(y).all(1).mean()),), "it goes along the wrong axis"),
-        ((lambda y: flat(y).mean(),), "Return two numbers"),
+        ((lambda y: flat(y).mean(),), "should return 2 things"),
     ],
 }

@@ -46,5 +46,7 @@ WRONG = {
         ((never_is_first,), "argmax of all False is 0"),
         ((above,), "≥, not >"),
         ((best,), "the step of the highest accuracy"),
+        ((lambda steps, accuracies, target: steps[accuracies >= target],), "it should be one number"),
+        ((lambda steps, accuracies, target: list(steps[accuracies >= target]),), "it should be one number"),
     ],
 }
