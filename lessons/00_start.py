@@ -209,7 +209,7 @@ print(f"after {runs['BN'][0][1]} steps: {first}")
 # Beside them the test accuracy over training: without BN it stays near 10 %, with BN it rises in the first steps, and from
 # a good start some hundred steps later to the same height.](../docs/live/sigmoid.png)
 #
-# *Signal* is how much those sums differ from image to image, as a share of the first layer's. Without BN next to nothing
+# **Signal** is how much those sums differ from image to image, as a share of the first layer's. Without BN next to nothing
 # of it reaches the last layer, which then cannot tell one digit from another.
 
 # %% [markdown]

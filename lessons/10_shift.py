@@ -423,4 +423,5 @@ explore(move, step=(0, STEPS), lr=list(RATES))
 # **Confusions settled**: "BN reduces covariate shift" is three claims, not one; a name in a title is not evidence; and
 # a mechanism is tested by an intervention, not by two curves that move together.
 #
-# Solutions: [solutions/10_shift.py](solutions/10_shift.py).
+# Solutions: [solutions/10_shift.py](solutions/10_shift.py). Next: [11](11_learning_rate.ipynb): if it is not the shift, why
+# can the steps be bigger?
