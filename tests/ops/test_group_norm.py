@@ -23,10 +23,12 @@ from tests.helpers import (
 GOLDEN = golden("group_norm")
 SHAPES = [((3, 4), 2), ((1, 6), 6), ((2, 3, 2, 4), 2), ((2, 2, 2, 6), 1), ((3, 5, 4), 4), ((2, 1, 3, 2, 6), 3)]
 
-# Images of several chunks (8192 elements), with a rest; many small ones in a task, with a rest; one channel; wide rows.
+# Images of several chunks (8192 elements), with a rest, and just one; many small ones in a task (2048), with a rest;
+# groups of 1 to 9000 channels, odd and even; one channel.
 LARGE = sizes(
     ((2, 70, 41, 6), 3), ((1, 8193, 1), 1), ((1000, 3, 1, 8), 2), ((3, 2731, 3), 3), ((2, 3, 9000), 2), ((9000, 2), 1),
-    ((1, 31, 33, 32), 8),
+    ((1, 31, 33, 32), 8), ((41, 100), 4), ((1200, 2), 2), ((300, 14), 2), ((700, 24), 6), ((300, 2, 2, 24), 12),
+    ((90, 3, 12), 1), ((3, 1024, 8), 2), ((3, 1025, 8), 2),
     tiny=(((2, 47, 41, 6), 3), ((31, 3, 5, 20), 2)),
 )  # fmt: skip
 
