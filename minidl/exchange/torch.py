@@ -76,7 +76,8 @@ def load_state_dict(model: Module, state: Mapping[str, Any], strict: bool = True
     example   as for `state_dict`
     Errors    ValueError lists, in PyTorch's names and shapes, all that are missing, unexpected, of another shape, not real
               numbers, not whole ones where the own are; tied here, but different there; a γ that is not 1 where the batch
-              norm here has none. A tied parameter may be given under one of its names or all
+              norm here has none; and a prefix that is before all names. A tied parameter may be given under one of its
+              names or all
     """
     op = "exchange.torch.load_state_dict"
     places = _places(op, model, example)
@@ -90,12 +91,34 @@ def load_state_dict(model: Module, state: Mapping[str, Any], strict: bool = True
     wanted = _wanted({name: place for name, place in places.items() if name not in unread}, given)
     own = {name: place.view() for name, place in wanted.items()}
     more = {"tied here, but not the same": _torn(fits, ours), "not 1": _not_one(fits, given)}
-    ready, mismatch = check_state(op, model, own, given, strict, **{"no arrays": list(unread.values())}, **more)
+    try:
+        ready, mismatch = check_state(op, model, own, given, strict, **{"no arrays": list(unread.values())}, **more)
+    except ValueError as error:
+        raise ValueError(f"{error}{_hint(places, state)}") from None
     copies = [(place, place.ours(ready[name])) for name, place in wanted.items() if name in ready and not place.fixed]
     for place, array in copies:
         place.array[...] = array
     changed_in_place(model.parameters())
     return mismatch
+
+
+def _hint(places, state):
+    """How to get at the weights where they are under another name: a prefix to all, or one entry of a checkpoint."""
+    names = [name for name in state if isinstance(name, str)]
+    for name, value in state.items():
+        if isinstance(value, Mapping) and not places.keys().isdisjoint(value):
+            return f"\n  the weights are in its entry {name!r}: pass state[{name!r}]"
+    for name in names if places.keys().isdisjoint(names) else ():
+        place = next((place for place in places if name.endswith(f".{place}")), None)
+        if place is None:
+            continue
+        prefix = name.removesuffix(place)
+        if all(other.startswith(prefix) for other in names):
+            return (
+                f"\n  all names begin with {prefix!r}, as nn.DataParallel and torch.compile make them: pass "
+                f"{{name.removeprefix({prefix!r}): w for name, w in state.items()}}"
+            )
+    return ""
 
 
 def _places(op, model, example):

@@ -194,3 +194,27 @@ def test_a_graph_that_was_computed_before_is_refused():
     exchange.torch.load_state_dict(model, exchange.torch.state_dict(model))
     with pytest.raises(RuntimeError, match="changed since"):
         loss.backward()
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "net.encoder."])
+def test_a_prefix_before_all_names_is_pointed_out_with_what_removes_it(prefix):
+    theirs, ours, _ = pair(0)
+    state = {prefix + name: w for name, w in theirs.state_dict().items()}
+    with pytest.raises(ValueError, match="all names begin with") as refused:
+        exchange.torch.load_state_dict(ours, state)
+    code = str(refused.value).split(": pass ")[-1]
+    exchange.torch.load_state_dict(ours, eval(code, {"state": state}))
+    assert_near(exchange.torch.state_dict(ours), theirs.state_dict())
+
+
+def test_weights_inside_a_checkpoint_are_pointed_out():
+    theirs, ours, _ = pair(0)
+    with pytest.raises(ValueError, match=r"in its entry 'state_dict': pass state\['state_dict'\]"):
+        exchange.torch.load_state_dict(ours, {"epoch": 3, "state_dict": theirs.state_dict()})
+
+
+@pytest.mark.parametrize("state", [{}, {1: 2}, {"module.strange": 1}, {"module.strange": 1, "other": 2}], ids=str)
+def test_nothing_is_pointed_out_where_nothing_would_help(state):
+    with pytest.raises(ValueError, match="missing") as refused:
+        exchange.torch.load_state_dict(pair(0)[1], state)
+    assert "pass" not in str(refused.value)
