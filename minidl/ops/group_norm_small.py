@@ -162,14 +162,19 @@ def small_forward(x, groups, eps, gamma, beta, least, stats, y):
             np.empty(count, x.dtype),
             np.empty(count, x.dtype),
         )
-        if pixels == 1:
-            _fold(flat, begin, count, width, sums, spare)
-        else:
+        source, at = flat, offset(begin)
+        if pixels > 1:
+            source, at = mean, offset(0)
             for i in range(pieces):
                 _pixel_means(flat, begin + i * size, pixels, features, mean, i * features)
-            _fold(mean, 0, count, width, sums, spare)
+        for g in range(offset(images * groups)):  # the mean is near a group's first number: equal ones give it exactly
+            means[group + g] = source[at + g * offset(width)]
+        _spread(means, group, count, width, inv_std)
+        for c in range(offset(count)):
+            mean[c] = source[at + c] - inv_std[c]
+        _fold(mean, 0, count, width, sums, spare)
         for g in range(offset(images * groups)):
-            means[group + g] = sums[g] * per_group
+            means[group + g] += sums[g] * per_group
         _spread(means, group, count, width, mean)
         for i in range(pieces):
             _squares(flat, begin + i * size, pixels, long, mean, inv_std, i * features)

@@ -148,6 +148,13 @@ def test_float32_variance_survives_a_large_mean(offset):
     np.testing.assert_allclose(y.mean((1, 3)), 0, atol=0.01)
 
 
+@pytest.mark.parametrize("offset", [1e3, 1e5])
+def test_vectors_with_a_large_mean_are_exact_to_the_rounding_of_the_mean(offset):
+    x = (offset + np.random.default_rng(0).standard_normal((50, 66))).astype(np.float32)
+    expected = reference.group_norm(x.astype(np.float64), 2)
+    np.testing.assert_allclose(norm(2)(Tensor(x)).data, expected, rtol=0, atol=2 * np.spacing(np.float32(offset)))
+
+
 def test_channels_of_a_group_that_lie_far_apart():
     """Merged as Chan et al. do, not from Σx²: 1e4 and 0 in one group."""
     x = np.random.default_rng(0).standard_normal((2, 30, 4)).astype(np.float32)
