@@ -14,7 +14,7 @@ from minidl.autograd import changed_in_place
 from minidl.exchange.order import orders_of
 from minidl.nn.module import Mismatch, Module, check_state
 from minidl.nn.parameter import Parameter
-from minidl.optim import SGD
+from minidl.optim import SGD, Adam, AdamW
 from minidl.tensor import Tensor
 
 __all__ = ["load_optimizer_state_dict", "load_state_dict", "optimizer_state_dict", "state_dict"]
@@ -25,14 +25,6 @@ AXES: dict[type[Module], dict[str, tuple[int, ...]]] = {
     nn.Conv2d: {"weight": (3, 2, 0, 1)},  # (kh, kw, C, O) → (O, C, kh, kw)
     nn.ConvTranspose2d: {"weight": (2, 3, 0, 1)},  # (kh, kw, C, O) → (C, O, kh, kw)
 }
-_SETTINGS = (
-    "lr",
-    "momentum",
-    "dampening",
-    "weight_decay",
-    "nesterov",
-    "initial_lr",
-)  # of a group of SGD, here and there
 
 
 class _Place:
@@ -84,7 +76,8 @@ def load_state_dict(model: Module, state: Mapping[str, Any], strict: bool = True
     example   as for `state_dict`
     Errors    ValueError lists, in PyTorch's names and shapes, all that are missing, unexpected, of another shape, not real
               numbers, not whole ones where the own are; tied here, but different there; a γ that is not 1 where the batch
-              norm here has none. A tied parameter may be given under one of its names or all
+              norm here has none; and a prefix that is before all names. A tied parameter may be given under one of its
+              names or all
     """
     op = "exchange.torch.load_state_dict"
     places = _places(op, model, example)
@@ -98,12 +91,34 @@ def load_state_dict(model: Module, state: Mapping[str, Any], strict: bool = True
     wanted = _wanted({name: place for name, place in places.items() if name not in unread}, given)
     own = {name: place.view() for name, place in wanted.items()}
     more = {"tied here, but not the same": _torn(fits, ours), "not 1": _not_one(fits, given)}
-    ready, mismatch = check_state(op, model, own, given, strict, **{"no arrays": list(unread.values())}, **more)
+    try:
+        ready, mismatch = check_state(op, model, own, given, strict, **{"no arrays": list(unread.values())}, **more)
+    except ValueError as error:
+        raise ValueError(f"{error}{_hint(places, state)}") from None
     copies = [(place, place.ours(ready[name])) for name, place in wanted.items() if name in ready and not place.fixed]
     for place, array in copies:
         place.array[...] = array
     changed_in_place(model.parameters())
     return mismatch
+
+
+def _hint(places, state):
+    """How to get at the weights where they are under another name: a prefix to all, or one entry of a checkpoint."""
+    names = [name for name in state if isinstance(name, str)]
+    for name, value in state.items():
+        if isinstance(value, Mapping) and not places.keys().isdisjoint(value):
+            return f"\n  the weights are in its entry {name!r}: pass state[{name!r}]"
+    for name in names if places.keys().isdisjoint(names) else ():
+        place = next((place for place in places if name.endswith(f".{place}")), None)
+        if place is None:
+            continue
+        prefix = name.removesuffix(place)
+        if all(other.startswith(prefix) for other in names):
+            return (
+                f"\n  all names begin with {prefix!r}, as nn.DataParallel and torch.compile make them: pass "
+                f"{{name.removeprefix({prefix!r}): w for name, w in state.items()}}"
+            )
+    return ""
 
 
 def _places(op, model, example):
@@ -187,55 +202,123 @@ def _as_array(value):
 # ---- the state of an optimizer -------------------------------------------------------------------------------------------
 
 
-def optimizer_state_dict(optimizer: SGD, model: Module, *, example: Any = None) -> dict[str, Any]:
-    """Return the state of an SGD as that of PyTorch's SGD over the parameters of the same network: how a run goes on there.
+def optimizer_state_dict(optimizer: SGD | Adam, model: Module, *, example: Any = None) -> dict[str, Any]:
+    """Return the state of an SGD, Adam or AdamW as that of PyTorch's, for the same network: how a run goes on there.
 
-    Arrays    momentum buffers are arrays in PyTorch's layout: make tensors of them, as of a `state_dict`
+    Arrays    momentum, moments and steps are arrays, in PyTorch's layout: make tensors of them, as of a `state_dict`
     example   as for `state_dict`
     """
     op = "exchange.torch.optimizer_state_dict"
     places, state = _of_parameters(op, optimizer, model, example), optimizer.state_dict()
-    return {
-        "state": {i: {"momentum_buffer": places[i].theirs(buffer)} for i, buffer in state["buffers"].items()},
-        "param_groups": [
-            {name: group[name] for name in (*_SETTINGS, "params") if name in group} for group in state["groups"]
-        ],
-    }
+    if isinstance(optimizer, Adam):
+        decay = {"decoupled_weight_decay": isinstance(optimizer, AdamW)}
+        entries = {
+            i: {
+                name: np.array(value, np.float32) if name == "step" else places[i].theirs(value)
+                for name, value in moments.items()
+            }
+            for i, moments in state["buffers"].items()
+        }
+        return {"state": entries, "param_groups": [group | decay for group in state["groups"]]}
+    entries = {i: {"momentum_buffer": places[i].theirs(buffer)} for i, buffer in state["buffers"].items()}
+    return {"state": entries, "param_groups": state["groups"]}
 
 
-def load_optimizer_state_dict(optimizer: SGD, model: Module, state: Mapping[str, Any], *, example: Any = None) -> None:
-    """Take over the state of PyTorch's SGD over the parameters of the same network, in equal groups; or change nothing.
+def load_optimizer_state_dict(
+    optimizer: SGD | Adam, model: Module, state: Mapping[str, Any], *, example: Any = None
+) -> None:
+    """Take over the state of PyTorch's SGD, Adam or AdamW over the parameters of the same network; or change nothing.
 
-    Errors    ValueError for another optimizer's state, other groups or shapes, and for `maximize`, which is not known here
+    Groups    as many, with the same parameters in the same order
+    Errors    ValueError for another optimizer's state, other groups or shapes, a part of Adam's state that is missing, a
+              count of steps that is none, and for SGD's `maximize`, which is not known here
     """
     op = "exchange.torch.load_optimizer_state_dict"
-    places = _of_parameters(op, optimizer, model, example)
+    places, kind = _of_parameters(op, optimizer, model, example), type(optimizer).__name__
     try:
+        known = {*optimizer.defaults, "initial_lr", "params"}
         groups = [
-            {name: group[name] for name in (*_SETTINGS, "params") if name in group} for group in state["param_groups"]
+            {name: _plain(value) for name, value in group.items() if name in known} for group in state["param_groups"]
         ]
-        maximized = any(group.get("maximize") for group in state["param_groups"])
-        given = {i: entry["momentum_buffer"] for i, entry in state["state"].items()}
-        buffers = {i: _as_array(buffer) for i, buffer in given.items() if buffer is not None}
-    except (KeyError, TypeError, AttributeError) as error:
+        given = {
+            i: {name: _as_array(value) for name, value in entry.items() if value is not None}
+            for i, entry in state["state"].items()
+        }
+        strange = [sorted({*optimizer.defaults} - set(group)) for group in groups if {*optimizer.defaults} - set(group)]
+    except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
         raise ValueError(
-            f"{op}: got no state of PyTorch's SGD ({error!r}); it must be what its state_dict() gave"
+            f"{op}: got no state of PyTorch's {kind} ({error!r}); it must be what its state_dict() gave"
         ) from None
-    if maximized:
+    if strange:
+        raise ValueError(
+            f"{op}: got no state of PyTorch's {kind} (a group without {', '.join(strange[0])}); make the optimizer that it "
+            "is of"
+        )
+    _check_kind(op, optimizer, state["param_groups"])
+    amsgrad = {i for group in groups if group.get("amsgrad") for i in group["params"]}
+    buffers = {i: _buffer(op, optimizer, i, entry, places, i in amsgrad) for i, entry in given.items()}
+    optimizer.load_state_dict(
+        {"groups": groups, "buffers": {i: buffer for i, buffer in buffers.items() if buffer is not None}}
+    )
+
+
+def _plain(value):
+    """A setting as Python has it: PyTorch's learning rate and betas may be tensors."""
+    if isinstance(value, tuple):
+        return tuple(map(_plain, value))
+    return value.item() if hasattr(value, "item") else value
+
+
+def _check_kind(op, optimizer, groups):
+    """Refuse what would go on in another way here."""
+    kind = type(optimizer).__name__
+    if isinstance(optimizer, Adam):
+        for group in groups:
+            decoupled = group.get("decoupled_weight_decay", isinstance(optimizer, AdamW))
+            if decoupled != isinstance(optimizer, AdamW):
+                other = "AdamW" if decoupled else "Adam"
+                raise ValueError(
+                    f"{op}: the state is of PyTorch's {other}, and the optimizer is {kind}, whose weight decay is another; "
+                    f"make an optim.{other}"
+                )
+    elif any(group.get("maximize") for group in groups):
         raise ValueError(f"{op}: the state is of an SGD with maximize, which is not known here; it must be without")
-    for i, buffer in buffers.items():
-        if i not in range(len(places)) or buffer.shape != places[i].view().shape:
-            expected = places[i].view().shape if i in range(len(places)) else "no such parameter"
+
+
+def _buffer(op, optimizer, i, entry, places, amsgrad):
+    """What is kept of parameter i, from what PyTorch keeps of it; None if that is nothing."""
+    needed = ("exp_avg", "exp_avg_sq", *(("max_exp_avg_sq",) if amsgrad else ()))
+    if isinstance(optimizer, SGD):
+        needed = ("momentum_buffer",) if entry else ()
+    missing = [name for name in needed if name not in entry]
+    if isinstance(optimizer, Adam) and "step" not in entry:
+        missing.append("step")
+    if missing:
+        raise ValueError(
+            f"{op}: the state of parameter {i} has no {' and no '.join(missing)}; it must be what the state_dict() of "
+            f"PyTorch's {type(optimizer).__name__} gave"
+        )
+    for name in needed:
+        shape = places[i].view().shape if i in range(len(places)) else "no such parameter"
+        if entry[name].shape != shape:
             raise ValueError(
-                f"{op}: the momentum of parameter {i} is {buffer.shape}, expected {expected}; it must be of the same network"
+                f"{op}: {name} of parameter {i} is {entry[name].shape}, expected {shape}; it must be of the same network"
             )
-    optimizer.load_state_dict({"groups": groups, "buffers": {i: places[i].ours(b) for i, b in buffers.items()}})
+    arrays = {name: places[i].ours(entry[name]) for name in needed}
+    if isinstance(optimizer, SGD):
+        return arrays.get("momentum_buffer")
+    step = entry["step"]
+    if step.size != 1 or step.dtype.kind not in "iuf" or not (step >= 1).all() or not float(step.item()).is_integer():
+        raise ValueError(f"{op}: step of parameter {i} is {step}; it must be a whole number of at least 1")
+    return {"step": int(step.item())} | arrays
 
 
 def _of_parameters(op, optimizer, model, example):
     """The places of an optimizer's parameters, by their positions."""
-    if not isinstance(optimizer, SGD):
-        raise TypeError(f"{op}: optimizer is a {type(optimizer).__name__}; it must be an SGD of minidl's")
+    if not isinstance(optimizer, SGD | Adam):
+        raise TypeError(
+            f"{op}: optimizer is a {type(optimizer).__name__}; it must be an SGD, Adam or AdamW of minidl's"
+        )
     places = {}
     for place in _places(op, model, example).values():
         places.setdefault(id(place.array), place)

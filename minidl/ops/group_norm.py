@@ -3,7 +3,7 @@
 What batch norm sums over all examples is summed here over one, in the same passes: the sums of a chunk of pixels are taken
 channel by channel, so that neighbours in memory fill vector registers, and merged in float64, first over the chunks of an
 image, as batch norm does, then over the channels of a group. Chunks are tasks of their own, so even one large image
-keeps all threads busy; small images share a task.
+keeps all threads busy. Images that fit into a chunk, and vectors, have kernels of their own: `group_norm_small.py`.
 
 ReLU behind it takes no pass of its own: the one that normalises applies it, and the backward sees from the output where
 it was 0.
@@ -14,10 +14,11 @@ from itertools import compress
 import numpy as np
 
 from minidl._numbers import check_between, check_whole
-from minidl.kernels.jit import CHUNK, contiguous, device, kernel, n_chunks, prange
+from minidl.kernels.jit import contiguous, device, kernel, n_chunks, prange
 from minidl.kernels.reduce import TERMS, add_up, chunk_rows
-from minidl.kernels.runs import offset
+from minidl.kernels.runs import copy, offset
 from minidl.ops._check import check_tensors
+from minidl.ops.group_norm_small import small_backward, small_forward
 from minidl.ops.norm import add_gradients, merge_statistics, shifted_sums
 from minidl.tensor import Tensor
 
@@ -60,9 +61,12 @@ def _group_norm(op, x, groups, weight, bias, eps, relu):
     dtype = data.dtype
     gamma = np.ones(features, dtype) if weight is None else contiguous(weight.data)
     beta = np.zeros(features, dtype) if bias is None else contiguous(bias.data)
-    stats, y = np.empty((n, 2, features), dtype), np.empty(data.shape, dtype)
-    least = 0.0 if relu else -np.inf
-    _group_norm_forward[data.size](data, groups, eps, gamma, beta, least, stats, y)
+    y, least = np.empty(data.shape, dtype), 0.0 if relu else -np.inf
+    if data.shape[1] <= chunk_rows(features):
+        stats, forward, gradients = np.empty((2, n, groups), dtype), small_forward, small_backward
+    else:
+        stats, forward, gradients = np.empty((n, 2, features), dtype), _group_norm_forward, _group_norm_backward
+    forward[data.size](data, groups, eps, gamma, beta, least, stats, y)
     positive = y if relu else np.empty((0, 0, 0), dtype)  # where the gradient passes: everywhere
     given = weight is not None, bias is not None
 
@@ -70,7 +74,7 @@ def _group_norm(op, x, groups, weight, bias, eps, relu):
         grad_x = np.empty(x.shape, dtype)
         grad_gamma, grad_beta = np.empty(features, dtype), np.empty(features, dtype)
         grad_y = contiguous(grad_y).reshape(data.shape)
-        _group_norm_backward[data.size](
+        gradients[data.size](
             grad_y, data, positive, stats, gamma, groups, (grad_gamma, grad_beta), grad_x.reshape(data.shape)
         )
         return grad_x, *compress((grad_gamma, grad_beta), given)
@@ -79,23 +83,22 @@ def _group_norm(op, x, groups, weight, bias, eps, relu):
     return Tensor._from_op(y.reshape(x.shape), (x, *compress((weight, bias), given)), backward)
 
 
-# ---- tasks: pieces of images, in an order that does not depend on threads ------------------------------------------------
+# ---- images of several chunks --------------------------------------------------------------------------------------------
 
 
 @device
 def _cut(x):
-    """Return how images are cut: chunks in an image, pixels in a chunk, images in a task (several, if they are small)."""
-    pixels, size = x.shape[1], chunk_rows(x.shape[2])
-    return max(1, n_chunks(pixels, size)), size, max(1, CHUNK // max(1, pixels * x.shape[2]))
+    """Return how images are cut: chunks in an image, and pixels in a chunk."""
+    size = chunk_rows(x.shape[2])
+    return n_chunks(x.shape[1], size), size
 
 
 @device
-def _part_sums(x, first, chunk, size, sums):
-    """Fill sums (2, C): Σ(x − f) and Σ(x − f)² of a chunk, f being its first row; `first` is where its image begins."""
-    _, pixels, width = x.shape
-    sums[:] = 0
+def _place(task, x, chunks, size):
+    """Return a task's image and chunk, where its numbers begin, and how many pixels it has."""
+    image, chunk = divmod(np.int64(task), chunks)
     begin = chunk * size
-    shifted_sums(x.reshape(-1), (first + begin) * width, min(size, pixels - begin), sums[0], sums[1])
+    return image, chunk, (image * x.shape[1] + begin) * x.shape[2], min(size, x.shape[1] - begin)
 
 
 @device
@@ -134,21 +137,17 @@ def _normalise_part(x, at, rows, norm, least, y):
 @kernel
 def _group_norm_forward(x, groups, eps, gamma, beta, least, stats, y):
     """Fill stats (N, 2, C) and y. What is below `least` becomes `least`: 0 is ReLU, −∞ leaves all as it is."""
-    (n, pixels, width), (chunks, size, images) = x.shape, _cut(x)
+    (n, _, width), (chunks, size) = x.shape, _cut(x)
     flat, out, least = x.reshape(-1), y.reshape(-1), x.dtype.type(least)
-    sums = np.empty((n if pixels else 0, chunks, 2, width), x.dtype)
-    for task in prange(n_chunks(len(sums), images) * chunks):
-        block, chunk = divmod(np.int64(task), chunks)
-        for i in range(block * images, min((block + 1) * images, n)):
-            _part_sums(x, i * pixels, chunk, size, sums[i, chunk])
-    for block in prange(n_chunks(len(sums), images)):
-        for i in range(np.int64(block) * images, min((np.int64(block) + 1) * images, n)):
-            _group_statistics(x[i], size, sums[i], groups, eps, stats[i])
-    for task in prange(n_chunks(len(sums), images) * chunks):
-        block, chunk = divmod(np.int64(task), chunks)
-        for i in range(block * images, min((block + 1) * images, n)):
-            at, rows = (i * pixels + chunk * size) * width, min(size, pixels - chunk * size)
-            _normalise_part(flat, at, rows, (stats[i, 0], stats[i, 1] * gamma, beta), least, out)
+    sums = np.zeros((n, chunks, 2, width), x.dtype)
+    for task in prange(n * chunks):
+        i, chunk, at, rows = _place(task, x, chunks, size)
+        shifted_sums(flat, at, rows, sums[i, chunk, 0], sums[i, chunk, 1])
+    for i in prange(n):
+        _group_statistics(x[i], size, sums[i], groups, eps, stats[i])
+    for task in prange(n * chunks):
+        i, _, at, rows = _place(task, x, chunks, size)
+        _normalise_part(flat, at, rows, (stats[i, 0], stats[i, 1] * gamma, beta), least, out)
 
 
 # ---- backward ----------------------------------------------------------------------------------------------------------
@@ -203,28 +202,25 @@ def _part_gradient(grad_y, x, rows, stats, gamma, added, grad_x):
 @kernel
 def _group_norm_backward(grad_y, x, positive, stats, gamma, groups, grads, grad_x):
     """Two passes as in batch norm: the sums, then ∂x, which needs them; ∂γ and ∂β are added up image by image."""
-    (n, pixels, width), (chunks, size, images) = x.shape, _cut(x)
+    (n, _, width), (chunks, size) = x.shape, _cut(x)
     flat, from_, kept, out = x.reshape(-1), grad_y.reshape(-1), positive.reshape(-1), grad_x.reshape(-1)
-    sums = np.zeros((n if pixels else 0, chunks, 2, width), x.dtype)
-    for task in prange(n_chunks(len(sums), images) * chunks):
-        block, chunk = divmod(np.int64(task), chunks)
-        for i in range(block * images, min((block + 1) * images, n)):
-            at, rows = (i * pixels + chunk * size) * width, min(size, pixels - chunk * size)
-            grad = _through_relu(from_, kept, at, rows * width)
-            add_gradients(grad, (flat, at), rows, stats[i, 0], sums[i, chunk, 0], sums[i, chunk, 1])
+    sums = np.zeros((n, chunks, 2, width), x.dtype)
+    for task in prange(n * chunks):
+        i, chunk, at, rows = _place(task, x, chunks, size)
+        grad = _through_relu(from_, kept, at, rows * width)
+        add_gradients(grad, (flat, at), rows, stats[i, 0], sums[i, chunk, 0], sums[i, chunk, 1])
     together = min(chunk_rows(width), TERMS)
-    parts = np.zeros((max(1, n_chunks(len(sums), together)), 2, width), x.dtype)
-    for block in prange(n_chunks(len(sums), together)):
+    parts = np.zeros((max(1, n_chunks(n, together)), 2, width), x.dtype)
+    for block in prange(n_chunks(n, together)):
         for i in range(np.int64(block) * together, min((np.int64(block) + 1) * together, n)):
             _group_sums(x[i], sums[i], stats[i], gamma, groups, parts[block])
     add_up(parts)
-    grads[0][:], grads[1][:] = parts[0, 0], parts[0, 1]
-    for task in prange(n_chunks(len(sums), images) * chunks):
-        block, chunk = divmod(np.int64(task), chunks)
-        for i in range(block * images, min((block + 1) * images, n)):
-            at, rows = (i * pixels + chunk * size) * width, min(size, pixels - chunk * size)
-            grad = _through_relu(from_, kept, at, rows * width)
-            _part_gradient(grad, (flat, at), rows, stats[i], gamma, sums[i, 0], out)
+    copy(parts.reshape(-1), 0, grads[0], 0, width)
+    copy(parts.reshape(-1), width, grads[1], 0, width)
+    for task in prange(n * chunks):
+        i, _, at, rows = _place(task, x, chunks, size)
+        grad = _through_relu(from_, kept, at, rows * width)
+        _part_gradient(grad, (flat, at), rows, stats[i], gamma, sums[i, 0], out)
 
 
 def _check(op, x, groups, weight, bias, eps):

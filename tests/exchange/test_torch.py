@@ -196,57 +196,25 @@ def test_a_graph_that_was_computed_before_is_refused():
         loss.backward()
 
 
-# ---- optimizers -------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "net.encoder."])
+def test_a_prefix_before_all_names_is_pointed_out_with_what_removes_it(prefix):
+    theirs, ours, _ = pair(0)
+    state = {prefix + name: w for name, w in theirs.state_dict().items()}
+    with pytest.raises(ValueError, match="all names begin with") as refused:
+        exchange.torch.load_state_dict(ours, state)
+    code = str(refused.value).split(": pass ")[-1]
+    exchange.torch.load_state_dict(ours, eval(code, {"state": state}))
+    assert_near(exchange.torch.state_dict(ours), theirs.state_dict())
 
 
-def both(seed=0):
-    """A network in both frameworks, with equal numbers, and an SGD in two groups for each."""
-    theirs, ours, x = pair(seed)
-    exchange.torch.load_state_dict(ours, theirs.state_dict())
-    options = {"lr": 0.1, "momentum": 0.9, "nesterov": True}
-
-    def groups(model):
-        first, *others = model.parameters()
-        return [{"params": [first], "lr": 0.05, "weight_decay": 0.01}, {"params": others}]
-
-    optimizers = torch.optim.SGD(groups(theirs), **options), optim.SGD(groups(ours), **options)
-    return theirs, ours, optimizers, x, np.random.default_rng(1).integers(0, 3, len(x))
+def test_weights_inside_a_checkpoint_are_pointed_out():
+    theirs, ours, _ = pair(0)
+    with pytest.raises(ValueError, match=r"in its entry 'state_dict': pass state\['state_dict'\]"):
+        exchange.torch.load_state_dict(ours, {"epoch": 3, "state_dict": theirs.state_dict()})
 
 
-def test_a_run_of_pytorch_goes_on_here():
-    theirs, ours, optimizers, x, labels = both()
-    step(theirs, ours, optimizers, x, labels)
-    fresh = both()
-    exchange.torch.load_state_dict(fresh[1], theirs.state_dict())
-    exchange.torch.load_optimizer_state_dict(fresh[2][1], fresh[1], optimizers[0].state_dict())
-    step(theirs, fresh[1], (optimizers[0], fresh[2][1]), x, labels)
-    assert_near(exchange.torch.state_dict(fresh[1]), theirs.state_dict())
-
-
-def test_a_run_goes_on_in_pytorch():
-    theirs, ours, optimizers, x, labels = both()
-    step(theirs, ours, optimizers, x, labels)
-    fresh = both()
-    fresh[0].load_state_dict(as_tensors(exchange.torch.state_dict(ours)))
-    state = exchange.torch.optimizer_state_dict(optimizers[1], ours)
-    state["state"] = {i: as_tensors(entry) for i, entry in state["state"].items()}
-    fresh[2][0].load_state_dict(state)
-    step(fresh[0], ours, (fresh[2][0], optimizers[1]), x, labels)
-    assert_near(exchange.torch.state_dict(ours), fresh[0].state_dict())
-
-
-def test_states_of_optimizers_that_do_not_fit():
-    _, ours, (theirs, optimizer), *_ = both()
-    other = torch.optim.Adam([torch.nn.Parameter(torch.ones(2))])
-    before, groups = optimizer.state_dict(), theirs.state_dict()["param_groups"]
-    cases = [
-        ({"state": {0: {"momentum_buffer": torch.ones(2)}}, "param_groups": groups}, "momentum of"),
-        ({"state": {}, "param_groups": groups[:1]}, "other parameters"),
-        (other.state_dict(), "no state of"), ({}, "no state of PyTorch's SGD"), (None, "no state of PyTorch's SGD"),
-        ({"state": {}, "param_groups": [group | {"maximize": True} for group in groups]}, "maximize"),
-        ({"state": {99: {"momentum_buffer": torch.ones(2)}}, "param_groups": []}, "no such parameter"),
-    ]  # fmt: skip
-    for state, why in cases:
-        with pytest.raises(ValueError, match=why):
-            exchange.torch.load_optimizer_state_dict(optimizer, ours, state)
-    assert optimizer.state_dict() == before
+@pytest.mark.parametrize("state", [{}, {1: 2}, {"module.strange": 1}, {"module.strange": 1, "other": 2}], ids=str)
+def test_nothing_is_pointed_out_where_nothing_would_help(state):
+    with pytest.raises(ValueError, match="missing") as refused:
+        exchange.torch.load_state_dict(pair(0)[1], state)
+    assert "pass" not in str(refused.value)

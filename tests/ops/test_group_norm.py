@@ -23,10 +23,12 @@ from tests.helpers import (
 GOLDEN = golden("group_norm")
 SHAPES = [((3, 4), 2), ((1, 6), 6), ((2, 3, 2, 4), 2), ((2, 2, 2, 6), 1), ((3, 5, 4), 4), ((2, 1, 3, 2, 6), 3)]
 
-# Images of several chunks (8192 elements), with a rest; many small ones in a task, with a rest; one channel; wide rows.
+# Images of several chunks (8192 elements), with a rest, and just one; many small ones in a task (2048), with a rest;
+# groups of 1 to 9000 channels, odd and even; one channel.
 LARGE = sizes(
     ((2, 70, 41, 6), 3), ((1, 8193, 1), 1), ((1000, 3, 1, 8), 2), ((3, 2731, 3), 3), ((2, 3, 9000), 2), ((9000, 2), 1),
-    ((1, 31, 33, 32), 8),
+    ((1, 31, 33, 32), 8), ((41, 100), 4), ((1200, 2), 2), ((300, 14), 2), ((700, 24), 6), ((300, 2, 2, 24), 12),
+    ((90, 3, 12), 1), ((3, 1024, 8), 2), ((3, 1025, 8), 2),
     tiny=(((2, 47, 41, 6), 3), ((31, 3, 5, 20), 2)),
 )  # fmt: skip
 
@@ -144,6 +146,13 @@ def test_float32_variance_survives_a_large_mean(offset):
     y = norm(2)(Tensor(x)).data.reshape(2, -1, 2, 4).astype(np.float64)
     np.testing.assert_allclose(y.std((1, 3)), 1, rtol=0.01)
     np.testing.assert_allclose(y.mean((1, 3)), 0, atol=0.01)
+
+
+@pytest.mark.parametrize("offset", [1e3, 1e5])
+def test_vectors_with_a_large_mean_are_exact_to_the_rounding_of_the_mean(offset):
+    x = (offset + np.random.default_rng(0).standard_normal((50, 66))).astype(np.float32)
+    expected = reference.group_norm(x.astype(np.float64), 2)
+    np.testing.assert_allclose(norm(2)(Tensor(x)).data, expected, rtol=0, atol=2 * np.spacing(np.float32(offset)))
 
 
 def test_channels_of_a_group_that_lie_far_apart():

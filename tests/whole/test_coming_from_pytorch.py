@@ -11,12 +11,18 @@ import minidl
 from minidl import Tensor, nn, optim
 from minidl import functional as F
 from tests.helpers import JIT
+from tests.whole import mnist_script
 from tests.whole.test_links import ROOT
 from tests.whole.test_promises import functions_in
 
 PAGE = (ROOT / "docs" / "coming-from-pytorch.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-SCRIPTS = {"mlp": 0, "residual": 2, "resumed": 4}  # the place of PyTorch's version; minidl's is the next block
+SCRIPTS = {
+    "mlp": 0,
+    "residual": 2,
+    "resumed": 4,
+    "adam": 6,
+}  # the place of PyTorch's version; minidl's is the next block
 AGREE = 1e-4  # as the page says, of losses near 2.3
 
 RNG = np.random.default_rng(0)
@@ -81,7 +87,7 @@ def run_both(name, folder):
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_losses_agree(name, torch, tmp_path):
     theirs, ours = run_both(name, tmp_path)
-    steps = {"mlp": 16, "residual": 2 * len(theirs["labels"]) // 16, "resumed": 16}[name]
+    steps = {"mlp": 16, "residual": 2 * len(theirs["labels"]) // 16, "resumed": 16, "adam": 16}[name]
     assert len(theirs["losses"]) == len(ours["losses"]) == steps
     np.testing.assert_allclose(ours["losses"], theirs["losses"], rtol=0, atol=AGREE)
     assert len(set(ours["losses"])) == steps
@@ -90,7 +96,26 @@ def test_losses_agree(name, torch, tmp_path):
             assert int(w) == int(ours["model"].state_dict()[key]) == steps
     if name == "mlp":
         assert ours["losses"][-1] < ours["losses"][0] - 0.3
+    if "right" in ours:
         assert abs(theirs["right"] - ours["right"]) < 0.01
+    if name == "adam":
+        assert ours["right"] == ours["accuracy"]  # of the network that came from the file
+
+
+@COMPILED
+def test_a_usual_script_runs_after_the_changes_on_the_page(torch, tmp_path):
+    """Both learn, and what was saved gives the same answers; line by line little has changed."""
+    script, found = mnist_script.moved(), []
+    assert "torch" not in script
+    lines = mnist_script.PYTORCH.splitlines()
+    assert sum(line in script.splitlines() for line in lines) > 0.6 * len(lines)
+    for code, file in ((mnist_script.PYTORCH, "net.pt"), (script, "net.npz")):
+        names = data("usual") | {"path": tmp_path / file}
+        exec(compile(code, file, "exec"), names)
+        assert names["again"] == names["result"]
+        assert names["losses"][-1] < names["losses"][0] - 0.2
+        found.append(np.mean(names["losses"][-4:]))
+    assert found[1] == pytest.approx(found[0], abs=0.4)
 
 
 @COMPILED

@@ -138,6 +138,44 @@ def max_pool2d(n, size, c, kernel, backward=True):
     return _operation("max_pool2d", shape, arrays, flops, numbers, backward, kernel=kernel)
 
 
+def residual(*shape, backward=True):
+    """relu(x + y), a residual block's end: reads two arrays and writes one; backward reads two, and writes two."""
+    size = math.prod(shape)
+    arrays = {"x": (shape, 0, 1), "y": (shape, 0, 1)}
+    flops, passes = (4, 7) if backward else (2, 3)
+    return _operation("residual", _times(*shape), arrays, flops * size, passes * size, backward)
+
+
+def cat(*shape, backward=True):
+    """Join the channels of two arrays: both are read and written, backward again."""
+    size = 2 * math.prod(shape)
+    arrays = {"x": (shape, 0, 1), "y": (shape, 0, 1)}
+    return _operation("cat", f"2 · {_times(*shape)}", arrays, size, (4 if backward else 2) * size, backward)
+
+
+def dropout(*shape, backward=True):
+    """Draw a number, compare, multiply; backward multiplies by the mask. p is 0.1."""
+    size = math.prod(shape)
+    flops, passes = (4, 6) if backward else (3, 3)
+    return _operation("dropout", _times(*shape), {"x": (shape, 0, 1)}, flops * size, passes * size, backward, p=0.1)
+
+
+def embedding(n, rows, width, backward=True):
+    """Look up n rows of a table; backward clears a gradient of its size, and adds n rows to it."""
+    looked_up, table = n * width, rows * width
+    arrays = {"weight": ((rows, width), 0, 1), "labels": ((n,), rows)}
+    numbers = 2 * looked_up + (3 * looked_up + table if backward else 0)
+    shape = f"{n} of {_times(rows, width)}"
+    return _operation("embedding", shape, arrays, looked_up, numbers, backward)
+
+
+def adam(n_in, n_out):
+    """Take a step of Adam: reads the gradient, reads and writes the weight and both moments."""
+    size = n_in * n_out
+    arrays = {"weight": ((n_in, n_out), 0, 1), "grad": ((n_in, n_out), 0, 1)}
+    return _operation("adam", _times(n_in, n_out), arrays, 14 * size, 7 * size, False)
+
+
 def cross_entropy(n, classes, backward=True):
     """Softmax takes 5 an element; backward, subtracting the labels and scaling take 2."""
     arrays = {"x": ((n, classes), 0, 1), "labels": ((n,), classes)}
@@ -226,7 +264,7 @@ def steps_operations(name, batch):
 # ---- the operations that are timed alone --------------------------------------------------------------------------------
 
 OPERATIONS = ("conv2d", "conv_transpose2d", "linear", "matmul", "batch_norm", "group_norm", "relu", "gelu", "silu",
-              "sigmoid", "max_pool2d", "cross_entropy")  # fmt: skip
+              "sigmoid", "max_pool2d", "cross_entropy", "residual", "cat", "dropout", "embedding", "adam")  # fmt: skip
 _CONVOLUTIONS = [(128, 14, 32, 64), (128, 32, 64, 64), (128, 16, 128, 128), (128, 8, 256, 256), (128, 16, 64, 256)]
 
 
@@ -245,7 +283,8 @@ def _round():
         group_norm(128, 32, 32, 64, groups=32), group_norm(128, 8, 8, 256, groups=32), activation("relu", 128, 32, 32, 64),
         activation("gelu", 128, 32, 32, 64), activation("silu", 128, 32, 32, 64), activation("sigmoid", 128, 32, 32, 64),
         max_pool2d(128, 32, 64, 2),
-        cross_entropy(4096, 1000),
+        cross_entropy(4096, 1000), group_norm(4096, 512, groups=32), residual(128, 16, 16, 64), cat(128, 16, 16, 32),
+        dropout(128, 3136), embedding(8192, 10000, 128), adam(3136, 128),
     ]  # fmt: skip
 
 
@@ -254,5 +293,5 @@ def _small():
         conv2d(4, 8, 4, 8, backward=False), conv2d(4, 8, 4, 8), conv_transpose2d(4, 3, 4, 8), linear(8, 12, 10, bias=True),
         matmul(32), batch_norm(4, 6, 6, 8), group_norm(4, 6, 6, 8, groups=2), activation("relu", 4, 60),
         activation("gelu", 4, 60), activation("silu", 4, 60), activation("sigmoid", 4, 60), max_pool2d(4, 6, 8, 2),
-        cross_entropy(6, 10),
+        cross_entropy(6, 10), residual(4, 6, 6, 8), cat(4, 6, 6, 8), dropout(200, 200), embedding(20, 30, 8), adam(12, 10),
     ]  # fmt: skip

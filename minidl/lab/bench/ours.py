@@ -11,7 +11,7 @@ from minidl import functional as F
 from minidl.kernels.jit import CHUNK, kernel, n_chunks, prange
 from minidl.lab import models
 
-__all__ = ["Operation", "Replaying", "Training", "build", "start"]
+__all__ = ["AdamStep", "Operation", "Replaying", "Training", "build", "start"]
 
 _NETWORKS = {"mlp": models.paper_mlp, "mnist_conv": models.mnist_conv, "cifar_conv": models.cifar_conv}
 
@@ -33,6 +33,8 @@ def start(variant, threads):
 
 def build(case, arrays, variant):
     """Build a training step or an operation."""
+    if case["name"] == "adam":
+        return AdamStep(arrays)
     if case["kind"] != "network":
         return Operation(case, arrays)
     return Replaying(case, arrays) if variant == "replay" else Training(case, arrays)
@@ -102,7 +104,7 @@ class Operation:
     """One operation, forward, or forward and backward with a fixed ∂y."""
 
     def __init__(self, case, arrays):
-        self.backward = case["backward"]
+        self.backward, self.name = case["backward"], case["name"]
         floats = {name: a for name, a in arrays.items() if a.dtype.kind == "f"}
         self.inputs = {
             name: Tensor(a, requires_grad=self.backward and name not in case["constant"]) for name, a in floats.items()
@@ -121,13 +123,38 @@ class Operation:
             self.y.backward(self.grad_y)
 
     def check(self):
-        """Return the mean sizes of the numbers in the result and in each gradient."""
+        """Return the mean sizes of the numbers in the result and in each gradient; of random ones, how they came about."""
+        if self.name == "dropout":
+            x = self.inputs["x"]
+            return [*_kept(self.y.data, x.data), *_kept(x.grad, self.grad_y)]
         return [float(np.abs(a).mean(dtype=np.float64)) for a in (self.y.data, *(x.grad for x in self.wanted))]
+
+
+def _kept(y, x):
+    """Return by what dropout multiplied the numbers that it kept, and their share, to one digit."""
+    there = y != 0
+    return [
+        float(np.abs(y[there]).mean(dtype=np.float64) / np.abs(x[there]).mean(dtype=np.float64)),
+        round(there.mean(), 1),
+    ]
+
+
+class AdamStep:
+    """Adam's step for one weight, with the same gradient again and again."""
+
+    def __init__(self, arrays):
+        self.weight = nn.Parameter(arrays["weight"])
+        self.weight.grad = arrays["grad"]
+        self.step = optim.Adam([self.weight]).step
+
+    def check(self):
+        """Return the mean size of the weight, which is known after each number of steps."""
+        return [float(np.abs(self.weight.data).mean(dtype=np.float64))]
 
 
 def _operation(case, arrays, inputs):
     """Return the operation as a function without arguments."""
-    x, weight, bias = (inputs.get(name) for name in ("x", "weight", "bias"))
+    x, y, weight, bias = (inputs.get(name) for name in ("x", "y", "weight", "bias"))
     if case["name"] == "batch_norm":
         mean, var = np.zeros(x.shape[-1], np.float32), np.ones(x.shape[-1], np.float32)
         return lambda: F.batch_norm(x, mean, var, weight, bias, True, 0.1, 1e-5)
@@ -146,6 +173,10 @@ def _operation(case, arrays, inputs):
         "sigmoid": lambda: F.sigmoid(x),
         "max_pool2d": lambda: F.max_pool2d(x, case["kernel"]),
         "cross_entropy": lambda: F.cross_entropy(x, arrays["labels"]),
+        "residual": lambda: F.add_relu(x, y),
+        "cat": lambda: minidl.cat([x, y], -1),
+        "dropout": lambda: F.dropout(x, case["p"], training=True),
+        "embedding": lambda: F.embedding(arrays["labels"], weight),
     }[case["name"]]
 
 

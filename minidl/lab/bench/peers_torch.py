@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-__all__ = ["Operation", "Training", "build", "start"]
+__all__ = ["AdamStep", "Operation", "Training", "build", "start"]
 
 
 def start(variant, threads):
@@ -20,6 +20,8 @@ def start(variant, threads):
 
 def build(case, arrays, variant):
     """Build a training step or an operation."""
+    if case["name"] == "adam":
+        return AdamStep(arrays)
     return Training(case, arrays, variant) if case["kind"] == "network" else Operation(case, arrays)
 
 
@@ -139,7 +141,7 @@ class Operation:
     """One operation, forward, or forward and backward with a fixed ∂y."""
 
     def __init__(self, case, arrays):
-        self.backward = case["backward"]
+        self.backward, self.name = case["backward"], case["name"]
         self.inputs = {}
         for name, array in arrays.items():
             if array.dtype.kind == "f":
@@ -159,19 +161,45 @@ class Operation:
             self.y.backward(self.grad_y)
 
     def check(self):
-        """Return the mean sizes of the numbers in the result and in each gradient."""
+        """Return the mean sizes of the numbers in the result and in each gradient; of random ones, how they came about."""
+        if self.name == "dropout":
+            x = self.inputs["x"]
+            return [*_kept(self.y.detach(), x.detach()), *_kept(x.grad, self.grad_y)]
         return [float(a.detach().abs().mean(dtype=torch.float64)) for a in (self.y, *(x.grad for x in self.wanted))]
+
+
+def _kept(y, x):
+    """By what dropout multiplied the numbers that it kept, and their share, to one digit."""
+    there = y != 0
+    sizes = (a[there].abs().mean(dtype=torch.float64) for a in (y, x))
+    return [float(next(sizes) / next(sizes)), round(there.double().mean().item(), 1)]
+
+
+class AdamStep:
+    """Adam's step for one weight, with the same gradient again and again."""
+
+    def __init__(self, arrays):
+        self.weight = nn.Parameter(_tensor(arrays["weight"]))
+        self.weight.grad = _tensor(arrays["grad"])
+        self.step = torch.optim.Adam([self.weight]).step
+
+    def check(self):
+        """Return the mean size of the weight, which is known after each number of steps."""
+        return [float(self.weight.detach().abs().mean(dtype=torch.float64))]
 
 
 def _operation(case, arrays, inputs):
     """A function without arguments."""
-    x, weight, bias = (inputs.get(name) for name in ("x", "weight", "bias"))
+    x, y, weight, bias = (inputs.get(name) for name in ("x", "y", "weight", "bias"))
     if case["name"] == "batch_norm":
         mean, var = torch.zeros(x.shape[1]), torch.ones(x.shape[1])
         return lambda: F.batch_norm(x, mean, var, weight, bias, True, 0.1, 1e-5)
     if case["name"] == "cross_entropy":
         labels = torch.from_numpy(arrays["labels"])
         return lambda: F.cross_entropy(x, labels)
+    if case["name"] == "embedding":
+        rows = torch.from_numpy(arrays["labels"])
+        return lambda: F.embedding(rows, weight)
     return {
         "conv2d": lambda: F.conv2d(x, weight, bias, padding=case["padding"]),
         "conv_transpose2d": lambda: F.conv_transpose2d(x, weight, bias, case["stride"]),
@@ -183,6 +211,9 @@ def _operation(case, arrays, inputs):
         "silu": lambda: F.silu(x),
         "sigmoid": lambda: torch.sigmoid(x),
         "max_pool2d": lambda: F.max_pool2d(x, case["kernel"]),
+        "residual": lambda: F.relu(x + y),
+        "cat": lambda: torch.cat([x, y], 1),
+        "dropout": lambda: F.dropout(x, case["p"]),
     }[case["name"]]
 
 
@@ -193,7 +224,7 @@ def _own_layout(operation, name, array):
         return array.transpose(2, 3, 0, 1)
     if operation == "linear" and name == "weight":
         return array.T
-    return _channels_first(array) if name == "x" else array
+    return _channels_first(array) if name in ("x", "y") else array
 
 
 def _grad_y(y):
