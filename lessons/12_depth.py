@@ -8,7 +8,7 @@
 #
 # **Time**: about 75 minutes with the exercises; the cells run in about 2 minutes on two cores.
 #
-# **You need** [03](03_saturation.ipynb) (gain, and what a signal is), [06](06_backward.ipynb) (BN's gradient) and
+# **You need** [03](03_signal.ipynb) (gain, and what a signal is), [06](06_backward.ipynb) (BN's gradient) and
 # [11](11_learning_rate.ipynb) (scale invariance). Words are in the [glossary](README.md#glossary).
 
 # %%

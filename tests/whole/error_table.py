@@ -1229,6 +1229,33 @@ TABLE = {
     "plot.histograms_over_time": [
         (lambda: plot.histograms_over_time([0], ones(1, 3), [0, 1]), r"histograms_over_time: counts is \(1, 3\); 1"),
     ],
+    "plot.histogram_grid": [
+        (lambda: plot.histogram_grid([0], {}, [0, 1], columns=2), "histogram_grid: grid is empty; it must be a dict"),
+    ],
+    "plot.slope_zones": [
+        (lambda: plot.slope_zones(np.tanh, {}), "slope_zones: inputs is empty; it must be a dict"),
+        (lambda: plot.slope_zones(np.tanh, {"a": [NAN]}), "slope_zones: 'a' has no finite number; each of the inputs must"),
+    ],
+    "plot.batch_table": [
+        (lambda: plot.batch_table(None, ones(3), ""), r"batch_table: table is \(3,\); it must be \(m, C\)"),
+        (lambda: plot.batch_table(None, ones(2, 3), "", column=3), "batch_table: column is 3 and row None, .* no such"),
+    ],
+    "plot.batches_of_three": [
+        (lambda: plot.batches_of_three(*[ones(2, 4)] * 4), r"batches_of_three: got .*; each must be \(3, batches\)"),
+    ],
+    "plot.flow": [
+        (lambda: plot.flow({"a": (0, 0)}, [("a", "b", "")], ""), r"flow: arrows lead to \['b'\]; there are boxes \['a'\]"),
+        (lambda: plot.flow({}, [], ""), "flow: arrows lead to"),
+    ],
+    "plot.joined": [
+        (lambda: plot.joined({}, "", ""), "joined: rows are .*; there must be some, all of one size"),
+        (lambda: plot.joined({"a": [1], "b": [1, 2]}, "", ""), "joined: rows are .*; there must be some, all of one size"),
+    ],
+    "plot.network": [
+        (lambda: plot.network([3], ""), r"network: sizes are \[3\], with 0 words .*; there must be two layers"),
+        (lambda: plot.network([3, 0], ""), r"network: sizes are \[3, 0\]"),
+        (lambda: plot.network([3, 2], "", between=["a", "b"]), "network: .* with 2 words .* a word for each gap"),
+    ],
     "plot.contours": [
         (lambda: plot.contours(None, [0, 1], [0, 1], ones(2, 3), "", "", ""), r"contours: values are \(2, 3\), x \(2,\)"),
         (lambda: plot.contours(None, [1, 0], [0, 1], ones(2, 2), "", "", ""), "contours: x and y must be finite and"),

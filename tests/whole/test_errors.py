@@ -25,7 +25,7 @@ HARMLESS = {
     "data.cache_dir": "takes nothing", "data.DataError": "an error", "checkpoint.CheckpointError": "an error",
     "gradcheck.GradientError": "an error", "exchange.onnx.NotExported": "an error", "train.Evaluation": "a pair of results",
     "train.stop_on_interrupt": "takes nothing",
-    "probe.saturated": "a class, known or not, and an array",
+    "probe.saturated": "a class, known or not, and an array", "plot.caption": "any text",
     "models.initialise": "what its caller made", "models.spare_generator": "takes nothing",
     "plot.describe": "any figure",
     "plot.label": "an axes and texts", "plot.png": "matplotlib refuses", "plot.save": "matplotlib and the disk refuse",

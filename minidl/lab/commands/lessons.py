@@ -55,8 +55,8 @@ def _chosen(names, folder):
     lessons = sources(folder)
     if not lessons:
         raise ValueError(f"there are no lessons in {folder}; go to minidl's folder, or name theirs with --from")
-    beginnings = [name.zfill(2) if name.isdigit() else name for name in names]
-    unknown = [name for name in beginnings if not any(p.name.startswith(name) for p in lessons)]
+    beginnings = [f"{name.zfill(2)}_" if name.isdigit() else name for name in names]  # 3 is not 03b
+    unknown = [name.rstrip("_") for name in beginnings if not any(p.name.startswith(name) for p in lessons)]
     if unknown:
         raise ValueError(f"no lesson begins with {', '.join(unknown)}; there are {', '.join(p.stem for p in lessons)}")
     return [p for p in lessons if not names or p.name.startswith(tuple(beginnings))]

@@ -23,9 +23,11 @@ def refused(capsys, *flags):
     return capsys.readouterr().err
 
 
-@pytest.mark.parametrize("names", [["03", "1"], ["3", "01_"]])
-def test_copies_the_lessons_that_are_named(tmp_path, names):
-    assert copied(tmp_path / "work", *names) == ["01_autograd.ipynb", "03_saturation.ipynb"]
+@pytest.mark.parametrize(
+    ("names", "third"), [(["03", "1"], "03_signal"), (["3", "01_"], "03_signal"), (["03b", "01"], "03b_saturation")]
+)
+def test_copies_the_lessons_that_are_named(tmp_path, names, third):
+    assert copied(tmp_path / "work", *names) == ["01_autograd.ipynb", f"{third}.ipynb"]
 
 
 def test_copies_all_and_overwrites_none(tmp_path, capsys):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minidl.lab.course._check import Wrong, ask, compare, exercise
+from minidl.lab.course._check import Wrong, array, ask, compare, exercise
 from minidl.lab.course.invariance import equilibrium as at_rest
 
 __all__ = ["equilibrium", "growth", "matching_rate"]
@@ -47,9 +47,9 @@ def matching_rate(answer):
 def growth(answer):
     """Steps at right angles add their squares: weights before batch norm can only grow."""
     start, gradients, norms, lr = _descent(np.random.default_rng())
-    got = ask(answer, start, gradients, lr)
+    got = array("‖w‖ after each step", ask(answer, start, gradients, lr), norms.shape)
     squares = np.cumsum(gradients**2)
-    if isinstance(got, list | tuple | np.ndarray) and np.ndim(got[:1]) == 1 and len(got) == len(norms) + 1:
+    if got.shape == (len(norms) + 1,):
         raise Wrong(
             f"There is one number too many: return ‖w‖ after each of the {len(norms)} steps, without the start."
         )
