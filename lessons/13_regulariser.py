@@ -405,4 +405,4 @@ print(f"{claim.verdict(result).word}: {claim.verdict(result).number}\n({facts['d
 # only for inputs that do not vary together. "The cure works, so the disease was real": not if a second cure does
 # nothing.
 #
-# Solutions: [solutions/13_regulariser.py](solutions/13_regulariser.py). Next: [the list of lessons](README.md).
+# Solutions: [solutions/13_regulariser.py](solutions/13_regulariser.py). Next: [14, ensembles](14_ensembles.ipynb).
