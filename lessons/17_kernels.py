@@ -12,18 +12,18 @@
 
 # %%
 import numpy as np
-from numba import njit, prange
+from numba import get_num_threads, njit, prange, set_num_threads
 
 from minidl.kernels import matmul, winograd
-from minidl.kernels.threads import get_num_threads
+from minidl.kernels.threads import get_num_threads as most_threads
 from minidl.lab import plot
 from minidl.lab.bench.limits import Limits
 from minidl.lab.course import check, hint, kernels, pick, predict, recall
 from minidl.ops import conv
 from minidl.system.machine import machine as this_machine
 
-SECONDS = pick(1.2, 0.02)  # for each measurement, of which the fastest call counts
-HERE = f"{this_machine()['processor']}, {get_num_threads()} threads"
+SECONDS = pick(2.5, 0.02)  # for each measurement, of which the fastest call counts
+HERE = f"{this_machine()['processor']}, {most_threads()} threads"
 generator = np.random.default_rng(17)
 
 
@@ -35,6 +35,19 @@ def compiled(function, **options):
     """Let Numba compile a loop; a · b + c may become one instruction, which rounds once."""
     return njit(error_model="numpy", fastmath={"contract"}, **options)(function)
 
+
+def threaded(function):
+    """Compile a loop so that its pranges run on all cores, even on those that others use. (minidl leaves these out.)"""
+    loop = compiled(function, parallel=True)
+
+    def call(*arrays):
+        before = get_num_threads()
+        set_num_threads(most_threads())
+        loop(*arrays)
+        set_num_threads(before)
+
+    return call
+
 # %% [markdown]
 # ## 1. What can the machine do?
 #
@@ -43,9 +56,9 @@ def compiled(function, **options):
 # the processor; a float32 has 4.
 #
 # Both have a limit. For the **peak** of arithmetic we take the fastest large matrix product we know of, minidl's or
-# NumPy's. For the **bandwidth** of memory we take the fastest copy of a large array, by one **thread** or by several (a
-# thread is a part of a program that runs on a core of its own; here kernels use as many as you have cores). That is how
-# `minidl bench` finds its [`Limits`](../minidl/lab/bench/limits.py), too.
+# NumPy's, of several sizes. For the **bandwidth** of memory we take the fastest copy of a large array, by one **thread** or
+# by several (a thread is a part of a program that runs on a core of its own; here kernels use as many as you have cores).
+# That is how `minidl bench` finds its [`Limits`](../minidl/lab/bench/limits.py), too.
 
 # %%
 def copy(x, y):
@@ -54,11 +67,11 @@ def copy(x, y):
         y[part] = x[part]
 
 
-SIDE, IMAGES = pick(1024, 256), pick(64, 2)
-a, x = random(SIDE, SIDE), random(IMAGES, 32, 32, 64)  # x: 64 images of 32 × 32 pixels, with 64 channels
+SIDES, x = pick((384, 512, 768, 1024), (256,)), random(pick(128, 2), 32, 32, 64)  # images of 32 × 32 pixels, 64 channels
 y, flat_x = np.empty_like(x), x.reshape(-1)
-products = [2 * SIDE**3 / kernels.fastest(product, a, a, seconds=SECONDS) for product in (matmul.matmul, np.matmul)]
-copies = [(np.copyto, y.reshape(-1), flat_x), (compiled(copy, parallel=True), flat_x, y.reshape(-1))]
+squares, makers = [random(n, n) for n in SIDES], (matmul.matmul, np.matmul)
+products = [2 * len(a) ** 3 / kernels.fastest(f, a, a, seconds=SECONDS) for a in squares for f in makers]
+copies = [(np.copyto, y.reshape(-1), flat_x), (threaded(copy), flat_x, y.reshape(-1))]
 copies = [2 * x.nbytes / kernels.fastest(*work, seconds=SECONDS) for work in copies]
 machine = Limits(max(products), max(copies))
 print(f"{HERE}: {machine.flops / 1e9:.0f} GFLOP/s, {machine.bytes / 1e9:.1f} GB/s")
@@ -312,11 +325,11 @@ def in_parts(x, gamma, beta, y, parts):
 
 
 predict(gain_of_threads=...)
-in_parts = compiled(in_parts, parallel=True)
+in_parts = threaded(in_parts)
 for name, function in {"flat": flat, "fused": fused, "threads": lambda *arrays: in_parts(*arrays, 64)}.items():
     exhibit(name, function, whole, part, loops, times)
 gain = times["fused"] / times["threads"]
-recall("gain_of_threads", f"{gain:.1f} times, with {get_num_threads()} threads")
+recall("gain_of_threads", f"{gain:.1f} times, with {most_threads()} threads")
 
 # %% [markdown]
 # A thread brings arithmetic of its own, but all of them share one memory. If one thread nearly fills the bandwidth, the
@@ -391,11 +404,11 @@ def conv_flat(x, w, y):
 
 # %%
 predict(flat_convolution_percent=...)
-images, w = np.pad(random(pick(16, 2), 16, 16, 64), ((0, 0), (1, 1), (1, 1), (0, 0))), random(3, 3, 64, 64)
+images, w = np.pad(random(4, 16, 16, 64), ((0, 0), (1, 1), (1, 1), (0, 0))), random(3, 3, 64, 64)
 z, conv_times = np.empty((len(images), 16, 16, 64), np.float32), {}
 conv_whole, conv_part = (images, w, z), (images[:1, :4, :4].copy(), w, z[:1, :2, :2].copy())
 hall = {"loops": conv_loops, "NumPy": conv_numpy, "compiled": compiled(conv_loops), "flat": compiled(conv_flat)}
-hall["threads"] = compiled(conv_flat, parallel=True)
+hall["threads"] = threaded(conv_flat)
 for name, function in hall.items():
     exhibit(name, function, conv_whole, conv_part, conv_loops, conv_times)
 
@@ -506,31 +519,42 @@ def placed(name, seconds, numbers):
     return [(flops / moved, flops * numbers / seconds / 1e9)]
 
 
-points = {f"BN: {name}": placed("BN", seconds, x.size) for name, seconds in times.items()}
-points |= {f"convolution: {name}": placed("convolution", seconds, z.size) for name, seconds in conv_times.items()}
-best = {"BN": min(times, key=times.get), "convolution": min(conv_times, key=conv_times.get)}
-ax = plot.roofline({"exhibit": points}, machine.flops / 1e9, machine.bytes / 1e9)
+halls, points = {"BN": (times, x.size), "convolution": (conv_times, z.size)}, {}
+for hall, (found, numbers) in halls.items():
+    for name, seconds in found.items():
+        points[name] = points.get(name, []) + placed(hall, seconds, numbers)
+best = {hall: min(found, key=found.get) for hall, (found, _) in halls.items()}
+ax = plot.roofline({"exhibits": points}, machine.flops / 1e9, machine.bytes / 1e9)
+ax.get_legend().set_title("left: BN and ReLU; right: convolution")
 ax.set_title(f"Nearest to the roof: {best['BN']} (BN), {best['convolution']} (convolution)", loc="left", fontsize=10);
 
 # %%
-figure, (left, right) = plot.panels(2, size=(4.6, 3.2), note=HERE)
-for ax, hall, found in ((left, "BN and ReLU", times), (right, "3×3 convolution", conv_times)):
-    rungs = {f"{a} → {b}": [found[a] / found[b]] for a, b in zip(found, list(found)[1:], strict=False)}
+figure, axes = plot.panels(2, size=(4.6, 3.2), note=HERE)
+for ax, (hall, (found, _)) in zip(axes, halls.items(), strict=True):
+    rungs = {f"{a} → {b}": found[a] / found[b] for a, b in zip(found, list(found)[1:], strict=False)}
     largest = max(list(rungs)[1:], key=rungs.get)
-    plot.intervals(ax, rungs, f"{hall}: the best rung after NumPy is {largest}", "times as fast as the one before", log=True)
-    print(f"{hall}: " + ", ".join(f"{rung} {gain[0]:,.2f}" for rung, gain in rungs.items()))
+    print(f"{hall}: " + ", ".join(f"{rung} {gain:,.2f}" for rung, gain in rungs.items()))
+    ax.semilogx(list(rungs.values()), list(rungs), "o", color=plot.INKS[0])
+    ax.axvline(1, color="0.5", linewidth=1)
+    ax.invert_yaxis()
+    plot.label(ax, f"{hall}: the best rung after NumPy is {largest}", "times as fast as the one before", "")
 
 # %% [markdown]
-# Below 1 an exhibit is *slower* than the one before it. The first rung is the largest, and it has nothing to do with skill:
-# any compiled code is that much faster than Python's loops. What comes after is understanding, and every rung has
-# a reason that you could count: lines fetched, passes over memory, loads for each product, multiplications.
+# Below 1 an exhibit is *slower* than the one before it: NumPy's products, for one, are hard to beat. What Python's
+# loops cost, you see by comparing “loops” with “compiled”, which are the same text. After that every rung has a reason that
+# you can count: lines fetched, passes over memory, loads for each product, multiplications.
+#
+# If threads gained nothing in your run, something else probably kept a core busy. Run their cells again in a quiet moment.
 #
 # ## What we did not show
 #
 # - Other machines. Yours may have wider vectors, a larger cache, more cores; the order of the rungs may differ.
-# - A quiet machine. The fastest of many calls is robust against what else runs, but not immune: run a cell twice.
-# - The cost of moving our data *within* the processor. The roofline counts memory only, and the convolution's arrays
-#   fit into a cache.
+# - A quiet machine. The run that you read on the web is from a server that others used at the time: its second core was
+#   seldom free. So threads gain less in it than they can, and peak and bandwidth may be too low. The fastest of many calls
+#   is robust against what else runs, but not immune. And minidl's own kernels (tiles, Winograd) start no thread for a core
+#   that others keep busy ([`load.py`](../minidl/kernels/load.py)).
+# - The cost of moving data *within* the processor. The roofline counts memory only, and the convolution's arrays fit into
+#   a cache.
 # - Small batches, where starting threads costs more than it brings. [`threads.py`](../minidl/kernels/threads.py) decides.
 # - Backward passes, and whole training steps: see [what was tried](../docs/speed.md#what-was-tried), failures included.
 #
