@@ -22,11 +22,12 @@ from minidl.lab.course import check, hint, kernels, pick, predict, recall
 from minidl.ops import conv
 from minidl.system.machine import machine as this_machine
 
-SECONDS = pick(2.5, 0.02)  # for each measurement, of which the fastest call counts
+SECONDS = pick(1.5, 0.02)  # for each measurement, of which the fastest call counts
 HERE = f"{this_machine()['processor']}, {most_threads()} threads"
 generator = np.random.default_rng(17)
 
 
+# %%
 def random(*shape):
     return generator.standard_normal(shape).astype(np.float32)
 
@@ -391,12 +392,13 @@ def conv_flat(x, w, y):
     for line in prange(y.shape[0] * y.shape[1]):
         s, i = line // y.shape[1], line % y.shape[1]
         for j in range(y.shape[2]):
-            y[s, i, j] = 0
+            result = y[s, i, j]
+            result[:] = 0
             for tap in range(9):
                 for c in range(x.shape[3]):
                     number = x[s, i + tap // 3, j + tap % 3, c]
-                    for o in range(y.shape[3]):
-                        y[s, i, j, o] += number * w[tap // 3, tap % 3, c, o]
+                    for o in range(len(result)):
+                        result[o] += number * w[tap // 3, tap % 3, c, o]
 
 # %% [markdown]
 # **Prediction.** `conv_flat` moves few bytes and uses vectors, and every number it needs is in the cache. What share of the
@@ -421,9 +423,9 @@ def percent(seconds):
 recall("flat_convolution_percent", f"{percent(conv_times['threads']):.0f}")
 
 # %% [markdown]
-# It is not the memory this time. Look at the innermost line: to add *one* product, it loads a number of `y`, loads one of
-# `w`, and stores `y` again. The processor can multiply faster than it can load and store, even from the cache. What
-# is free to use is in the **registers**, places for a few hundred numbers inside each core.
+# It is not the memory this time. Look at the innermost line: to add *one* product, it loads a number of `result`, loads
+# one of `w`, and stores `result` again. The processor can multiply faster than it can load and store, even from
+# the cache. What is free to use is in the **registers**, places for a few hundred numbers inside each core.
 #
 # ### Exercise: a tile
 #
@@ -482,7 +484,7 @@ check("winograd", winograd_line);
 
 # %% [markdown]
 # In two directions, 4 × 4 results from 6 × 6 pixels, it is 36 multiplications instead of 144: a quarter
-# ([`winograd.py`](../minidl/kernels/winograd.py) derives it).
+# ([Winograd's convolution](../minidl/kernels/winograd.py) derives it).
 #
 # **Prediction.** So is it four times as fast as tiles in registers? How many times?
 
@@ -552,7 +554,7 @@ for ax, (hall, (found, _)) in zip(axes, halls.items(), strict=True):
 # - A quiet machine. The run that you read on the web is from a server that others used at the time: its second core was
 #   seldom free. So threads gain less in it than they can, and peak and bandwidth may be too low. The fastest of many calls
 #   is robust against what else runs, but not immune. And minidl's own kernels (tiles, Winograd) start no thread for a core
-#   that others keep busy ([`load.py`](../minidl/kernels/load.py)).
+#   that others keep busy ([how they watch](../minidl/kernels/load.py)).
 # - The cost of moving data *within* the processor. The roofline counts memory only, and the convolution's arrays fit into
 #   a cache.
 # - Small batches, where starting threads costs more than it brings. [`threads.py`](../minidl/kernels/threads.py) decides.
