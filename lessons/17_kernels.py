@@ -3,7 +3,7 @@
 #
 # The same two computations stand here many times: as you would first write them, and then faster and faster. You run
 # each exhibit on your own machine, check it against the first, and see how far it is from what the machine can do.
-# Then you write four fast loops yourself, each raced against a slow one of your own machine.
+# Then you write some of them yourself, and three of your loops race against slow ones, on your own machine.
 #
 # **Time**: about 90 minutes with the exercises; the cells run in about 2 minutes on two cores.
 #
@@ -401,7 +401,7 @@ def conv_flat(x, w, y):
                         result[o] += number * w[tap // 3, tap % 3, c, o]
 
 # %% [markdown]
-# **Prediction.** `conv_flat` moves few bytes and uses vectors, and every number it needs is in the cache. What share of the
+# **Prediction.** `conv_flat` moves few bytes and uses vectors, and the numbers it needs are in the cache. What share of the
 # peak does it reach on all threads, in percent?
 
 # %%
