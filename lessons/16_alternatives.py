@@ -5,7 +5,7 @@
 # three norms as one function, find by experiment what each of them cannot see, and train with batches of 60, 8 and 2.
 # Every norm has a place where it fails, and what it cannot see tells you where.
 #
-# **Time**: about 2 minutes on two cores.
+# **Time**: about 75 minutes with the exercises; the cells run in about 2 minutes on two cores.
 #
 # **You need** [05](05_algorithm_1.ipynb) (BN's forward), [08](08_inference.ipynb) (statistics for evaluation) and
 # [09](09_conv.ipynb) (axes of images). Words are in the [glossary](README.md#glossary).
@@ -16,7 +16,7 @@ import numpy as np
 from minidl import Tensor, nn, optim
 from minidl import functional as F
 from minidl.lab import plot
-from minidl.lab.course import alternatives, check, digits, hint, ledger, pick, predict, recall  # noqa: F401
+from minidl.lab.course import alternatives, check, digits, hint, ledger, pick, predict, recall
 from minidl.lab.models import initialise, paper_mlp
 from minidl.lab.study.statistics import paired, t_interval
 from minidl.train import evaluate
@@ -435,4 +435,4 @@ print(f"{claim.verdict(result).word}: {claim.verdict(result).number}\n({facts['s
 # **Confusions settled.** "LN is BN, only safer": it is blind to other things. "A bias before a norm is redundant": before
 # BN, not before LN. "Whitening is a better BN": not for small batches, and it is not invariant to one unit's scale.
 #
-# Solutions: [solutions/16_alternatives.py](solutions/16_alternatives.py). Next: [the list of lessons](README.md).
+# Solutions: [solutions/16_alternatives.py](solutions/16_alternatives.py). Next: [17, fast kernels](17_kernels.ipynb).
