@@ -457,7 +457,7 @@ print(kernels.race(compiled(by_terms), compiled(tile), arguments, goal=1.3, seco
 # %% [markdown]
 # minidl goes further. A **tile** of several rows and two vectors of results stays in registers through a whole sum. LLVM,
 # the compiler behind Numba, does not see that it would fit. So it is written instruction by instruction, in
-# [`vectors.py`](../minidl/kernels/vectors.py), and [`multiply`](../minidl/kernels/product.py) cuts a matrix product into
+# [vectors.py](../minidl/kernels/vectors.py), and [`multiply`](../minidl/kernels/product.py) cuts a matrix product into
 # such tiles. Convolution is one: each row of `a` is the patch of 9·64 numbers that a position sees.
 #
 # ## 5. The last room: fewer multiplications
@@ -557,7 +557,7 @@ for ax, (hall, (found, _)) in zip(axes, halls.items(), strict=True):
 #   that others keep busy ([how they watch](../minidl/kernels/load.py)).
 # - The cost of moving data *within* the processor. The roofline counts memory only, and the convolution's arrays fit into
 #   a cache.
-# - Small batches, where starting threads costs more than it brings. [`threads.py`](../minidl/kernels/threads.py) decides.
+# - Small batches, where starting threads costs more than it brings. [threads.py](../minidl/kernels/threads.py) decides.
 # - Backward passes, and whole training steps: see [what was tried](../docs/speed.md#what-was-tried), failures included.
 #
 # ## In short

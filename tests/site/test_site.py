@@ -145,7 +145,7 @@ def test_every_figure_of_a_lesson_has_a_text_alternative(notebook):
                     seen += 1
                     text = output["metadata"].get(kind, {}).get("alt", "")
                     assert len(text) > 40, f"{cell['id']}: make lessons-build LESSONS={notebook.name[:2]}"
-    assert seen >= 3
+    assert seen >= 2
 
 
 PAGES = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *ROOT.glob("*/README.md")]
