@@ -89,7 +89,7 @@ def again():
 
 
 def announce_compiling(about):
-    """Return what tells which kernel is compiled, the how manyth of about so many: at the first, then every some seconds."""
+    """Return what names the kernel being compiled, and its number of `about` so many: at the first, then every 5 seconds."""
     count, due = itertools.count(1), 0.0
 
     def announce(name):
