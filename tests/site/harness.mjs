@@ -72,3 +72,15 @@ export async function close(page) {
   assert.deepEqual(page.wrong, []);
   await page.context().close();
 }
+
+/** Tap until something has come of it: where a machine is busy a tap can last so long that it counts as a long press. */
+export async function tap(locator, happened) {
+  for (let times = 1; times <= 5; times++) {
+    await locator.tap();
+    for (let i = 0; i < 20; i++) {
+      if (await happened()) return;
+      await locator.page().waitForTimeout(100);
+    }
+  }
+  assert.fail(`five taps, and nothing came of them: ${locator}`);
+}

@@ -1,7 +1,7 @@
 // The interactive pages by keyboard, by touch, with reduced motion and without JavaScript; each on its own and in its frame.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { PHONE, base, close, open, skip } from "./harness.mjs";
+import { PHONE, base, close, open, skip, tap } from "./harness.mjs";
 
 const at = (name) => `docs/live/${name}.html`;
 const said = (page) => page.locator("#says").innerText();
@@ -174,8 +174,7 @@ describe("interactive pages", { concurrency: 3, timeout: 600_000, skip }, () => 
     const dot = page.getByRole("slider", { name: "x of example 8" });
     await swipe(page, dot, 60);
     assert.ok((await number(dot, "aria-valuenow")) > 5);
-    await page.getByLabel("constants (evaluation)").tap();
-    assert.match(await said(page), /on its own/);
+    await tap(page.getByLabel("constants (evaluation)"), async () => /on its own/.test(await said(page)));
     await close(page);
 
     page = await open(at("circle"), PHONE);
@@ -191,8 +190,7 @@ describe("interactive pages", { concurrency: 3, timeout: 600_000, skip }, () => 
     const there = await page.locator("#now").innerText();
     assert.notEqual(there, "step 0");
     assert.ok(await page.evaluate(() => !document.querySelector("details.fold[open]")), "a phone shows the figure first");
-    await page.getByText("One layer over time").tap();
-    await page.locator("#bands path").first().waitFor();
+    await tap(page.getByText("One layer over time"), () => page.locator("#bands path").first().isVisible());
     const box = await page.locator("#bands").boundingBox();
     assert.ok(box.width > 300 && box.height > 100);
     await close(page);

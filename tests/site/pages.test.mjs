@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, test } from "node:test";
-import { PHONE, base, close, open, pages, require, skip } from "./harness.mjs";
+import { PHONE, base, close, open, pages, require, skip, tap } from "./harness.mjs";
 
 const WIDTHS = [320, 390, 768, 1280];
 const KINDS = { landing: "index.html", lesson: "lessons/06_backward.html", ledger: "results/index.html",
@@ -104,8 +104,7 @@ describe("pages", { concurrency: 3, timeout: 1_200_000 }, () => {
       const frame = document.querySelector("iframe.live");
       return frame.offsetHeight >= frame.contentDocument.documentElement.offsetHeight && frame.offsetHeight < 3 * innerHeight;
     });
-    await article.getByRole("link", { name: "Start the course" }).tap();
-    await page.waitForURL(/lessons\/index\.html/);
+    await tap(article.getByRole("link", { name: "Start the course" }), () => /lessons\/index\.html/.test(page.url()));
     await close(page);
   });
 
