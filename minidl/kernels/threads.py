@@ -1,18 +1,18 @@
 """Which threads run the kernels, how many there are, and from how much work on they pay.
 
 Numba hands parallel loops to one of three libraries. OpenMP gives every thread an equal part, and threads spin while they
-wait. If another program has taken one core, a thread spins for a partner that does not run, and a step that took half a
-millisecond takes many. In TBB, a thread that runs takes the parts of one that does not: just as fast on a quiet machine, and
-hardly slower on a busy one (docs/speed.md has figures). So TBB is used where it is installed. Numba looks for it on the
-loader's path, and pip puts it elsewhere: it is loaded from there before Numba looks.
-
-Else OpenMP is used (with threads that spin for less, it was slower on a quiet machine: mnist_conv 31 ms in place of 25), and
-where there is none, Numba's own `workqueue`. With all three, no thread is started for a core that others keep busy: see
-`load.py`. Who sets Numba's variables for any of this is obeyed, and the bits are the same.
+wait, so the next loop begins at once: that is the fastest where loops last some ten microseconds. But a thread that spins for
+a partner whose core another program has taken makes a step of half a millisecond last many. So where the system tells what
+its cores do, OpenMP is used, and no thread is started for a core that others keep busy: see `load.py`. Elsewhere it is TBB:
+in it, a thread that runs takes the parts of one that does not, and one without work sleeps, and must be woken for each loop
+(docs/speed.md has figures). Where there is neither, it is Numba's own `workqueue`. Numba looks for TBB on the loader's path,
+and pip puts it elsewhere: it is loaded from there before Numba looks. Who sets Numba's variables for any of this is obeyed,
+and the bits are the same.
 """
 
 import contextlib
 import ctypes
+import os
 import sys
 import threading
 import time
@@ -22,7 +22,7 @@ import numba
 import numpy as np
 from numba.np.ufunc import parallel
 
-from minidl.kernels.load import Watch
+from minidl.kernels import load
 
 __all__ = ["adopt", "are_started", "get_num_threads", "parallel_from", "set_num_threads"]
 
@@ -34,7 +34,7 @@ _PARALLEL_FROM = {"omp": 131_072, "tbb": 131_072, "workqueue": 2_097_152}
 
 _chosen: int | None = None  # by `set_num_threads`
 _allowed = 0  # of those, as many as have cores; 0 before the first parallel loop
-_watch = Watch()
+_watch = load.Watch()
 _here = threading.local()  # what Numba has been told in this thread of Python's: it keeps a number for each
 
 
@@ -46,15 +46,22 @@ def are_started() -> bool:
 def parallel_from() -> int:
     """Start Numba's threads, and return the work from which they pay."""
     if not are_started():
-        _load_tbb()
+        _prefer()
     numba.get_num_threads()  # starts them, so that the layer is known
     return _PARALLEL_FROM[numba.threading_layer()]
 
 
+def _prefer():
+    """Have Numba look for the best of the libraries first, unless somebody has told it where to look."""
+    config = numba.config
+    if load.can_be_seen() and "NUMBA_THREADING_LAYER_PRIORITY" not in os.environ:
+        config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]  # type: ignore[attr-defined]
+    if config.THREADING_LAYER in ("default", "tbb"):  # type: ignore[attr-defined]
+        _load_tbb()
+
+
 def _load_tbb():
-    """Load TBB's library, if pip has installed it and nobody has told Numba what to use."""
-    if numba.config.THREADING_LAYER != "default":  # type: ignore[attr-defined]
-        return
+    """Load TBB's library, if pip has installed it."""
     name = "tbb12.dll" if sys.platform == "win32" else "libtbb.so.12"
     with contextlib.suppress(metadata.PackageNotFoundError, OSError):
         for file in metadata.files("tbb") or ():

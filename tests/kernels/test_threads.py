@@ -174,13 +174,35 @@ print(numba.threading_layer())
 @pytest.mark.skipif(not JIT, reason="needs compiled kernels")
 def test_all_thread_layers_give_the_same_bits_on_any_number_of_threads_quiet_and_busy():
     bits, layers = set(in_a_process(LAYER).split()[:2]), {}
+    installed = ["omp", "workqueue"]
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        assert metadata.version("tbb")
+        installed.append("tbb")
     with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as partner:
-        for asked in ("default", "omp", "workqueue"):
+        for asked in ("default", *installed):
             *hashes, layers[asked] = in_a_process(LAYER, NUMBA_THREADING_LAYER=asked).split()
             bits |= set(hashes)
         partner.kill()
     assert len(bits) == 1
-    assert (layers["omp"], layers["workqueue"]) == ("omp", "workqueue")
-    with contextlib.suppress(metadata.PackageNotFoundError):
-        assert metadata.version("tbb")
-        assert layers["default"] == "tbb"
+    assert layers == {"default": "omp" if load.can_be_seen() else layers["default"], **{name: name for name in installed}}
+
+
+@pytest.mark.skipif(not JIT, reason="needs compiled kernels")
+@pytest.mark.parametrize("seen", [True, False])
+def test_openmp_comes_first_where_busy_cores_can_be_seen(seen):
+    """Its threads spin, which is the fastest as long as none is started for a core that is taken."""
+    order = in_a_process(f"""
+import numba
+from minidl.kernels import load, threads
+load.can_be_seen = lambda: {seen}
+threads.parallel_from()
+print(*numba.config.THREADING_LAYER_PRIORITY)
+""").split()
+    assert order == (["omp", "tbb", "workqueue"] if seen else ["tbb", "omp", "workqueue"])
+
+
+@pytest.mark.skipif(not JIT, reason="needs compiled kernels")
+def test_an_order_of_layers_that_somebody_asked_for_is_kept():
+    order = "workqueue omp tbb"
+    code = "import numba\nfrom minidl.kernels import threads\nthreads.parallel_from()\nprint(numba.threading_layer())"
+    assert in_a_process(code, NUMBA_THREADING_LAYER_PRIORITY=order).split() == ["workqueue"]
