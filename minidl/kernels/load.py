@@ -11,8 +11,8 @@ import time
 __all__ = ["Watch", "can_be_seen"]
 
 _EVERY = 0.2  # seconds; reading takes 0.1 ms, and Linux counts in hundredths of a second
-_LONG = 1  # seconds, after which what was counted says nothing of now: the process may have slept, or been halted
-_STAT = "/proc/stat"
+_AT_WORK = 0.7  # of the time between two counts; what others did while this thread rested says nothing of now
+_STAT, _WAITS = "/proc/stat", "/proc/thread-self/schedstat"
 
 
 def _cores():
@@ -20,13 +20,20 @@ def _cores():
 
 
 def _work_done():
-    """Return the seconds that this process's cores were busy since the system started, whoever used them."""
+    """Return the seconds that this process's cores were busy since the system started, and those that a host took away."""
     names = {f"cpu{core}" for core in _cores()}
     with open(_STAT, encoding="ascii") as lines:
         fields = [line.split() for line in lines if line.startswith("cpu")]
     # user, nice, system, idle, waiting for disks, interrupts of two kinds, stolen by other virtual machines
     counts = [[int(count) for count in row[1:9]] for row in fields if row[0] in names]
-    return sum(sum(row) - row[3] - row[4] for row in counts) / os.sysconf("SC_CLK_TCK")
+    ticks = sum(sum(row) - row[3] - row[4] for row in counts), sum(row[7] for row in counts)
+    return tuple(number / os.sysconf("SC_CLK_TCK") for number in ticks)
+
+
+def _wanted():
+    """Return the seconds for which this thread has had a core, or has waited for one."""
+    with open(_WAITS, encoding="ascii") as numbers:
+        return time.thread_time() + int(numbers.read().split()[1]) / 1e9
 
 
 def can_be_seen():
@@ -47,13 +54,13 @@ class Watch:
         """Count what the cores have done until `now`."""
         self.due = now + _EVERY
         try:
-            work, own = _work_done(), time.process_time()
+            counts = now, *_work_done(), time.process_time(), _wanted()
         except (OSError, ValueError, IndexError):  # not on this system
             self.due = float("inf")
             return
         self.free = float(len(_cores()))
-        if self._before is not None and now - self._before[0] < _LONG:
-            then, work_then, own_then = self._before
-            others = (work - work_then - (own - own_then)) / (now - then)
-            self.free -= max(0.0, others)
-        self._before = now, work, own
+        if self._before is not None:
+            seconds, work, stolen, own, wanted = (b - a for a, b in zip(self._before, counts, strict=True))
+            if wanted + stolen / len(_cores()) >= _AT_WORK * seconds:
+                self.free -= max(0.0, (work - own) / seconds)
+        self._before = counts
