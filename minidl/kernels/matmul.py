@@ -22,8 +22,8 @@ _TASKS = 16  # aimed at: enough for some threads to share evenly
 _CACHED = 2**16  # numbers of a that a second-level cache keeps while panels of b pass
 _ROWS_PACKED = 2**15  # numbers of a packed at a time
 _B_PACKED = 2**21  # numbers of b packed at a time: they should stay in the last cache
-_LARGE = 2**23  # multiplications that repay packing both, where no side is shorter than this:
-_LONG = 128
+_LARGE = 2**23  # multiplications that repay packing both, where no side is shorter than this
+_LONG, _LONG_BY_COLUMNS = 512, 128  # (a's lines are far apart, and a is read along them, if it is stored by columns)
 _LINES = 4
 _copy = sandwich(np.eye(_LINES), np.eye(1))
 
@@ -181,9 +181,10 @@ def matmul(a, b):
 
 def product_for(a, b):
     """Return the kernel that suits the sizes of two matrices."""
-    if a.size * b.shape[1] < _LARGE or min(*a.shape, b.shape[1]) < _LONG:
+    if a.size * b.shape[1] < _LARGE:
         return product
-    return large_product
+    shortest = _LONG if a.flags.c_contiguous else _LONG_BY_COLUMNS
+    return product if min(*a.shape, b.shape[1]) < shortest else large_product
 
 
 def as_stored(a, b):

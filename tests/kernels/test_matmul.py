@@ -134,8 +134,9 @@ def test_b_is_packed_strip_by_strip_where_it_is_large(monkeypatch):
 
 
 def test_the_large_product_takes_what_is_long_on_every_side():
-    def chosen(*size):
-        return product_for(*factors(*size, np.float32))
+    def chosen(rows, depth, columns, by_columns=False):
+        a, b = factors(rows, depth, columns, np.float32)
+        return product_for(np.asfortranarray(a) if by_columns else a, b)
 
-    assert chosen(256, 256, 256) is large_product
-    assert {chosen(60, 784, 100), chosen(8192, 64, 256), chosen(127, 4096, 4096)} == {product}
+    assert {chosen(512, 512, 512), chosen(2048, 192, 192, True), chosen(128, 512, 128, True)} == {large_product}
+    assert {chosen(511, 4096, 4096), chosen(256, 256, 256), chosen(127, 4096, 4096, True)} == {product}
