@@ -172,8 +172,10 @@ for ax, (measure, lr) in zip(axes, [(m, lr) for m in ("drift", "gradient change"
 # **Drift** fell with BN at both rates: at learning rate 0.1 from 0.096 to 0.007 band widths, fourteen times less; at
 # 2 about five times less once the first 300 steps are over, and more before. That is hardly a finding: after BN, γ
 # and β fix the band ([07](07_figure_1.ipynb), section 6). The drift *before* the normalisation could have come out
-# differently. It was smaller with BN, too: 0.028 against 0.096, and 0.065 against 0.40. And the noise did its job: 36
-# times the drift of BN at rate 0.1, and 9 times at rate 2.
+# differently. It was smaller with BN, too: 0.028 against 0.096, and 0.065 against 0.40. But do not carry that over to a
+# long training: in the 50,000 steps of [07](07_figure_1.ipynb), section 9, that lead comes from the start, and turns round
+# at the large rate once the start is over. And the noise did its job: 36 times the drift of BN at rate 0.1, and 9 times at
+# rate 2.
 #
 # **Gradient change** depends on the learning rate. At 2 it was smaller with BN (0.58 against 0.70). But at 0.1 it was
 # **larger**, 0.084 against 0.032, far beyond the spread of the seeds: 2.6 times as much internal covariate shift by
