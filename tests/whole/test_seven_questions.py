@@ -49,7 +49,9 @@ def test_all_questions_are_there():
 
 @question
 def test_each_is_asked_answered_and_linked(number):
-    asked, answer, links = re.fullmatch(r"\n\*(.+?)\*\n\n(.+?)\n\n(Lessons?: .+)", SECTIONS[number].rstrip(), re.S).groups()
+    asked, answer, links = re.fullmatch(
+        r"\n\*(.+?)\*\n\n(.+?)\n\n(Lessons?: .+)", SECTIONS[number].rstrip(), re.S
+    ).groups()
     assert asked.endswith("?")
     sentences = re.split(r"(?<=[.!?])\s+(?=[A-Z`])", answer)
     assert 3 <= len(sentences) <= 6, sentences
