@@ -354,3 +354,13 @@ def test_a_submission_can_be_read(capsys):
     said = capsys.readouterr().out
     assert "now:        prediction 'smaller'" in said
     assert "not shown: Other data" in said
+    capstone.show(capstone.submissions()[5].study, {})
+    assert "not shown: (nothing)" in capsys.readouterr().out
+
+
+def test_a_run_must_be_a_function():
+    for odd in (None, 3, "run"):
+        with pytest.raises(TypeError, match=r"^conduct: run is a .*; it must be a function"):
+            capstone.conduct("mine", odd, GOOD)
+    with pytest.raises(ValueError, match="there is no registration"):
+        capstone.frozen("mine")

@@ -228,5 +228,5 @@ def show(study: Study, report: Mapping[str, Any], registration: Mapping[str, Any
     )
     told = {key: value for key, value in report.items() if key != "not_shown"}
     say("report:     " + ", ".join(f"{key} {value}" for key, value in told.items()))
-    lines = [report["not_shown"]] if isinstance(report["not_shown"], str) else report["not_shown"]
-    say("            not shown: " + (" ".join(lines) or "(nothing)"))
+    lines = report.get("not_shown", ())
+    say("            not shown: " + ((lines if isinstance(lines, str) else " ".join(map(str, lines))) or "(nothing)"))

@@ -74,9 +74,11 @@ def conduct(
 
     run     run(config) gives a record, a dict with the measure and what rates are chosen by; config has the arm's settings,
             "lr" and "seed", and the name of the arm under "arm"
-    Errors  ValueError if nothing is frozen under the name, or if the code is not the one that was frozen;
-            RuntimeError, which names the run, if one fails
+    Errors  TypeError for a run that is no function; ValueError if nothing is frozen under the name, or if the code is not
+            the one that was frozen; RuntimeError, which names the run, if one fails
     """
+    if not callable(run):
+        raise TypeError(f"conduct: run is a {type(run).__name__}; it must be a function: run(config) returns a dict")
     now = frozen(name) if registration is None else freeze(name, registration, run)
     if now.code is not None and now.code != code_of(run):
         raise ValueError(
