@@ -217,7 +217,7 @@ right.margins(y=0.6);
 # %% [markdown]
 # In our run the network with a trained γ read more digits, by 1.04 ± 0.68 points. The whole interval, from 0.36 to 1.71,
 # lies above the margin. So the word is *larger*, and the prediction came true. Both arms liked rate 8 best, the largest of
-# those registered. So each got one more, 32, at which both failed.
+# those registered. So each got one more, 32, at which both did far worse.
 #
 # A sceptic adds: rates that are four times apart are a coarse grid. The differences of the seeds range widely, and one of
 # the eight is below 0. And 1,000 steps are few. γ may make the network better, or only faster. A second study could tell:
@@ -313,7 +313,7 @@ check("referee", verdicts);
 #
 # ### Exercise: register it
 #
-# Write the dict `mine` with ten entries, as above, and a function `run_mine(config)` that makes one run and returns a dict
+# Write the dict `mine` with ten entries, as above, and a function `run_mine(config)`. It makes one run, and returns a dict
 # with the measure and with what rates are chosen by. Try the function first, on one short run: a pilot may tell you
 # how long a run takes, and whether it works. Then the registration is frozen.
 

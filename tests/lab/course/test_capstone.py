@@ -300,6 +300,9 @@ def test_a_rounded_report_passes():
     for digits in (3, 4, 7):
         told = {"difference": round(interval.mean, digits), "half_width": round(interval.half, digits + 1)}
         assert capstone.audit(study, report_on(study, **told), GOOD) == []
+    assert capstone.audit(study, report_on(study, difference=interval.mean + 1e-7), GOOD) == []
+    off = interval.mean + interval.half / 5
+    assert kinds(capstone.audit(study, report_on(study, difference=off), GOOD)) == ["numbers"]
 
 
 def test_records_that_are_not_those_of_the_registration_are_caught():

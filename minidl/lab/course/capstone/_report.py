@@ -149,15 +149,15 @@ def _numbers(study, report):
         told = float(report[key])
         if abs(told - true) > _rounding(told, interval.half):
             minus = " It is first minus second." if key == "difference" and abs(told + true) <= abs(true) / 2 else ""
-            said = f"The report says {key} {told:g}; the records give {true:.3g}.{minus}"
+            said = f"The report says {key} {told:.6g}; the records give {true:.6g}.{minus}"
             return [Fault("numbers", said)]
     return []
 
 
 def _rounding(told, half):
-    """How far a number may be off by rounding: half its last digit, at most a tenth of the half-width."""
+    """How far a number may be off: half its last digit, but from a thousandth to a tenth of the half-width."""
     decimals = len(repr(told).partition(".")[2].rstrip("0")) if "e" not in repr(told) else 12
-    return min(0.5 * 10.0**-decimals, max(abs(half), 1e-12) / 10) * (1 + 1e-9) + 1e-12
+    return min(max(0.5 * 10.0**-decimals * (1 + 1e-9), half / 1000), half / 10) + 1e-12
 
 
 def _verdict(study, report):
