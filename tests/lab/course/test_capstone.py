@@ -1,5 +1,6 @@
 """A study of one's own: what is frozen stays, its runs are those it promised, and a report is held against both."""
 
+import functools
 import json
 
 import numpy as np
@@ -192,6 +193,18 @@ def test_code_is_known_again_and_its_changes_are_seen():
     assert code_of(function("def run(c, n=1): return n")) != code_of(function("def run(c, n=2): return n"))
     inside = "def run(config):\n    return [k * STEPS for k in (1, 2)]\n"
     assert code_of(function(inside, STEPS=1)) != code_of(function(inside, STEPS=2))
+
+
+def test_code_has_what_it_was_made_with():
+    def made(steps, helper=None):
+        return lambda config: (steps, helper)
+
+    assert code_of(made(3)) == code_of(made(3))
+    assert code_of(made(3)) != code_of(made(4))
+    assert code_of(made(3, lambda: 2)) != code_of(made(3, lambda: 1))
+    part = functools.partial
+    assert code_of(part(made, 3)) == code_of(part(made, 3)) != code_of(part(made, 4))
+    assert code_of(part(made, steps=3)) != code_of(made)
 
 
 def test_code_calls_itself_and_what_has_no_code():

@@ -1,6 +1,8 @@
 """A digest of the code that makes a study's runs, in a notebook as well as in a file."""
 
+import contextlib
 import dis
+import functools
 import hashlib
 import json
 import types
@@ -15,25 +17,34 @@ def code_of(run: Callable[..., Any]) -> str:
 
     Compiled code is the same after an edit of comments, and is there for code without a file. (The ledger's `fingerprint`
     counts each name that occurs, local ones too; in a notebook, where loops leave their variables behind, it would change
-    without reason.) What has no Python code, such as a function of NumPy, counts by its name.
+    without reason.) What has no Python code, such as a function of NumPy, counts by its name. Another version of Python
+    compiles otherwise, so a study belongs to one.
     """
-    seen: dict[str, Any] = {}
+    told: list[Any] = []
+    seen: set[int] = set()
     waiting = [run]
     while waiting:
         function = waiting.pop()
-        code = getattr(function, "__code__", None)
-        label = f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', type(function).__name__)}"
-        if label in seen:
+        if isinstance(function, functools.partial):
+            told.append(_constant([function.args, function.keywords]))
+            waiting.append(function.func)
             continue
-        defaults = (getattr(function, "__defaults__", None), getattr(function, "__kwdefaults__", None))
-        seen[label] = [_instructions(code) if code else None, *map(_constant, defaults)]
-        for name in _globals(code) if code else ():
-            value = function.__globals__.get(name)
+        code = getattr(function, "__code__", None)
+        if id(code or function) in seen:
+            continue
+        seen.add(id(code or function))
+        told.append(
+            f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', type(function).__name__)}"
+        )
+        if code is None:
+            continue
+        told += [_instructions(code), _constant(function.__defaults__), _constant(function.__kwdefaults__)]
+        for name, value in _used(function, code):
             if isinstance(value, types.FunctionType) and value.__module__ == function.__module__:
                 waiting.append(value)
             else:
-                seen[f"{label}: {name}"] = _constant(value)
-    return hashlib.sha256(repr(sorted(seen.items())).encode()).hexdigest()[:16]
+                told.append((name, _constant(value)))
+    return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
 
 
 def _instructions(code):
@@ -46,6 +57,14 @@ def _instructions(code):
         else:  # a set has no order that two sessions share
             told.append((i.opname, repr(sorted(map(repr, value)) if isinstance(value, frozenset) else value)))
     return told
+
+
+def _used(function, code):
+    """Pairs (name, value): what a function looks up in its module, and in the function that it was defined in."""
+    yield from ((name, function.__globals__.get(name)) for name in _globals(code))
+    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
+        with contextlib.suppress(ValueError):  # not set yet
+            yield name, cell.cell_contents
 
 
 def _globals(code):
