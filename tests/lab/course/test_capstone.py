@@ -145,6 +145,7 @@ ODD = [
     np.zeros(3),
     print,
     b"a",
+    range(10**30),
 ]
 
 

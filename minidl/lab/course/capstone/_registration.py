@@ -27,19 +27,19 @@ __all__ = [
     "weak_points",
 ]
 
+FEWEST_SEEDS, FEWEST_RATES, MOST = 5, 3, 1000
 FIELDS = {
     "question": "a text that ends in a question mark",
     "arms": "a dict of two arms: name → a dict of their settings",
     "difference": "a pair of arms (a, b): the study measures a − b",
     "measure": "the name of what the verdict is about, an entry of what a run returns",
     "tuned_by": "the name of what rates are chosen by, another entry",
-    "rates": "a dict: arm → the list of learning rates to try",
-    "tuning_seeds": "a list of seeds to choose rates with",
-    "seeds": "a list of seeds for the results",
+    "rates": f"a dict: arm → the list of learning rates to try, {MOST:,} at most",
+    "tuning_seeds": f"a list of seeds to choose rates with, {MOST:,} at most",
+    "seeds": f"a list of seeds for the results, {MOST:,} at most",
     "margin": "a number: the smallest difference that anyone would care about; 0 if any counts",
     "prediction": f"one of {', '.join(map(repr, WORDS))}",
 }
-FEWEST_SEEDS, FEWEST_RATES = 5, 3
 _FILE = "registrations.json"
 _session: dict[str, dict[str, Any]] = {}  # where there are no notebooks to keep a file beside
 
@@ -155,7 +155,10 @@ def is_number(value: Any, low: float = -math.inf) -> bool:
 
 
 def _is_list(value, each, least=1):
-    return isinstance(value, list | tuple | range) and len(value) >= least and all(each(item) for item in value)
+    if not isinstance(value, list | tuple | range):
+        return False
+    head = value[: MOST + 1]  # a range may be endless
+    return least <= len(head) <= MOST and all(each(item) for item in head)
 
 
 def _is_seed(value):

@@ -91,7 +91,7 @@ def _changed(study, registration):
 def _listed(value):
     """A value as JSON gives it back: lists, for tuples and ranges."""
     if isinstance(value, dict):
-        return {key: _listed(inner) for key, inner in value.items()}
+        return {str(key): _listed(inner) for key, inner in value.items()}
     return [_listed(inner) for inner in value] if isinstance(value, list | tuple | range) else value
 
 
