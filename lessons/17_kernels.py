@@ -572,4 +572,4 @@ for ax, (hall, (found, _)) in zip(axes, halls.items(), strict=True):
 # products. "Two threads are twice as fast": not if they share what limits them.
 #
 # Solutions: [solutions/17_kernels.py](solutions/17_kernels.py). Now read [the kernels](../minidl/kernels/README.md). Next:
-# [the list of lessons](README.md).
+# [18, a study of your own](18_capstone.ipynb).

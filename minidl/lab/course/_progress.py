@@ -13,6 +13,7 @@ from minidl.system.terminal import say
 __all__ = ["beside", "exercises_here", "lessons_here", "load", "note", "report"]
 
 _LESSON = re.compile(r"\d\d[a-z]?_\w+\.ipynb")
+_A_ROW = 6  # exercises in a line; a lesson has fewer, but where there are no notebooks they all come together
 _session: dict[str, dict[str, Any]] = {}  # what could not be kept, or need not be, as there are no notebooks
 
 
@@ -76,7 +77,8 @@ def report(known: list[str], predicted: dict[str, Any]) -> None:
     marks = {"pass": "✔", "fail": "✘"}
     for lesson, names in lessons.items():
         done = [f"{marks.get(kept['exercises'].get(name, ''), '○')} {name}" for name in names]
-        say(f"{lesson:16} {'   '.join(done) or 'no exercises'}")
+        rows = ["   ".join(done[i : i + _A_ROW]) for i in range(0, len(done), _A_ROW)] or ["no exercises"]
+        say("\n".join(f"{'' if i else lesson:16} {row}" for i, row in enumerate(rows)))
     everything = [(lesson, name) for lesson, names in lessons.items() for name in names]
     left = [(lesson, name) for lesson, name in everything if kept["exercises"].get(name) != "pass"]
     say(f"passed: {len(everything) - len(left)} of {len(everything)} exercises")
