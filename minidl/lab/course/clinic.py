@@ -10,28 +10,47 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minidl import data
+from minidl.lab.course._setting import pick
 from minidl.lab.course.broken_runs import PATIENTS, ship_exactly
 from minidl.lab.course.clinic_run import HEALTHY, Data, Run, run
 
-__all__ = ["ILLNESSES", "NUMBERS", "Ward", "contradiction", "numbers", "open_ward", "program", "telling", "ward"]
+__all__ = [
+    "CURES",
+    "ILLNESSES",
+    "NUMBERS",
+    "Ward",
+    "contradiction",
+    "numbers",
+    "open_ward",
+    "program",
+    "telling",
+    "ward",
+]
 
 ILLNESSES = tuple(sorted(illness for illness, *_ in PATIENTS.values()))
-_TRAIN, _HELD, _TEST = 4001, 1000, 1000
+_TRAIN, _IN_QUICK_MODE, _HELD, _TEST = 4001, 801, 1000, 1000
 _opened: list["Ward"] = []
 
 
 class Ward:
     """Eight broken runs and a healthy one, on the same digits; each is trained when its chart is asked for.
 
-    found  digits as `data.mnist` gives them: 4,001 to train on, 1,000 held out, 1,000 for the test
+    found   digits as `data.mnist` gives them: 4,001 to train on (801 in quick mode), 1,000 held out, 1,000 for the test
+    Errors  ValueError for fewer
     """
 
     def __init__(self, found: Any):
-        (images, labels), (test, test_labels) = found
-        held = np.arange(_TRAIN, _TRAIN + _HELD)
+        (images, labels), (test, test_labels), *_ = found
+        train = pick(_TRAIN, _IN_QUICK_MODE)
+        if len(images) < train + _HELD or len(test) < _TEST:
+            raise ValueError(
+                f"Ward: there are {len(images):,} and {len(test):,} digits; it takes {train + _HELD:,} to train on and "
+                f"hold out, and {_TEST:,} for the test"
+            )
+        held = np.arange(train, train + _HELD)
         held = held[np.argsort(labels[held], kind="stable")]
         self.data = Data(
-            images[:_TRAIN], labels[:_TRAIN], images[held], labels[held], test[:_TEST], test_labels[:_TEST]
+            images[:train], labels[:train], images[held], labels[held], test[:_TEST], test_labels[:_TEST]
         )
 
     @cached_property
@@ -45,7 +64,12 @@ class Ward:
         return {letter: self.treat(letter) for letter in PATIENTS}
 
     def treat(self, letter: str, parts: Mapping[str, Callable[..., Any]] | None = None) -> Run:
-        """Run a patient again, with some of its parts replaced by others."""
+        """Run a patient again, with some of its parts replaced by others.
+
+        Errors  ValueError for a letter that no patient has; TypeError for an unknown part; what a part raises passes
+        """
+        if letter not in PATIENTS:
+            raise ValueError(f"Ward.treat: there is no patient {letter!r}; there are {', '.join(PATIENTS)}")
         _, own, second_job = PATIENTS[letter]
         return run(self.data, replace(own, **(parts or {})), self.healthy.model if second_job else None)
 
@@ -87,9 +111,10 @@ class _Number(NamedTuple):
 
 
 def _sigma(chart):
-    """The spread of each feature, at the end of the run."""
-    spread = np.sqrt(chart.running_var[chart.epoch - 2])  # before the first epoch's last batch
-    return np.maximum(spread, 1e-6)
+    """The spread of each feature: the median of what the norm keeps, where that is not NaN."""
+    kept = chart.running_var[chart.epoch // 2 :]
+    kept = kept[np.isfinite(kept).all(1)]
+    return np.sqrt(np.median(kept, 0)) + 1e-6 if len(kept) else 1.0
 
 
 def _rms(values):

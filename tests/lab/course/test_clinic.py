@@ -114,6 +114,23 @@ def test_a_part_that_returns_something_else_is_named(part, message, ward):
         run(ward.data, Parts(**part))
 
 
+def test_a_ward_needs_enough_digits_and_knows_its_patients(ward):
+    with pytest.raises(ValueError, match="300 and 100 digits; it takes 5,001"):
+        clinic.Ward(data.strokes(300, 100))
+    with pytest.raises(ValueError, match="no patient 'Z'; there are A, B"):
+        ward.treat("Z")
+    with pytest.raises(TypeError, match="mode"):
+        ward.treat("A", {"mode": len})
+
+
+@LETTERS
+def test_a_program_is_shown_without_its_cause(letter):
+    text = clinic.program(letter)
+    assert text.startswith("def ")
+    assert '"""…"""' in text
+    assert not {"NaN", "issue", "pull request"} & set(text.split())
+
+
 def test_checks_use_the_ward_that_was_opened(monkeypatch):
     monkeypatch.setattr(clinic, "_opened", [])
     mine = clinic.open_ward(data.strokes(6000, 1000))

@@ -4,7 +4,7 @@ import copy
 
 import numpy as np
 
-from minidl import Tensor, nn
+from minidl import Tensor, nn, no_grad
 from minidl import functional as F
 from minidl.lab.course.broken_runs import PATIENTS, ship_folded
 from minidl.lab.course.clinic_run import is_norm
@@ -17,11 +17,11 @@ def claimed(**wrong):
     return TRUTH | {letter: (illness, "test accuracy") for letter, illness in wrong.items()}
 
 
-def read_and_go_back(model, inputs, labels):
-    """The right mode comes after the images."""
-    logits = model(Tensor(inputs)).data
-    model.eval()
-    return float((logits.argmax(-1) == labels).mean())
+def without_gradients(model, inputs, labels):
+    """`no_grad` is no evaluation mode."""
+    with no_grad():
+        logits = [model(Tensor(inputs[i : i + 8])).data for i in range(0, len(inputs), 8)]
+    return float((np.concatenate(logits).argmax(-1) == labels).mean())
 
 
 def summed(model, optimizer, inputs, labels):
@@ -92,7 +92,7 @@ WRONG = {
         (({"A": ("flu", "loss")},), "there is no illness"),
     ],
     "cures": [
-        (({"A": {"rehearse": read_and_go_back}},), "It still looks like"),
+        (({"A": {"rehearse": without_gradients}},), "It still looks like"),
         (({"B": {"step": summed}},), "B reads"),
         (({"C": {"prepare": centred}},), "C reads"),
         (({"D": {"batches": one_by_one_at_the_end}},), "D reads 0.0 %"),
