@@ -145,7 +145,7 @@ predict(training_looks_well=..., helped_by_fresh_statistics=...)  # numbers from
 # %%
 charts = ward.charts
 flat = [letter for letter, chart in charts.items() if np.median(chart.losses) > 1]
-figure, axes = plot.panels(4, 2, f"Loss: only in {' and '.join(flat) or 'none'} it does not come down", note, (3, 2.3))
+figure, axes = plot.panels(4, 2, f"Loss: only in {' and '.join(flat) or 'none'} is its median above 1", note, (3, 2.3))
 for ax, (letter, chart) in zip(axes, charts.items(), strict=True):
     plot.lines(ax, losses(chart), letter, "training step", "loss", key=letter == "A")
 
@@ -299,9 +299,9 @@ plot.cells(ax, counts[::-1], list(charts)[::-1], shorter, title, "tells from how
 # ## In short
 #
 # - Ask first: are the weights bad, the statistics, or the data? Measure the statistics anew, on training images and on test
-#   images, and you know.
+#   images: that answers most of it.
 # - Plot the running mean beside the batch means, and the test accuracy before the first step.
-# - The training loss and accuracy look well in seven of eight.
+# - The training accuracy looks well in seven of eight.
 #
 # **Confusions settled.** "The loss is low, so it has learned": G. "Evaluating changes nothing": A. "Frozen is frozen": H.
 # "Accumulation is a larger batch": B. "Folding is exact": E.

@@ -49,9 +49,7 @@ class Ward:
             )
         held = np.arange(train, train + _HELD)
         held = held[np.argsort(labels[held], kind="stable")]
-        self.data = Data(
-            images[:train], labels[:train], images[held], labels[held], test[:_TEST], test_labels[:_TEST]
-        )
+        self.data = Data(images[:train], labels[:train], images[held], labels[held], test[:_TEST], test_labels[:_TEST])
 
     @cached_property
     def healthy(self) -> Run:

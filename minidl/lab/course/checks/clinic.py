@@ -23,7 +23,7 @@ _PARTS = tuple(field.name for field in fields(Parts))
         "Fresh statistics that bring the accuracy back: the weights are well, so look at how the statistics moved. Own "
         "statistics alone: the test images are not like those trained on. Neither: look at the training, and at shipping.",
         "Four have weights that are well and statistics of the training images that are not, or not what the test needs. In "
-        "one the statistics end, in one they jump at the dotted lines, in one they follow every batch. One patient was well "
+        "one the statistics end, in one they jump at the dotted line, in one they follow every batch. One patient was well "
         "before it began.",
     ),
 )
