@@ -84,20 +84,16 @@ def statistics(chart):
 
 
 # %%
-def draw_statistics(ax, name, chart, key=True):
-    plot.lines(ax, statistics(chart), name, "training step", "the unit's sum", key=key)
-    ax.axvline(chart.epoch - 0.5, color="0.4", linestyle=":")
-
-
 healthy = ward.healthy
 figure, (left, middle, right) = plot.panels(3, size=(4.2, 3.4), note=note)
 plot.lines(left, {"loss": smooth(healthy)}, "The loss falls", "training step", "loss, means of 25 steps", key=False)
-title = f"The test ends at {healthy.test[-1]:.1f} %"
-plot.lines(middle, readings(healthy), title, "epochs", "accuracy (%)")
-draw_statistics(right, "The running mean goes through the middle of the batches", healthy)
+heading = f"The test ends at {healthy.test[-1]:.1f} %"
+plot.lines(middle, readings(healthy), heading, "epochs", "accuracy (%)")
+heading = "The running mean goes through the middle of the batches"
+plot.lines(right, statistics(healthy), heading, "training step", "the unit's sum");
 
 # %% [markdown]
-# A batch of 8 has a mean that scatters widely. The running mean takes a tenth of each, and is calm. At the dotted line an
+# A batch of 8 has a mean that scatters widely. The running mean takes a tenth of each, and is calm. After step 500 an
 # epoch ends, and the held-out images are read. Nothing happens there, since evaluation mode does not touch the statistics.
 #
 # (Training accuracy is below the test's: it is measured in training mode, by the statistics of 8 images, and while the
@@ -144,24 +140,22 @@ predict(training_looks_well=..., helped_by_fresh_statistics=...)  # numbers from
 
 # %%
 charts = ward.charts
-flat = [letter for letter, chart in charts.items() if np.median(chart.losses) > 1]
-figure, axes = plot.panels(4, 2, f"Loss: only in {' and '.join(flat) or 'none'} is its median above 1", note, (3, 2.3))
-for ax, (letter, chart) in zip(axes, charts.items(), strict=True):
-    plot.lines(ax, losses(chart), letter, "training step", "loss", key=letter == "A")
+flat = " and ".join(letter for letter, chart in charts.items() if np.median(chart.losses) > 1)
+falling = {letter: losses(chart) for letter, chart in charts.items()}
+plot.line_grid(falling, f"Loss: only in {flat or 'none'} is its median above 1", "training step", "loss", note=note);
 
 # %%
 lost = {letter: healthy.test[-1] - chart.test[-1] for letter, chart in charts.items()}
-few = min(lost, key=lost.get)
-figure, axes = plot.panels(4, 2, f"Accuracy: all fail the test, {few} by least", note, (3, 2.3))
-for ax, (letter, chart) in zip(axes, charts.items(), strict=True):
-    plot.lines(ax, readings(chart), letter, "epochs", "accuracy (%)", key=letter == "A").set_ylim(-2, 102)
+heading = f"Accuracy: all fail the test, {min(lost, key=lost.get)} by least"
+read = {letter: readings(chart) for letter, chart in charts.items()}
+plot.line_grid(read, heading, "epochs", "accuracy (%)", note=note, limits=(-2, 102));
 
 # %%
-ended = [letter for letter, chart in charts.items() if np.isnan(chart.running_var[-1]).any()]
-heading = f"Statistics at the first BN: in {' and '.join(ended) or 'none'} the variance ends"
-figure, axes = plot.panels(4, 2, heading, f"dotted: an epoch ends, held-out images are read; {note}", (3.6, 2.6))
-for ax, (letter, chart) in zip(axes, charts.items(), strict=True):
-    draw_statistics(ax, letter, chart, key=letter == "A")
+ended = " and ".join(letter for letter, chart in charts.items() if np.isnan(chart.running_var[-1]).any())
+heading = f"Statistics at the first BN: in {ended or 'none'} the variance ends"
+kept = {letter: statistics(chart) for letter, chart in charts.items()}
+below = f"dotted: an epoch ends, held-out images are read; {note}"
+plot.line_grid(kept, heading, "training step", "the unit's sum", note=below, size=(3.6, 2.6), mark=healthy.epoch - 0.5);
 
 # %%
 columns = ["training", "test", "fresh statistics", "own statistics", "before shipping"]
@@ -169,8 +163,8 @@ table = np.array([[c.train[-1], c.test[-1], c.fresh, c.own, c.unshipped] for c i
 well = [letter for letter, row in zip(charts, table, strict=True) if row[0] > healthy.train[-1] - 5]
 helped = [letter for letter, row in zip(charts, table, strict=True) if row[2] > row[1] + 5]
 figure, (ax,) = plot.panels(1, size=(8.4, 4.2), note=note)
-title = f"Training looks well in {len(well)} of 8; the test does not"
-plot.cells(ax, table[::-1], list(charts)[::-1], columns, title, "accuracy at the end (%)", "patient", form="{:.1f}")
+heading = f"Training looks well in {len(well)} of 8; the test does not"
+plot.cells(ax, table[::-1], list(charts)[::-1], columns, heading, "accuracy at the end (%)", "patient", form="{:.1f}")
 recall("training_looks_well", len(well))
 recall("helped_by_fresh_statistics", len(helped))
 
@@ -231,9 +225,9 @@ rows = np.stack([table[:, 1], table[:, 2], mended], 1)  # as tested, with fresh 
 back = sum(last > ward.aim(letter) - 2 for letter, last in zip(charts, mended, strict=True))
 figure, (ax,) = plot.panels(1, size=(7.4, 4.2), note=note)
 names = [f"{letter}: {illness}" for letter, (illness, *_) in clinic.PATIENTS.items()]
-title = f"Mending one part brings back {back} of 8"
+heading = f"Mending one part brings back {back} of 8"
 headings = ["broken", "fresh statistics", "broken part mended"]
-plot.cells(ax, rows[::-1], names[::-1], headings, title, "test accuracy (%)", "", form="{:.1f}", limits=(0, 100));
+plot.cells(ax, rows[::-1], names[::-1], headings, heading, "test accuracy (%)", "", form="{:.1f}", limits=(0, 100));
 
 # %% [markdown]
 # ### Statistics, weights, or data?
@@ -262,9 +256,9 @@ told = clinic.telling(charts)
 counts = np.array([list(row.values()) for row in told.values()])
 figure, (ax,) = plot.panels(1, size=(9.4, 4.2), note=note)
 by_training = [letter for letter, row in told.items() if row["training accuracy"] == 7]
-title = f"The training accuracy tells only {' and '.join(by_training) or 'none'} from all the others"
+heading = f"The training accuracy tells only {' and '.join(by_training) or 'none'} from all the others"
 shorter = [name.replace(" ", "\n") for name in clinic.NUMBERS]
-plot.cells(ax, counts[::-1], list(charts)[::-1], shorter, title, "tells from how many of 7", "patient", limits=(0, 7));
+plot.cells(ax, counts[::-1], list(charts)[::-1], shorter, heading, "tells from how many of 7", "patient", limits=(0, 7));
 
 # %% [markdown]
 # Two patients are told apart here if a number differs by more than a step that we chose, such as 15 points of accuracy

@@ -100,7 +100,7 @@ WRONG = {
         (({"E": {"ship": statistics_forgotten}},), "E reads"),
         (({"F": {"norm": lambda features: nn.BatchNorm(features, momentum=0.9)}},), "F reads"),
         (({"G": {"batches": classes_in_turns}},), "G reads"),
-        (({"G": {"batches": few}},), "a cure trains with nearly all"),
+        (({"G": {"batches": few}},), "a cure trains on nearly all"),
         (({"H": {"ready": no_parameter_learns}},), "H reads"),
         (({"A": {"rehearse": lambda m, x, y: evaluate(m, x, y).accuracy}},), "no cure for B"),
         (({"A": {"mode": len}},), "has no part 'mode'"),
