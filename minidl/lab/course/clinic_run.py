@@ -14,13 +14,17 @@ from minidl.tensor import Tensor
 from minidl.train import evaluate, update_bn
 
 __all__ = [
-    "EPOCHS", "HEALTHY", "Data", "HandNorm", "Parts", "Run", "convolutional", "in_inputs", "is_norm", "perceptron", "run",
+    "EPOCHS", "HEALTHY", "Data", "HandNorm", "PartError", "Parts", "Run", "convolutional", "in_inputs", "is_norm", "perceptron", "run",
     "scale_and_shift",
 ]  # fmt: skip
 
 EPOCHS, _RATE, _BATCH = 3, 0.1, 8
 _WIDTH, _CHANNELS = 64, 8
 _AT_ONCE = 200  # images in a batch where statistics are measured anew
+
+
+class PartError(TypeError):
+    """A part of a run returned what it must not."""
 
 
 class Data(NamedTuple):
@@ -186,7 +190,7 @@ def run(data: Data, parts: Parts, trained: nn.Sequential | None = None) -> Run:
 
     trained  for a second job: a network whose last layer learns to read images on grey paper, while the test asks for the
              first job, with the last layer that it had
-    Errors   TypeError for a part that returns what it must not; what a part raises passes
+    Errors   PartError for a part that returns what it must not; what a part raises passes
     """
     generator = np.random.default_rng(1)
     model = parts.network(parts.norm) if trained is None else copy.deepcopy(trained)
@@ -243,7 +247,7 @@ def _measured_anew(model, inputs):
 
 def _module(part, model):
     if not isinstance(model, nn.Module):
-        raise TypeError(f"{part} returns a {type(model).__name__}; it should return a model")
+        raise PartError(f"{part} returns a {type(model).__name__}; it should return a model")
     return model
 
 
@@ -251,7 +255,7 @@ def _indices(batches: Any, count: int) -> Sequence[np.ndarray]:
     """Check what `batches` returns."""
     found = [np.asarray(batch) for batch in batches]
     if not found or any(b.ndim != 1 or b.dtype.kind not in "iu" or not len(b) for b in found):
-        raise TypeError("batches should return a list of arrays, each with the numbers of the images of one batch")
+        raise PartError("batches should return a list of arrays, each with the numbers of the images of one batch")
     return found
 
 

@@ -6,7 +6,7 @@ from minidl import nn
 from minidl.lab.course import clinic
 from minidl.lab.course._check import Wrong, ask, exercise
 from minidl.lab.course.broken_runs import PATIENTS
-from minidl.lab.course.clinic_run import Parts, is_norm
+from minidl.lab.course.clinic_run import PartError, Parts, is_norm
 from minidl.system.terminal import say
 
 __all__ = ["cures", "diagnoses"]
@@ -108,7 +108,10 @@ def _judge(ward, letter, parts):
     """Run a patient with the learner's parts; Wrong if it is not well after that."""
 
     def treated():
-        return ward.treat(letter, parts)
+        try:
+            return ward.treat(letter, parts)
+        except PartError as error:
+            raise Wrong(f"{letter}: {error}.") from None
 
     found, aim = ask(treated), ward.aim(letter)
     illness = PATIENTS[letter][0]

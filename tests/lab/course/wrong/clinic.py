@@ -104,6 +104,6 @@ WRONG = {
         (({"H": {"ready": no_parameter_learns}},), "H reads"),
         (({"A": {"rehearse": lambda m, x, y: evaluate(m, x, y).accuracy}},), "no cure for B"),
         (({"A": {"mode": len}},), "has no part 'mode'"),
-        (({"A": {"ship": lambda model: 3}},), "it should return a model"),
+        (({"A": {"ship": lambda model: 3}},), "A: ship returns a int; it should return a model."),
     ],
 }
