@@ -14,8 +14,8 @@ from minidl.tensor import Tensor
 from minidl.train import evaluate, update_bn
 
 __all__ = [
-    "EPOCHS", "HEALTHY", "Data", "HandNorm", "PartError", "Parts", "Run", "convolutional", "in_inputs", "is_norm", "perceptron", "run",
-    "scale_and_shift",
+    "EPOCHS", "HEALTHY", "Data", "HandNorm", "PartError", "Parts", "Run", "convolutional", "in_inputs", "is_norm",
+    "perceptron", "run", "scale_and_shift",
 ]  # fmt: skip
 
 EPOCHS, _RATE, _BATCH = 3, 0.1, 8
