@@ -444,4 +444,4 @@ print(f"gain: ± {e:.2f} over ensembles; over images about ± {i:.2f}, both ± {
 # **Confusions settled.** "Six networks that fail on one image in ten fail together on one in a million": only if images
 # were equally hard. "The interval is over five runs": and over one set of test images. "Ensembles need BN": plain ones gain.
 #
-# Solutions: [solutions/14_ensembles.py](solutions/14_ensembles.py). Next: [16, other norms](16_alternatives.ipynb).
+# Solutions: [solutions/14_ensembles.py](solutions/14_ensembles.py). Next: [15, the clinic](15_clinic.ipynb).

@@ -12,6 +12,7 @@ from minidl.lab.plot.describe import describe
 from minidl.lab.plot.diagrams import batch_table, flow, joined, network
 from minidl.lab.plot.digits import misclassified, prediction
 from minidl.lab.plot.distributions import histogram_grid, histograms_over_time, percentile_bands
+from minidl.lab.plot.grids import line_grid
 from minidl.lab.plot.images import images
 from minidl.lab.plot.levels import contours
 from minidl.lab.plot.live import live
@@ -28,6 +29,6 @@ from minidl.lab.plot.units import unit_bands
 
 __all__ = ["INKS", "accuracy_curves", "batch_table", "batches_of_three", "caption", "cells", "checks", "contours",
            "describe", "figure1", "flow", "heat_map", "histogram_grid", "histograms_over_time", "images", "intervals",
-           "joined", "label", "lines", "live", "loss_curves", "misclassified", "network", "panels", "percentile_bands",
-           "photo_report", "png", "prediction", "ridges", "roofline", "save", "slope_zones", "strands", "tallies",
-           "unit_bands", "update_ratios"]  # fmt: skip
+           "joined", "label", "line_grid", "lines", "live", "loss_curves", "misclassified", "network", "panels",
+           "percentile_bands", "photo_report", "png", "prediction", "ridges", "roofline", "save", "slope_zones",
+           "strands", "tallies", "unit_bands", "update_ratios"]  # fmt: skip
