@@ -1084,6 +1084,13 @@ TABLE = {
         (lambda: data.read_cifar("x", 1000), "read_cifar: classes is 1000; it must be 10, or for a file of CIFAR-100 20 or"),
         (lambda: data.read_cifar(b""), "read_cifar: the path is ''; it must be the name of a file"),
     ],
+    "data.read_graph": [
+        (lambda: data.read_graph("/no such file"), "read_graph: there is no file /no such file; check the"),
+        (lambda: data.read_graph("/"), "read_graph: / is a folder; name a file of a graph in it"),
+        (lambda: data.read_graph(""), "read_graph: the path is ''; it must be the name of a file"),
+        (lambda: data.read_graph(None), "read_graph: the path is None"),
+        (lambda: data.read_graph(__file__), "read_graph: .*error_table.py is no file of a graph: its first two lines must"),
+    ],
     "data.read_idx": [
         (lambda: data.read_idx("/no such file"), "read_idx: there is no file /no such file; check the"),
         (lambda: data.read_idx("a\0b"), r"read_idx: the path is 'a\\x00b'; it must be the name"),
