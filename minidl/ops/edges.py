@@ -115,26 +115,35 @@ def _add_ends(rows, columns, first, second, y):
                 y[e, c] = first[rows[e], c] + second[columns[e], c]
 
 
-@kernel(cost=8)
+@kernel(cost=4)
 def _softmax_forward(starts, x, y):
-    count, size = starts.size - 1, chunk_rows(_ROWS * x.shape[1])
+    """In three passes over a chunk of nodes: less the largest number, exponentials, divided by the sum."""
+    count, (width, size) = starts.size - 1, (x.shape[1], chunk_rows(_ROWS * x.shape[1]))
+    flat = y.reshape(-1)
     for k in prange(n_chunks(count, size)):
-        for i in range(np.int64(k) * size, min((np.int64(k) + 1) * size, count)):
-            first, last = starts[i], starts[i + 1]
-            for c in range(x.shape[1]):
+        begin, end = np.int64(k) * size, min((np.int64(k) + 1) * size, count)
+        for i in range(begin, end):
+            for c in range(width):
                 largest = x.dtype.type(-math.inf)
-                for e in range(first, last):
+                for e in range(starts[i], starts[i + 1]):
                     if not x[e, c] <= largest:  # NaN, too
                         largest = x[e, c]
+                for e in range(starts[i], starts[i + 1]):
+                    y[e, c] = x[e, c] - largest
+        powers = flat[starts[begin] * width : starts[end] * width]
+        for j in range(powers.size):
+            powers[j] = exp(powers[j])
+        for i in range(begin, end):
+            for c in range(width):
                 total = x.dtype.type(0)
-                for begin in range(first, last, TERMS):
+                for first in range(starts[i], starts[i + 1], TERMS):
                     part = x.dtype.type(0)
-                    for e in range(begin, min(begin + TERMS, last)):
-                        y[e, c] = exp(x[e, c] - largest)
+                    for e in range(first, min(first + TERMS, starts[i + 1])):
                         part += y[e, c]
                     total += part
-                for e in range(first, last):
-                    y[e, c] /= total
+                factor = x.dtype.type(1) / total
+                for e in range(starts[i], starts[i + 1]):
+                    y[e, c] *= factor
 
 
 @kernel

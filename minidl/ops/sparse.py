@@ -12,7 +12,7 @@ import operator
 import numpy as np
 from numpy.typing import ArrayLike
 
-from minidl.kernels.jit import contiguous, device, inlined, kernel, n_chunks, prange
+from minidl.kernels.jit import contiguous, inlined, kernel, n_chunks, prange
 from minidl.kernels.reduce import TERMS, chunk_rows
 from minidl.kernels.runs import add, clear, offset
 from minidl.ops._check import check_tensors
@@ -201,14 +201,23 @@ def _combine(starts, neighbours, places, weights, x, y):
                 add(part, 0, out, i * width, width)
 
 
-@device
+@inlined
 def _dot(x, at, y, to, n):
-    total = x.dtype.type(0)
-    for first in range(0, n, TERMS):
-        part = x.dtype.type(0)
-        for i in range(first, min(first + TERMS, n)):
-            part += x[at + i] * y[to + i]
-        total += part
+    """Σ x[at + i]·y[to + i] as four sums, which need not wait for each other; long ones are sums of sums of TERMS each."""
+    total, at, to = x.dtype.type(0), offset(at), offset(to)
+    for first in range(0, n, 4 * TERMS):
+        a = b = c = d = x.dtype.type(0)
+        last = min(first + 4 * TERMS, n)
+        fours = last - (last - first) % 4
+        for k in range(first, fours, 4):
+            i = offset(k)
+            a += x[at + i] * y[to + i]
+            b += x[at + i + offset(1)] * y[to + i + offset(1)]
+            c += x[at + i + offset(2)] * y[to + i + offset(2)]
+            d += x[at + i + offset(3)] * y[to + i + offset(3)]
+        for k in range(fours, last):
+            a += x[at + offset(k)] * y[to + offset(k)]
+        total += (a + b) + (c + d)
     return total
 
 
