@@ -6,7 +6,7 @@ each node linearly, then mixes them with those of its neighbours: with fixed wei
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -203,7 +203,7 @@ class GraphNet(nn.Module):
         check_between("GraphNet", "dropout", dropout, 0, 1)
         self.csr, self.dropout, self.everywhere, self.drops = csr, dropout, everywhere, drops
         self.fixed = (gcn_weights(csr),) if kind == "gcn" else ()
-        pairs, layers = list(pairwise(sizes)), []
+        pairs, layers = list(pairwise(sizes)), list[nn.Module]()
         for n_in, n_out in pairs:
             if kind == "gcn":
                 layers.append(GCNConv(n_in, n_out, bias, generator))
@@ -215,16 +215,17 @@ class GraphNet(nn.Module):
 
     def forward(self, x: Tensor | SparseRows) -> Tensor:
         """Return what each node is taken to be: a number for each class."""
+        h: Any = x
         last = len(self.layers) - 1
         for i, layer in enumerate(self.layers):
             if i in (0, last) or self.everywhere:
-                x = self._drop(x)
-            x = layer(x, self.csr, *self.fixed)
+                h = self._drop(h)
+            h = layer(h, self.csr, *self.fixed)
             if i < len(self.norms):
-                x = self.norms[i](x)
+                h = self.norms[i](h)
             if i < last:
-                x = F.relu(x)
-        return x
+                h = F.relu(h)
+        return h
 
     def _drop(self, x):
         if isinstance(x, SparseRows):  # a zero stays one, dropped or not
