@@ -165,6 +165,7 @@ def sparse_matmul(csr: CSR, values: Tensor, x: Tensor) -> Tensor:
 
 
 def check_csr(op, csr):
+    """Check that what says where entries are is a CSR."""
     if not isinstance(csr, CSR):
         raise TypeError(f"{op}: csr is a {type(csr).__name__}; it must be a CSR, which says where its entries are")
 
