@@ -21,7 +21,7 @@ FINAL = {"stage": "final"}
 
 
 def plan(scale):
-    """7 arms × 2 depths × (8 settings × 2 seeds + 20 seeds) × 200 epochs of 4 and 9 ms."""
+    """7 arms × 2 depths × (8 settings × 2 seeds + 20 seeds) × 200 epochs of 6 and 14 ms (on a busy machine)."""
     arms = [
         {"graph": "cora", "kind": "gcn", "arm": f"{norm}, {depth} layers", "norm": norm, "depth": depth,
          "epochs": scale.pick(200, 20)}
