@@ -19,7 +19,7 @@ FINAL = {"stage": "final"}
 
 
 def plan(scale):
-    """2 graphs × 3 norms × (10 depths × 3 seeds + 20 seeds at the best) × 1,000 epochs of 3.3 × depth ms (on a busy machine)."""
+    """2 graphs × 3 norms × (10 depths × 3 seeds + 20 seeds at the best) × 1,000 epochs of 3.3 × depth ms (busy machine)."""
     depths, trying = scale.pick(DEPTHS, (1, 3)), scale.pick(TRYING, TRYING[:1])
     arms = [
         {
