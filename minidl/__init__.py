@@ -11,6 +11,7 @@ from minidl._version import __version__
 from minidl.autograd import detect_anomaly, is_grad_enabled, no_grad
 from minidl.kernels.threads import get_num_threads, set_num_threads
 from minidl.ops.join import cat, concatenate
+from minidl.ops.sparse import CSR
 from minidl.random import default_generator, manual_seed
 from minidl.tensor import Tensor
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from minidl.anatomy import summary
 
 __all__ = [
+    "CSR",
     "Tensor",
     "__version__",
     "cat",

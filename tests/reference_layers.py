@@ -162,3 +162,27 @@ def composite_batch_renorm(x, running_mean, running_std, weight, bias, eps, r_ma
     r = np.clip(std / running_std, 1 / r_max, r_max)
     d = np.clip((x.data.mean(0) - running_mean) / running_std, -d_max, d_max)
     return (reference.composite_normalise(x, 0, eps) * Tensor(r) + Tensor(d)) * weight + bias
+
+
+def sparse_matmul(rows, columns, values, x, count):
+    """Entry by entry: values (E,) or (E, H), x (N, F) or (N, H, F)."""
+    y = np.zeros((count, *x.shape[1:]))
+    for e, (i, j) in enumerate(zip(rows, columns, strict=True)):
+        y[i] += values[e, ..., None] * x[j]
+    return y
+
+
+def edge_softmax(rows, x):
+    """The share of each edge among those of its row, by the definition."""
+    y = np.zeros(x.shape)
+    for e, i in enumerate(rows):
+        y[e] = np.exp(x[e]) / sum(np.exp(x[f]) for f, other in enumerate(rows) if other == i)
+    return y
+
+
+def edge_sum(rows, x, count):
+    """Add what is on each edge to its row."""
+    y = np.zeros((count, *x.shape[1:]))
+    for e, i in enumerate(rows):
+        y[i] += x[e]
+    return y

@@ -23,7 +23,8 @@ PAGES = {
     "plot": ("Pictures", "minidl.lab.plot minidl.lab.live minidl.lab.web"),
     "study": (
         "Studies and claims",
-        "minidl.lab.study minidl.lab.paper minidl.lab.models minidl.lab.recipe minidl.lab.photos",
+        "minidl.lab.study minidl.lab.registry minidl.lab.paper minidl.lab.after minidl.lab.models minidl.lab.graphs "
+        "minidl.lab.recipe minidl.lab.photos",
     ),
     "bench": ("Benchmark and commands", "minidl.lab.bench minidl.lab.commands"),
     "inside": ("Kernels and system", "minidl.ops minidl.kernels minidl.system"),

@@ -28,6 +28,8 @@ COUNTED: dict[str, Callable[[Op], int]] = {
     "conv_transpose2d": lambda op: op.parents[0].data.size * op.parents[1].data.size // op.parents[1].shape[2],
     "matmul": lambda op: op.out.data.size * op.parents[0].shape[-1],
     "matmul_nd": lambda op: op.out.data.size * op.parents[0].shape[-1],
+    # each entry multiplies one row of x, or one head of it
+    "sparse_matmul": lambda op: op.parents[0].data.size * op.parents[1].shape[-1],
     "zca_whiten": lambda op: 2 * op.out.data.size * op.out.shape[-1],  # the covariance, and the product with its root
 }
 # Operations that do a few things for each number: memory is what they wait for.
@@ -36,6 +38,7 @@ NOT_COUNTED = {
     "cat", "relu", "sigmoid", "tanh", "gelu", "softmax", "log_softmax", "cross_entropy", "mse_loss", "dropout", "batch_norm",
     "layer_norm", "batch_norm_relu_max_pool2d", "max_pool2d", "avg_pool2d", "global_avg_pool2d", "add_relu", "silu",
     "leaky_relu", "group_norm", "group_norm_relu", "batch_renorm", "ghost_batch_norm", "embedding", "interpolate",
+    "edge_add", "edge_softmax", "edge_sum",
 }  # fmt: skip
 
 

@@ -41,14 +41,14 @@ def embedding(input: ArrayLike | Tensor, weight: Tensor, padding_idx: int | None
     assign(rows, given.reshape(-1))
     (count, width), dtype = table.shape, table.dtype
     y, outside = np.empty((rows.size, width), dtype), np.empty((), np.int64)
-    _look_up[y.size](rows, table, y, outside)
+    look_up[y.size](rows, table, y, outside)
     _check_rows(outside, rows, count)
 
     def backward(grad_y):
         grad_weight = np.empty((count, width), dtype)
         starts, places = np.empty(count + 1, np.int64), np.empty(rows.size, np.int64)
         _sort_places[_ONE_CORE](rows, starts, places)
-        _add_rows[grad_y.size + grad_weight.size](matrix(grad_y), starts, places, padding, grad_weight)
+        add_rows[grad_y.size + grad_weight.size](matrix(grad_y), starts, places, padding, grad_weight)
         return (grad_weight,)
 
     return Tensor._from_op(y.reshape(*given.shape, width), (weight,), backward)
@@ -71,7 +71,7 @@ def padding_row(op, padding_idx, count):
 
 
 @kernel
-def _look_up(rows, table, y, outside):
+def look_up(rows, table, y, outside):
     """Copy rows of the table, and count the numbers that none has, which are passed over."""
     (count, width), size = table.shape, chunk_rows(table.shape[1])
     strays, flat, out = np.zeros(n_chunks(rows.size, size), np.int64), table.reshape(-1), y.reshape(-1)
@@ -108,7 +108,7 @@ def _sort_places(rows, starts, places):
 
 
 @kernel
-def _add_rows(grad_y, starts, places, padding, grad_weight):
+def add_rows(grad_y, starts, places, padding, grad_weight):
     """Each row is added up by one task, in the order of the places: first so many that float32 can take, then these sums."""
     (count, width), size = grad_weight.shape, chunk_rows(grad_weight.shape[1])
     grads, out = grad_y.reshape(-1), grad_weight.reshape(-1)

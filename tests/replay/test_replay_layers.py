@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pytest
 
-from minidl import Tensor, nn
+from minidl import CSR, Tensor, nn
 from minidl import functional as F
 from minidl.replay import Replay
 from tests.helpers import sizes
@@ -70,3 +70,25 @@ def test_numbers_outside_of_the_table_are_refused_in_a_replay_too():
     with pytest.raises(ValueError, match=r"embedding: input runs from .* to 9 but weight has 9 rows"):
         step(wrong, labels)
     assert all(np.array_equal(p.grad, old) for p, old in zip(model.parameters(), before, strict=True))
+
+
+class Attention(nn.Module):
+    """A layer of a graph attention network, written out."""
+
+    def __init__(self):
+        generator = rng(5)
+        self.edges = CSR.from_coo(generator.integers(0, 6, 15), generator.integers(0, 6, 15), (6, 6))[0]
+        self.norm, self.weight = nn.BatchNorm(4), nn.Linear(6, 4, bias=False, generator=rng(1))
+        self.both = nn.Linear(4, 2, bias=False, generator=rng(2))
+        self.drop = nn.Dropout(0.3, rng(4))
+
+    def forward(self, x):
+        x = self.norm(self.weight(x))
+        ends = self.both(x)
+        shares = F.edge_softmax(self.edges, F.leaky_relu(F.edge_add(self.edges, ends[:, 0], ends[:, 1]), 0.2))
+        return F.sparse_matmul(self.edges, self.drop(shares), x) + F.edge_sum(self.edges, shares).reshape(6, 1)
+
+
+def test_what_is_computed_on_a_graph():
+    given = [(rng(i).standard_normal((6, 6)).astype(np.float32), rng(i).integers(0, 4, 6)) for i in range(6)]
+    assert both_ways(Attention(), given) == [RECORDED] + 5 * [None]

@@ -3,12 +3,13 @@
 import numpy as np
 
 import minidl
-from minidl import Tensor, checkpoint, data, exchange, gradcheck, nn, optim, probe, replay, train
+from minidl import CSR, Tensor, checkpoint, data, exchange, gradcheck, nn, optim, probe, replay, train
 from minidl import functional as F
 from minidl.lab import models, plot
 from minidl.nn import init
 
 NAN = float("nan")
+GRAPH = CSR([0, 2, 2, 3], [0, 1, 1], (3, 2))
 
 
 def ones(*shape, dtype=np.float32):
@@ -625,6 +626,49 @@ TABLE = {
         (lambda: F.interpolate(t(1, 4, 4, 1), 1e300), r"interpolate: x is .*, which makes 1e\+300×.* must be"),
         *scales("interpolate", lambda *how: F.interpolate(t(1, 4, 4, 1), *how)),
     ],
+    "CSR": [
+        (lambda: CSR([0, 1], [0], 3), "CSR: shape is 3; it must be a pair of whole numbers of at least 0"),
+        (lambda: CSR([0, 1], [0], (1, -1)), r"CSR: shape is \(1, -1\); it must be a pair"),
+        (lambda: CSR([0, 1], [0], (1, 2.0)), r"CSR: shape is \(1, 2.0\); it must be a pair"),
+        (lambda: CSR([0, 1], [0], (2, 2)), "CSR: crow_indices has 2 numbers and there are 2 rows; it must have 3"),
+        (lambda: CSR([1, 1], [0], (1, 2)), "CSR: crow_indices goes from 1 to 1 and there are 1 entries; it must begin"),
+        (lambda: CSR([0, 2, 1], [0], (2, 2)), "CSR: crow_indices goes from 0 to 1 .* never fall"),
+        (lambda: CSR([0, 2], [0], (1, 2)), "CSR: crow_indices goes from 0 to 2 and .* and end with 1"),
+        (lambda: CSR([0, 1], [2], (1, 2)), "CSR: col_indices runs from 2 to 2; it must be from 0 to 1"),
+        (lambda: CSR([0, 1], [-1], (1, 2)), "CSR: col_indices runs from -1 to -1; it must be"),
+        (lambda: CSR([0, 1], [0.0], (1, 2)), "CSR: col_indices is float64; it must be whole numbers: array.astype"),
+        (lambda: CSR([0, 1], [[0]], (1, 2)), r"CSR: col_indices is \(1, 1\); it must be one row of whole numbers"),
+        (lambda: CSR([False, True], [0], (1, 2)), "CSR: crow_indices is bool; it must be whole numbers"),
+        (lambda: CSR.from_coo([0, 1], [0], (2, 2)), "CSR.from_coo: there are 2 rows and 1 columns; each entry has one"),
+        (lambda: CSR.from_coo([2], [0], (2, 2)), "CSR.from_coo: rows runs from 2 to 2; it must be from 0 to 1"),
+    ],
+    "F.sparse_matmul": [
+        (lambda: F.sparse_matmul(ones(2, 2), t(2), t(2, 2)), "sparse_matmul: csr is a ndarray; it must be a CSR"),
+        (lambda: F.sparse_matmul(GRAPH, ones(3), t(2, 2)), "sparse_matmul: values is a ndarray, not a Tensor; wrap it"),
+        (lambda: F.sparse_matmul(GRAPH, t(3, dtype=float), t(2, 2)), "sparse_matmul: x is float32 but values is float64"),
+        (lambda: F.sparse_matmul(GRAPH, t(2), t(2, 2)), r"sparse_matmul: values are \(2,\), .* has 3 entries; they must be"),
+        (lambda: F.sparse_matmul(GRAPH, t(3), t(2)), r"sparse_matmul: values are .* x is \(2,\) .* must be \(3,\) and"),
+        (lambda: F.sparse_matmul(GRAPH, t(3), t(3, 2)), r"sparse_matmul: x is \(3, 2\), .* is \(3, 2\); x must be \(2, 'F'"),
+        (lambda: F.sparse_matmul(GRAPH, t(3, 2), t(2, 3, 4)), r"sparse_matmul: x is .*; x must be \(2, 2, 'F'\)"),
+    ],
+    "F.edge_add": [
+        (lambda: F.edge_add(None, t(3), t(2)), "edge_add: csr is a NoneType; it must be a CSR"),
+        (lambda: F.edge_add(GRAPH, t(2), t(2)), r"edge_add: row is \(2,\), column is .*; they must be \(3, …\) and \(2, …"),
+        (lambda: F.edge_add(GRAPH, t(3, 1), t(2)), r"edge_add: row is \(3, 1\), column is \(2,\)"),
+        (lambda: F.edge_add(GRAPH, t(), t(2)), r"edge_add: row is \(\)"),
+        (lambda: F.edge_add(GRAPH, t(3), labels(1, 2)), "edge_add: column is a ndarray, not a Tensor; wrap it"),
+    ],
+    "F.edge_softmax": [
+        (lambda: F.edge_softmax(3, t(3)), "edge_softmax: csr is a int; it must be a CSR"),
+        (lambda: F.edge_softmax(GRAPH, t(2)), r"edge_softmax: x is \(2,\) and the matrix has 3 entries; x must be \(3, …"),
+        (lambda: F.edge_softmax(GRAPH, t()), r"edge_softmax: x is \(\) and"),
+        (lambda: F.edge_softmax(GRAPH, Tensor(labels(1, 2, 3))), "edge_softmax: x is int64, not a float type; convert"),
+    ],
+    "F.edge_sum": [
+        (lambda: F.edge_sum(GRAPH, t(4, 2)), r"edge_sum: x is \(4, 2\) and the matrix has 3 entries; x must be"),
+        (lambda: F.edge_sum("graph", t(3)), "edge_sum: csr is a str; it must be a CSR"),
+        (lambda: F.edge_sum(GRAPH, ones(3)), "edge_sum: x is a ndarray, not a Tensor; wrap it"),
+    ],
     "F.embedding": [
         (lambda: F.embedding(ones(2), t(3, 2)), "embedding: input is float32; it must be whole numbers"),
         (lambda: F.embedding(Tensor([1, 2]), t(3, 2)), "embedding: input is float32; it must be whole .*astype"),
@@ -1083,6 +1127,13 @@ TABLE = {
         (lambda: data.read_cifar("/no such file"), "read_cifar: there is no file /no such file; check the"),
         (lambda: data.read_cifar("x", 1000), "read_cifar: classes is 1000; it must be 10, or for a file of CIFAR-100 20 or"),
         (lambda: data.read_cifar(b""), "read_cifar: the path is ''; it must be the name of a file"),
+    ],
+    "data.read_graph": [
+        (lambda: data.read_graph("/no such file"), "read_graph: there is no file /no such file; check the"),
+        (lambda: data.read_graph("/"), "read_graph: / is a folder; name a file of a graph in it"),
+        (lambda: data.read_graph(""), "read_graph: the path is ''; it must be the name of a file"),
+        (lambda: data.read_graph(None), "read_graph: the path is None"),
+        (lambda: data.read_graph(__file__), "read_graph: .*error_table.py is no file of a graph: its first two lines must"),
     ],
     "data.read_idx": [
         (lambda: data.read_idx("/no such file"), "read_idx: there is no file /no such file; check the"),

@@ -7,6 +7,7 @@ draws it), inputs away from the kinks of relu and max pooling.
 import numpy as np
 import pytest
 
+from minidl import CSR
 from minidl import functional as F
 from minidl.gradcheck import gradcheck
 
@@ -149,6 +150,30 @@ def cases_of_embedding(rng):
     yield lambda weight: F.embedding(numbers, weight, padding_idx=-1), [normal(rng, 6, 3)]
 
 
+def cases_of_sparse_matmul(rng):
+    graph = some_graph(rng)
+    yield lambda values, x: F.sparse_matmul(graph, values, x), [normal(rng, graph.nnz), normal(rng, 5, 3)]
+    yield lambda values, x: F.sparse_matmul(graph, values, x), [normal(rng, graph.nnz, 2), normal(rng, 5, 2, 3)]
+
+
+def cases_of_edge_add(rng):
+    graph = some_graph(rng)
+    for more in ((), (2,)):
+        yield lambda row, column: F.edge_add(graph, row, column), [normal(rng, 7, *more), normal(rng, 5, *more)]
+
+
+def cases_of_edge_softmax(rng):
+    graph = some_graph(rng)
+    for more in ((), (2,)):
+        yield lambda x: F.edge_softmax(graph, x), [2 * normal(rng, graph.nnz, *more)]
+
+
+def cases_of_edge_sum(rng):
+    graph = some_graph(rng)
+    for more in ((), (2,), (2, 3)):
+        yield lambda x: F.edge_sum(graph, x), [normal(rng, graph.nnz, *more)]
+
+
 def cases_of_cross_entropy(rng):
     labels = rng.integers(0, 4, 6)
     for smoothing in (0.0, 0.1, 1.0):
@@ -222,6 +247,12 @@ def away_from_zero(rng, *shape):
 def distinct(rng, *shape):
     """No two elements are nearer than 0.01, so a small step changes no maximum."""
     return 0.01 * rng.permutation(np.prod(shape)).reshape(shape)
+
+
+def some_graph(rng):
+    """7 nodes with edges from 5 others: one has none, one has one, one has the same edge twice."""
+    rows, columns = rng.integers(0, 5, 12), rng.integers(0, 5, 12)
+    return CSR.from_coo([*rows, 6, 3, 3], [*columns, 2, 1, 1], (7, 5))[0]
 
 
 def with_options(op, **options):

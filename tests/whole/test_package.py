@@ -55,9 +55,10 @@ def packages(tmp_path_factory):
 
 
 def sources():
-    """What a package holds: Python, the pages of the lab, and the mark of typed packages."""
+    """What a package holds: Python, the pages of the lab, the built-in graphs, and the mark of typed packages."""
     web = (path for path in (ROOT / "minidl" / "lab" / "web").iterdir() if path.suffix in (".html", ".js", ".css"))
-    names = (path.relative_to(ROOT).as_posix() for path in (*(ROOT / "minidl").rglob("*.py"), *web))
+    graphs = (path for path in (ROOT / "minidl" / "data" / "built_in").iterdir() if path.suffix in (".gz", ".txt"))
+    names = (path.relative_to(ROOT).as_posix() for path in (*(ROOT / "minidl").rglob("*.py"), *web, *graphs))
     return {*names, "minidl/py.typed"}
 
 
@@ -66,6 +67,9 @@ def test_the_wheel_holds_the_package_and_nothing_else(packages):
         names = {name for name in wheel.namelist() if ".dist-info/" not in name}
         (metadata,) = (wheel.read(name).decode() for name in wheel.namelist() if name.endswith("/METADATA"))
     assert names == sources()
+    assert {
+        f"minidl/data/built_in/{name}" for name in ("cora.txt.gz", "citeseer.txt.gz", "LICENSE-planetoid.txt")
+    } < names
     assert f"\nVersion: {minidl.__version__}\n" in metadata
     assert "\nLicense-Expression: MIT\n" in metadata
 
@@ -85,6 +89,10 @@ def test_the_wheel_runs_without_the_repository(packages, tmp_path):
     run(*pip, "--no-deps", "--no-index", "--target", site, packages[1], cwd=home)
     where = run(sys.executable, "-c", "import minidl; print(minidl.__file__)", cwd=home, PYTHONPATH=str(site))
     assert Path(where.strip()) == site / "minidl" / "__init__.py"
+    graphs = "from minidl.data import citeseer, cora; print(cora(), citeseer())"
+    assert run(sys.executable, "-c", graphs, cwd=home, PYTHONPATH=str(site)).startswith(
+        "Graph(cora: features (2708, 1433)"
+    )
     claims = run(sys.executable, "-m", "minidl", "reproduce", "--list", cwd=home, PYTHONPATH=str(site), PYTHONUTF8="1")
     assert "Batch norm reduces internal covariate shift" in claims
     (script,) = (path for path in (site / "bin", site / "Scripts") if path.is_dir())

@@ -20,7 +20,8 @@ FILES = sorted(ROOT.rglob("*.py"))
 LAYERS = ["_version", "_numbers", "_arrays", "_python", "random", "system", "kernels", "autograd", "tensor", "ops",
           "functional", "nn", "optim", "data", "train", "probe", "exchange", "checkpoint", "gradcheck", "replay",
           "anatomy", "lab", "__main__"]  # fmt: skip
-LAB = ["models", "photos", "recipe", "study", "web", "plot", "paper", "live", "course", "bench", "commands"]
+LAB = ["models", "graphs", "photos", "recipe", "study", "web", "plot", "paper", "after", "registry", "live", "course",
+       "bench", "commands"]  # fmt: skip
 
 # What one must read, to understand everything from `loss.backward()` to a trained network.
 CORE = ["autograd", "tensor", "_python", "ops", "functional", "nn", "optim", "train", "data/loader"]
@@ -30,6 +31,7 @@ NOT_CORE = {
     "ops/whiten.py",  # what the paper turns away from (§2)
     "nn/views.py", "nn/whitening.py", "optim/averages.py", "optim/piecewise.py",  # what some recipes add
     "ops/group_norm.py", "ops/group_norm_small.py", "ops/renorm.py", "ops/rectifiers.py", "ops/embedding.py",
+    "ops/sparse.py", "ops/edges.py",  # what came after the paper, for graphs
     "ops/conv_transpose.py", "ops/upsample.py", "ops/residual.py", "nn/group_norm.py", "nn/renorm.py", "nn/more_layers.py",
     "nn/containers.py", "nn/utils.py", "optim/adam.py", "optim/later_schedules.py",
     "optim/plateau.py",  # what came after the paper

@@ -1,4 +1,4 @@
-"""`minidl reproduce`: test the paper's claims, and write the ledger of the results."""
+"""`minidl reproduce`: test the paper's claims and those of later work, and write the ledger of the results."""
 
 import datetime
 import re
@@ -11,8 +11,8 @@ import minidl
 from minidl.data import DataError
 from minidl.lab.commands._flags import at_least, check_writable, path, positive
 from minidl.lab.commands._sources import find
-from minidl.lab.paper.registry import NOT_TESTED, claims
-from minidl.lab.study.claim import Scale
+from minidl.lab.registry import NOT_TESTED, claims
+from minidl.lab.study.claim import PARTS, Scale
 from minidl.lab.study.fingerprint import fingerprint
 from minidl.lab.study.page import BEGIN, END, load_results, page, put_table, save_result
 from minidl.lab.study.store import Store
@@ -60,8 +60,7 @@ def run(args):
     """Run the studies, write results, figures and page; returns the exit status: 1 if a study failed."""
     known = claims()
     if args.list:
-        width = max(map(len, known))
-        print("\n".join(f"{c.id:<{width}}  {c.section}: {' '.join(c.statement.split())}" for c in known.values()))
+        _list(known)
         return 0
     chosen = _chosen(args.claim, known)
     scale = Scale(args.seeds or (2 if args.quick else 5), args.quick)
@@ -95,6 +94,16 @@ def run(args):
     return bool(failed)
 
 
+def _list(known):
+    """Print a line a claim, under the name of its part."""
+    width = max(map(len, known))
+    for part, title in zip(PARTS, ("The paper, claim by claim:", "\nAfter the paper:"), strict=True):
+        own = [claim for claim in known.values() if claim.part == part]
+        if own:
+            print(title)
+            print("\n".join(f"{c.id:<{width}}  {c.section}: {' '.join(c.statement.split())}" for c in own))
+
+
 def _study(claim, scale, args, load, facts, known):
     """Run one claim, from its runs to its place on the page."""
     start = time.perf_counter()
@@ -104,7 +113,7 @@ def _study(claim, scale, args, load, facts, known):
     verdict = claim.verdict(result)
     save_result(args.out, claim, result, _facts(scale, code, facts))
     _draw(claim, result, args.out / "figures" / f"{claim.id}.png")
-    text = page(load_results(args.out, known.values()), NOT_TESTED)
+    text = page(load_results(args.out, known.values()), NOT_TESTED, known.values())
     write_atomically(args.out / "README.md", text.encode())
     print(f"    {verdict.word}: {verdict.number}  ({time.perf_counter() - start:.0f} s)", flush=True)
 

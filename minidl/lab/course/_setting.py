@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from minidl import data
-from minidl.lab.paper.registry import claims
+from minidl.lab.registry import claims
 from minidl.lab.study.claim import Claim, Result
 from minidl.lab.study.page import load_results
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["WORDS", "Claim", "Result", "Run", "Scale", "Verdict", "best", "cautious", "plain", "within_error"]
+__all__ = ["PARTS", "WORDS", "Claim", "Result", "Run", "Scale", "Verdict", "best", "cautious", "plain", "within_error"]
 
+PARTS = ("paper", "after")  # of the ledger: what the paper says, and what later work found about batch norm
 WORDS = ("reproduced", "partly", "not at this scale", "contradicted")
 
 
@@ -92,8 +93,9 @@ class Claim:
     run           run(config, data) gives a record: numbers, lists and arrays by name
     verdict       verdict(result) gives a Verdict
     figure        figure(result) gives a matplotlib figure
-    data          what runs get: the digits of "mnist", the photographs of "cifar10", or None
+    data          what runs get: the digits of "mnist", the photographs of "cifar10", both "graphs", or None
     tables        tables(result) gives Markdown for the page, in place of the usual table of learning rates
+    part          one of `PARTS`: the part of the ledger that it belongs to
     """
 
     id: str
@@ -108,6 +110,11 @@ class Claim:
     figure: Callable[[Result], Any]
     data: str | None = "mnist"
     tables: Callable[[Result], str] | None = None
+    part: str = "paper"
+
+    def __post_init__(self):
+        if self.part not in PARTS:
+            raise ValueError(f"Claim: the part is {self.part!r}; it must be one of {', '.join(PARTS)}")
 
 
 def best(result, name, by="lr"):

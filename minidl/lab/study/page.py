@@ -7,7 +7,7 @@ these files, and its verdicts are computed from the runs in them.
 import json
 import re
 
-from minidl.lab.study.claim import WORDS, Result, Run, cautious, plain
+from minidl.lab.study.claim import PARTS, WORDS, Result, Run, cautious, plain
 from minidl.system.files import as_path, write_atomically
 from minidl.system.terminal import note
 
@@ -62,23 +62,35 @@ def _can_judge(claim, result, path):
     return True
 
 
-def page(found, missing):
-    """Write the whole page as Markdown.
+def page(found, missing, known=()):
+    """Write the whole page as Markdown: a part for the paper, and one for what came after it, if there is anything in it.
 
     found     what `load_results` gave
-    missing   name → why: what of the paper has no study here, or one without results yet
+    missing   name → why: what has no study here, or one without results yet
+    known     all claims: they tell to which part a missing one belongs; other names belong to the paper's
     """
-    verdicts = [claim.verdict(result) for claim, _, result in found]
+    later = {claim.id for claim in known if claim.part != PARTS[0]}
     missing = {name: why for name, why in missing.items() if name not in {claim.id for claim, _, _ in found}}
-    parts = [_head(found), _table(found, verdicts), _not_tested(missing)]
-    parts += [_section(*entry, verdict) for entry, verdict in zip(found, verdicts, strict=True)]
-    return "\n\n".join(parts) + "\n"
+    parts = []
+    for part, head in zip(PARTS, (_head, _head_of_later), strict=True):
+        own = [entry for entry in found if entry[0].part == part]
+        lacking = {name: why for name, why in missing.items() if (name in later) == (part != PARTS[0])}
+        if part == PARTS[0] or own or lacking:
+            verdicts = [claim.verdict(result) for claim, _, result in own]
+            parts += [
+                head(own),
+                *([_table(own, verdicts)] if own or part == PARTS[0] else []),
+                _not_tested(lacking, part),
+            ]
+            parts += [_section(*entry, verdict) for entry, verdict in zip(own, verdicts, strict=True)]
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def put_table(path, found):
     """Replace what is between the two marks of a Markdown file: by a count of the verdicts, and a short table.
 
-    The table has five claims, the first of `IN_BRIEF` that have results: the first clause of statement and number.
+    It is about the paper. It has five claims, the first of `IN_BRIEF` that have results: the first clause of statement and
+    number.
     Errors  ValueError if the file has no such marks
     """
     path = as_path("put_table", path)
@@ -92,6 +104,7 @@ def put_table(path, found):
 
 
 def _brief(judged):
+    judged = [(claim, verdict) for claim, verdict in judged if claim.part == PARTS[0]]
     counts = [(sum(verdict.word == word for _, verdict in judged), word) for word in WORDS]
     summary = ", ".join(f"{count} {word}" for count, word in counts if count)
     rows = ["| id | claim | verdict | number |", "|---|---|---|---|"]
@@ -111,12 +124,27 @@ def _as_dict(verdict):
     return plain({"word": verdict.word, "number": verdict.number, "because": verdict.because, **verdict.numbers})
 
 
-def _head(found):
-    minutes = sum(facts["core_seconds"] for _, facts, _ in found) / 60
+def _minutes(found):
+    return sum(facts["core_seconds"] for _, facts, _ in found) / 60
+
+
+def _warning(found):
     quick = [claim.id for claim, facts, _ in found if facts["quick"]]
-    warning = (
-        f"\n\n**Cut short, to see that everything works; not to be believed:** {', '.join(quick)}." if quick else ""
+    return f"\n\n**Cut short, to see that everything works; not to be believed:** {', '.join(quick)}." if quick else ""
+
+
+def _head_of_later(found):
+    ran = (
+        f" The runs behind this part took {_minutes(found):,.1f} minutes of one core{_made_on(found)}." if found else ""
     )
+    return f"""# After the paper
+
+What others found about batch norm later: where it helps, where it fails, and what people use instead. As above, each rule
+was written before the runs shown here, every result is published, and a seed gives all arms of a study the same initial
+weights. What is said of a paper that was not read in its own text is marked: *not read*.{ran}{_warning(found)}"""
+
+
+def _head(found):
     return f"""# The paper, claim by claim
 
 Ioffe and Szegedy, *Batch Normalization: Accelerating Deep Network Training by Reducing Internal Covariate Shift* (2015),
@@ -124,7 +152,7 @@ arXiv 1502.03167. Each claim has a study and a rule for its verdict, which was w
 result is published, negative ones too. This page is written by `minidl reproduce` from the JSON files beside it.
 
 To check a verdict: `python -m minidl reproduce --claim ID` (results go to `runs/reproduce/`). The runs behind this page
-took {minutes:,.1f} minutes of one core{_made_on(found)}.
+took {_minutes(found):,.1f} minutes of one core{_made_on(found)}.
 
 Another processor, or another version of the libraries, rounds differently. Single runs near divergence may then differ by
 points, and other records in their last digits. Finished runs are stored under the code that made them (studies, layers and
@@ -153,7 +181,7 @@ Some things were changed after a result had been seen, and before the runs shown
 - bias starts from random biases.
 - whitening must also be seen to fail.
 - ics leaves step 0 out of its means. Its rule now asks for drift before the normalisation too, and for three learning rates
-  instead of one.{warning}"""
+  instead of one.{_warning(found)}"""
 
 
 def _made_on(found):
@@ -179,10 +207,12 @@ def _cell(text):
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def _not_tested(missing):
-    return "## Not tested here\n\n" + "\n".join(
-        f"- **{name}**: {' '.join(why.split())}" for name, why in missing.items()
-    )
+def _not_tested(missing, part):
+    """List what is missing; the part on the paper says so even if nothing is."""
+    if not missing and part != PARTS[0]:
+        return ""
+    rows = "\n".join(f"- **{name}**: {' '.join(why.split())}" for name, why in missing.items())
+    return f"## Not tested {'here' if part == PARTS[0] else 'yet'}\n\n{rows}"
 
 
 def _section(claim, facts, result, verdict):

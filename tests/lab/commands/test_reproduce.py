@@ -10,8 +10,8 @@ import pytest
 
 from minidl.lab.commands import _sources, reproduce
 from minidl.lab.commands.main import main
-from minidl.lab.paper.registry import NOT_TESTED, claims
 from minidl.lab.photos import made_up
+from minidl.lab.registry import NOT_TESTED, claims
 from minidl.lab.study.page import BEGIN, END, load_results, page
 from tests.data.fake_cifar import NAMES10, packed
 from tests.lab.paper.synthetic import bars
@@ -48,8 +48,11 @@ def only(monkeypatch):
 
 def test_list_names_every_claim(capsys):
     assert main(["reproduce", "--list"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == list(claims())
+    first, second = capsys.readouterr().out.split("\n\n")
+    for text, part, title in ((first, "paper", "The paper, claim by claim:"), (second, "after", "After the paper:")):
+        head, *lines = text.splitlines()
+        assert head == title
+        assert [line.split()[0] for line in lines] == [id for id, claim in claims().items() if claim.part == part]
 
 
 def test_writes_what_it_says(tmp_path, capsys):
@@ -63,7 +66,7 @@ def test_writes_what_it_says(tmp_path, capsys):
         assert (tmp_path / "figures" / f"{name}.png").stat().st_size > 1000
         assert list((tmp_path / "runs" / name).iterdir())
     text = (tmp_path / "README.md").read_text(encoding="utf-8")
-    assert text == page(load_results(tmp_path, claims().values()), NOT_TESTED)
+    assert text == page(load_results(tmp_path, claims().values()), NOT_TESTED, claims().values())
 
 
 def test_claims_join_those_that_were_run_before(tmp_path):

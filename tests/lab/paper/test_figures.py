@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import pytest
 
 from minidl.lab import plot
-from minidl.lab.paper.registry import NOT_TESTED, claims
+from minidl.lab.registry import NOT_TESTED, claims
 from minidl.lab.study.claim import Result, Run
 
 RESULTS = Path(__file__).parents[3] / "results"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from minidl.lab.paper.registry import NOT_TESTED, claims
+from minidl.lab.registry import NOT_TESTED, claims
 from minidl.lab.study.claim import Scale, Verdict
 from minidl.lab.study.page import BEGIN, END, IN_BRIEF, _alternative, load_results, page, put_table, save_result
 from minidl.lab.study.sweep import conduct
@@ -50,6 +50,39 @@ def test_the_page_has_a_row_and_a_section_for_each_claim(folder):
         assert f"![{fake.id}, {verdict.word}: {verdict.number}](figures/{fake.id}.png)" in text
     assert "**rest**: too large." in text
     assert "\n\n\n" not in text
+
+
+def test_the_second_part_has_its_own_heading_table_and_list(folder):
+    later = claim(id="later", section="graphs", part="after")
+    waiting = claim(id="waiting", part="after")
+    save_result(folder, later, conduct(later, Scale(3), quiet=True), FACTS)
+    known = [*FAKES, later, waiting]
+    text = page(load_results(folder, known), {"rest": "too large.", "waiting": "not yet."}, known)
+    first, second = text.split("\n# After the paper\n")
+    for inside, outside, names in ((first, second, ("fake", "other")), (second, first, ("later",))):
+        for name in names:
+            assert f"| [{name}](#" in inside
+            assert f"\n## {name}: " in inside
+            assert f"[{name}]" not in outside
+    assert "- **rest**: too large." in first
+    assert "## Not tested yet\n\n- **waiting**: not yet." in second
+    assert "waiting" not in first
+    assert "\n\n\n" not in text
+
+
+def test_without_claims_of_the_second_part_there_is_none(folder):
+    assert "After the paper" not in page(load_results(folder, FAKES), {"rest": "too large."}, FAKES)
+
+
+def test_the_short_table_is_about_the_paper(folder):
+    later = claim(id="later", part="after")
+    save_result(folder, later, conduct(later, Scale(3), quiet=True), FACTS)
+    readme = folder / "README.md"
+    readme.write_text(f"{BEGIN}{END}", encoding="utf-8")
+    put_table(readme, load_results(folder, [*FAKES, later]))
+    text = readme.read_text(encoding="utf-8")
+    assert "Of 2 claims: " in text
+    assert "later" not in text
 
 
 def test_what_markdown_would_read_is_escaped_in_a_text_alternative():
@@ -170,7 +203,7 @@ committed = pytest.mark.skipif(not RESULTS.is_dir(), reason="the ledger has not 
 def test_the_committed_page_follows_from_the_committed_results():
     found = load_results(RESULTS, claims().values())
     assert [claim.id for claim, _, _ in found] == [id for id in claims() if id not in NOT_TESTED]
-    assert (RESULTS / "README.md").read_text(encoding="utf-8") == page(found, NOT_TESTED)
+    assert (RESULTS / "README.md").read_text(encoding="utf-8") == page(found, NOT_TESTED, claims().values())
 
 
 @committed

@@ -120,7 +120,7 @@ def test_progress_counts_runs(capfd):
 @pytest.mark.filterwarnings("default")  # of Dask's own
 def test_a_dask_cluster_gives_the_same():
     distributed = pytest.importorskip("distributed")
-    from minidl.lab.paper.registry import claims
+    from minidl.lab.registry import claims
 
     conv = claims()["conv"]
     serial = conduct(conv, Scale(seeds=2), quiet=True)

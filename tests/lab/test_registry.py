@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from minidl.lab.paper import registry
-from minidl.lab.paper.registry import NOT_TESTED, claims
-from minidl.lab.study.claim import WORDS, Claim, Result, Run, Scale, plain
+from minidl.lab import registry
+from minidl.lab.registry import NOT_TESTED, claims
+from minidl.lab.study.claim import PARTS, WORDS, Claim, Result, Run, Scale, plain
 from minidl.lab.study.fingerprint import fingerprint
 
 CLAIMS = claims()
-RESULTS = Path(__file__).parents[3] / "results"
+RESULTS = Path(__file__).parents[2] / "results"
 
 
 def first_stage(claim, scale):
@@ -25,12 +25,16 @@ def test_claims_are_found_by_their_files(tmp_path, monkeypatch):
         "CLAIM = dataclasses.replace(CLAIM, id='later', section='§9')\n"
     )
     monkeypatch.setattr(registry.minidl.lab.paper, "__path__", [*registry.minidl.lab.paper.__path__, str(tmp_path)])
-    assert list(claims())[-1] == "later"
+    assert [id for id, claim in claims().items() if claim.part == "paper"][-1] == "later"
     assert set(claims()) == {*CLAIMS, "later"}
 
 
 def test_claims_come_in_the_order_of_the_paper():
-    assert [claim.section for claim in CLAIMS.values()] == sorted(claim.section for claim in CLAIMS.values())
+    for part in PARTS:
+        sections = [claim.section for claim in CLAIMS.values() if claim.part == part]
+        assert sections == sorted(sections)
+        assert sections
+    assert [claim.part for claim in CLAIMS.values()] == sorted((c.part for c in CLAIMS.values()), key=PARTS.index)
     assert list(CLAIMS) == [claim.id for claim in CLAIMS.values()]
 
 
@@ -62,7 +66,7 @@ def test_a_plan_is_plain_and_has_no_run_twice(claim):
 @pytest.mark.parametrize("claim", CLAIMS.values(), ids=CLAIMS)
 def test_quick_is_shorter(claim):
     def steps(scale):
-        return sum(config.get("steps", 0) for config in first_stage(claim, scale))
+        return sum(config.get("steps", config.get("epochs", 0)) for config in first_stage(claim, scale))
 
     assert steps(Scale(2, quick=True)) < steps(Scale()) or steps(Scale()) <= 10_000
 
