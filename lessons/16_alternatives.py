@@ -180,7 +180,8 @@ for a in (1e-1, 1e-2, 1e-3, 1e-4):
 # $m$ examples there are only $m - 1$ directions, and in each of them it makes the variance 1.
 #
 # **Prediction.** A batch of 8 digits, 64 sums each, is whitened. Two of them are 1s that look alike. After
-# whitening, are they (a) closer together than others; (b) as far apart as any two; (c) farther apart?
+# whitening, are they (a) closer together than others; (b) as far apart as any two; (c) farther apart? (Decide now. The
+# cell that keeps it comes after the exercise.)
 #
 # ### Exercise: how far apart?
 #
@@ -223,7 +224,8 @@ plot.heat_map(left, apart["sums"], title, "image", "image", bar=False)
 plot.heat_map(right, apart["whitened"], "Whitened: any two are equally far apart", "image", "image", bar=False);
 
 # %% [markdown]
-# (b): all are √(2m) apart, whatever they were. Whitening of a small batch forgets who resembles whom. BN with $m = 2$
+# (b): all are √(2m) apart, whatever they were. The variance is 1 in every direction between the examples, so no pair is
+# special. Whitening of a small batch forgets who resembles whom. BN with $m = 2$
 # is the same in miniature: each feature becomes +1 for one example and −1 for the other, and only the sign is left.
 #
 # ## 4. Batches of 60, of 8, of 2
