@@ -190,7 +190,8 @@ recall("compiled_against_numpy", f"{times['NumPy'] / times['compiled']:.1f}")
 #
 # `x` is (rows, channels), `scale` and `shift` are (channels,). Fill `y` with max(0, x·scale + shift), in loops over single
 # numbers. The check runs your Python on arrays that *count*: a tiny cache (16 lines of 8 numbers) says how many lines it
-# had to fetch. `by_channel` is the baseline; you should need at most a sixth of its lines. The clock comes afterwards.
+# had to fetch. `by_channel` is the baseline; you should need at most a sixth of its lines. The clock comes
+# afterwards: `race` says how many times as fast as the baseline your loop is.
 
 # %% tags=["exercise:in_order"]
 def in_order(x, scale, shift, y):
@@ -517,7 +518,7 @@ for name, seconds in conv_times.items():
 # ## 6. The museum's plan
 #
 # All exhibits on one picture: each hall is a column, since its exhibits do the same work. The line is the roof of *your*
-# machine.
+# machine. A second picture shows the **rungs**: how many times as fast each exhibit is as the one before.
 
 # %%
 def placed(name, seconds, numbers):
