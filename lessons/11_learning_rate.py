@@ -146,7 +146,7 @@ check("matching_rate", matching_rate);
 #
 # **Prediction.** We train with plain SGD, and raise the rate of the hidden weights, and only theirs, 1, 5 and 30
 # times. What does the length of their weights do: (a) it hardly changes; (b) it shrinks; (c) it grows, in proportion
-# to the rate; (d) it grows, and less than in proportion?
+# to the rate; (d) it grows, and less than in proportion? (Decide now. The cell that keeps it comes after the exercise.)
 #
 # ### Exercise: how long do they get?
 #
@@ -309,7 +309,8 @@ ax.set_ylim(0, 102);
 # longer, and the longer it is, the less; decay makes it shorter, and the longer it is, the more. Somewhere they balance.
 #
 # **Prediction.** We start the same network with weights a third as long, as long, and three times as long. After 1,500
-# steps with weight decay the lengths are (a) still nine times apart; (b) about three times; (c) equal.
+# steps with weight decay the lengths are (a) still nine times apart; (b) about three times; (c) equal. (Decide now. The
+# cell that keeps it comes after the exercise.)
 #
 # ### Exercise: where do they balance?
 #
@@ -421,8 +422,9 @@ print(f"from BN-Baseline to BN-x5: {13.3 / 2.1:.1f} times fewer")
 # of rates says that ×30 is *slower* to 72.2 % than ×5, and ends higher.
 #
 # Two more questions to ask of such a table. Was the baseline tuned as well? ("Inception" has one rate.) And how many
-# seeds? One, as far as the paper says. And one arm is missing: all the other changes, without BN. Our own record of the
-# paper's claims, the ledger ([07](07_figure_1.ipynb)), has that arm in its claim `steps`, on a smaller network and CIFAR-10:
+# seeds? One, as far as the paper says. And one arm is missing: all the other changes, without BN. The ledger, our
+# record of the paper's claims ([07](07_figure_1.ipynb)), has a study with that arm, `steps`, on a smaller network and
+# CIFAR-10. It takes hours. If its result is here, the next cell prints it; if not, it says how to make it:
 
 # %%
 try:

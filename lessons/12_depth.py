@@ -116,7 +116,8 @@ for gain in GAINS:
 # has shown that BN divides the gradient by the standard deviation σ of its input.
 #
 # **Prediction.** A stack of 30 layers with BN and ReLU, before training. Compared with the last hidden layer, the
-# gradient that reaches the first one is (a) smaller; (b) the same; (c) about 10 times as large; (d) over 100 times.
+# gradient that reaches the first one is (a) smaller; (b) the same; (c) about 10 times as large; (d) over 100 times. (Decide
+# now. The cell that keeps it comes after the exercise.)
 #
 # ### Exercise: by how much, in one layer?
 #

@@ -248,7 +248,7 @@ recall("dropout_helps", f"it {without} without BN, and {along} with BN")
 # sums vary less than BN believes, and $\hat x$ comes out too small.
 #
 # **Prediction.** With $p = 0.5$, by how much is the variance of the sums larger in training: (a) not at all; (b) by a
-# few percent; (c) up to twice as large; (d) more?
+# few percent; (c) up to twice as large; (d) more? (Decide now. The cell that keeps it comes after the exercise.)
 #
 # ### Exercise: predict the ratio
 #

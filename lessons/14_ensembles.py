@@ -246,7 +246,8 @@ print(f"gain in squared error {gain:.6f}; with shuffled labels {again:.6f}; ambi
 # Two members gain `pair` over one, in squared error. Members are drawn from one large pool. How much do `k` members gain,
 # on average?
 #
-# **Prediction.** What share of the gain of infinitely many do six have?
+# **Prediction.** What share of the gain of infinitely many do six have? (Decide now. The cell that keeps it comes after the
+# exercise.)
 
 
 # %% tags=["exercise:expected_gain"]
