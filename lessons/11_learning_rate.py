@@ -30,9 +30,9 @@ print(f"{found.source}: {len(x) - HELD:,} images for training, {HELD:,} held out
 # ## 1. Ten times the weights
 #
 # Our network has three hidden layers of 100 units with ReLU, max(0, x), and ten outputs. With BN, each hidden layer
-# computes BN(Wu): weighted sums, then BN over the batch. Its weights start with He's standard deviation, √(2/inputs),
-# which suits ReLU. We multiply the matrix W of the second hidden layer by a number $a$, and look at the loss of one
-# batch and at its gradient for that matrix, written ∂W.
+# computes BN(Wu): weighted sums, then BN over the batch. Its weights start with the standard deviation √(2/inputs), which
+# suits ReLU (He et al. 2015; we call them He's weights). We multiply the matrix W of the second hidden layer by a
+# number $a$, and look at the loss of one batch and at its gradient for that matrix, written ∂W.
 #
 # **Prediction.** For $a = 10$: (a) the loss changes, and ∂W with it; (b) the loss stays, and ∂W is 10 times as large;
 # (c) the loss stays, and ∂W stays; (d) the loss stays, and ∂W is a tenth. Put your letter in place of the dots.
@@ -146,7 +146,7 @@ check("matching_rate", matching_rate);
 #
 # **Prediction.** We train with plain SGD, and raise the rate of the hidden weights, and only theirs, 1, 5 and 30
 # times. What does the length of their weights do: (a) it hardly changes; (b) it shrinks; (c) it grows, in proportion
-# to the rate; (d) it grows, and less than in proportion?
+# to the rate; (d) it grows, and less than in proportion? (Decide now. The cell that keeps it comes after the exercise.)
 #
 # ### Exercise: how long do they get?
 #
@@ -226,7 +226,7 @@ recall("length_of_weights", f"30 times the rate, {ends[30] / ends[1]:.1f} times 
 # It is (d). The lengths follow from Pythagoras alone: ‖w‖² grows by η²‖∂w‖² in each step. Growth slows itself down,
 # because a longer $w$ has a shorter gradient.
 #
-# A step of length η‖∂w‖ turns a vector of length ‖w‖ by the angle η‖∂w‖/‖w‖. Since ∂w is itself $1/\|w\|$ of the
+# A short step of length η‖∂w‖ turns a vector of length ‖w‖ by about the angle η‖∂w‖/‖w‖. Since ∂w is itself $1/\|w\|$ of the
 # gradient $\tilde g$ at length 1, the angle is $\frac{\eta}{\|w\|^2}\|\tilde g\|$. So the learning rate of the
 # *direction* is $\eta/\|w\|^2$, called the **effective learning rate**.
 
@@ -246,7 +246,8 @@ print(f"effective rates, × 30 against × 1: {first:.0f} times at first, {last:.
 # %% [markdown]
 # In our run rates that were 30 times apart ended with effective rates 4.6 times apart. A first step that is too
 # large throws the weights far out, and there the same rate is a small one. This is a brake that no one had to tune.
-# (For a large rate the start is soon forgotten: ‖w‖² then grows in proportion to η, and η/‖w‖² no longer depends on η.)
+# (For a large rate the start is soon forgotten. Each step adds η²‖g̃‖²/‖w‖² to ‖w‖², so ‖w‖⁴ grows in proportion to
+# η², and ‖w‖² to η. Then η/‖w‖² no longer depends on η.)
 #
 # ## 4. Who may take bigger steps?
 #
@@ -308,7 +309,8 @@ ax.set_ylim(0, 102);
 # longer, and the longer it is, the less; decay makes it shorter, and the longer it is, the more. Somewhere they balance.
 #
 # **Prediction.** We start the same network with weights a third as long, as long, and three times as long. After 1,500
-# steps with weight decay the lengths are (a) still nine times apart; (b) about three times; (c) equal.
+# steps with weight decay the lengths are (a) still nine times apart; (b) about three times; (c) equal. (Decide now. The
+# cell that keeps it comes after the exercise.)
 #
 # ### Exercise: where do they balance?
 #
@@ -415,13 +417,14 @@ print(f"from BN-Baseline to BN-x5: {13.3 / 2.1:.1f} times fewer")
 #
 # Only BN-x5 and BN-x30 do. BN-Baseline adds BN and nothing else, and takes 2.3 times fewer steps. From there to BN-x5,
 # §4.2.1 changes seven things at once: the rate is 5 times as large, dropout is gone, weight decay is a fifth, the rate
-# falls 6 times as fast, response normalisation is gone, examples are shuffled more thoroughly, and photographs are
-# distorted less. The factor of 6.3 between them belongs to all seven together. The one comparison of rates says that ×30
-# is *slower* to 72.2 % than ×5, and ends higher.
+# falls 6 times as fast, local response normalisation (an older method) is gone, examples are shuffled more thoroughly,
+# and photographs are distorted less. The factor of 6.3 between them belongs to all seven together. The one comparison
+# of rates says that ×30 is *slower* to 72.2 % than ×5, and ends higher.
 #
 # Two more questions to ask of such a table. Was the baseline tuned as well? ("Inception" has one rate.) And how many
-# seeds? One, as far as the paper says. What is missing is "bundle without BN". The ledger's claim `steps` has that arm,
-# on a smaller network and CIFAR-10:
+# seeds? One, as far as the paper says. And one arm is missing: all the other changes, without BN. The ledger, our
+# record of the paper's claims ([07](07_figure_1.ipynb)), has a study with that arm, `steps`, on a smaller network and
+# CIFAR-10. It takes hours. If its result is here, the next cell prints it; if not, it says how to make it:
 
 # %%
 try:

@@ -51,7 +51,7 @@ check("deepest", deepest);
 #
 # Now stacks of 2 to 20 hidden layers of 50 units, gains from ½ to 4, three activations, without BN and with BN before
 # each activation. Each cell trains 150 steps of plain SGD at two learning rates, 0.03 and 0.3, and shows the better
-# one: percent of held-out images. Guessing gives 10.
+# one: percent of held-out images, where dark is good. Guessing gives 10.
 #
 # **Prediction.** (1) Which gains will train 20 layers of ReLU without BN? (2) With BN, in how many of the 60 cells do
 # the networks read less than half of the digits: 0, about 10, about 30? Put that number in place of the dots.
@@ -116,11 +116,13 @@ for gain in GAINS:
 # has shown that BN divides the gradient by the standard deviation σ of its input.
 #
 # **Prediction.** A stack of 30 layers with BN and ReLU, before training. Compared with the last hidden layer, the
-# gradient that reaches the first one is (a) smaller; (b) the same; (c) about 10 times as large; (d) over 100 times.
+# gradient that reaches the first one is (a) smaller; (b) the same; (c) about 10 times as large; (d) over 100 times. (Decide
+# now. The cell that keeps it comes after the exercise.)
 #
 # ### Exercise: by how much, in one layer?
 #
-# Take a layer $h = Wf(\hat x)$ and then BN, with many units, a large batch, γ = 1, β = 0. Suppose that the $\hat x$ that
+# Take a layer $h = Wf(\hat x)$ and then BN, with γ = 1, β = 0 and a large batch. W has as many inputs as outputs, many of
+# both, and its weights are independent, with mean 0 and one variance. Suppose that the $\hat x$ that
 # reach $f$ are normal with mean 0 and variance 1, and independent. Follow the mean square of the gradient from behind BN
 # back through BN, W and $f$. (In a large batch BN's projection takes next to nothing away.) By which factor is it
 # multiplied? Write a function that gets $f$, its slope $f'$ (functions of arrays) and many samples `z` of such an
@@ -237,7 +239,8 @@ recall("relative_steps_after_50", f"{first:.0f} times at first, then {later:.1f}
 #
 # A **residual block** adds what it computes to its input: $x + F(x)$ ([`Residual`](../minidl/nn/containers.py)). The sum
 # lets the gradient pass, whatever F does. Our F is a ReLU and a layer with He's weights, gain √2. F(x) then has the mean
-# square of x, and is uncorrelated with x. With BN, F begins with it: BN, ReLU, weights.
+# square of x, and is uncorrelated with x. (The weights have mean 0, and so have x and F(x) on average: in this section
+# variance and mean square are the same.) With BN, F begins with it: BN, ReLU, weights.
 #
 # **Prediction.** Twenty such blocks, before training. By what is the variance multiplied (1) without BN, (2) with BN?
 # (a) 1, (b) about 20, (c) about 400, (d) about a million.

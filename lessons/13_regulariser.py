@@ -66,7 +66,8 @@ for m in (4, 12, 40, 120, FEW):
 #
 # To change the noise alone, we keep the batch at 120 images, and let BN take its statistics from *groups* of it: 4, 12,
 # 40 images, or all 120. The gradient is always the mean over 120 images. Only the noise of mean and variance differs
-# ([`GroupedNorm`](../minidl/lab/course/regulariser.py)). For evaluation each network gets the statistics of all its
+# ([`GroupedNorm`](../minidl/lab/course/regulariser.py); the group norm of lesson 16 is another thing, with groups of
+# features). For evaluation each network gets the statistics of all its
 # 2,000 images. A network without BN comes along. Three hidden layers of 100 units with ReLU, He's weights.
 #
 # Each arm (each setting that we compare) gets the learning rate of three that is best on held-out images, with a seed
@@ -194,7 +195,8 @@ recall("best_of_five", best)
 # ## 3. Batch size × BN × dropout
 #
 # Now as one would use it: BN over the whole batch, and the batch is 10, 60 or 240 images. With dropout of 0.3 after each
-# ReLU, or none. Each of the twelve has its own rate.
+# ReLU, or none. Each of the twelve has its own rate. In the figure the first word of a row is what was added, and the rest
+# says to which network.
 #
 # **Prediction.** (1) Does dropout help without BN? (2) With BN? (3) At which batch size does BN help most?
 
@@ -246,7 +248,7 @@ recall("dropout_helps", f"it {without} without BN, and {along} with BN")
 # sums vary less than BN believes, and $\hat x$ comes out too small.
 #
 # **Prediction.** With $p = 0.5$, by how much is the variance of the sums larger in training: (a) not at all; (b) by a
-# few percent; (c) up to twice as large; (d) more?
+# few percent; (c) up to twice as large; (d) more? (Decide now. The cell that keeps it comes after the exercise.)
 #
 # ### Exercise: predict the ratio
 #
@@ -315,9 +317,9 @@ recall("variance_with_half_dropped", f"{ratios[0.5][0].mean():.2f} times as larg
 #
 # ## 5. Does the quarrel cost anything? Two cures
 #
-# Three networks with BN, $p = 0.5$: evaluated as usual, with statistics taken with the masks; the same network with
-# statistics taken again *without* the masks (dropout off, then one pass over the training images); and a network whose
-# only dropout comes after the last BN, where there is no BN to mislead.
+# Three networks with BN, $p = 0.5$. The first is evaluated as usual, with statistics taken with the masks. Cure “again” is
+# the same network with statistics taken again *without* the masks (dropout off, then one pass over the training images).
+# Cure “order” is a network whose only dropout comes after the last BN, where there is no BN to mislead.
 #
 # **Prediction.** Which of the two cures wins more test accuracy, and is it above one point?
 

@@ -36,7 +36,7 @@ print(f"{found.source}: {FEW:,} training images for each ensemble, {HELD:,} held
 #
 # An **ensemble** is several networks that answer together; each is a **member**. The paper's answer is the arithmetic
 # mean of the members' probabilities. Its own numbers on ImageNet: one network was wrong in 5.82 % of the cases, six
-# together in 4.9 % (five guesses allowed for each image, and 144 crops of each).
+# together in 4.9 % (five guesses allowed for each image, and 144 cut-outs of each).
 #
 # ### Exercise: the averager
 #
@@ -144,6 +144,9 @@ recall("who_gains_more", f"with BN {more.text(2, sign=True)} points more than wi
 # do with it. Here members with BN gained more, by 0.81 ± 0.45 points. They also disagree more often, on 7.96 % of the
 # images against 6.43 %.
 #
+# The bands of the figure overlap: they are over the five sets of 2,000 images. Both arms learn from the same sets, so the
+# gains are compared set by set.
+#
 # A sceptic adds: the two arms had rates of their own, 1 and 0.3, and a larger rate may be what drives members apart.
 #
 # Now the two other ways to average. `argmax` of the votes takes the lowest of classes that have equally many.
@@ -212,8 +215,9 @@ recall("all_six_wrong", t_interval(everyone).text(0))
 #
 # For accuracy there is no guarantee: members that are weak, but wrong in the same place, can outvote good ones. For the
 # **squared error** there is one. For one image it is $\sum_c (p_c - t_c)^2$ over the classes, where $t$
-# is 1 for the right class and 0 for the others. Its mean over the members, less that of their mean, is the
-# **ambiguity**. It is never below 0, and the labels do not matter for it.
+# is 1 for the right class and 0 for the others. Take the squared error of each member, and their average. Subtract the
+# squared error of the averaged probabilities. The difference is the **ambiguity**. It is never below 0, and the labels do
+# not matter for it.
 #
 # ### Exercise: the ambiguity
 #
@@ -239,9 +243,11 @@ print(f"gain in squared error {gain:.6f}; with shuffled labels {again:.6f}; ambi
 # %% [markdown]
 # ### Exercise: how many members are worth it?
 #
-# Two members gain `pair` over one, in squared error. Members are drawn from one large pool. How much do `k` members gain?
+# Two members gain `pair` over one, in squared error. Members are drawn from one large pool. How much do `k` members gain,
+# on average?
 #
-# **Prediction.** What share of the gain of infinitely many do six have?
+# **Prediction.** What share of the gain of infinitely many do six have? (Decide now. The cell that keeps it comes after the
+# exercise.)
 
 
 # %% tags=["exercise:expected_gain"]

@@ -86,8 +86,8 @@ for name, (a, b) in pairs.items():
     print(f"{name:42} differ by at most {np.abs(a - b).max():.6f}")
 
 # %% [markdown]
-# So BN is LN of the turned table, and BN is also whitening of one feature at a time. Only whitening all features
-# together is something else.
+# So BN is LN of the turned (transposed) table, and BN is also whitening of one feature at a time. Only whitening all
+# features together is something else.
 #
 # ## 2. What a norm cannot see
 #
@@ -147,9 +147,10 @@ plot.cells(ax, sizes, rows, list(norms), title, "", "", limits=(0, 1), form="{:.
 ax.set_xlabel("how far outputs move, relative to the largest (0.00: the norm cannot see the change)");
 
 # %% [markdown]
-# Read it by columns. BN and whitening do not see what is the *same for all examples*: a vector added to every input.
-# They do see other examples. LN and GN do not see what is the *same for all units*: a vector added to every unit's
-# weights, and the size of one example. They do not see other examples at all.
+# Each number is the largest change in the first example's outputs, divided by the largest output before the change. It
+# can be above 1. Read it by columns. BN and whitening do not see what is the *same for all examples*: a vector added to
+# every input. They do see other examples. LN and GN do not see what is the *same for all units*: a vector added to
+# every unit's weights, and the size of one example. They do not see other examples at all.
 #
 # Whitening has a surprise: one unit's weights × 3 is visible, if only by 0.02. Whitening makes the covariance 1, and
 # there are many ways to do that, each a rotation of the others. Which one comes out depends on the scales. With LN and
@@ -175,11 +176,12 @@ for a in (1e-1, 1e-2, 1e-3, 1e-4):
 #
 # ## 3. Whitening a small batch
 #
-# BN asks for two examples. Whitening asks for more examples than features. What does it do with fewer? A hint: between
+# BN needs at least two examples. Whitening needs more examples than features. What does it do with fewer? A hint: between
 # $m$ examples there are only $m - 1$ directions, and in each of them it makes the variance 1.
 #
 # **Prediction.** A batch of 8 digits, 64 sums each, is whitened. Two of them are 1s that look alike. After
-# whitening, are they (a) closer together than others; (b) as far apart as any two; (c) farther apart?
+# whitening, are they (a) closer together than others; (b) as far apart as any two; (c) farther apart? (Decide now. The
+# cell that keeps it comes after the exercise.)
 #
 # ### Exercise: how far apart?
 #
@@ -222,8 +224,9 @@ plot.heat_map(left, apart["sums"], title, "image", "image", bar=False)
 plot.heat_map(right, apart["whitened"], "Whitened: any two are equally far apart", "image", "image", bar=False);
 
 # %% [markdown]
-# (b): all are √(2m) apart, whatever they were. Whitening of a small batch forgets who resembles whom. BN with $m = 2$
-# is the same in small: each feature becomes +1 for one example and −1 for the other, and only the sign is left.
+# (b): all are √(2m) apart, whatever they were. The variance is 1 in every direction between the examples, so no pair is
+# special. Whitening of a small batch forgets who resembles whom. BN with $m = 2$
+# is the same in miniature: each feature becomes +1 for one example and −1 for the other, and only the sign is left.
 #
 # ## 4. Batches of 60, of 8, of 2
 #

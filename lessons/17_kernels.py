@@ -1,9 +1,10 @@
 # %% [markdown]
 # # 17 Kernels, a museum: why is mine slow?
 #
-# The same two computations stand here many times: as you would first write them, and then faster and faster. You run
-# each exhibit on your own machine, check it against the first, and see how far it is from what the machine can do.
-# Then you write some of them yourself, and three of your loops race against slow ones, on your own machine.
+# This lesson is a museum. It shows the same two computations many times: as you would first write them, and then faster
+# and faster. Each version is an exhibit, in a room of its own. You run each exhibit on your own machine, check it
+# against the first, and see how far it is from what the machine can do. Then you write some of them yourself, and three
+# of your loops race against slow ones.
 #
 # **Time**: about 90 minutes with the exercises; the cells run in about 2 minutes on two cores.
 #
@@ -189,7 +190,8 @@ recall("compiled_against_numpy", f"{times['NumPy'] / times['compiled']:.1f}")
 #
 # `x` is (rows, channels), `scale` and `shift` are (channels,). Fill `y` with max(0, x·scale + shift), in loops over single
 # numbers. The check runs your Python on arrays that *count*: a tiny cache (16 lines of 8 numbers) says how many lines it
-# had to fetch. `by_channel` is the baseline; you should need at most a sixth of its lines. The clock comes afterwards.
+# had to fetch. `by_channel` is the baseline; you should need at most a sixth of its lines. The clock comes
+# afterwards: `race` says how many times as fast as the baseline your loop is.
 
 # %% tags=["exercise:in_order"]
 def in_order(x, scale, shift, y):
@@ -222,8 +224,9 @@ print(kernels.race(compiled(by_channel), compiled(in_order), arguments, goal=3, 
 #
 # ### Exercise: one reading
 #
-# Fill `mean` and `var` (over the rows, with $1/n$) from `x` (rows, channels), reading each number of `x` once. (The
-# first row you may read twice.) Mind large means: [05](05_algorithm_1.ipynb) showed which formula loses its digits.
+# Fill `mean` and `var` (over the rows, with $1/n$) from `x` (rows, channels), reading each number of `x` once. (You may
+# read the first row twice, and keep a copy. The arrays that you fill are not 0 at the start.) Mind large means:
+# [05](05_algorithm_1.ipynb) showed which formula loses its digits.
 
 # %% tags=["exercise:one_pass"]
 def one_pass(x, mean, var):
@@ -360,7 +363,8 @@ recall("results_that_change", f"{max(changed.values()):.0f} %")
 #
 # ## 4. Second hall: a kernel that computes
 #
-# The convolution starts anew: loops in Python, NumPy (nine matrix products, one for each tap of the filter), the loops
+# The convolution starts anew: loops in Python, NumPy (nine matrix products, one for each **tap**, that is, each place
+# of the 3×3 filter), the loops
 # compiled, and the loops in the order of memory, on one thread and on all. The images already have their margin of zeros.
 
 # %%
@@ -429,8 +433,9 @@ recall("flat_convolution_percent", f"{percent(conv_times['threads']):.0f}")
 #
 # ### Exercise: a tile
 #
-# Fill `out` with the matrix product of `a` (rows, depth) and `b` (depth, columns), in loops over single numbers, such that
-# each load and store of `out` serves more than one product. The check counts loads and stores of all three. The baseline is
+# A **tile** is a small block of numbers that stays in registers while it is used. Fill `out` with the matrix
+# product of `a` (rows, depth) and `b` (depth, columns), in loops over single numbers, such that each load and store of
+# `out` serves more than one product. The check counts loads and stores of all three. The baseline is
 # `by_terms`; it should need at least 1.8 times as many. Sizes are odd, so mind the end.
 
 # %% tags=["exercise:tile"]
@@ -455,7 +460,7 @@ arguments = random(241, 575), random(575, 64), np.empty((241, 64), np.float32)
 print(kernels.race(compiled(by_terms), compiled(tile), arguments, goal=1.3, seconds=SECONDS))
 
 # %% [markdown]
-# minidl goes further. A **tile** of several rows and two vectors of results stays in registers through a whole sum. LLVM,
+# minidl goes further. A tile of several rows and two vectors of results stays in registers through a whole sum. LLVM,
 # the compiler behind Numba, does not see that it would fit. So it is written instruction by instruction, in
 # [vectors.py](../minidl/kernels/vectors.py), and [`multiply`](../minidl/kernels/product.py) cuts a matrix product into
 # such tiles. Convolution is one: each row of `a` is the patch of 9·64 numbers that a position sees.
@@ -471,8 +476,9 @@ print(kernels.race(compiled(by_terms), compiled(tile), arguments, goal=1.3, seco
 #
 # ### Exercise: four multiplications
 #
-# `x` has four numbers and `w` three. Return $y_0$ and $y_1$. The numbers count how often two unknown ones are multiplied;
-# additions are free, and so is a constant times a number: the sums of `w` are made once, for all pixels of all images.
+# `x` has four numbers and `w` three. Return $y_0$ and $y_1$. The check counts products in which both factors depend on `x`
+# or `w`. Additions are free, and so is a number times a constant such as ½. So look for four products, each of a sum of
+# some `x` and a sum of some `w`. (The sums of `w` are made once, for all pixels of all images.)
 
 # %% tags=["exercise:winograd"]
 def winograd_line(x, w):
@@ -506,13 +512,13 @@ for name, seconds in conv_times.items():
     print(f"{name:12} {percent(seconds):8.3f} % of the peak")
 
 # %% [markdown]
-# The transforms before and after are work, too, and the products that are left are small. A share above 100 % is no error:
-# we count the flops of the definition, and Winograd's method does not do all of them.
+# The sums before and after the products are work, too, and the products that are left are small. A share above 100 % is
+# no error: we count the flops of the definition, and Winograd's method does not do all of them.
 #
 # ## 6. The museum's plan
 #
 # All exhibits on one picture: each hall is a column, since its exhibits do the same work. The line is the roof of *your*
-# machine.
+# machine. A second picture shows the **rungs**: how many times as fast each exhibit is as the one before.
 
 # %%
 def placed(name, seconds, numbers):

@@ -189,7 +189,8 @@ print(f"frozen at {now.at}: registration, code ({now.code}) and time have the di
 #
 # [`conduct`](../minidl/lab/course/capstone/_study.py) makes them, with the machinery of the ledger. All rates with
 # the tuning seeds come first. While the best rate of an arm is at an edge of those it tried, the arm gets one more,
-# a step beyond, three at most. Then its best rate runs with the seeds of the results.
+# a step beyond, three at most. Then its best rate runs with the seeds of the results. (One arm may end with more rates
+# than the other. The rule is the same for both, so this is no fault.)
 
 # %%
 study = capstone.conduct("gamma", run, quiet=True)
@@ -282,8 +283,9 @@ except ValueError as error:
 #
 # ### Exercise: be the referee
 #
-# Here are seven submissions. All their numbers are made up. Six have one fault each, and one has none. Which is which? Fill
-# in a dict, `verdicts = {1: "…", 2: "…", …}`, with these words:
+# Here are seven submissions. All their numbers are made up. Six have one fault each, and one has none. Which is which?
+# “registered” is what was frozen; “now” is what the author hands in, where it differs. Fill in
+# a dict, `verdicts = {1: "…", 2: "…", …}`, with these words:
 
 # %%
 for kind, meaning in capstone.KINDS.items():
@@ -313,8 +315,9 @@ check("referee", verdicts);
 #
 # ### Exercise: register it
 #
-# Write the dict `mine` with ten entries, as above, and a function `run_mine(config)`. It makes one run, and returns a dict
-# with the measure and with what rates are chosen by. Try the function first, on one short run: a pilot may tell you
+# Write the dict `mine` with ten entries, as above, and a function `run_mine(config)`. `config` is a dict with the settings
+# of one arm, and with `"lr"` and `"seed"`. The function makes one run, and returns a dict with the measure and with what
+# rates are chosen by. Try the function first, on one short run: a pilot may tell you
 # how long a run takes, and whether it works. Then the registration is frozen.
 
 # %% tags=["exercise:registration"]

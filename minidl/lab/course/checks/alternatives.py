@@ -202,9 +202,10 @@ def _cases(generator):
     "whitened_distance",
     hints=(
         "The whitened table y has m rows. In how many directions does it vary, and with which variance in each?",
-        "In m − 1 directions, with variance 1: yᵀy/m has m − 1 eigenvalues of 1, so y·yᵀ has as many of m, and one 0. "
-        "Which matrix is 0 along (1, …, 1), and m across it?",
-        "y·yᵀ = m·(1 − 1/m) on its diagonal, and −1 beside it. The squared distance of two rows is yᵢ·yᵢ + yⱼ·yⱼ − 2 yᵢ·yⱼ.",
+        "In m − 1 directions, with variance 1. So the squares of all numbers in y sum to m·(m − 1). All rows are alike: "
+        "what is yᵢ·yᵢ of one row? And what is yᵢ·yⱼ of two rows, if all rows add up to 0?",
+        "yᵢ·yᵢ = m − 1. The rows add up to 0, so yᵢ·yᵢ and the other m − 1 products yᵢ·yⱼ sum to 0: each is −1. The squared "
+        "distance of two rows is yᵢ·yᵢ + yⱼ·yⱼ − 2 yᵢ·yⱼ.",
     ),
 )
 def whitened_distance(answer):

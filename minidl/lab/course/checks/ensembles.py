@@ -128,8 +128,8 @@ def expected_gain(answer):
             ensembles.expected_gain(pair, k),
             instead={
                 "each further member adds less than the one before; this adds the same for each": (k - 1) * pair,
-                "this grows with k without end; the gain is never above v": k / 2 * pair,
-                "this grows at every doubling, without end; the gain is never above v": np.log2(k) * pair,
+                "this grows with k without end; the gain must level off": k / 2 * pair,
+                "this grows at every doubling, without end; the gain must level off": np.log2(k) * pair,
                 "for k = 2 this is half of what two gain; 1 − 1/2 is in `pair` already": (1 - 1 / k) * pair,
                 "spreads fall as 1/√k; the squared error has variances, which fall as 1/k": (
                     pair * (1 - k**-0.5) / (1 - 2**-0.5)

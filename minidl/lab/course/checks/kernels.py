@@ -85,8 +85,8 @@ def in_order(answer):
         "From which two sums over the rows do you get a mean and a variance, without a second reading?",
         "Σx and Σx² do, but where the mean is large, both parts of the difference are huge and nearly equal, and its digits "
         "are lost. The variance does not change if you subtract the same number from all rows first.",
-        "Subtract something near the mean that you know from the start: the channel's first number. Var = Σd²/n − (Σd/n)², "
-        "where d is the distance from it.",
+        "Subtract something near the mean that you know from the start: the channel's first number, from a copy of row 0. "
+        "Var = Σd²/n − (Σd/n)², where d is the distance from it.",
     ),
 )
 def one_pass(answer):
@@ -97,7 +97,10 @@ def one_pass(answer):
         x = far + generator.uniform(2, 4, c) + generator.standard_normal((n, c))
         mean, var, memory = np.full(c, 7.0), np.full(c, 7.0), kernels.Memory()
         _run(answer, memory, x=x, mean=mean, var=var)
-        compare("mean", mean, x.mean(0), instead={"this is the sum; divide by the rows": x.sum(0)})
+        compare("mean", mean, x.mean(0), instead={
+            "this is the sum; divide by the rows": x.sum(0),
+            "what was in the array before is added; set it to 0 first": x.mean(0) + 7 / n,
+        })  # fmt: skip
         lost = far and not np.allclose(var, x.var(0), rtol=1e-5) and np.abs(var - x.var(0)).max() < 10
         if lost:
             raise Wrong(
@@ -110,7 +113,10 @@ def one_pass(answer):
             "this is the standard deviation": x.std(0),
         })  # fmt: skip
         if (times := memory.touches["x"] / x.size) > 1 + 3 / n:
-            raise Wrong(f"The numbers are right, but x is read {times:.1f} times; once is enough.")
+            raise Wrong(
+                f"The numbers are right, but x is read {times:.1f} times; once is enough. If you need a number of the first "
+                "row for each row, keep a copy of that row, and read the copy."
+            )
 
 
 @exercise(

@@ -123,6 +123,29 @@ def turned(x, w):
     return [x[i] * w[2] + x[i + 1] * w[1] + x[i + 2] * w[0] for i in (0, 1)]
 
 
+def row_0_again(x, mean, var):
+    n, channels = x.shape
+    for c in range(channels):
+        mean[c] = var[c] = 0
+    for i in range(n):
+        for c in range(channels):
+            d = x[i, c] - x[0, c]
+            mean[c] += d
+            var[c] += d * d
+    for c in range(channels):
+        mean[c] /= n
+        var[c] = var[c] / n - mean[c] ** 2
+        mean[c] += x[0, c]
+
+
+def not_emptied(x, mean, var):
+    for i in range(x.shape[0]):
+        for c in range(x.shape[1]):
+            mean[c] += x[i, c]
+    for c in range(x.shape[1]):
+        mean[c] /= x.shape[0]
+
+
 WRONG = {
     "least_time": [
         ((lambda flops, moved, peak, bandwidth: flops / peak + moved / bandwidth,), "do not add up"),
@@ -139,6 +162,8 @@ WRONG = {
     ],
     "one_pass": [
         ((reads_twice,), "x is read 2.0 times"),
+        ((row_0_again,), "read the copy"),
+        ((not_emptied,), "set it to 0 first"),
         ((textbook,), "its digits are lost"),
         ((unbiased,), "BN divides by n"),
         ((forgot_the_square_of_the_mean,), "the square of the mean is still in it"),
