@@ -284,7 +284,7 @@ figure, (left, right) = plot.panels(2, size=(5.2, 4), note=f"before training, {l
 at = np.arange(BLOCKS + 1)
 runs = {name: (at, rows) for name, rows in measured.items()}
 factor = np.exp(np.log([row[-1] for row in measured["no BN"]]).mean() / BLOCKS)
-plot.lines(left, runs, f"Without BN each block multiplies by {factor:.2f}", "blocks", "variance", log="y")
+plot.lines(left, runs, f"Without a norm or α each block multiplies by {factor:.2f}", "blocks", "variance", log="y")
 steps = np.mean([np.diff(row) for row in measured["BN"]], 0)
 bn = {"BN": (at, measured["BN"])}
 plot.lines(right, bn, f"With BN each block adds {steps.mean():.2f}", "blocks", "variance", inks=[1])
@@ -324,7 +324,8 @@ for name, values in reads.items():
     cells = zip(PLACES, values.T, strict=True)
     print(f"{name:12}", "; ".join(f"{n}: {v.mean():.0f} % ({v.min():.0f} to {v.max():.0f})" for n, v in cells))
 trained = [name for name, values in reads.items() if values[:, -1].min() > 50]
-title = f"At {PLACES[-1]}, all seeds read half of the digits in: {', '.join(trained) or 'none'}"
+names = " and ".join(f"“{name}”" for name in trained) or "none"
+title = f"At {PLACES[-1]}, all seeds read half of the digits only with {names}"
 runs = {name: (PLACES, values) for name, values in reads.items()}
 plot.lines(ax, runs, title, "layers or blocks", "held-out accuracy (%)", log="x")
 ax.set_ylim(0, 100)
