@@ -49,11 +49,11 @@ plot.images(train_images[:16], train_labels[:16], "Sixteen training images, and 
 # smaller. How far it moves is set by the **learning rate**. All this together is called **SGD**, stochastic gradient
 # descent: the slope of the loss is its *gradient*, and the batches are drawn at random.
 #
-# Our network has eight such layers of 100 numbers each, then a last one with ten numbers, one for each digit: the
-# largest is its answer. **Batch normalization** (BN) is one extra operation before each sigmoid. For each of the 100
-# sums it takes the mean $\mu_B$ and the variance $\sigma_B^2$ over the 60 images of the batch, and shifts and scales
-# the sum so that its mean is 0 and its variance 1. Two more parameters per sum, γ and β, let training choose another
-# scale and another mean:
+# Our network has eight such layers of 100 numbers each, its **hidden layers**. Then comes a last one with ten numbers,
+# one for each digit: the largest is its answer. **Batch normalization** (BN) is one extra operation before each sigmoid.
+# For each of the 100 sums it takes the mean $\mu_B$ and the variance $\sigma_B^2$ over the 60 images of the batch, and
+# shifts and scales the sum so that its mean is 0 and its variance 1. Two more parameters per sum, γ and β, let training
+# choose another scale and another mean:
 #
 # $$\hat{x} = \frac{x - \mu_B}{\sqrt{\sigma_B^2 + \epsilon}}, \qquad y = \gamma\,\hat{x} + \beta$$
 #
@@ -202,7 +202,8 @@ print(f"after {runs['BN'][0][1]} steps: {first}")
 # %% [markdown]
 # What do the layers receive in these three networks? [The living figure](../docs/live/index.html) has recorded longer
 # runs of them, with three seeds each, and you can move through every step. This is the end of it. Each row is a layer, the
-# first at the top, with a histogram of the sums that reach its sigmoids. (Here orange is without BN, and blue with it.)
+# first at the top, with a histogram of the sums that reach its sigmoids. (Here orange is without BN,
+# blue with it, and green from the good start. In the grey zones a sigmoid is flat.)
 #
 # ![Histograms of what each of eight layers receives after 10,000 steps. Without BN they are narrow, and that of the last
 # layer is a single spike where a sigmoid is flat. With BN, and from a good start without it, they are wide in all layers.

@@ -78,7 +78,8 @@ plot.lines(None, runs, title, "products", "size of the vector", log="y", yticks=
 # **signal**, how much the input of a sigmoid differs *from image to image* (its standard deviation over the images,
 # averaged over the units as a root mean square). Only the signal can tell a 3 from an 8.
 #
-# Here are the network and the measurement. (Everything in float64, unless we say otherwise.)
+# Here are the network and the measurement. (Everything in float64, unless we say otherwise. `measure` finds three more
+# numbers, which come later: the gradient below, off centre and flat in part 4.)
 
 # %%
 def stack(depth, gain, centred=False, seed=0):
@@ -287,7 +288,13 @@ explore(draw, gain=(0.5, 16.0), depth=(2, 30), centred=False)
 # %% [markdown]
 # ## 4. Three numbers
 #
-# Three numbers say what is wrong with a layer. Here they are for four networks, in their last hidden layer:
+# Three numbers say what is wrong with a layer:
+#
+# - **signal**, as above: how much the input of a unit differs from image to image;
+# - **off centre**: how far a unit's mean input, over the images, is from 0 (a root mean square over the units);
+# - **flat**: the share of outputs at which the slope of the sigmoid is below a tenth of its steepest.
+#
+# Here they are for four networks, in their last hidden layer:
 
 # %%
 for name, network in {
@@ -304,7 +311,8 @@ for name, network in {
 # Return one of four words:
 #
 # - `"asleep"`: the differences have died out near 0, where the sigmoid is steep. Larger weights would help.
-# - `"off centre"`: the units were moved off the middle, by more than the images differ. Biases would help.
+# - `"off centre"`: the units were moved so far off the middle that the slope is much less steep there, and by more than
+#   the images differ. Biases would help.
 # - `"flat"`: the differences themselves are so large that most outputs are saturated. Smaller weights would help.
 # - `"well"`: a signal of about 1, near the middle.
 #

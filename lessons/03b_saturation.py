@@ -133,7 +133,8 @@ for kind in ("plain", "centred"):
 # ## 3. Saturation, over time
 #
 # A sigmoid is **saturated** where it is flat: here, where its slope is below a tenth of its steepest slope. A unit is
-# **stuck** if it is saturated for every image of a batch, at either end: then hardly any gradient passes through it.
+# **stuck** if it is saturated for every image of a batch: then hardly any gradient passes through it. It does not matter
+# at which end: some of the images may be near 0 and the others near 1.
 #
 # **Exercise `saturation`.** Write `saturation(y)` for the outputs `y` of a layer of sigmoids, an array (images,
 # units). Return two numbers: the fraction of all outputs that are saturated, and the fraction of units that are
@@ -225,7 +226,8 @@ plot.histogram_grid(at, grid, EDGES, columns=3, name="output of the sigmoids");
 #
 # **Exercise `update ratio`.** Write `update_ratios(before, after)`: two lists of arrays, the weights of each layer before
 # and after one step. Return a list with $\log_{10}\big(\operatorname{std}(\Delta W)/\operatorname{std}(W)\big)$ for each
-# layer, where $W$ are the weights before the step. A layer that did not move gets $-\infty$.
+# layer, where $W$ are the weights before the step. A layer that did not move gets $-\infty$, which is what NumPy makes of
+# the logarithm of 0 (with a warning).
 
 # %% tags=["exercise:update ratio"]
 def update_ratios(before, after):

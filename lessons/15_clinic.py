@@ -35,11 +35,11 @@ print(note)
 # | part | takes | and does |
 # |---|---|---|
 # | `norm` | the number of features | makes one BN |
-# | `batches` | labels, a random generator | cuts an epoch into batches |
+# | `batches` | labels, a random generator | cuts an epoch into batches, each an array of image numbers |
 # | `ready` | the model | sets its mode, before each epoch |
 # | `step` | model, optimizer, inputs, labels | makes one update; returns the loss |
-# | `rehearse` | model, inputs, labels | reads 1,000 held-out images, in the order of their classes, after each epoch |
-# | `prepare` | test images, 0 to 255 | turns them into inputs |
+# | `rehearse` | model, inputs, labels | reads 1,000 held-out images, sorted by class, each epoch; returns the accuracy |
+# | `prepare` | test images, 0 to 255 | turns them into inputs like those in training: float32, (images, 784), from 0 to 1 |
 # | `ship` | the trained model | returns the model that is tested |
 #
 # A patient has *one* of these broken. Its **chart** is what was measured while it ran. Four things are on it.
@@ -47,9 +47,10 @@ print(note)
 # - **loss** of the batches, with that of each epoch's last one. **Accuracy** on the training images as they come, and on the
 #   test after each epoch.
 # - **batch mean** of one unit at the first BN, and the **running mean** that evaluation will use. The **running variance**
-#   is drawn as running mean + σ.
+#   is drawn as running mean + σ, where σ is its square root. A curve that breaks off has become NaN.
 # - **fresh statistics**: at the end, mean and variance of the training images are measured anew, and nothing else changes.
-#   How well does the network read the test then? **Own statistics** are measured on the test images, without their labels.
+#   How well does the network read the test then? **Own statistics** are the same, measured on the test images (without
+#   their labels).
 # - **before shipping**: the test accuracy of the network before `ship`.
 
 
@@ -136,7 +137,8 @@ predict(training_looks_well=..., helped_by_fresh_statistics=...)  # numbers from
 # %% [markdown]
 # ## 3. The charts
 #
-# Look before you read on. For each patient, note which number you looked at *first*: the check will ask for it.
+# Look before you read on: section 5 names each illness, and a saved notebook shows its outputs already. For each patient,
+# note which number you looked at *first*. The check will ask for it.
 
 # %%
 charts = ward.charts
@@ -194,9 +196,14 @@ check("diagnoses", diagnoses);
 # ### Exercise: eight cures
 #
 # Write, for each patient, the part as it should be. The check runs *your ward's* patient again, with your part in the place
-# of its own. It must read the test as well as a run without the illness, or at most 2 points less. A cure for E must not
-# leave a BN in what is shipped, as the device has none. The norms here, written by hand, are
-# [`HandNorm`](../minidl/lab/course/clinic_run.py); `scale_and_shift`, there, gives $s$ and $t$ of one in evaluation.
+# of its own. It must read the test as well as a run without the illness, or at most 2 points less.
+#
+# The norms here are written by hand: [`HandNorm`](../minidl/lab/course/clinic_run.py). You can import it from
+# `minidl.lab.course.clinic_run`, and with it `scale_and_shift`. In evaluation a norm is $y = s x + t$; `scale_and_shift`
+# takes the norm and returns $s$ and $t$, one number each for every channel.
+#
+# E is shipped to a device that cannot compute BN, so its cure must not leave one in the model. The model is a `Sequential`.
+# Each norm has a `Conv2d` after it, whose weights are (height, width, channels in, channels out).
 
 # %% tags=["exercise:cures"]
 cures = ...  # {"A": {"rehearse": my_function}, …}; stuck? hint("cures")

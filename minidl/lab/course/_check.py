@@ -28,7 +28,7 @@ from minidl.tensor import Tensor
 
 __all__ = ["Wrong", "array", "ask", "check", "compare", "exercise", "hint", "names", "number", "parts", "progress"]
 
-_PACKAGE = str(Path(__file__).parents[1])
+_PACKAGE = str(Path(__file__).parents[2])
 _CHECKS: dict[str, Callable[..., None]] = {}
 _HINTS: dict[str, Sequence[str]] = {}
 _given: dict[str, int] = {}  # hints so far, of each exercise
@@ -148,7 +148,7 @@ def ask(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         raise
     except Exception as error:
         place = _learners(traceback.extract_tb(error.__traceback__))
-        line = f", in the line `{place.line}`" if place.line else ""
+        line = f", in the line `{place.line}`" if place and place.line else ""
         said = textwrap.shorten(str(error), 200, placeholder=" …")
         raise Wrong(f"Your function stopped with {type(error).__name__}: {said}{line}.") from None
     for i, (before, after) in enumerate(zip(arguments, given, strict=True), 1):
@@ -160,9 +160,9 @@ def ask(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
 
 
 def _learners(frames):
-    """Return the last place in the learner's own code: not in minidl, nor in what is installed."""
+    """Return the last place in the learner's own code, not in minidl nor in what is installed; None if there is none."""
     own = [f for f in frames if not f.filename.startswith(_PACKAGE) and "site-packages" not in f.filename]
-    return (own or frames)[-1]
+    return own[-1] if own else None
 
 
 def compare(

@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 
+from minidl import Tensor
 from minidl.lab.course import _check, check, recall
 from minidl.lab.course._check import FAIL, OPEN, PASS, Wrong, ask, compare, exercise
 from tests.system.test_terminal import ENCODINGS, ODD_STREAMS, streams
@@ -93,3 +94,18 @@ def test_what_a_lesson_prints_can_be_read_in_any_encoding(square, monkeypatch, t
 def test_a_check_answers_where_nothing_can_be_printed(square, monkeypatch, make):
     with streams(monkeypatch, make()):
         assert check("a square", lambda x: x * x) == PASS
+
+
+def multiplies(x):
+    return Tensor(x) @ Tensor(np.zeros((5, 5)))
+
+
+def test_an_error_inside_the_library_quotes_the_learners_line():
+    with pytest.raises(Wrong, match=r"in the line `return Tensor\(x\) @ Tensor\(np\.zeros\(\(5, 5\)\)\)`"):
+        ask(multiplies, np.ones((2, 3)))
+
+
+def test_an_error_without_a_line_of_the_learners_quotes_none():
+    with pytest.raises(Wrong) as said:
+        ask(Tensor(np.ones((2, 3))).reshape, 7)
+    assert "in the line" not in str(said.value)

@@ -20,11 +20,12 @@ _PARTS = tuple(field.name for field in fields(Parts))
     "diagnoses",
     hints=(
         "What went wrong: the weights, the statistics, or the test images? Which column of the table answers that?",
-        "Fresh statistics that bring the accuracy back: the weights are well, so look at how the statistics moved. Own "
-        "statistics alone: the test images are not like those trained on. Neither: look at the training, and at shipping.",
-        "Four have weights that are well and statistics of the training images that are not, or not what the test needs. In "
-        "one the statistics end, in one they jump at the dotted line, in one they follow every batch. One patient was well "
-        "before it began.",
+        "Fresh statistics that bring the accuracy all the way back: the weights are well, so look at how the statistics "
+        "moved. Own statistics alone: the test images are not like those trained on. Neither: look at the training, and at "
+        "shipping.",
+        "Fresh statistics bring three back. In one of them the statistics end, in one they jump at the dotted line, in one "
+        "they follow every batch. Own statistics alone bring two back, and one of those was well before it began. Of the "
+        "other three, one is well until it is shipped, and one has a loss that falls to almost 0 again and again.",
     ),
 )
 def diagnoses(answer):
@@ -71,7 +72,8 @@ def _claims(answer):
     hints=(
         "Which line of the broken part would you change? What does the illness's name say of it?",
         "A: the mode in which held-out images are read. B: how many images the norm sees at once. C: what the training did "
-        "to its images. D and G: which images make a batch. F: the share of the *new* batch. H: the mode of what is frozen.",
+        "to its images; `in_inputs`, in the module of `HandNorm`, does that. D and G: which images make a batch. F: the "
+        "share of the *new* batch. H: the mode of what is frozen.",
         "E: s·x + t = s·(x + t/s). Add t/s before the convolution pads with zeros, fold s alone into its weights: no bias "
         "changes. That is a layer more, x + t/s, in the norm's place.",
     ),
@@ -111,9 +113,12 @@ def _judge(ward, letter, parts):
         try:
             return ward.treat(letter, parts)
         except PartError as error:
-            raise Wrong(f"{letter}: {error}.") from None
+            raise Wrong(f"{error}.") from None
 
-    found, aim = ask(treated), ward.aim(letter)
+    try:
+        found, aim = ask(treated), ward.aim(letter)
+    except Wrong as wrong:
+        raise Wrong(f"{letter}: {wrong}") from None
     illness = PATIENTS[letter][0]
     if found.seen < _LEAST * len(ward.data.labels):
         raise Wrong(
