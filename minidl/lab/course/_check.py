@@ -28,7 +28,7 @@ from minidl.tensor import Tensor
 
 __all__ = ["Wrong", "array", "ask", "check", "compare", "exercise", "hint", "names", "number", "parts", "progress"]
 
-_PACKAGE = str(Path(__file__).parents[1])
+_PACKAGE = str(Path(__file__).parents[2])
 _CHECKS: dict[str, Callable[..., None]] = {}
 _HINTS: dict[str, Sequence[str]] = {}
 _given: dict[str, int] = {}  # hints so far, of each exercise
