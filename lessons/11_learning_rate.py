@@ -244,10 +244,10 @@ plot.lines(right, runs, title, "training step", "effective rate η/‖w‖²", l
 print(f"effective rates, × 30 against × 1: {first:.0f} times at first, {last:.1f} times at the end")
 
 # %% [markdown]
-# In our run rates that were 30 times apart ended with effective rates 4.6 times apart. A first step that is too
-# large throws the weights far out, and there the same rate is a small one. This is a brake that no one had to tune.
-# (For a large rate the start is soon forgotten. Each step adds η²‖g̃‖²/‖w‖² to ‖w‖², so ‖w‖⁴ grows in proportion to
-# η², and ‖w‖² to η. Then η/‖w‖² no longer depends on η.)
+# In our run rates that were 30 times apart ended with effective rates 4.6 times apart. A first step that is too large
+# throws the weights far out, and there the same rate is a small one. This is a brake that no one had to tune. (If
+# $\|\tilde g\|$ were the same at every rate, a large one would soon forget its start: ‖w‖² would grow in proportion to
+# η, and η/‖w‖² would not depend on η. In 800 steps it still does.)
 #
 # ## 4. Who may take bigger steps?
 #
@@ -387,10 +387,12 @@ for (rate, decay), ratio in zip(settings, ratios, strict=True):
 # %% [markdown]
 # (c): nine times apart became 3 %. The network has forgotten how long its weights were. Where it settles, the formula
 # says to within 1 % for half of the units. The cloud beside the line, 1.17 in the first row, has not settled yet: with
-# a small η·λ it takes longer than our 1,500 steps to shrink.
+# a small η·λ it takes longer than our 1,500 steps to shrink. (The second row has the same η·λ, but began near its
+# place.)
 #
-# Compare the rows with the same η·λ (± is half the range of two seeds). The rates are ten times apart. The effective
-# rates are 2.33 and 2.50, then 5.45 and 5.47, and the accuracies agree within a few tenths. At rest $\eta/\|w\|^2 =
+# Compare the rows with the same η·λ (± is half the range of two seeds). The rates are ten times apart. In the first
+# pair, of which one has not settled, the effective rates are 0.72 and 1.28. Then they are 2.33 and 2.50, and 5.45 and
+# 5.47. The accuracies agree within a few tenths in each pair. At rest $\eta/\|w\|^2 =
 # \sqrt{2\eta\lambda/\|\tilde g\|^2}$: η and λ are one knob (van Laarhoven 2017). So in a network with BN, weight decay
 # is a learning-rate setting: without it the effective rate goes on falling, with it the rate settles. More of it was
 # not better here. The largest η·λ, with the largest steps, had the lowest accuracy, about 90 %.
@@ -445,7 +447,7 @@ except FileNotFoundError as missing:
 #   weights; lesson [10](10_shift.ipynb) tests another mechanism.
 # - Long training. At most 1,500 steps here, with a constant rate. When the rate falls on the way, the lengths need
 #   many steps to follow.
-# - Accuracy at its best: settings were compared on the held-out images that we report, which flatters all arms alike.
+# - Accuracy at its best: settings were compared on the held-out images that we report, which flatters each arm a little.
 # - Weight decay on γ, β and the output layer. They got none; there it acts as the textbook says.
 #
 # ## In short

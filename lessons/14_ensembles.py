@@ -141,8 +141,8 @@ recall("who_gains_more", f"with BN {more.text(2, sign=True)} points more than wi
 # %% [markdown]
 # In our run six networks with BN gained 1.98 ± 0.31 points over one: from 91.22 to 93.20 %. Plain ones gained 1.18 ± 0.45
 # points. So averaging works without BN, too, and an ensemble of networks with BN alone could not have shown what BN has to
-# do with it. Here members with BN gained more, by 0.81 ± 0.45 points. They also disagree more often, on 7.96 % of the
-# images against 6.43 %.
+# do with it. Here members with BN gained more, by 0.81 ± 0.45 points. On average they also disagree more
+# often, on 7.96 ± 0.65 % of the images against 6.43 ± 1.08 %, but these intervals overlap.
 #
 # The bands of the figure overlap: they are over the five sets of 2,000 images. Both arms learn from the same sets, so the
 # gains are compared set by set.
@@ -167,7 +167,7 @@ for norm in rates:
 # %% [markdown]
 # In our run the votes were behind with BN, by 0.22 ± 0.16 points: a vote does not say how sure a member is. The mean of
 # the logits was ahead, in both arms, by some 5 images in 10,000. The intervals just leave out 0, and they are over the
-# ensembles alone. On such a difference one should not build. The paper's way is as good as any here.
+# ensembles alone. On such a difference one should not build. So no way is clearly better than the paper's.
 #
 # ## 3. Do errors decorrelate?
 #
@@ -283,7 +283,7 @@ recall("share_of_six", f"{100 * (1 - 1 / MEMBERS):.0f} %, by the formula")
 
 # %% [markdown]
 # In our run the forecast from two members was off by 9 % of the gain, at worst, and it needs no labels. So you can train
-# two, let them answer images that nobody has labelled, and know what six would bring in squared error. Two have half of
+# two, let them answer images that nobody has labelled, and estimate what six would bring in squared error. Two have half of
 # what infinitely many gain, six have five sixths: 83 %.
 #
 # ## 5. The honest baseline
@@ -345,9 +345,9 @@ recall("best_baseline", f"{closest}; ensemble − {closest} {ahead[closest].mean
 # %% [markdown]
 # In our run the ensemble was ahead of all four. Against one network of the usual training, it gained 1.98 points; against
 # one that was trained six times as long, 1.38 ± 0.92; against the larger one, 1.67 ± 0.89; against the best of its own
-# members, 1.43 ± 0.26. So a part of the gain is what the cost would have bought in any case. How large a part, five
-# ensembles do not tell well: 0.92 is wide. Most of that is luck with training images and seeds; the test images alone make ±
-# 0.19.
+# members, 1.43 ± 0.26. So on average a part of the gain is what the cost would have bought in any case. How large a part,
+# and whether any, five ensembles do not tell: 0.92 is wide. Most of that is luck with training images and seeds; the test
+# images alone make ± 0.19.
 #
 # But the longer and the larger network answer differently when they are *used*: the longer one costs a sixth of the
 # ensemble for each answer.
@@ -442,7 +442,7 @@ print(f"gain: ± {e:.2f} over ensembles; over images about ± {i:.2f}, both ± {
 #
 # - An ensemble is the mean of the members' probabilities. In squared error it is never worse than its members on average,
 #   and the gain, the ambiguity, needs no labels.
-# - Two members have half of what there is to gain, six have five sixths.
+# - Of that gain two members have half of all there is, six have five sixths.
 # - Errors of members are far from independent, since images that are hard for one are hard for all.
 # - The honest question is not “six against one?” but “what else does the cost of six buy?” The answer depended on how many
 #   images there are to learn from.

@@ -552,13 +552,14 @@ for ax, (hall, (found, _)) in zip(axes, halls.items(), strict=True):
 # loops cost, you see by comparing “loops” with “compiled”, which are the same text. After that every rung has a reason that
 # you can count: lines fetched, passes over memory, loads for each product, multiplications.
 #
-# If threads gained nothing in your run, something else probably kept a core busy. Run their cells again in a quiet moment.
+# If threads gained nothing in your run, there are two likely reasons. One thread may have been near the roof already: see
+# where “fused” stands. Or something else kept a core busy: run their cells again in a quiet moment.
 #
 # ## What we did not show
 #
 # - Other machines. Yours may have wider vectors, a larger cache, more cores; the order of the rungs may differ.
 # - A quiet machine. The run that you read on the web is from a server that others used at the time: its second core was
-#   seldom free. So threads gain less in it than they can, and peak and bandwidth may be too low. The fastest of many calls
+#   seldom free. So threads may gain less in it than they can; peak and bandwidth may be too low. The fastest of many calls
 #   is robust against what else runs, but not immune. And minidl's own kernels (tiles, Winograd) start no thread for a core
 #   that others keep busy ([how they watch](../minidl/kernels/load.py)).
 # - The cost of moving data *within* the processor. The roofline counts memory only, and the convolution's arrays fit into

@@ -20,12 +20,14 @@ class Memory:
     touches    array's name → how many of its numbers were read or written, each time counted
     fetched    array's name → how many lines had to be fetched for that, because the cache did not have them
     places     array's name → the places of the numbers used, in their order
+    whole      the name of an array that NumPy took as a whole, if any
     """
 
     def __init__(self, lines: int = 16, numbers: int = 8) -> None:
         self.touches: Counter[str] = Counter()
         self.fetched: Counter[str] = Counter()
         self.places: defaultdict[str, list[int]] = defaultdict(list)
+        self.whole = ""
         self._cache: OrderedDict[tuple[str, int], None] = OrderedDict()
         self._lines, self._numbers = lines, numbers
 
@@ -70,6 +72,7 @@ class Watched:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         """Read the whole array, for NumPy."""
+        self._memory.whole = self._name
         return np.asarray(self[...], dtype)
 
     def __getattr__(self, name: str) -> Any:

@@ -23,7 +23,7 @@ def deepest(answer):
     generator = np.random.default_rng()
     for sign in (1, 1, -1, -1):
         numbers: list[int] = []
-        while len(set(numbers)) < 6:  # so that each misconception has a number of its own
+        while len(set(numbers)) < 9:  # so that each misconception has a number of its own
             gain = math.sqrt(2) * float(generator.uniform(1.1, 1.7)) ** sign
             ratio = float(generator.uniform(200, 5000))
             reach, step = math.log(ratio), math.log(gain / math.sqrt(2))
@@ -35,14 +35,22 @@ def deepest(answer):
                 "g²/2 is the factor of the *square* of the size; the size itself changes by its root": 2 * abs(step),
                 "this divides g by 2; the mean square is halved, so the size is divided by √2": abs(math.log(gain / 2)),
                 "with g < √2 the size shrinks; there it must stay above 1/r": math.inf,
+                "the range is counted twice; from 1 it is a factor of r either way, not r²": abs(step) / 2,
+                "the two logarithms have different bases": abs(step) * math.log(10),
             }
             layers = {name: math.floor(reach / change) for name, change in wrong.items()}
-            numbers = [want, want + 1, *layers.values()]
+            numbers = [want - 1, want, want + 1, *layers.values()]
         got, case = ask(answer, gain, ratio), f"g = {gain:.3g} and r = {ratio:.4g}"
         if isinstance(got, float) and not got.is_integer():
             raise Wrong(f"For {case} you say {got:.4g}; layers come in whole numbers, so round down.")
         if isinstance(got, int | float | np.number) and got == want + 1:
             raise Wrong(f"For {case} this is one too many: the last layer has left the range.")
+        if isinstance(got, int | float | np.number) and got == want - 1:
+            raise Wrong(f"For {case} this is one too few: one more layer is still within the range.")
+        if isinstance(got, int | float | np.number) and got < 0 and math.isfinite(got):
+            raise Wrong(
+                f"For {case} you say {got:.4g}: with g < √2 the logarithm is below 0; take it without its sign."
+            )
         compare(f"the depth for {case}", got, want, instead=layers, hint="Take logarithms.")
 
 
@@ -80,6 +88,15 @@ def branch_scale(answer):
                 )
                 - 1,
                 "1/√L makes the variance grow by (1 + 1/L)^L, about e; `growth` must count": 1 / math.sqrt(blocks),
+                "`growth` is the factor of the variance, not of the size": math.sqrt(growth ** (2 / blocks) - 1),
+                "this lets one block do all the growth; take the root for the number of blocks": math.sqrt(growth - 1),
+                "this takes 1 off before the root for the blocks, and it comes off after": math.sqrt(
+                    (growth - 1) ** (1 / blocks)
+                ),
+                "log(growth)/L is only near α², for many blocks": math.sqrt(math.log(growth) / blocks),
+                "this is for one block less: there are as many roots as blocks": math.sqrt(
+                    growth ** (1 / (blocks - 1)) - 1
+                ),
             },
             hint="With this α, L blocks must multiply the variance by `growth`.",
         )
@@ -100,8 +117,12 @@ def explosion(answer):
     z = generator.standard_normal(50_000)
     shift, a = generator.uniform(0.3, 0.8), generator.uniform(0.2, 0.5)
     for name, f, slope in (
-        ("ReLU", lambda x: np.maximum(x, 0), lambda x: (x > 0).astype(float)),
         ("a leaky ReLU with a shift", lambda x: np.where(x > 0, x, a * x) + shift, lambda x: np.where(x > 0, 1.0, a)),
+        (
+            "ReLU",
+            lambda x: np.maximum(x, 0),
+            lambda x: (x > 0).astype(float),
+        ),  # not first: slope and its square are one
         ("tanh(x + c)", lambda x: np.tanh(x + shift), lambda x: 1 - np.tanh(x + shift) ** 2),
     ):
         y, d = f(z), slope(z)
@@ -122,6 +143,11 @@ def explosion(answer):
                 "this leaves out the division by BN": (d**2).mean(),
                 "this is the factor of the size; the question is for its mean square": ((d**2).mean() / y.var()) ** 0.5,
                 "this divides by the standard deviation; its square goes with squares": (d**2).mean() / y.std(),
+                "this is the variance of the slope; its mean square counts": d.var() / y.var(),
+                "this has the mean square of f itself above; it should be that of its slope": (y**2).mean() / y.var(),
+                "this is the slope where f(z) is; it should be at z": (slope(y) ** 2).mean() / y.var(),
+                "this adds up the squares; average them": (d**2).sum() / y.var(),
+                "this is the factor of each sample; average the squares of the slope": d**2 / y.var(),
             },
             hint="E[f′(z)²] over Var[f(z)].",
         )

@@ -34,6 +34,12 @@ def averager(answer):
     logits = generator.normal(800, 2, (3, 4, 5))
     hint = "exp(800) is too large for a number; subtract each image's largest logit before you take exponentials."
     compare("the mean for logits near 800", ask(answer, logits), ensembles.average(logits), hint=hint)
+    apart = generator.permutation(np.linspace(-1000, 1000, 20)).reshape(4, 5, 1)  # a level for each member's image
+    steep = np.array([np.roll([0, 500, 1000, 1600], i) for i in range(4)])[:, None]  # a level for each member's class
+    for levels, hint in ((apart, "its own largest logit, not one for all"), (steep, "its largest logit, and no other")):
+        logits = levels + generator.normal(0, 2, (4, 5, 4))
+        hint = f"Exponentials overflow here, or all of an image's are 0. Subtract from each member's image {hint}."
+        compare("the mean for logits that lie far apart", ask(answer, logits), ensembles.average(logits), hint=hint)
 
 
 def _other_means(logits):
@@ -59,6 +65,16 @@ def _other_means(logits):
         "this is the mean over the classes; the members are the first axis": p.mean(-1),
         "these are the probabilities of each member; average them over the first axis": p,
         "these are classes; return the probabilities that they come from": p.mean(0).argmax(-1),
+        "the mean of probabilities is taken through a softmax again; it adds up to 1 already": softmax(p.mean(0)),
+        "this is the median of the members; take their mean": np.median(p, 0),
+        "the exponentials are divided by their sum over all images; each image has a sum of its own": (
+            np.exp(logits) / np.exp(logits).sum((1, 2), keepdims=True)
+        ).mean(0),
+        "these are divided by one sum for everything; each member's image has a sum of its own": (
+            np.exp(logits) / np.exp(logits).sum()
+        ).mean(0),
+        "this has an axis too many, of size 1; leave out keepdims in the mean": p.mean(0, keepdims=True),
+        "each class has a sigmoid of its own; the classes compete, in a softmax": (1 / (1 + np.exp(-logits))).mean(0),
     }
 
 
@@ -102,8 +118,18 @@ def ambiguity(answer):
                 "this adds up the images, too; average them": apart.sum() / members,
                 "this adds up the members; average them": apart.sum() / images,
                 "this is the gain of each image; average them": apart.sum(-1).mean(0),
+                "this takes the mean over the classes away; take that over the members": (
+                    np.square(p - p.mean(-1, keepdims=True)).sum(-1).mean()
+                ),
+                "this takes the mean over the images away; take that over the members": (
+                    np.square(p - p.mean(1, keepdims=True)).sum(-1).mean()
+                ),
+                "the sign is turned around: the error of the mean is the smaller one": -apart.sum(-1).mean(),
+                "this is half of it": apart.sum(-1).mean() / 2,
+                "members above and below their mean cancel; square first, then average": 0,
+                "this counts one class of each image; the squared error adds up all": apart.max(-1).mean(),
             },
-            tol=1e-8,
+            tol=1e-6,  # float32 passes
             hint="Which mean is taken away from each member, and over which axes do you add up?",
         )
 
@@ -137,6 +163,12 @@ def expected_gain(answer):
                 "this is the gain of two, whatever k is": pair,
                 "this is the gain of infinitely many": 2 * pair,
                 "this is what is still to gain beyond k members": 2 * pair / k,
+                "each member adds the same here, and one alone gains already; for k = 1 it is 0": k * pair,
+                "for k = 1 this is not 0": (2 - 1 / k) * pair,
+                "k members have 1/k of the variance left, not 1/(k − 1)": 2 * pair * (1 - 1 / max(k - 1, 1)),
+                "this counts the pairs, which do not add up": k * (k - 1) / 2 * pair,
+                "what is left falls as 1/k; it is not halved by each further member": 2 * pair * (1 - 2.0 ** (1 - k)),
+                "this adds 1/1 + 1/2 + …, which grows without end": pair * sum(1 / i for i in range(1, k)),
             },
             hint="Try k = 1 (0), k = 2 (the pair's gain) and a very large k (twice that).",
         )

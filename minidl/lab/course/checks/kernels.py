@@ -39,6 +39,14 @@ def least_time(answer):
             "this is the roofline's speed, in flops a second; asked is a time": np.minimum(
                 peak, bandwidth * flops / moved
             ),
+            "flops go with `peak`, and bytes with `bandwidth`; here they are crossed": np.maximum(
+                flops / bandwidth, moved / peak
+            ),
+            "upside down: a time is an amount over a speed": np.maximum(peak / flops, bandwidth / moved),
+            "this is one over the time": 1 / np.maximum(compute, memory),
+            "`moved` is in bytes already, so no 4": np.maximum(compute, 4 * memory),
+            "this is the mean of two times, but the longer one must pass": (compute + memory) / 2,
+            "this rounds to whole numbers; use / and not //": np.maximum(flops // peak, moved // bandwidth),
         },
         hint="A time is an amount over a speed.",
     )
@@ -63,12 +71,20 @@ def in_order(answer):
             "max(0, ·) is missing": linear,
             "the shift is missing": np.maximum(x * scale, 0),
             "this takes max(0, x) first; the scale and the shift come before it": np.maximum(x, 0) * scale + shift,
+            "this adds the shift before the scale; it comes after": np.maximum((x + shift) * scale, 0),
+            "this is the smaller of the two, min instead of max": np.minimum(linear, 0),
+            "this takes |·|; what is below 0 becomes 0": np.abs(linear),
+            "the scale is missing": np.maximum(x + shift, 0),
         }
         slow, fast = (_filled(f, (x, scale, shift), np.maximum(linear, 0), wrong) for f in (_by_channel, answer))
         if (y := fast.touches["y"] / x.size) > 1.5:
             raise Wrong(
                 f"The numbers are right, but each number of y is read or written {y:.1f} times, so it travels to memory "
                 "and back again. Do both steps to a number while you have it, and write it once."
+            )
+        if fast.whole:
+            raise Wrong(
+                f"The numbers are right, and {fast.whole} is read at once, by NumPy; write loops over single numbers."
             )
         ratio = sum(slow.fetched.values()) / sum(fast.fetched.values())
         if ratio < 6:
@@ -99,7 +115,11 @@ def one_pass(answer):
         _run(answer, memory, x=x, mean=mean, var=var)
         compare("mean", mean, x.mean(0), instead={
             "this is the sum; divide by the rows": x.sum(0),
-            "what was in the array before is added; set it to 0 first": x.mean(0) + 7 / n,
+            "what was there before is still in it; the arrays are not 0 when you get them": x.mean(0) + 7,
+            "part of what was there before is still in it; the arrays are not 0 when you get them": x.mean(0) + 7 / n,
+            "this is the mean distance from the first row; add that row again": x.mean(0) - x[0],
+            "the first row is left out": x[1:].mean(0),
+            "the last row is left out": x[:-1].mean(0),
         })  # fmt: skip
         lost = far and not np.allclose(var, x.var(0), rtol=1e-5) and np.abs(var - x.var(0)).max() < 10
         if lost:
@@ -111,7 +131,15 @@ def one_pass(answer):
             "this is the variance with n − 1; BN divides by n": x.var(0, ddof=1),
             "this is the mean of the squares; the square of the mean is still in it": (x * x).mean(0),
             "this is the standard deviation": x.std(0),
+            "this takes the square of the whole mean off; take that of the mean *distance* off": (
+                np.square(x - x[0]).mean(0) - x.mean(0) ** 2
+            ),
+            "the mean is not squared": np.square(x - x[0]).mean(0) - (x - x[0]).mean(0),
+            "this is Σd², divide by the rows": ((x - x.mean(0)) ** 2).sum(0),
+            "the square of the mean distance is still in it": np.square(x - x[0]).mean(0),
         })  # fmt: skip
+        if memory.whole:
+            raise Wrong("The numbers are right, and x is read at once, by NumPy; write loops over single numbers.")
         if (times := memory.touches["x"] / x.size) > 1 + 3 / n:
             raise Wrong(
                 f"The numbers are right, but x is read {times:.1f} times; once is enough. If you need a number of the first "
@@ -138,10 +166,24 @@ def tile(answer):
         a, b = generator.standard_normal((rows, depth)), generator.standard_normal((depth, columns))
         missing = {
             f"the last terms of the sums are missing: {depth} is not a multiple of {w}": a[:, :cut] @ b[:cut]
-            for w, cut in ((w, depth - depth % w) for w in (2, 4, 8))
+            for w, cut in ((w, depth - depth % w) for w in (8, 4, 3, 2))
+            if cut < depth
         }
+        for cut in (depth - depth % w for w in (8, 4, 2)):
+            rest, twice = a[:, cut:] @ b[cut:], np.outer(a[:, cut - 1], b[cut - 1])
+            missing[f"only the last {depth - cut} terms are there; add to what came before"] = rest
+            missing[f"term {cut - 1} is in the sums twice; the rest begins at {cut}"] = a @ b + twice
         slow, fast = (_filled(f, (a, b), a @ b, missing, names="ab") for f in (_by_terms, answer))
+        if fast.whole:
+            raise Wrong(
+                f"The numbers are right, and {fast.whole} is read at once, by NumPy; write loops over single numbers."
+            )
         if len({place % columns for place in fast.places["b"][: 4 * columns]}) < 5:
+            if len({place // depth for place in fast.places["a"][: 4 * rows]}) == rows:
+                raise Wrong(
+                    "The numbers are right, but the innermost loop runs over i. Neighbouring i are a whole row apart in "
+                    "memory, so one vector instruction cannot take several. Let the innermost loop run over j."
+                )
             raise Wrong(
                 "The numbers are right, but the innermost loop runs over k. The terms of one sum must be added in their "
                 "order, so the compiler cannot use vector instructions there. Let the innermost loop run over j."
@@ -181,7 +223,21 @@ def winograd(answer):
                 [first + p + q, p - q + last]
             ),
             "the first number is right; the second has q with the other sign": np.array([first + p + q, p + q - last]),
+            "y₀ and y₁ have changed places": right[::-1],
+            "check the sign of the product (x₁ − x₂) or (x₂ − x₁)": np.array([first + p - q, p + q - last]),
+            "check the sign of the product with w₀": np.array([p + q - first, p - q - last]),
+            "the half is missing in the product with (w₀ − w₁ + w₂)": np.array([first + p + 2 * q, p - 2 * q - last]),
+            "the half is missing in the product with (w₀ + w₁ + w₂)": np.array([first + 2 * p + q, 2 * p - q - last]),
+            "in y₁ the last product is w₂·x₃, not w₂·x₂": np.array([right[0], right[1] + w[2] * (x[2] - x[3])]),
+            "the sum with the minus has it at w₁": np.array([
+                first + p + (w[0] + w[1] - w[2]) / 2 * (x[2] - x[1]), p - (w[0] + w[1] - w[2]) / 2 * (x[2] - x[1]) - last
+            ]),
         }, hint="The results are x₀w₀ + x₁w₁ + x₂w₂ and x₁w₀ + x₂w₁ + x₃w₂.")  # fmt: skip
+        if not all(isinstance(v, kernels.Factor) for v in got):
+            raise Wrong(
+                "The numbers are right, but they are no longer those that count: multiply x[i] and w[j] themselves, and "
+                "not their values."
+            )
         if count[0] > 4:
             raise Wrong(f"The numbers are right, with {count[0]} multiplications; four are enough.")
 

@@ -31,6 +31,8 @@ def matching_rate(answer):
                 "this is the wrong way round: the gradient is already a times *shorter*": lr / a,
                 "this is the wrong way round: longer weights turn less, so they need larger steps": lr / (a * a),
                 "one factor of a too many: one for the gradient, one for the length": lr * a**3,
+                "only a is squared: the rate itself goes in once": (lr * a) ** 2,
+                "the rate is missing; the answer is a multiple of `lr`": a * a,
             },
             hint="Draw w, and a step at right angles to it; then the same with a vector twice as long.",
         )
@@ -49,6 +51,12 @@ def growth(answer):
     start, gradients, norms, lr = _descent(np.random.default_rng())
     got = array("‖w‖ after each step", ask(answer, start, gradients, lr), norms.shape)
     squares = np.cumsum(gradients**2)
+    if got.shape == ():
+        raise Wrong(f"This is one number; return ‖w‖ after each of the {len(norms)} steps.")
+    if got.ndim == 1 and 0 < len(got) < len(norms):
+        raise Wrong(
+            f"There are {len(got)} numbers for {len(norms)} steps; return ‖w‖ after each step, the last one, too."
+        )
     if got.shape == (len(norms) + 1,):
         raise Wrong(
             f"There is one number too many: return ‖w‖ after each of the {len(norms)} steps, without the start."
@@ -71,6 +79,11 @@ def growth(answer):
             ),
             "the start is missing": lr * np.sqrt(squares),
             "these are the squares; take the root": start**2 + lr**2 * squares,
+            "the start is not squared": np.sqrt(start + lr**2 * squares),
+            "this is ‖w‖ *before* each step": np.append(start, norms[:-1]),
+            "this adds up the gradients and squares the sum; each step has its own right angle, so add up squares": (
+                np.sqrt(start**2 + (lr * np.cumsum(gradients)) ** 2)
+            ),
         },
         hint="Pythagoras, once for each step.",
     )
@@ -126,6 +139,8 @@ def equilibrium(answer):
                 "upside down: more decay makes shorter weights": (2 * decay / lr / squared) ** 0.25,
                 "one η too many: decay, too, is multiplied by the rate": (lr * ratio / 2) ** 0.25,
                 "`squared` is the square already": (ratio * squared / 2) ** 0.25,
+                "the 2 is on the wrong side: it belongs to what decay takes": (2 * ratio) ** 0.25,
+                "decay takes 2ηλ of ‖w‖², not 4ηλ": (ratio / 4) ** 0.25,
             },
             hint="Set what a step adds to ‖w‖² equal to what decay takes from it.",
         )

@@ -37,6 +37,10 @@ def mean_noise(answer):
                 / m**0.5,
                 "this is the spread of the sum; the mean is an m-th of it": (m * (n - m) / (n - 1)) ** 0.5,
                 "at m = n it must be 0, not at m = 0": (m / n) ** 0.5,
+                "m and n have changed places": ((n - m) / (n * (m - 1))) ** 0.5,
+                "the sum of m numbers is divided by m, not by m − 1": ((n - m) / ((m - 1) * (n - 1))) ** 0.5,
+                "spreads are not subtracted, variances are; and for m = 1 it must be 1": m**-0.5 - n**-0.5,
+                "this depends on n alone; m draws make the mean": n**-0.5,
             },
             hint="Try m = 1 (it must be 1) and m = n (0).",
         )
@@ -56,10 +60,10 @@ def variance_ratio(answer):
     generator = np.random.default_rng()
     for _ in range(3):
         numbers = np.zeros(2)
-        while np.diff(np.sort(numbers)).min() < 0.04:  # so that each misconception has a number of its own
+        while np.diff(np.sort(numbers)).min() < 0.03:  # so that each misconception has a number of its own
             x, w, p = _layer(generator)
             right, wrong = _ratios(x, w, p)
-            numbers = np.array([right, *wrong.values()])
+            numbers = np.array([right, *(ratio for ratio in wrong.values() if np.ndim(ratio) == 0)])
         got = ask(answer, x, w, p)
         hint = "Which part of the variance of Σ w·x do the masks add?"
         compare(f"the ratio for p = {p:.2f}", got, right, tol=5e-3, instead=wrong, hint=hint)  # N − 1 passes
@@ -77,6 +81,7 @@ def _layer(generator):
 def _ratios(x, w, p):
     """The right ratio, and misconception → ratio."""
     square, factor, whole = (x * x).mean(0), p / (1 - p), (x @ w).var()
+    added = factor * (w * w * square).sum()
     right = float(regulariser.variance_ratio(x, w, p))
     return right, {
         "1/(1 − p) is right only for inputs with mean 0 that do not vary together; use x and w": 1 / (1 - p),
@@ -96,4 +101,17 @@ def _ratios(x, w, p):
         ),
         "this is what is added; the variance without dropout is still there: 1 + …": right - 1,
         "this is the ratio of standard deviations": right**0.5,
+        "p is the probability to be *dropped*, so the factor is p/(1 − p), not (1 − p)/p": 1
+        + added / factor**2 / whole,
+        "the factor is p/(1 − p), not 1/(1 − p)": 1 + added / p / whole,
+        "the weights are not squared": 1 + factor * (w * square).sum() / whole,
+        "this is the square of each input's mean; it should be the mean of its square": (
+            1 + factor * np.square(w * x.mean(0)).sum() / whole
+        ),
+        "this divides by the standard deviation of the sums; variances go with squares": 1 + added / whole**0.5,
+        "this divides by the mean square of the sums; BN subtracts their mean": 1 + added / np.square(x @ w).mean(),
+        "this adds up the inputs' own variances; they vary together, so take the variance of x·w": (
+            1 + added / (w * w * x.var(0)).sum()
+        ),
+        "this is a ratio for each input; add up what they add": 1 + factor * w * w * square / whole,
     }

@@ -1,5 +1,7 @@
 """What learners get wrong in lesson 17."""
 
+import numpy as np
+
 
 def by_channel(x, scale, shift, y):
     for c in range(x.shape[1]):
@@ -146,6 +148,90 @@ def not_emptied(x, mean, var):
         mean[c] /= x.shape[0]
 
 
+def shift_first(x, scale, shift, y):
+    for i in range(x.shape[0]):
+        for c in range(x.shape[1]):
+            y[i, c] = max((x[i, c] + shift[c]) * scale[c], 0)
+
+
+def smaller(x, scale, shift, y):
+    for i in range(x.shape[0]):
+        for c in range(x.shape[1]):
+            y[i, c] = min(x[i, c] * scale[c] + shift[c], 0)
+
+
+def without_the_last_row(x, scale, shift, y):
+    for i in range(x.shape[0] - 1):
+        for c in range(x.shape[1]):
+            y[i, c] = max(x[i, c] * scale[c] + shift[c], 0)
+
+
+def at_once(x, scale, shift, y):
+    y[...] = np.maximum(np.asarray(x) * np.asarray(scale) + np.asarray(shift), 0)
+
+
+def distances(x, mean, var, zero=True, back=0):
+    first, (rows, channels) = x[0], x.shape
+    for c in range(channels):
+        mean[c] *= not zero
+        var[c] = 0
+    for i in range(rows):
+        for c in range(channels):
+            d = x[i, c] - first[c]
+            mean[c] += d / rows
+            var[c] += d * d / rows
+    for c in range(channels):
+        mean[c] += back * first[c]
+        var[c] = var[c] - mean[c] ** 2
+
+
+def mean_and_var_at_once(x, mean, var):
+    x = np.asarray(x)
+    mean[...], var[...] = x.mean(0), x.var(0)
+
+
+def product_at_once(a, b, out):
+    out[...] = np.asarray(a) @ np.asarray(b)
+
+
+def _in_fours(a, b, out, begin=0, add=True):
+    (rows, depth), columns = a.shape, b.shape[1]
+    whole = depth - depth % 4
+    for i in range(rows):
+        for j in range(columns):
+            out[i, j] = 0
+        for k in range(0, whole, 4):
+            a0, a1, a2, a3 = a[i, k], a[i, k + 1], a[i, k + 2], a[i, k + 3]
+            for j in range(columns):
+                out[i, j] += a0 * b[k, j] + a1 * b[k + 1, j] + a2 * b[k + 2, j] + a3 * b[k + 3, j]
+        for j in range(columns):
+            rest = sum(a[i, k] * b[k, j] for k in range(whole + begin, depth))
+            out[i, j] = out[i, j] * add + rest
+
+
+def rest_begins_early(a, b, out):
+    _in_fours(a, b, out, begin=-1)
+
+
+def only_the_rest(a, b, out):
+    _in_fours(a, b, out, add=False)
+
+
+def rows_innermost(a, b, out):
+    (rows, depth), columns = a.shape, b.shape[1]
+    for j in range(columns):
+        for i in range(rows):
+            out[i, j] = 0
+        for k in range(0, depth, 4):
+            numbers = [(s, b[s, j]) for s in range(k, min(k + 4, depth))]
+            for i in range(rows):
+                out[i, j] += sum(a[i, s] * number for s, number in numbers)
+
+
+def of_the_values(x, w):
+    return six([v.value for v in x], [v.value for v in w])
+
+
 WRONG = {
     "least_time": [
         ((lambda flops, moved, peak, bandwidth: flops / peak + moved / bandwidth,), "do not add up"),
@@ -153,20 +239,32 @@ WRONG = {
         ((lambda flops, moved, peak, bandwidth: flops / peak,), "the flops alone"),
         ((lambda flops, moved, peak, bandwidth: moved / bandwidth,), "the bytes alone"),
         ((lambda flops, moved, peak, bandwidth: min(peak, bandwidth * flops / moved),), "asked is a time"),
+        ((lambda flops, moved, peak, bandwidth: max(flops / bandwidth, moved / peak),), "they are crossed"),
+        ((lambda flops, moved, peak, bandwidth: max(peak / flops, bandwidth / moved),), "upside down"),
+        ((lambda flops, moved, peak, bandwidth: max(flops / peak, 4 * moved / bandwidth),), "in bytes already"),
+        ((lambda flops, moved, peak, bandwidth: max(flops // peak, moved // bandwidth),), "use / and not //"),
     ],
     "in_order": [
         ((by_channel,), "step from one number to its neighbour"),
         ((in_two_loops,), "Do both steps to a number while you have it"),
         ((without_maximum,), "max(0, ·) is missing"),
         ((returned,), "an array that your function fills"),
+        ((shift_first,), "before the scale"),
+        ((smaller,), "min instead of max"),
+        ((without_the_last_row,), "the last rows and columns"),
+        ((at_once,), "read at once"),
     ],
     "one_pass": [
         ((reads_twice,), "x is read 2.0 times"),
         ((row_0_again,), "read the copy"),
-        ((not_emptied,), "set it to 0 first"),
+        ((not_emptied,), "not 0 when you get them"),
         ((textbook,), "its digits are lost"),
         ((unbiased,), "BN divides by n"),
         ((forgot_the_square_of_the_mean,), "the square of the mean is still in it"),
+        ((distances,), "add that row again"),
+        ((lambda x, mean, var: distances(x, mean, var, zero=False, back=1),), "not 0 when you get them"),
+        ((lambda x, mean, var: distances(x, mean, var, back=1),), "the mean *distance*"),
+        ((mean_and_var_at_once,), "read at once"),
     ],
     "tile": [
         ((one_at_a_time,), "Let the innermost loop run over j"),
@@ -174,11 +272,17 @@ WRONG = {
         ((one_term_at_a_time,), "should serve more than one product"),
         ((whole_fours,), "is not a multiple of 4"),
         ((added,), "added to what was there before"),
+        ((rest_begins_early,), "in the sums twice"),
+        ((only_the_rest,), "only the last 3 terms"),
+        ((rows_innermost,), "the innermost loop runs over i"),
+        ((product_at_once,), "read at once"),
     ],
     "winograd": [
         ((six,), "with 6 multiplications"),
         ((turned,), "the filter is turned around"),
         ((lambda x, w: four(x, w, half=1),), "the halves of the two sums"),
         ((lambda x, w: four(x, w, sign=-1),), "the sign of the product with x₃"),
+        ((of_the_values,), "not their values"),
+        ((lambda x, w: four(x, w)[::-1],), "have changed places"),
     ],
 }
