@@ -158,9 +158,9 @@ _ = plot.unit_bands(batch.steps, batch.before, right, name="(d) With BN, before"
 
 # %% tags=["widget"]
 def one_unit(number):
-    axes = plot.panels(3, size=(4.4, 3.4))[1]
-    for ax, arm, entry in zip(axes, (none, batch, batch), ("inputs", "inputs", "before"), strict=True):
-        plot.percentile_bands(arm.steps, getattr(arm, entry)[:, number], ax, name=f"unit {number}")
+    axes, drawn = plot.panels(3, size=(3.3, 2.4))[1], {"b": none.inputs, "c": batch.inputs, "d": batch.before}
+    for ax, (letter, values) in zip(axes, drawn.items(), strict=True):
+        plot.percentile_bands(none.steps, values[:, number], ax, name=f"({letter}) unit {number}")
 
 
 explore(one_unit, number=(0, 99))
