@@ -141,8 +141,10 @@ def complete_gradients(n):
 sizes = list(range(1, 17))
 paths = [path_by_path(doublings(Number(1.0), n)[-1]) for n in sizes]
 ordered = [complete_gradients(n) for n in sizes]
+print(f"{sizes[-1]} doublings: {paths[-1]:,} visits path by path, {ordered[-1]} in order")
+
 _, (ax,) = plot.panels(1, size=(6.5, 3.6))
-title = f"{sizes[-1]} doublings: {paths[-1]:,} visits path by path, {ordered[-1]} in order"
+title = f"Path by path every doubling doubles the visits, up to {paths[-1]:,}"
 plot.lines(
     ax, {"path by path": (sizes, paths), "minidl, each node once": (sizes, ordered)},
     title, "doublings x ← x + x", "visits to nodes", log="y",
@@ -274,7 +276,7 @@ curves = {
 }
 best = {name: (x[y.argmin()], y.min()) for name, (x, y) in curves.items()}
 _, (ax,) = plot.panels(1, size=(7, 4))
-title = "A smaller step is better only down to a point: " + ", ".join(f"{x:.0e}" for x, _ in best.values())
+title = "A smaller step is better only down to a point"
 plot.lines(ax, curves, title, "step h", "mean error of the measured slope", log="xy");
 
 # %%
@@ -380,7 +382,9 @@ def times_caught(f):
 
 found = {name: times_caught(f) for name, f in (DEFECTS | WRONG_FUNCTION).items()}
 always = {kind: sum(found[name][kind] > 0.9 * DRAWS for name in DEFECTS) for kind in found[next(iter(DEFECTS))]}
-title = f"Found of {len(DEFECTS)} wrong gradients:\n" + ", ".join(f"{n} by “{kind}”" for kind, n in always.items())
+print(f"found of {len(DEFECTS)} wrong gradients:", ", ".join(f"{n} by “{kind}”" for kind, n in always.items()))
+every = [f"“{kind}”" for kind, n in always.items() if n == len(DEFECTS)]
+title = f"All {len(DEFECTS)} wrong gradients are found by {' and '.join(every) or 'none of the checks'}"
 xlabel = f"the check, and in how many of {DRAWS} draws it disagrees by more than {LIMIT:g}"
 plot.tallies(found, DRAWS, title, xlabel).axhline(len(DEFECTS) - 0.5, color="black", linewidth=1.5);
 
@@ -390,7 +394,7 @@ for name, f in SOUND.items():
     print(f"sound: {name + ',':25} the largest disagreement in {DRAWS} draws is {worst:.0e}")
 
 # %% [markdown]
-# (The title counts what is found in more than nine draws out of ten.) Four of the five checks have a hole:
+# (Found means: in more than nine draws out of ten.) Four of the five checks have a hole:
 #
 # - A plain sum (`u = 1`) misses two in every draw, among them a batch norm that sends back **no gradient at all**.
 #   The reason is batch norm itself: for any $x$ the normalised batch sums to zero. So the true slope of the sum *is*

@@ -108,7 +108,7 @@ def coupling(ax, hats, what):
     ax.set_ylim(-2.6, 2.6)
     moved = np.ptp(hats[:-1], axis=1).max()
     mates = f"its mates move by up to {moved:.1f}" if moved else "its mates stay"
-    plot.label(ax, f"{what}: it reaches {np.abs(hats[-1]).max():.1f},\n{mates}", "x of the example that moves", "x̂")
+    plot.label(ax, f"{what}: {mates}", "x of the example that moves", "x̂")
 
 
 figure, (left, right) = plot.panels(2, size=(4.6, 3.6))
@@ -185,13 +185,14 @@ for i, values in enumerate(seen[1.0]):
 left.axhline(1, color=plot.INKS[1], linewidth=1.5)
 left.set_xticks(range(len(sizes)), sizes)
 at_60 = seen[1.0][3][:300]
-title = f"The digit at 1, in 300 batches of each size:\nat m = 60 from {at_60.min():.1f} to {at_60.max():.1f}"
-plot.label(left, title, "m, examples in the batch", "x̂ of the digit (line: among all digits)")
+title = f"The same digit at m = 60: x̂ up to {at_60.max():.1f}"
+plot.label(left, title, "m, examples in the batch (300 batches of each size)", "x̂ of the digit at 1 (line: among all)")
 spread = {place: np.array([values.std() for values in rows]) for place, rows in seen.items()}
 runs = {f"the digit at {place:g}": (sizes, values) for place, values in spread.items()}
 runs["1/√m"] = sizes, spread[1.0][-1] * np.sqrt(sizes[-1] / np.array(sizes))
-falls = " and ".join(f"1/{values[2] / values[4]:.1f} (at {place:g})" for place, values in spread.items())
-title = f"From m = 15 to 240 the spread falls to\n{falls}"
+falls = {place: values[2] / values[4] for place, values in spread.items()}
+print("from m = 15 to 240 it falls to", " and ".join(f"1/{fall:.1f} (the digit at {at:g})" for at, fall in falls.items()))
+title = f"From m = 15 on the spread falls, {'slower' if falls[2.5] < falls[1.0] else 'as fast'} for the digit further out"
 plot.lines(right, runs, title, "m, examples in the batch", "standard deviation of x̂", log="xy", inks=[0, 2, 1])
 right.set_yticks([0.1, 0.2, 0.5, 1], ["0.1", "0.2", "0.5", "1"])
 right.minorticks_off()

@@ -402,7 +402,7 @@ whole = jacobian(lambda t: F.batch_norm(t, None, None, training=True, eps=0), x)
 whole = whole.transpose(1, 0, 3, 2).reshape(features * m, features * m)  # sorted by feature, then by example
 figure, (left, right) = plot.panels(2, size=(4.8, 3.9))
 rank = np.linalg.matrix_rank(whole, tol=1e-6)
-title = f"{features} features, m = {m}: rank {rank} of {features * m}"
+title = f"A block for each feature: rank {rank} of {features * m}"
 plot.heat_map(left, whole, title, "entry of x, feature by feature", "entry of x̂")
 counts = np.arange(2, 17)
 ranks = [[np.linalg.matrix_rank(slopes(generator.standard_normal(k)), tol=1e-6) for k in counts] for _ in range(5)]

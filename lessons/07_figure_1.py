@@ -158,9 +158,9 @@ _ = plot.unit_bands(batch.steps, batch.before, right, name="(d) With BN, before"
 
 # %% tags=["widget"]
 def one_unit(number):
-    axes = plot.panels(3, size=(4.4, 3.4))[1]
-    for ax, arm, entry in zip(axes, (none, batch, batch), ("inputs", "inputs", "before"), strict=True):
-        plot.percentile_bands(arm.steps, getattr(arm, entry)[:, number], ax, name=f"unit {number}")
+    axes, drawn = plot.panels(3, size=(3.3, 2.4))[1], {"b": none.inputs, "c": batch.inputs, "d": batch.before}
+    for ax, (letter, values) in zip(axes, drawn.items(), strict=True):
+        plot.percentile_bands(none.steps, values[:, number], ax, name=f"({letter}) unit {number}")
 
 
 explore(one_unit, number=(0, 99))
@@ -200,24 +200,18 @@ foretold = betas[:, :, None] + 1.04 * np.abs(gammas)[:, :, None] * np.array([-1,
 width = (batch.inputs[:, :, 2] - batch.inputs[:, :, 0])[:, :, None]
 miss = np.abs(foretold - batch.inputs) / width
 
-figure, (one, every) = plot.panels(2, size=(6, 4.2), note=f"{stated}, {found.source}")
-plot.percentile_bands(batch.steps, batch.inputs[:, unit], one, name=f"input of sigmoid, unit {unit}")
-dashed = one.plot(batch.steps, foretold[:, unit], color=plot.INKS[1], linestyle=(0, (4, 2)))
-dashed[0].set_label("foretold")
-one.legend(frameon=False, fontsize=8.5, ncols=3, loc="upper left")
-one.set_ylim(top=1.3 * batch.inputs[:, unit].max())
-title = f"Unit {unit}: β and β ± 1.04 |γ| are never off by more than {miss[:, unit].max():.2f} band widths"
-plot.label(one, title, "training step", "input of the sigmoid")
-for k, text in enumerate(("15th percentile", "median", "85th percentile")):
-    every.plot(foretold[-1, :, k], batch.inputs[-1, :, k], "o^s"[k], color=plot.INKS[k], markersize=4, label=text)
-ends = [foretold[-1].min(), foretold[-1].max()]
-every.plot(ends, ends, color="0.4", linewidth=1)
-every.legend(frameon=False, fontsize=8.5)
 half, worst = np.median(miss[-1]), miss[-1].max()
-title = f"At the end half of all dots are within {half:.2f} band widths of the line, the worst within {worst:.2f}"
-plot.label(every, title, "foretold from γ and β", "measured on test images")
+print(f"at the end: half of all percentiles are within {half:.2f} band widths, all within {worst:.2f}")
 sizes = np.abs(gammas)
 print(f"|γ| goes from {sizes[0].mean():.1f} to between {sizes[-1].min():.1f} and {sizes[-1].max():.1f}")
+
+names = ("15th percentile", "median", "85th percentile")
+dots = {name: (foretold[-1, :, k], batch.inputs[-1, :, k]) for k, name in enumerate(names)}
+figure, (left, right) = plot.panels(2, size=(6, 4.2), note=f"{stated}, {found.source}")
+name, measured = f"input of sigmoid, unit {unit}", batch.inputs[:, unit]
+plot.percentile_bands(batch.steps, measured, left, name=name, foretold=foretold[:, unit])
+title = f"At the end half of all dots are within {half:.2f} band widths of the line"
+_ = plot.dots(right, dots, title, "foretold from γ and β", "measured on test images", diagonal=True)
 
 # %% [markdown]
 # Two numbers for each unit predict the panel. They even predict the fanning out: |γ| grows. What γ and β cannot
@@ -263,26 +257,21 @@ def cost(norm, std, lr):
 
 
 # %%
-figure, (one, two) = plot.panels(2, size=(5.8, 4), note=f"{facts['data']}; batches of 60, {len(seed)} seeds a cell")
-gain, faster = [], []
-for i, std in enumerate(stds):
-    gain.append([100 * (tried("test", "batch", std, lr) - tried("test", "none", std, lr)) for lr in rates])
-    faster.append([np.log2(cost("none", std, lr) / cost("batch", std, lr)) for lr in rates])
-    for ax, rows in ((one, gain), (two, faster)):
-        for k, values in enumerate(np.transpose(rows[-1])):
-            ax.plot(rates, values, "so"[i], color=plot.INKS[i], mfc=["none", None][i], label=None if k else f"std {std:g}")
-            ax.axhline(0, color="0.6", linewidth=0.8)
-edge = 1.15 * np.sort(np.ravel(gain))[-5]  # runs that failed would squeeze all others
-title = f"BN ends higher in {np.sum(np.ravel(gain) > 0)} of {np.size(gain)} pairs"
-plot.label(one, f"{title}\n({np.sum(np.ravel(gain) > edge)} of them beyond the upper edge)", "learning rate", "points by BN")
-one.set_ylim(min(-0.5, np.min(gain)), edge)
-ahead, behind = np.sum(np.ravel(faster) > 0), np.sum(np.ravel(faster) < 0)
-title = f"BN is faster to 95 % in {ahead} of {np.size(faster)} pairs,\nslower in {behind}"
-plot.label(two, title, "learning rate", "doublings (1: twice as fast)")
-for ax in (one, two):
-    ax.set_xscale("log", base=4)
-    ax.set_xticks(rates, [f"{lr:g}" for lr in rates])
-    ax.legend(frameon=False)
+gain, faster = {}, {}  # label → (rates, an array of seeds by rates)
+for std in stds:
+    points = [100 * (tried("test", "batch", std, lr) - tried("test", "none", std, lr)) for lr in rates]
+    gain[f"std {std:g}"] = rates, np.transpose(points)
+    doublings = [np.log2(cost("none", std, lr) / cost("batch", std, lr)) for lr in rates]
+    faster[f"std {std:g}"] = rates, np.transpose(doublings)
+points, doublings = (np.ravel([values for _, values in rows.values()]) for rows in (gain, faster))
+low, edge = min(-0.5, points.min()), 1.15 * np.sort(points)[-5]  # runs that failed would squeeze all others
+print(f"to 95 %: BN is faster in {np.sum(doublings > 0)} of {doublings.size} pairs, slower in {np.sum(doublings < 0)}")
+
+figure, (left, right) = plot.panels(2, size=(5.8, 4), note=f"{facts['data']}; batches of 60, {len(seed)} seeds a cell")
+title = f"BN ends higher in {np.sum(points > 0)} of {points.size} pairs"
+plot.dots(left, gain, title, "learning rate", "points by BN", log="x", zero=True, limits=(low, edge))
+title = f"BN is sooner there in {np.sum(doublings > 0)} of {doublings.size} pairs"
+_ = plot.dots(right, faster, title, "learning rate", "speed to 95 %: doublings (1: twice as fast)", log="x", zero=True)
 
 # %% [markdown]
 # In nearly all pairs the network with BN ends higher. But *how much* higher depends on two numbers that the paper
@@ -368,15 +357,17 @@ claim, facts, result = ledger("fig1bc")
 places = {"without BN (b)": ("none", "inputs"), "with BN, after (c)": ("batch", "inputs"),
           "with BN, before (d)": ("batch", "before")}  # fmt: skip
 rates = result.settings("lr")
+drifts, times, widest = {}, {}, 0
+for lr in rates:
+    drifts[lr] = {place: result.values(entry, norm=norm, lr=lr).mean(1) for place, (norm, entry) in places.items()}
+    none_, after, before = (values.mean() for values in drifts[lr].values())
+    times[lr], widest = after / none_, max(widest, *(values.max() for values in drifts[lr].values()))
+    print(f"lr {lr:g}: (c) drifts {times[lr]:.2f} times as much as (b), (d) {before / none_:.2f} times")
+
 figure, axes = plot.panels(len(rates), size=(5.6, 2.6), note=f"{facts['data']}; std 0.1, {facts['seeds']} seeds")
 for ax, lr in zip(axes, rates, strict=True):
-    drifts = {place: result.values(entry, norm=norm, lr=lr).mean(1) for place, (norm, entry) in places.items()}
-    none_, after, before = (values.mean() for values in drifts.values())
-    title = f"lr {lr:g}: (c) drifts {after / none_:.2f} times as much as (b), (d) {before / none_:.2f}"
-    plot.intervals(ax, drifts, title, "band widths between measurements")
-widest = max(ax.get_xlim()[1] for ax in axes)
-for ax in axes:
-    ax.set_xlim(0, widest)
+    title = f"lr {lr:g}: (c) drifts {times[lr]:.2f} times as much as (b)"
+    plot.intervals(ax, drifts[lr], title, "band widths between measurements", limits=(0, 1.1 * widest))
 verdict = claim.verdict(result)
 print(f"The ledger's verdict by its rule: {verdict.word}.\n{verdict.because}")
 

@@ -94,17 +94,19 @@ mixed = [in_training_mode(model, generator.permutation(len(y_test)), m) for m in
 in_line = [in_training_mode(model, sorted_order, m) for m in sizes]
 mixed, in_line = ([np.mean(p.argmax(-1) == y_test) for p in arm] for arm in (mixed, in_line))
 
-figure, (left, right) = plot.panels(2, size=(5.2, 3.8))
 spread = rounds[:, np.arange(len(y_test)), y_test]  # (rounds, digits): the probability of the true class
 widest = np.ptp(spread, axis=0).argmax()
+low, high, at_60 = spread[:, widest].min(), spread[:, widest].max(), sizes.index(60)
+print(f"the same {y_test[widest]} is a {y_test[widest]} with probability {low:.2f} or {high:.2f}")
+print(f"at m = 60: mixed {100 * mixed[at_60]:.1f} %, sorted {100 * in_line[at_60]:.1f} %")
+
+figure, (left, right) = plot.panels(2, size=(5.2, 3.8))
 left.hist(spread[:, widest], np.linspace(0, 1, 21), color=plot.INKS[0], edgecolor="white")
-low, high = spread[:, widest].min(), spread[:, widest].max()
-title = f"The same {y_test[widest]} is a {y_test[widest]} with probability {low:.2f} or {high:.2f}"
+title = f"The probability of the same digit differs by up to {high - low:.2f}"
 plot.label(left, title, "its probability, in varying company (the digit that swings most)", f"rounds, of {len(rounds)}")
 runs = {"mixed batches": mixed, "sorted by class": in_line, "evaluation mode": [accuracy] * len(sizes)}
 runs = {name: (sizes, 100 * np.array(values)) for name, values in runs.items()}
-at_60 = sizes.index(60)
-title = f"At m = 60: mixed {100 * mixed[at_60]:.1f} %, sorted {100 * in_line[at_60]:.1f} %"
+title = f"Sorted by class, at m = 60: {100 * in_line[at_60]:.1f} %"
 _ = plot.lines(right, runs, title, "m, digits in a batch", "accuracy (%)", log="x")
 
 # %% [markdown]
@@ -203,7 +205,7 @@ title = f"Normal numbers: at m = 4 the mean of σ²_B is {samples[:, :4].var(1).
 plot.label(left, title, "σ²_B, the biased variance of a batch", "batches, of 20,000")
 arrivals = {f"BN {i + 1}": (sizes, [shares[m][i] for m in sizes]) for i in range(3)}
 arrivals["(m − 1)/m"] = (sizes, [(m - 1) / m for m in sizes])
-title = "At m = 4: {:.2f} at BN 1, then {:.2f} and {:.2f}".format(*shares[4])
+title = f"At m = 4: {shares[4][0]:.2f} at BN 1, {'more' if min(shares[4][1:]) > shares[4][0] else 'not more'} at the others"
 _ = plot.lines(right, arrivals, title, "m, digits in a batch", "E[σ²_B] / σ²", log="x")
 
 # %% [markdown]
@@ -311,17 +313,19 @@ marks = np.unique(np.append(np.geomspace(1, steps, pick(40, 12)).astype(int), 50
 _, accuracies, kept = follow(60, 0, 0.5, steps, marks)
 
 # %%
-figure, (left, right) = plot.panels(2, size=(5.6, 4.2))
 unit = np.ptp(kept[PASS][:, 0], axis=0).argmax()
 names = {0.01: "α = 0.01", 0.1: "α = 0.1", 0.9: "α = 0.9", PASS: "population pass"}
 means = {names[way]: (marks, rows[:, 0, unit]) for way, rows in kept.items()}
 at = marks.tolist().index(50)
 apart = abs(kept[0.01][at, 0, unit] - kept[PASS][at, 0, unit]) / np.sqrt(kept[PASS][at, 1, unit])
-title = f"After {marks[at]} steps α = 0.01 is {apart:.1f} σ from the population"
+late, right_now = (100 * accuracies[way][at] for way in (0.01, PASS))
+print(f"after {marks[at]} steps: {late:.0f} % with α = 0.01, {right_now:.0f} % with the pass")
+
+figure, (left, right) = plot.panels(2, size=(5.6, 4.2))
+title = f"At step {marks[at]} α = 0.01 is {apart:.1f} σ from the population"
 plot.lines(left, means, title, "training step", f"mean of unit {unit} at the last BN", log="x")
 curves = {names[way]: (marks, 100 * np.array(values)) for way, values in accuracies.items()}
-late, right_now = (100 * accuracies[way][at] for way in (0.01, PASS))
-title = f"After {marks[at]} steps: {late:.0f} % with α = 0.01, {right_now:.0f} % with the pass"
+title = f"At step {marks[at]}: {late:.0f} % with α = 0.01"
 _ = plot.lines(right, curves, title, "training step", "test accuracy (%)", log="x")
 
 # %% [markdown]
@@ -383,11 +387,12 @@ title = f"m = 4: α = 0.9 reads {usual - swapped:.1f} points less than α = 0.1"
 plot.intervals(left, table[4], title, "test accuracy (%)")
 gains = {m: np.array(rows) - np.array(rows)[:, [FACTORS.index(1.0)]] for m, rows in scaled.items()}
 at_04 = {m: t_interval(values[:, FACTORS.index(0.4)]) for m, values in gains.items()}
-title = "c = 0.4: " + ", ".join(f"{gain.text(1, sign=True)} points at m = {m}" for m, gain in at_04.items())
+title = f"c = 0.4, m = 4: {at_04[4].text(1, sign=True)} points"
 curves = {f"m = {m}": (FACTORS, values) for m, values in gains.items()}
 plot.lines(right, curves, title, "factor c on all variances of the pass", "gain over c = 1 (points)", log="x")
 for m, values in gains.items():
-    print(f"m = {m}, c = 0.4, gain of each seed:", ", ".join(f"{gain:+.2f}" for gain in values[:, FACTORS.index(0.4)]))
+    each = ", ".join(f"{gain:+.2f}" for gain in values[:, FACTORS.index(0.4)])
+    print(f"m = {m}, c = 0.4, gain: {at_04[m].text(1, sign=True)} points; of each seed: {each}")
 
 # %% [markdown]
 # In our run, at $m = 60$ all ways are within half a point. At $m = 4$ the swapped momentum costs some seven points. A
@@ -458,7 +463,7 @@ figure, axes = plot.panels(2, size=(4.6, 3.6))
 most = max(np.abs(j).max() for j in tables)
 for ax, j, mode in zip(axes, tables, ("Training", "Evaluation"), strict=True):
     away = np.count_nonzero(j[~np.eye(8, dtype=bool)])
-    title = f"{mode}: {away} of 56 entries off the diagonal are not 0"
+    title = f"{mode}: {away} of 56 entries off the diagonal are nonzero"
     plot.heat_map(ax, j, title, "j, example that moves", "i, example that answers", limit=most)
 
 # %% [markdown]

@@ -120,14 +120,14 @@ lost = x_test[:, :, -4:].sum() / x_test.sum()
 print(f"moving by 4 takes {100 * lost:.2f} % of the ink round the edge")
 
 # %%
-figure, (left, right) = plot.panels(2, size=(6, 4.0))
 at_4 = {name: np.mean(values, 0)[4] for name, values in accuracies.items()}
-title = "% at 4 pixels: " + ", ".join(f"{name} {value:.0f}" for name, value in at_4.items())
-plot.lines(left, {n: (shifts, v) for n, v in accuracies.items()}, title, "pixels to the right", "test accuracy (%)")
-right.imshow(np.hstack([moved(x_test[:1], by)[0, ..., 0] for by in (0, 4)]), cmap="gray_r")
-right.axvline(27.5, color="0.6", linewidth=1)
-right.set(xticks=[], yticks=[])
-_ = plot.label(right, "A test digit, and the same moved by 4 pixels", "", "", grid=False)
+print("% at 4 pixels: " + ", ".join(f"{name} {value:.0f}" for name, value in at_4.items()))
+
+curves = {name: (shifts, values) for name, values in accuracies.items()}
+title = f"Moved digits: {min(at_4, key=at_4.get)} loses most"
+plot.lines(None, curves, title, "pixels to the right", "test accuracy (%)")
+pair = np.stack([moved(x_test[:1], by)[0, ..., 0] for by in (0, 4)])
+_ = plot.images(pair, ["as it is", "moved by 4"], "A test digit, and the same moved by 4 pixels")
 
 # %% [markdown]
 # On digits in their usual place, three seeds cannot tell the three arms apart in our run: all nine networks lie
@@ -150,19 +150,20 @@ gains = 1 / np.sqrt(norm.running_var + norm.eps).reshape(28, 28, 8)
 common = 1 / np.sqrt(channel_net[1].running_var + channel_net[1].eps)
 channel = int(np.median(gains, (0, 1)).argmin())
 
-figure, (left, right) = plot.panels(2, size=(5.4, 3.9))
-image = left.imshow(gains[..., channel], cmap="cividis", norm="log")
-figure.colorbar(image, ax=left, label="1/√(σ² + ε)", shrink=0.85)
-title = f"Per activation: {gains[..., channel].min():.1f} to {gains[..., channel].max():.0f}"
-plot.label(left, title, "column", "row", grid=False)
 ink = x[:2000].mean((0, 1, 3))
 reach = int(np.flatnonzero(ink > 0.01).max())  # the last column with more than a trace of ink
-right.axvspan(reach + 0.5, min(reach + 4, 27) + 0.5, color="0.85", label="only moved digits have ink here")
-right.semilogy(gains[14, :, channel], color=plot.INKS[1], marker=".", label="per activation, row 14")
-right.axhline(common[channel], color=plot.INKS[0], linestyle="--", label="per channel")
-right.legend(frameon=False, fontsize=8.5, loc="upper center")
 most = gains[14, reach + 1 : reach + 5, channel].max()
-_ = plot.label(right, f"Where only moved digits have ink: up to {most:.0f}", "column", "1/√(σ² + ε)")
+least, largest = gains[..., channel].min(), gains[..., channel].max()
+print(f"per activation: {least:.1f} to {largest:.0f}; per channel: {common[channel]:.1f}")
+
+factor, columns = "1/√(σ² + ε)", range(28)
+rows = {"per activation, row 14": (columns, gains[14, :, channel]), "per channel": (columns, [common[channel]] * 28)}
+figure, (left, right) = plot.panels(2, size=(5.4, 3.9))
+title = f"Per activation: up to {largest:.0f}"
+plot.log_map(left, gains[..., channel], title, "column", "row", bar=factor)
+title = f"Where only moved digits have ink: up to {most:.0f}"
+plot.lines(right, rows, title, "column (grey: only moved digits have ink)", factor, log="y", inks=[1, 0])
+_ = right.axvspan(reach + 0.5, min(reach + 4, 27) + 0.5, color="0.85", zorder=0)
 
 # %% [markdown]
 # (The channel shown is the one whose factors are smallest in the median.) MNIST's digits are in the middle of the
@@ -202,8 +203,7 @@ for name, values in rows.items():
 
 # %%
 figure, (ax,) = plot.panels(1, size=(8, 3.6))
-ends = [np.mean(rows[name]) for name in ("nothing", "μ, σ²", "μ, σ², γ, β")]
-title = "Moved along: nothing {:.0f} %, the statistics {:.0f} %, and γ and β too {:.0f} %".format(*ends)
+title = f"Only with all four moved along most comes back: {np.mean(rows['μ, σ², γ, β']):.0f} %"
 _ = plot.intervals(ax, rows, title, "test accuracy (%), digits moved by 4; per activation, and moved along: …")
 
 # %% [markdown]
@@ -242,9 +242,7 @@ for row, (name, model) in enumerate((("Per channel", channel_net), ("Per activat
     parts = [part[0, ..., channel] for part in (first, moved(second, by), first - moved(second, by))]
     titles = (f"{name}: of the moved", "moved afterwards", f"difference: up to {np.abs(parts[2]).max():.2g}")
     for ax, part, title in zip(axes[3 * row : 3 * row + 3], parts, titles, strict=True):
-        plot.heat_map(ax, part, title, "", "", limit=max(np.abs(part).max() for part in parts))
-        ax.set(xticks=[], yticks=[])
-        ax.spines[:].set_visible(False)
+        plot.heat_map(ax, part, title, "", "", limit=max(np.abs(part).max() for part in parts), frame=False)
 
 # %% [markdown]
 # Now write the right one yourself.
@@ -296,17 +294,15 @@ for name, index in (("pixels", 0), ("BN 1", 1), ("BN 2", 5), ("BN 3", 9)):
     low, middle, high = np.percentile(worth[name][1], (0, 50, 100))
     print(f"{name}: {positions} positions are worth {middle:.0f} numbers (median), {low:.0f} to {high:.0f}, by channel")
 
+places, each = list(worth), list(worth.values())
+dots = {
+    "a channel": (np.concatenate([v for _, v in each]), np.repeat(range(4), [len(v) for _, v in each])),
+    "positions, p·q": ([positions for positions, _ in each], range(4)),
+}
+above = np.sum(worth["BN 1"][1] > worth["BN 1"][0])
+title = f"At BN 1 {above} of {len(worth['BN 1'][1])} channels are worth more numbers than they have positions"
 figure, (ax,) = plot.panels(1, size=(7, 3.4))
-for i, (positions, values) in enumerate(worth.values()):
-    ax.plot(
-        values, np.full(len(values), i), "|", color=plot.INKS[0], markersize=14, label="a channel" if i == 0 else None
-    )
-    ax.plot(positions, i, "o", color=plot.INKS[1], label="positions, p·q" if i == 0 else None)
-ax.set(xscale="log", yticks=range(4), yticklabels=list(worth), ylim=(3.5, -0.5))
-ax.legend(frameon=False, fontsize=9, loc="lower right")
-most, least = worth["BN 1"][1].max(), worth["BN 1"][1].min()
-title = f"At BN 1 the {worth['BN 1'][0]} positions are worth {least:.0f} to {most:.0f} independent numbers"
-_ = plot.label(ax, title, "numbers for each image", "")
+_ = plot.dots(ax, dots, title, "numbers for each image", "", log="x", marks="|o", rows=places)
 
 # %% [markdown]
 # There is no single answer: it depends on the channel. So $m' = m·p·q$ is what BN divides by, not how much is known.
@@ -369,13 +365,12 @@ folded.bias.data[:] = conv.bias.data + np.einsum("ijco,c->o", conv.weight.data, 
 
 maps = Tensor(rng.standard_normal((20, 14, 14, 8)).astype(np.float32))
 pairs = {"conv → BN": (after, nn.fold_batch_norm(after)), "BN → conv": (before, folded)}
-figure, axes = plot.panels(2, size=(4.8, 3.9))
+figure, axes = plot.panels(2, size=(5.2, 3.9))
 for ax, (name, (two, single)) in zip(axes, pairs.items(), strict=True):
     apart = np.abs(two(maps).data - single(maps).data).max((0, 3))
-    image = ax.imshow(apart + 1e-9, cmap="cividis", norm="log", vmin=1e-8, vmax=10)
-    title = f"{name}: off by {apart[1:-1, 1:-1].max():.0e} inside, {apart.max():.0e} at the edge"
-    plot.label(ax, title, "column", "row", grid=False)
-_ = figure.colorbar(image, ax=axes, label="largest difference", shrink=0.85)
+    print(f"{name}: off by {apart[1:-1, 1:-1].max():.0e} inside, {apart.max():.0e} at the edge")
+    title = f"{name}: off by {apart.max():.0e} at most"
+    plot.log_map(ax, apart + 1e-9, title, "column", "row", limits=(1e-8, 10), bar="largest difference")
 
 # %% [markdown]
 # A frame, one pixel wide. The padding is zeros *after* BN; folded, the same zeros are *before* it, and a zero before

@@ -1276,6 +1276,7 @@ TABLE = {
     "plot.percentile_bands": [
         (lambda: plot.percentile_bands([0, 1], ones(2, 2)), r"percentile_bands: percentiles is \(2, 2\) but there are"),
         (lambda: plot.percentile_bands([1, 0], ones(2, 3)), "percentile_bands: steps must be finite and increase"),
+        (lambda: plot.percentile_bands([0], [[1, 2, 3]], foretold=[1, 2, 3]), r"percentile_bands: foretold: .* is \(3,\)"),
     ],
     "plot.histograms_over_time": [
         (lambda: plot.histograms_over_time([0], ones(1, 3), [0, 1]), r"histograms_over_time: counts is \(1, 3\); 1"),
@@ -1342,6 +1343,16 @@ TABLE = {
     "plot.intervals": [
         (lambda: plot.intervals(None, {}, "", ""), "intervals: rows is empty; it must be a dict"),
         (lambda: plot.intervals(None, {"a": [NAN]}, "", ""), "intervals: 'a' has no finite value; each row must have one"),
+    ],
+    "plot.log_map": [
+        (lambda: plot.log_map(None, [[0.0]], "", "", "", bar=""), r"log_map: matrix is \(1, 1\); it must be"),
+        (lambda: plot.log_map(None, [[1]], "", "", "", bar="", limits=(0, 1)), "log_map: limits are 0 and 1; they must be"),
+    ],
+    "plot.dots": [
+        (lambda: plot.dots(None, {}, "", "", ""), "dots: groups is empty; it must be a dict"),
+        (lambda: plot.dots(None, {"a": ([1], [1, 2])}, "", "", ""), r"dots: 'a' has x \(1,\) and y \(2,\); they must be"),
+        (lambda: plot.dots(None, {"a": ([1], [NAN])}, "", "", ""), "dots: 'a' has no finite dot; each group must have one"),
+        (lambda: plot.dots(None, {"a": ([1], [1])}, "", "", "", inks=[]), "dots: 1 groups, 0 inks, .*; each group must"),
     ],
     "plot.checks": [
         (lambda: plot.checks(None, {}, ""), "checks: rows is empty; it must be a dict"),

@@ -72,7 +72,7 @@ def _drag():
         right.bar(numbers, tensor.grad[:, 0], 0.33, color=ink, label=name)
         reached = hats.data[-1, 0]
     left.set_yticks(range(4), ["x̂, start", "x, start", "x̂, moved", "x, moved"])
-    plot.label(left, f"One of eight at {far[-1]:.0f}: its x̂ is {reached:.2f}", "value", "")
+    plot.label(left, f"One of eight, far from the others: its x̂ is {reached:.2f}", "value", "")
     right.axhline(0, color="0.4", linewidth=0.8)
     right.legend(frameon=False, fontsize=8.5)
     plot.label(right, "A gradient that arrives at example 8 alone passes to all", "example", "∂L/∂x")

@@ -33,9 +33,7 @@ def misclassified(
     rows = max(math.ceil(worst.size / columns), 1)
     figure = figure or new_figure(max(5.5, 1.25 * columns), 0.6 + 1.6 * rows)
     order = ", most certain first" if worst.size > 1 else ""
-    figure.suptitle(
-        f"{wrong.size:,} of {labels.size:,} wrong ({100 * wrong.size / labels.size:.2f} %){order}", fontsize=11
-    )
+    figure.suptitle(f"{wrong.size:,} of {labels.size:,} wrong{order}", fontsize=11)
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for ax in axes[worst.size :]:
         ax.set_axis_off()

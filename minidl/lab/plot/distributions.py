@@ -16,20 +16,32 @@ from minidl.lab.plot._style import DASHES, INKS, dress, label, legend, marker, n
 __all__ = ["draw_band", "histogram_grid", "histograms_over_time", "movement", "percentile_bands"]
 
 
-def percentile_bands(steps: ArrayLike, percentiles: ArrayLike, ax: Axes | None = None, *, name: str = "value") -> Axes:
+def percentile_bands(
+    steps: ArrayLike, percentiles: ArrayLike, ax: Axes | None = None, *, name: str = "value",
+    foretold: ArrayLike | None = None,
+) -> Axes:  # fmt: skip
     """Plot the 15th, 50th and 85th percentiles of a quantity over training: the median in a band that holds 70 %.
 
     steps        (T,), increasing
     percentiles  (T, 3), the columns in this order; a row that is not finite leaves a gap
     name         what the quantity is, with its unit: the label of the axis
-    The title tells how far the median moves: its highest less its lowest value, in mean widths of the band.
+    foretold     (T, 3), what the percentiles should be, as dashed lines
+    The title tells how far the median moves: its highest less its lowest value, in mean widths of the band. With
+    `foretold` it tells by how much that is off at most, in widths of the band at that step.
     Errors       ValueError for other shapes, percentiles out of order, steps that do not increase
     """
     steps, percentiles = check_percentiles("percentile_bands", steps, percentiles)
+    wanted = None if foretold is None else check_percentiles("percentile_bands: foretold", steps, foretold)[1]
     ax = ax or new_axes()
     draw_band(ax, steps, percentiles)
-    legend(ax, ncols=2)
     title = movement(percentiles)
+    if wanted is not None:
+        dashed = ax.plot(steps, wanted, color=INKS[1], linestyle=DASHES[1])
+        dashed[0].set_label("foretold")
+        title = _miss(percentiles, wanted)
+        low, high = ax.get_ylim()
+        ax.set_ylim(low, high + 0.2 * (high - low))  # room for the legend
+    legend(ax, ncols=2 if wanted is None else 3)
     return dress(ax, title[0].upper() + title[1:], name)
 
 
@@ -51,6 +63,14 @@ def movement(percentiles: np.ndarray) -> str:
         return "it is never finite"
     distance, width = np.ptp(median), (high - low).mean()
     return "the median moves " + (f"{short(distance / width)} band widths" if width > 0 else f"by {short(distance)}")
+
+
+def _miss(percentiles, foretold):
+    """Say by how much the percentiles are off what was foretold, at most, in widths of the band at that step."""
+    width = (percentiles[:, 2] - percentiles[:, 0])[:, None]
+    off = np.abs(foretold - percentiles)[width[:, 0] > 0] / width[width[:, 0] > 0]
+    off = off[np.isfinite(off)]
+    return f"foretold to within {short(off.max())} band widths" if off.size else "no band has a width"
 
 
 def histograms_over_time(

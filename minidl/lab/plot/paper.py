@@ -75,7 +75,9 @@ def _draw_a(ax, arms, steps):
     for key, arm in arms.items():
         name, ink = _ARMS[key]
         when = "at the end" if whole else f"after {_last(arm):,} steps"  # one that was stopped is not behind
-        curves[f"{name}, {_percent(arm)} {when}"] = check_curve("figure1", name, arm["steps"], arm["accuracy"])
+        reached = arm["steps_to_95"]
+        first = "" if reached is None else f", 95 % after {reached:,} steps"
+        curves[f"{name}, {_percent(arm)} {when}{first}"] = check_curve("figure1", name, arm["steps"], arm["accuracy"])
         inks.append(ink)
     draw_accuracies(ax, curves, 0.95, inks)
     dress(ax, f"(a) {_accuracy_title(arms)}", "test accuracy (%)")
@@ -96,19 +98,16 @@ def _draw_distribution(ax, letter, arms, activation):
 
 
 def _accuracy_title(arms):
-    """Steps to 95 % for each arm; where no arm gets there, the accuracy at the end."""
-    if all(arm["steps_to_95"] is None for arm in arms.values()):
-        ends = [f"{_percent(arm)} {_ARMS[key][0]}" for key, arm in arms.items()]
-        if len({_last(arm) for arm in arms.values()}) == 1:
-            return f"After {_last(next(iter(arms.values()))):,} steps {', '.join(ends)}: 95 % is not reached"
-        stages = [f"{end} after {_last(arm):,} steps" for end, arm in zip(ends, arms.values(), strict=True)]
-        return f"{', '.join(stages)}: 95 % is not reached"
-    return "95 % " + ", ".join(f"{_when(arm)} {_ARMS[key][0]}" for key, arm in arms.items())
-
-
-def _when(arm):
-    reached = arm["steps_to_95"]
-    return f"not in {_last(arm):,} steps" if reached is None else f"after {reached:,} steps"
+    """Which arm gets to 95 %, or gets there first; the legend has the steps."""
+    reached = {_ARMS[key][0]: arm["steps_to_95"] for key, arm in arms.items() if arm["steps_to_95"] is not None}
+    if not reached:
+        return "95 % is not reached"
+    if len(arms) == 1:
+        return "95 % is reached"
+    first = [name for name, step in reached.items() if step == min(reached.values())]
+    if len(first) > 1:
+        return "Both reach 95 % at the same step"
+    return f"First to reach 95 %: {first[0]}" if len(reached) > 1 else f"Only {first[0]} 95 % is reached"
 
 
 def _last(arm):

@@ -1,4 +1,4 @@
-"""Pictures of a study: lines with confidence bands over anything, intervals side by side, and checks against a bound."""
+"""Pictures of a study: dots, lines with confidence bands, intervals side by side, and checks against a bound."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,7 +12,7 @@ from minidl.lab.plot._check import check_curve, check_curves, check_mapping
 from minidl.lab.plot._style import DASHES, GUIDE, INKS, label, legend, marker, new_axes, new_figure
 from minidl.lab.study.statistics import t_interval
 
-__all__ = ["checks", "intervals", "lines", "panels", "strands"]
+__all__ = ["checks", "dots", "intervals", "lines", "panels", "strands"]
 
 BAND = "mean, and 95 % interval over the seeds"
 
@@ -111,6 +111,67 @@ def _bands(values):
     return np.array([t_interval(column) for column in columns.T]).T
 
 
+def dots(
+    ax: Axes | None, groups: Mapping, title: str, xlabel: str, ylabel: str, *, log: str = "",
+    inks: Sequence[int] | None = None, marks: str = "osD^v", limits: tuple[float, float] | None = None,
+    zero: bool = False, diagonal: bool = False, rows: Sequence | None = None,
+) -> Axes:  # fmt: skip
+    """Draw dots of one kind for each entry of `groups`: two numbers of each run, say, against each other.
+
+    ax        None for the axes of a new figure
+    groups    label → (x, y): x (T,), y (T,) or (S, T) with S seeds; what is not finite is left out
+    log       "x", "y" or "xy": the axes that are logarithmic; with few places along x its ticks are at them
+    inks      numbers of the colours, one for each group; by default 0, 1, 2 …
+    marks     matplotlib's letters for the shapes of the dots; after the last they begin again
+    limits    (lowest, highest) of the y axis, whose label then tells how many dots lie beyond
+    zero      draw a line at y = 0, for differences
+    diagonal  draw the line y = x, for what was foretold against what was measured
+    rows      names of the places 0, 1, 2 … along y, the first on top
+    Errors    ValueError for no groups, sizes that do not match, no finite dot, a wrong number of inks, no marks
+    """
+    check_mapping("dots", "groups", groups, "label → (x, y)")
+    inks = range(len(groups)) if inks is None else inks
+    if len(inks) != len(groups) or not marks:
+        raise ValueError(
+            f"dots: {len(groups)} groups, {len(inks)} inks, marks {marks!r}; each group must have an ink and a mark"
+        )
+    pairs = {name: _dots_of(name, *pair) for name, pair in groups.items()}
+    ax = ax or new_axes()
+    for i, (ink, (name, (x, y))) in enumerate(zip(inks, pairs.items(), strict=True)):
+        mark = marks[i % len(marks)]
+        ax.plot(x, y, mark, color=INKS[ink % len(INKS)], label=name, markersize=12 if mark == "|" else 5, alpha=0.8)
+    every = np.concatenate(list(pairs.values()), axis=1)
+    if "x" in log:
+        _log_x(ax, sorted(set(every[0].tolist())))
+    if "y" in log:
+        _log_y(ax)
+    if zero:
+        ax.axhline(0, **GUIDE)
+    if diagonal:
+        ends = [every[0].min(), every[0].max()]
+        ax.plot(ends, ends, color="0.4", linewidth=1)
+    if rows is not None:
+        _name_rows(ax, rows)
+    if limits is not None:
+        ax.set_ylim(*limits)
+        beyond = int(((every[1] < limits[0]) | (every[1] > limits[1])).sum())
+        ylabel += f" ({beyond} beyond the edge)" if beyond else ""
+    legend(ax)
+    return label(ax, title, xlabel, ylabel)
+
+
+def _dots_of(name, x, y):
+    """The finite dots of a group, (2, dots)."""
+    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    if x.ndim != 1 or y.ndim not in (1, 2) or y.shape[-1] != x.size:
+        raise ValueError(f"dots: {name!r} has x {x.shape} and y {y.shape}; they must be (T,), and (T,) or (seeds, T)")
+    both = np.stack([np.broadcast_to(x, y.shape).ravel(), y.ravel()])
+    both = both[:, np.isfinite(both).all(0)]
+    if not both.size:
+        raise ValueError(f"dots: {name!r} has no finite dot; each group must have one")
+    return both
+
+
 def strands(ax: Axes, x: ArrayLike, values: ArrayLike, title: str, xlabel: str, ylabel: str, *, ink: int = 0) -> Axes:
     """Draw many thin lines in one colour: how all units of a layer move, and how many of them.
 
@@ -123,11 +184,15 @@ def strands(ax: Axes, x: ArrayLike, values: ArrayLike, title: str, xlabel: str, 
     return label(ax, title, xlabel, ylabel)
 
 
-def intervals(ax: Axes, rows: Mapping, title: str, xlabel: str, *, zero: bool = False, log: bool = False) -> Axes:
+def intervals(
+    ax: Axes, rows: Mapping, title: str, xlabel: str, *, zero: bool = False, log: bool = False,
+    limits: tuple[float, float] | None = None,
+) -> Axes:  # fmt: skip
     """Draw a row for each entry: every seed as a small dot, their mean as a large one, its 95 % t interval as a bar.
 
     rows    label → values (S,), one a seed; what is not finite is left out
     zero    draw a line at 0, for differences
+    limits  (lowest, highest) of the x axis, so that panels share it; by default its own
     Errors  ValueError for no rows, or one without finite values
     """
     check_mapping("intervals", "rows", rows, "label → one value for each seed")
@@ -147,6 +212,8 @@ def intervals(ax: Axes, rows: Mapping, title: str, xlabel: str, *, zero: bool = 
         ax.set_xscale("log")
     else:
         ax.xaxis.set_major_locator(MaxNLocator(6))
+    if limits is not None:
+        ax.set_xlim(*limits)
     _name_rows(ax, rows)
     return label(ax, title, xlabel, "")
 

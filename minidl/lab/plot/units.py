@@ -27,7 +27,8 @@ def unit_bands(
     ink          the number of the colour
     order        the units in the order of the cells, from the upper left, by rows; by default as they are
     limits       (lowest, highest) of all cells; by default those of the numbers, without the outermost 0.5 % on each side
-    The title tells how far the medians move (highest less lowest value, in mean widths of the unit's own band).
+    The title tells how far the middle one of the medians moves (highest less lowest value, in mean widths of the unit's
+    own band), and the text below from where to where they go.
     Errors       ValueError for other shapes, steps that do not increase, an order that is not one, limits out of order
     """
     at, values, units = _checked(steps, percentiles, order)
@@ -43,7 +44,8 @@ def unit_bands(
     _draw(ax, x, y, corners, INKS[ink], _into_cell(0.0, low, high) if low < 0 < high else None)
     ax.set(xlim=(0, columns), ylim=(0, rows), aspect="equal")
     across = f"each cell: steps {at[0]:,.0f} to {at[-1]:,.0f} across, {short(low)} to {short(high)} up; grey: 0"
-    label(ax, f"{name}: {_movements(values)}", across, "", grid=False)
+    title, ends = _movements(values)
+    label(ax, f"{name}: {title}", f"{ends}{across}", "", grid=False)
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
     return ax
@@ -78,16 +80,14 @@ def _into_cell(values, low, high):
 
 
 def _movements(percentiles):
-    """Of all units: the smallest, the middle and the largest movement of the median, in widths of the band."""
+    """Of all units: the middle movement of the median, in widths of the band; the smallest and the largest."""
     width = np.nanmean(percentiles[:, :, 2] - percentiles[:, :, 0], axis=0)
     moved = np.nanmax(percentiles[:, :, 1], axis=0) - np.nanmin(percentiles[:, :, 1], axis=0)
     ratio = moved[width > 0] / width[width > 0]
     if not ratio.size:
-        return "no band has a width"
-    return (
-        f"medians move {short(ratio.min())} to {short(ratio.max())} band widths, half of them more than "
-        f"{short(np.median(ratio))}"
-    )
+        return "no band has a width", ""
+    half, least, most = (short(value) for value in (np.median(ratio), ratio.min(), ratio.max()))
+    return f"half of the medians move more than {half} band widths", f"the medians move {least} to {most} band widths\n"
 
 
 def _checked(steps, percentiles, order):

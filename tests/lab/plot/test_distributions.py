@@ -36,6 +36,16 @@ def test_movement_of_a_band_without_width_and_of_nothing():
     assert movement(np.full((2, 3), np.nan)) == "it is never finite"
 
 
+def test_what_was_foretold_is_drawn_and_compared(readable):
+    ax = readable(plot.percentile_bands([0, 1], [[0, 1, 2], [0, 2, 4]], foretold=[[0, 1, 2], [0, 3, 4]]))
+    dashed = [line.get_ydata().tolist() for line in ax.get_lines()][-3:]
+    assert dashed == [[0, 0], [1, 3], [2, 4]]
+    assert ax.get_title("left") == "Foretold to within 0.25 band widths"
+    assert "foretold" in [text.get_text() for text in ax.get_legend().get_texts()]
+    flat = plot.percentile_bands([0], [[1, 1, 1]], foretold=[[1, 2, 3]])
+    assert flat.get_title("left") == "No band has a width"
+
+
 def test_a_row_that_is_not_finite_leaves_a_gap(readable):
     percentiles = PERCENTILES.copy()
     percentiles[1] = np.nan, np.inf, -np.inf

@@ -1,6 +1,7 @@
 """A heat map shows the matrix that it is given."""
 
 import numpy as np
+import pytest
 
 from minidl.lab import plot
 
@@ -33,3 +34,19 @@ def test_large_matrices_have_no_numbers_and_zeros_no_colour():
 
 def test_a_limit_makes_colours_comparable():
     assert plot.heat_map(axes(), MATRIX, "", "", "", limit=4).images[0].get_clim() == (-4, 4)
+
+
+def test_a_logarithmic_map_has_a_scale_that_says_what_it_is():
+    figure, (ax,) = plot.panels(1)
+    plot.log_map(ax, [[1, 10], [100, 1000]], "title", "column", "row", bar="factor", limits=(0.1, 1e4))
+    (image,) = ax.images
+    np.testing.assert_array_equal(image.get_array(), [[1, 10], [100, 1000]])
+    assert (image.norm.vmin, image.norm.vmax) == (0.1, 1e4)
+    assert image.norm(10) - image.norm(1) == pytest.approx(image.norm(1000) - image.norm(100))
+    assert figure.axes[1].get_ylabel() == "factor"
+
+
+def test_a_map_without_a_frame_has_no_ticks():
+    ax = plot.heat_map(plot.panels(1)[1][0], [[1, -1]], "", "", "", frame=False)
+    assert not ax.get_xticks().size
+    assert not any(spine.get_visible() for spine in ax.spines.values())

@@ -65,6 +65,38 @@ def test_intervals_show_every_seed():
     assert ax.get_ylabel() == ""
 
 
+def test_dots_are_where_the_numbers_are():
+    ax = plot.dots(
+        axes(), {"a": ([1, 4], [[1, 2], [3, np.nan]]), "b": ([4], [9])}, "title", "x", "y", log="x", zero=True
+    )
+    a, b, guide = ax.get_lines()
+    np.testing.assert_array_equal(a.get_xydata(), [[1, 1], [4, 2], [1, 3]])
+    np.testing.assert_array_equal(b.get_xydata(), [[4, 9]])
+    assert set(guide.get_ydata()) == {0}
+    assert (a.get_color(), a.get_marker()) != (b.get_color(), b.get_marker())
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["1", "4"]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b"]
+    assert (ax.get_title(loc="left"), ax.get_ylabel()) == ("title", "y")
+
+
+def test_rows_have_names():
+    ax = plot.dots(axes(), {"a": ([5, 6], [0, 1])}, "", "x", "", marks="|", rows=["up", "down"])
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["up", "down"]
+    assert ax.get_ylim()[0] > ax.get_ylim()[1]
+
+
+def test_dots_beyond_the_edge_are_counted():
+    ax = plot.dots(axes(), {"a": ([1, 2, 3], [-9, 1, 40])}, "", "x", "y", limits=(0, 5), diagonal=True)
+    assert ax.get_ylim() == (0, 5)
+    assert ax.get_ylabel() == "y (2 beyond the edge)"
+    np.testing.assert_array_equal(ax.get_lines()[-1].get_xydata(), [[1, 1], [3, 3]])
+    assert plot.dots(axes(), {"a": ([1], [1])}, "", "x", "y", limits=(0, 5)).get_ylabel() == "y"
+
+
+def test_intervals_can_share_their_limits():
+    assert plot.intervals(axes(), {"one": [1, 2]}, "", "", limits=(0, 7)).get_xlim() == (0, 7)
+
+
 def test_checks_mark_what_is_beyond_its_bound():
     ax = plot.checks(axes(), {"fine": (1e-15, 1e-12), "none": (0.0, 0.0), "bad": (1e-3, 1e-12)}, "title")
     dots = [line for line in ax.get_lines() if line.get_marker() == "o"]
