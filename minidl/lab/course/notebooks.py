@@ -3,6 +3,8 @@
 The source is written and reviewed; the notebook is read, on the web too, with its figures.
 """
 
+import base64
+import io
 import os
 import re
 import tempfile
@@ -132,6 +134,18 @@ def _tidy(notebook):
         for output in cell.outputs:
             if "metadata" in output:
                 output.metadata = _alternative(output.data)
+                if "image/png" in output.data:
+                    output.data["image/png"] = _packed(output.data["image/png"])
+
+
+def _packed(png):
+    """Return the same picture, packed as tightly as Pillow can: notebooks are kept small, for whoever clones them."""
+    from PIL import Image
+
+    packed = io.BytesIO()
+    with Image.open(io.BytesIO(base64.b64decode(png))) as image:
+        image.save(packed, "PNG", optimize=True, dpi=image.info.get("dpi", (100, 100)))
+    return min(png, base64.b64encode(packed.getvalue()).decode() + "\n", key=len)
 
 
 def _alternative(data):

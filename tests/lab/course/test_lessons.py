@@ -1,12 +1,16 @@
 """The lessons as their readers meet them: they run, source and notebook agree, checks reject and solutions pass."""
 
 import ast
+import base64
 import importlib
+import io
 import pkgutil
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 nbformat = pytest.importorskip("nbformat")
 
@@ -167,6 +171,18 @@ def test_a_graph_is_described_by_its_text():
     assert metadata == {"image/svg+xml": {"alt": "A graph of 2 nodes: #1 a * b 6.0; #2 #1 + c 8.0."}}
     assert data["text/plain"].startswith("#1  a * b")
     assert notebooks._alternative({"text/plain": "6.0"}) == {}
+
+
+def test_a_packed_picture_has_the_same_pixels_and_takes_no_more_room():
+    pixels = np.random.default_rng(0).integers(0, 3, (60, 80, 4), np.uint8) * 90
+    plain = io.BytesIO()
+    Image.fromarray(pixels).save(plain, "PNG", compress_level=0)
+    before = base64.b64encode(plain.getvalue()).decode() + "\n"
+    after = notebooks._packed(before)
+    assert len(after) < len(before) / 2
+    with Image.open(io.BytesIO(base64.b64decode(after))) as image:
+        np.testing.assert_array_equal(np.asarray(image), pixels)
+    assert notebooks._packed(after) == after
 
 
 def test_every_check_belongs_to_a_lesson():
