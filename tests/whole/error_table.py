@@ -1340,6 +1340,11 @@ TABLE = {
         (lambda: plot.unit_bands([0, 1], ones(2, 3)), r"unit_bands: percentiles is \(2, 3\) but there are 2 steps; it must"),
         (lambda: plot.unit_bands([0], ones(1, 2, 3), limits=(1, 0)), r"unit_bands: limits are \(1, 0\); the first must be"),
     ],
+    "plot.line_grid": [
+        (lambda: plot.line_grid({}, "", "", ""), "line_grid: runs is empty; it must be a dict"),
+        (lambda: plot.line_grid({"a": {}}, "", "", ""), "lines: runs is empty; it must be a dict"),
+        (lambda: plot.line_grid({"a": {"b": ([0], [1])}}, "", "", "", columns=0), "panels: columns is 0 and rows 1"),
+    ],
     "plot.intervals": [
         (lambda: plot.intervals(None, {}, "", ""), "intervals: rows is empty; it must be a dict"),
         (lambda: plot.intervals(None, {"a": [NAN]}, "", ""), "intervals: 'a' has no finite value; each row must have one"),
