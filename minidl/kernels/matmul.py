@@ -4,8 +4,8 @@
 
 `large_product` packs a, too. Read where it lies, each panel of b walks over all of a, whose lines fight for the same places
 in the nearest cache if their distance is a power of two. So b is packed whole, by all threads; and then rows of a are,
-block by block, each of which stays in the second-level cache while all panels of b pass. Measured with AVX2 on one core, of
-the speed of PyTorch's product: 256³ 0.79 → 0.88, 512³ 0.96 → 0.95, 1024³ 0.90 → 0.96.
+block by block, each of which stays in the second-level cache while all panels of b pass. Measured with AVX2 on one core, in
+turns with `product`, of its speed: 256³ 0.86, 512³ 1.06, 1024³ 1.22; with a stored by columns 0.94, 1.23, 1.65.
 """
 
 import numpy as np

@@ -27,8 +27,9 @@ from minidl.kernels import load
 __all__ = ["adopt", "are_started", "get_num_threads", "parallel_from", "set_num_threads"]
 
 # From this much work (elements, times the kernel's cost for each; 131,072 take one core about 15 µs) threads pay. Measured
-# on two cores: OpenMP and TBB start a parallel loop in 2–6 µs, Numba's own `workqueue`, all that some platforms have, in
-# about 200 µs. Where the cores are busy with other things every start waits for them, so none is made lightly.
+# on two cores: OpenMP and TBB start a parallel loop in 2–6 µs while their threads are awake, Numba's own `workqueue`, all
+# that some platforms have, in about 200 µs. Where the cores are busy with other things every start waits for them, so none
+# is made lightly.
 _PARALLEL_FROM = {"omp": 131_072, "tbb": 131_072, "workqueue": 2_097_152}
 
 
