@@ -16,10 +16,13 @@ GAUSSIAN = result(
 )
 
 
-def study(share, batch, none):
+def study(share, batch, none, suited=0.5):
     """The share near 1 and the mean distances at the end; before it, others."""
-    near = finals("near 1", {"with BN": ({}, [0.1, 0.2, share]), "without BN": ({}, [0.1, 0.1, 0.1])}, steps=10)
-    distance = finals("distance", {"with BN": ({}, [9, 9, batch]), "without BN": ({}, [0, 0, none])}, steps=10)
+    shares, ends = ([0.1, 0.2, share], [0.1, 0.1, 0.1], [0.45, 0.1, 0.1]), (batch, none, suited)
+    near = finals("near 1", {arm: ({}, values) for arm, values in zip(jacobian.ARMS, shares, strict=True)}, steps=10)
+    distance = finals(
+        "distance", {arm: ({}, [9, 9, end]) for arm, end in zip(jacobian.ARMS, ends, strict=True)}, steps=10
+    )
     spectrum = np.linspace(1, -2, 6) + np.zeros((3, 1))
     for run, other in zip(near.runs, distance.runs, strict=True):
         run.record.update(other.record, spectrum=(spectrum + run.config["seed"] / 100).tolist())
@@ -31,6 +34,7 @@ def study(share, batch, none):
     [
         ((0.95, 0.1, 0.4), "reproduced"),
         ((0.5, 0.1, 0.4), "partly"),
+        ((0.95, 0.1, 0.4, 0.1), "partly"),  # no nearer than from the start that suits sigmoids
         ((0.9, 0.1, 0.4), "partly"),  # the lower end of the interval is below 90 %
         ((0.95, 0.4, 0.4), "not at this scale"),
         ((0.95, 0.4, 0.1), "contradicted"),
@@ -59,7 +63,7 @@ def test_a_random_matrix_of_unit_rows_is_not_orthogonal():
 
 
 def test_a_run_looks_three_times_and_only_for_results():
-    config = {"norm": "batch", "lr": 0.5, "seed": 0, "steps": 20}
+    config = {"norm": "batch", "start": "std 0.1", "lr": 0.5, "seed": 0, "steps": 20}
     record = jacobian.run({**config, "stage": "final"}, bars())
     assert record["spectrum"].shape == (3, 100)
     assert (np.diff(record["spectrum"]) <= 0).all()
@@ -71,5 +75,8 @@ def test_a_run_looks_three_times_and_only_for_results():
 def test_a_run_builds_the_network_that_it_is_asked_for(norm, norms, monkeypatch):
     built = []
     monkeypatch.setattr(jacobian, "train", lambda model, *_: built.append(model))
-    jacobian.run({"norm": norm, "lr": 0.5, "seed": 0, "steps": 1, "stage": "final"}, bars())
+    for start in ("std 0.1", "4 × Xavier"):
+        jacobian.run({"norm": norm, "start": start, "lr": 0.5, "seed": 0, "steps": 1, "stage": "final"}, bars())
     assert sum(isinstance(layer, nn.BatchNorm) for layer in built[0]) == norms
+    small, suited = (model[0].weight.data for model in built)
+    np.testing.assert_allclose(suited / small, 4 * (2 / 884) ** 0.5 / 0.1, rtol=1e-5)

@@ -7,12 +7,13 @@ import pytest
 
 from minidl.lab.paper import shuffle
 from minidl.lab.paper._training import split
-from tests.lab.paper.synthetic import bars, finals
+from minidl.lab.study.claim import Scale
+from tests.lab.paper.synthetic import bars, finals, joined
 
 
-def study(gain, plain_gain, noise=0.0):
+def study(gain, plain_gain, noise=0.0, lr=2.0):
     means = dict(zip(shuffle.ARMS, (0.95 + gain, 0.95, 0.94 + plain_gain, 0.94), strict=True))
-    given = finals("test", {arm: ({"lr": 0.5}, mean) for arm, mean in means.items()})
+    given = finals("test", {arm: ({"lr": lr}, mean) for arm, mean in means.items()})
     for run in given.runs:
         if run.config["arm"] == "without BN, reshuffled":
             run.record["test"] += noise * (run.config["seed"] - 1)
@@ -20,17 +21,27 @@ def study(gain, plain_gain, noise=0.0):
 
 
 @pytest.mark.parametrize(
-    ("gains", "word"),
+    ("slow", "fast", "word"),
     [
-        ((0.01, 0.0), "reproduced"),
-        ((0.01, 0.01), "partly"),
-        ((0.01, 0.0, 0.01), "partly"),  # too uncertain without batch norm
-        ((0.0, 0.0), "not at this scale"),
-        ((-0.01, 0.0), "contradicted"),
+        ((0.01, 0.0), (0.01, 0.0), "reproduced"),
+        ((0.01, 0.0), (0.0, 0.0), "partly"),  # at one rate only
+        ((0.01, 0.01), (0.01, 0.0), "partly"),
+        ((0.01, 0.0, 0.01), (0.01, 0.0), "partly"),  # too uncertain without batch norm
+        ((0.0, 0.0), (0.0, 0.0), "not at this scale"),
+        ((-0.01, 0.0), (0.0, 0.0), "contradicted"),
+        ((-0.01, 0.0), (0.01, 0.0), "partly"),
     ],
 )
-def test_verdicts(gains, word):
-    assert shuffle.CLAIM.verdict(study(*gains)).word == word
+def test_verdicts(slow, fast, word):
+    assert shuffle.CLAIM.verdict(joined(study(*slow, lr=0.5), study(*fast, lr=2.0))).word == word
+
+
+def test_all_arms_have_the_same_rates_and_twenty_seeds():
+    (configs,) = shuffle.CLAIM.plan(Scale())
+    for arm in shuffle.ARMS:
+        assert {(c["lr"], c["seed"]) for c in configs if c["arm"] == arm} == {
+            (lr, s) for lr in (0.5, 2.0) for s in range(20)
+        }
 
 
 def epochs(reshuffled, count=3):

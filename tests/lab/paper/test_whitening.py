@@ -12,9 +12,13 @@ def ranks():
     return exact(whitening.CLAIM)
 
 
+def times_of(ratio, layer=0.1):
+    return {"batch norm": 0.001, "whitening": 0.001 * ratio, "batch norm, layer": 1, "whitening, layer": layer * ratio}
+
+
 def study(ranks, *ratios):
     times = [
-        ({"part": "time", "features": d, "seed": seed}, {"batch norm": 0.001, "whitening": 0.001 * ratio})
+        ({"part": "time", "features": d, "seed": seed}, times_of(ratio))
         for d, share in ((64, 0.1), (256, 1))
         for seed, ratio in enumerate(share * np.array(ratios))
     ]
@@ -45,8 +49,11 @@ def test_verdicts(ranks):
     assert judged(full, 40.0, 41.0, 39.0).word == "partly"
     assert judged(full, 2.0, 2.1, 1.9).word == "contradicted"
     assert "40 ± " in judged(ranks, 40.0, 41.0, 39.0).number
+    assert "a whole layer with it 4.0 ± 0.2" in judged(ranks, 40.0, 41.0, 39.0).number
+    cheap = edited(study(ranks, 40.0, 41.0, 39.0), {"part": "time", "features": 256}, **times_of(40.0, 0.04))
+    assert whitening.CLAIM.verdict(cheap).word == "partly"  # beside the linear map it hardly counts
 
 
 def test_times_are_measured():
     config = {"part": "time", "features": 8, "batch": 16, "repeats": 2, "seed": 0}
-    assert set(whitening.run(config)) == {"batch norm", "whitening"}
+    assert set(whitening.run(config)) == set(times_of(1))
