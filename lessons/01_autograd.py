@@ -248,7 +248,8 @@ check("affine", affine_backward);
 # point, and then worse; (c) it makes no difference.
 #
 # One can step to one side, $(f(x+h) - f(x))/h$, or to both, $(f(x+h) - f(x-h))/2h$. The figure has both, for the
-# sigmoid at 50 random points, against the exact slope $y(1-y)$; in **float64** (numbers with 16 digits, as above) and
+# sigmoid at 50 random points, against the exact slope $y(1-y)$ ($y$ is
+# the sigmoid's value there); in **float64** (numbers with 16 digits, as above) and
 # in **float32** (7 digits, in which networks are trained).
 
 
