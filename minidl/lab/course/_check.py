@@ -186,7 +186,8 @@ def compare(
         if _agree(got, np.asarray(wrong), max(tol, 1e-7)):
             raise Wrong(f"{what}: {misconception}.")
     if got.shape != want.shape:
-        raise Wrong(f"{what} has the shape {got.shape}; it should be {want.shape}.{_and(hint)}")
+        wanted = str(want.shape) if want.ndim else "one number"
+        raise Wrong(f"{what} has the shape {got.shape}; it should be {wanted}.{_and(hint)}")
     if not np.isfinite(got).all():
         raise Wrong(f"{what} is not finite where it should be.{_and(hint)}")
     worst = np.abs(got - want).max()
