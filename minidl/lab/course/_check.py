@@ -148,7 +148,7 @@ def ask(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         raise
     except Exception as error:
         place = _learners(traceback.extract_tb(error.__traceback__))
-        line = f", in the line `{place.line}`" if place and place.line else ""
+        line = f", in the line `{textwrap.shorten(place.line, 120, placeholder=' …')}`" if place and place.line else ""
         said = textwrap.shorten(str(error), 200, placeholder=" …")
         shapes = ", ".join(str(a.shape) for a in arguments if isinstance(a, np.ndarray))
         given = f" It was given arrays of the shapes {shapes}." if shapes and isinstance(error, ValueError) else ""
