@@ -315,8 +315,9 @@ for name, (step, least) in best.items():
 # gradient, for which it must return more than 0.001. They are about batch normalization, or about using a node
 # several times. (**Evaluation mode** is what batch norm does
 # when a trained network is used: it takes constants in place of the batch's own mean and variance.) You have not met
-# their formulas. You need not: a gradient check does not know them either. (Eight to
-# ten lines.)
+# their formulas. You need not: a gradient check does not know them either. Two more
+# operations, with slopes in the millions and of a millionth, ask whether your number is relative as described. (Eight
+# to ten lines.)
 
 
 # %% tags=["exercise:hunt"]

@@ -151,8 +151,8 @@ def ask(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         line = f", in the line `{textwrap.shorten(place.line, 120, placeholder=' …')}`" if place and place.line else ""
         said = textwrap.shorten(str(error), 200, placeholder=" …")
         shapes = ", ".join(str(a.shape) for a in arguments if isinstance(a, np.ndarray))
-        given = f" It was given arrays of the shapes {shapes}." if shapes and isinstance(error, ValueError) else ""
-        raise Wrong(f"Your function stopped with {type(error).__name__}: {said}{line}.{given}") from None
+        which = f" It was given arrays of the shapes {shapes}." if shapes and isinstance(error, ValueError) else ""
+        raise Wrong(f"Your function stopped with {type(error).__name__}: {said}{line}.{which}") from None
     for i, (before, after) in enumerate(zip(arguments, given, strict=True), 1):
         if isinstance(before, np.ndarray) and not np.array_equal(before, after, equal_nan=True):
             raise Wrong(
