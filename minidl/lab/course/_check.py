@@ -176,11 +176,11 @@ def compare(
     instead  misconception → what an answer that has it would be; the first that agrees with `got` is named
     hint     what to look at when none of them agrees
     """
-    want, dtype = np.asarray(want), getattr(got, "dtype", None)
+    want, single = np.asarray(want), isinstance(got, np.ndarray | np.generic | Tensor) and got.dtype == np.float32
     got = array(what, got, want.shape)
     if _agree(got, want, tol):
         return
-    if dtype == np.float32 and _agree(got, want, 1e-5):
+    if single and _agree(got, want, 1e-5):
         raise Wrong(f"{what} is right to the seven digits of float32; compute in float64, as its arguments are.")
     for misconception, wrong in (instead or {}).items():
         if _agree(got, np.asarray(wrong), max(tol, 1e-7)):

@@ -107,8 +107,8 @@ def _compare_paths(got, missing, spy):
     grad = spy.seen[-1].astype(np.float64)
     if len(grad) < 5:
         raise Wrong(
-            f"You feed it a batch of {len(grad)}. With two examples x̂ is always ±1 and the true ∂x nearly 0, with three or "
-            "four it can be, so its sums are not small compared with it: take five or more."
+            f"You feed it a batch of {len(grad)}. With two examples x̂ is always ±1, and the true ∂x is nearly 0; with three "
+            "or four it can be. Then its sums are not small compared with it: take five or more."
         )
     if np.ptp(grad, axis=0).max() <= 1e-6 * np.abs(grad).max():
         raise Wrong(
