@@ -4,7 +4,6 @@ import copy
 
 import numpy as np
 
-from minidl import nn
 from minidl.autograd import no_grad
 from minidl.lab.models import paper_mlp
 from minidl.lab.paper._training import FINAL, draws, rate, settle, split, tune
@@ -20,11 +19,11 @@ __all__ = ["CLAIM"]
 BATCH, STEPS, POINTS = 60, 2000, 40
 HELD = 0.6  # of the steps at the full rate; then it falls in a straight line to 0
 EARLY = 0.1  # of the steps, whose looks do not count: every network is still at its worst
-FACTORS = {"tuned rate": 1, "large rate": 8}
+FACTORS = {"tuned rate": 1, "large rate": 4}
 SAME = 0.001  # of error: what does not matter at the end
 MOVING, REST, EXACT = KINDS = ("moving averages", "moving averages, weights at rest", "exact statistics")
 WAIT = 50  # batches at weights that rest: 0.9⁵⁰ of the older statistics is left
-GRID = (0.03125, 0.125, 0.5, 2.0, 8.0)
+GRID = (0.125, 0.5, 2.0, 8.0, 32.0)
 
 
 def plan(scale):
@@ -41,7 +40,7 @@ def plan(scale):
 def run(config, digits=None):
     """Train, and look at the errors on validation images by each kind of statistics; to tune, only in the end."""
     data, seed = split(digits), config["seed"]
-    model = paper_mlp("batch", generator=np.random.default_rng(seed), activation=nn.ReLU)
+    model = paper_mlp("batch", generator=np.random.default_rng(seed))
     at, looks = _places(config), {kind: [] for kind in KINDS}
     others = draws(data, config["batch"], [seed, 5])  # batches for the averages at weights that rest
 
@@ -121,7 +120,7 @@ def verdict(result):
         lag = paired(measures["error"][MOVING], measures["error"][REST])
         noise = paired(measures["error"][REST], measures["error"][EXACT])
         lower[arm], steadier[arm] = less["error"], less["jumps"]
-        same[arm] = -SAME <= less["end"].low and less["end"].high <= SAME
+        same[arm] = less["end"].low >= -SAME and less["end"].high <= SAME
         test = paired(*(result.values(f"test, {kind}", arm=arm, **FINAL) for kind in (MOVING, EXACT)))
         mean = {kind: t_interval(values).text(2, 100) for kind, values in measures["error"].items()}
         told.append(
@@ -142,9 +141,7 @@ def verdict(result):
     return Verdict(
         word,
         "moving averages less exact statistics, points of error: "
-        + "; ".join(
-            f"{arm} {_points(lower[arm])}, at the end {_points(numbers[f'end, {arm}'])}" for arm in FACTORS
-        ),
+        + "; ".join(f"{arm} {_points(lower[arm])}, at the end {_points(numbers[f'end, {arm}'])}" for arm in FACTORS),
         " ".join(told),
         numbers,
     )
@@ -184,15 +181,16 @@ CLAIM = Claim(
     statement="""While the learning rate is large, moving averages lag behind the weights; exact statistics over training
         images give a lower and steadier validation error during training, and the same one at the end, when the rate has
         fallen (Wu and Johnson 2021; *not read* in its text).""",
-    method=f"""The network of Figure 1 with ReLU on binary MNIST, {STEPS:,} steps of plain SGD, batches of {BATCH}: the rate
+    method=f"""The network of Figure 1 on binary MNIST, {STEPS:,} steps of plain SGD, batches of {BATCH}: the rate
         is held for {100 * HELD:.0f} % of the steps, and falls to 0 in a straight line. Two rates: one that is tuned on
         validation images, and {FACTORS["large rate"]} times that. At {POINTS} places the error on 5,000 validation images is
         measured with three kinds of statistics, in copies of the network: the moving averages of training, where a new batch
         weighs 0.1; exact ones, averages over 10,000 training images in batches of 1,000 for the weights of that moment; and,
         to tell lag from noise, moving averages of {WAIT} further batches while the weights rest. 10 seeds, the kinds paired
-        within each. A trial with two seeds came before the rule.""",
-    rule=f"""Between {100 * EARLY:.0f} % and {100 * HELD:.0f} % of the steps: lower, if the mean error by moving averages less
-        that by exact statistics is above 0; steadier, if so is the difference of the mean change from one place to the next.
+        within each. Trials with one seed came before the rule; in
+        them a network with ReLU showed little, which diverges at smaller rates.""",
+    rule=f"""Between {100 * EARLY:.0f} % and {100 * HELD:.0f} % of the steps: lower, if the mean error by moving averages
+        less that by exact statistics is above 0; steadier, if so is the difference of the mean change from place to place.
         The same at the end: the interval of the last difference lies within ± {100 * SAME:g} points. Reproduced if all three
         hold at both rates; partly if lower and steadier hold at one rate at least; contradicted if they hold at none, and
         the error by moving averages is the lower one at some rate; otherwise not at this scale.""",

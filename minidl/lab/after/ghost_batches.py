@@ -83,8 +83,8 @@ def verdict(result):
         word,
         f"batches of {LARGE:,}: "
         + "; ".join(f"ghosts of {size} {_points(interval)} points" for size, interval in gain.items()),
-        f"Test accuracy after {_epochs(result)} epochs: {ends}. Training less test accuracy, in points: {gaps}. Batches of {SMALL} "
-        f"end {_points(lost)} points from the whole batch, "
+        f"Test accuracy after {_epochs(result)} epochs: {ends}. Training less test accuracy, in points: {gaps}. "
+        f"Batches of {SMALL} end {_points(lost)} points from the whole batch, "
         + " and ".join(f"{_points(interval)} from ghosts of {size}" for size, interval in left.items())
         + ".",
         {f"ghosts of {size} less whole batch": interval for size, interval in gain.items()}
@@ -127,8 +127,8 @@ CLAIM = Claim(
         epochs of batches of {LARGE:,}: {EPOCHS * IMAGES // LARGE} steps of plain SGD. Batch norm over the whole batch, over
         ghosts of {GHOSTS[0]} and of {GHOSTS[1]} images; and, to compare, batches of {SMALL}, which take {LARGE // SMALL}
         times as many steps in those epochs. The gradient of a ghost is that of its own statistics. Each arm has its own
-        rate, tuned. For evaluation the statistics of {IMAGES:,} images or the first 10,000 of them are taken anew, over whole
-        batches, in the same way for all arms, so that only training differs. A trial with two seeds, at four rates, came
+        rate, tuned. For evaluation the statistics of 10,000 training images are taken anew, over whole batches, in the
+        same way for all arms, so that only training differs. A trial with two seeds, at four rates, came
         before the rule.""",
     rule="""Gain: ghosts minus whole batch, in test accuracy. Reproduced if it is above 0 for both sizes of ghosts; partly if
         for one; contradicted if for none, and below 0 for one; otherwise not at this scale. What batches of 64 reach is

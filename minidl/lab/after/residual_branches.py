@@ -20,7 +20,7 @@ ARMS = {
 }
 NONE, BATCH, SKIP, ONE = ARMS
 SHALLOW, DEEP, WIDTH = 8, 64, 50
-GRID = (2.0**-11, 2.0**-9, 2.0**-7, 2.0**-5, 2.0**-3, 0.5)
+GRID = (0.0005, 0.002, 0.008, 0.03, 0.125, 0.5)
 TINY = tuple(10.0**-k for k in range(13, 8, -1))  # where nothing holds 2^64 back
 WIDE, IMAGES, POPULATION = 200, 1000, 10_000  # of the networks that are only looked at
 NEAR = {"slope": (1, 0.1), "growth": (2, 0.1)}  # what is claimed, and how far off an interval may reach
@@ -29,7 +29,7 @@ BATCH_SIZE = 60
 
 
 def plan(scale):
-    """To look at: 2 arms × 40 seeds × 0.7 s. To train: 8 arms × (16 or 18 to tune + 5) × 250 steps, 0.8 or 4 s: 8 minutes."""
+    """Looks: 2 arms × 40 seeds × 0.7 s. Training: 8 arms × (16 or 18 + 5) × 250 steps, 0.8 or 4 s: 8 minutes."""
     looks = [
         {"stage": "look", "arm": arm, **ARMS[arm], "blocks": DEEP, "width": WIDE, "steps": 0, "seed": seed}
         for arm in (NONE, BATCH)
@@ -106,8 +106,7 @@ def verdict(result):
     share = {arm: result.values("share", stage="look", arm=arm)[:, -1] for arm in (NONE, BATCH)}
     last = {arm: t_interval(values) for arm, values in share.items()}
     trained = "; ".join(
-        f"{blocks} blocks: "
-        + ", ".join(f"{arm} {t_interval(tests[arm, blocks]).text(1, 100)} %" for arm in ARMS)
+        f"{blocks} blocks: " + ", ".join(f"{arm} {t_interval(tests[arm, blocks]).text(1, 100)} %" for arm in ARMS)
         for blocks in (SHALLOW, DEEP)
     )
     return Verdict(
@@ -137,9 +136,7 @@ def figure(result):
     share["1 / (l + 1)"] = blocks[1:], 1 / (blocks[1:] + 1.0)
     title = "A branch's share falls only with batch norm"
     plot.lines(axes[1], share, title, "block l", "share of what leaves the block", log="xy")
-    rows = {
-        f"{arm}, {n} blocks": 100 * _tests(result, arm, n) for n in (SHALLOW, DEEP) for arm in ARMS
-    }
+    rows = {f"{arm}, {n} blocks": 100 * _tests(result, arm, n) for n in (SHALLOW, DEEP) for arm in ARMS}
     gain = rows[f"{SKIP}, {DEEP} blocks"].mean() - rows[f"{NONE}, {DEEP} blocks"].mean()
     title = f"{DEEP} blocks: the factor from 0 gives {gain:+.0f} points".replace("-", "−")
     plot.intervals(axes[2], rows, title, "test accuracy (%), a small dot a seed")
@@ -167,12 +164,13 @@ CLAIM = Claim(
         starts at 0 (De and Smith 2020; *not read* in its text).""",
     method=f"""Residual blocks x + Linear(ReLU(x)) between a first and a last layer, initial weights as He says, with batch
         norm before each ReLU or without. At the start: {DEEP} blocks of {WIDE} units, 40 networks; the mean square on the
-        skip path of {IMAGES:,} binary MNIST images, which begins near 1 as the first layer is scaled for it. (A mean square over examples
-        and units is the variance over random weights, which have mean 0.) The slope is that of a straight line through the
-        {DEEP + 1} places; the growth is the geometric mean. After training: {SHALLOW} and {DEEP} blocks of {WIDTH} units, 250
-        steps of plain SGD, batches of {BATCH_SIZE}, 5 seeds; no norm, batch norm, a factor on each branch that starts at 0
-        (SkipInit), and, as a control, one that starts at 1. The rate is tuned for each arm; without a norm and with a factor
-        from 1, at {DEEP} blocks, among five from 1e-13 to 1e-9. Trials with one or two seeds came before the rule.""",
+        skip path of {IMAGES:,} binary MNIST images, which begins near 1, as the first layer is scaled for it. (A mean square
+        over examples and units is the variance over random weights, which have mean 0.) The slope is that of a straight line
+        through the {DEEP + 1} places; the growth is the geometric mean. After training: {SHALLOW} and {DEEP} blocks of
+        {WIDTH} units, 250 steps of plain SGD, batches of {BATCH_SIZE}, 5 seeds; no norm, batch norm, a factor on each branch
+        that starts at 0 (SkipInit), and, as a control, one that starts at 1. The rate is tuned for each arm; without a norm
+        and with a factor from 1, at {DEEP} blocks, among five from 1e-13 to 1e-9. Trials with one or two seeds came before
+        the rule.""",
     rule=f"""Sizes: the interval of the slope with batch norm lies within 1 ± {NEAR["slope"][1]}, and that of the growth
         without a norm within 2 ± {NEAR["growth"][1]}. Cure, at {DEEP} blocks: the factor from 0 ends with at least
         {100 * TRAINED:.0f} % test accuracy, no norm with at most {100 * UNTRAINED:.0f} %, and their difference is above 0.
