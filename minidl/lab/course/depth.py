@@ -21,7 +21,8 @@ def stack(
     norm     batch norm before each activation, and no biases there
     Shape    (N, 784) → (N, 10)
     """
-    generator, layers, sizes = np.random.default_rng(seed), [], [784, *[width] * depth]
+    generator, sizes = np.random.default_rng(seed), [784, *[width] * depth]
+    layers: list[nn.Module] = []
     for i in range(depth):
         layers.append(linear(sizes[i], sizes[i + 1], gain if i else 1.0, generator, bias=not norm))
         layers += [nn.BatchNorm(width)] if norm else []

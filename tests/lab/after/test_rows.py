@@ -122,6 +122,12 @@ def test_the_counts_are_those_that_are_said():
         assert cost.flop == 2 * 3 * cost.adds * cost.examples
 
 
+def test_numbers_of_ours_are_nowhere_in_the_module():
+    """Nothing but the rows' own numbers, and the counts, may stand in it."""
+    for row in ROWS:
+        assert not re.search(r"\d+[.,]?\d* ?%|±", row.instead + row.says)
+
+
 def test_what_was_not_read_is_marked():
     text = benchmark_rows([])
     assert text.count("*not read*") >= 5
