@@ -169,7 +169,7 @@ def figure(result):
     for arm in FACTORS:
         for name, kinds in _measures(result, arm).items():
             rows[f"{arm}, {name}"] = 100 * (kinds[MOVING] - kinds[EXACT])
-    title = f"At the end {abs(rows['large rate, end'].mean()):.2f} points are left"
+    title = f"Large rate: {rows['large rate, end'].mean():+.2f} points are left at the end".replace("-", "−")
     plot.intervals(axes[2], rows, title, "moving averages less exact statistics (points)", zero=True)
     return figure
 
@@ -187,8 +187,8 @@ CLAIM = Claim(
         measured with three kinds of statistics, in copies of the network: the moving averages of training, where a new batch
         weighs 0.1; exact ones, averages over 10,000 training images in batches of 1,000 for the weights of that moment; and,
         to tell lag from noise, moving averages of {WAIT} further batches while the weights rest. 10 seeds, the kinds paired
-        within each. Trials with one seed came before the rule; in
-        them a network with ReLU showed little, which diverges at smaller rates.""",
+        within each. Trials with one seed came before the rule. In
+        them a network with ReLU, which diverges at smaller rates, showed little.""",
     rule=f"""Between {100 * EARLY:.0f} % and {100 * HELD:.0f} % of the steps: lower, if the mean error by moving averages
         less that by exact statistics is above 0; steadier, if so is the difference of the mean change from place to place.
         The same at the end: the interval of the last difference lies within ± {100 * SAME:g} points. Reproduced if all three

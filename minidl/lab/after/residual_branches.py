@@ -133,9 +133,10 @@ def figure(result):
     title = f"The skip path: {last:.0f} after {DEEP} blocks with BN"
     plot.lines(axes[0], skip, title, "blocks", "mean square", log="y")
     share = {arm: (blocks[1:], found.values("share")) for arm, found in looks.items()}
+    title = f"The last branch: a share of {share[BATCH][1][:, -1].mean():.3f} with BN"
     share["1 / (l + 1)"] = blocks[1:], 1 / (blocks[1:] + 1.0)
-    title = "A branch's share falls only with batch norm"
-    plot.lines(axes[1], share, title, "block l", "share of what leaves the block", log="xy")
+    ticks = 2 ** np.arange(int(math.log2(DEEP)) + 1)
+    plot.lines(axes[1], share, title, "block l", "share of what leaves the block", log="xy", xticks=ticks)
     rows = {f"{arm}, {n} blocks": 100 * _tests(result, arm, n) for n in (SHALLOW, DEEP) for arm in ARMS}
     gain = rows[f"{SKIP}, {DEEP} blocks"].mean() - rows[f"{NONE}, {DEEP} blocks"].mean()
     title = f"{DEEP} blocks: the factor from 0 gives {gain:+.0f} points".replace("-", "−")

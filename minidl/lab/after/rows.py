@@ -161,8 +161,8 @@ def benchmark_rows(found: Iterable, known: Iterable = (), docs: Path = DOCS) -> 
         rows.append("| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |")
     return f"""## The rows of the benchmark page
 
-A page of benchmarks lists later results with batch norm; it names neither papers nor protocols. What is said of a paper that
-was not read in its own text is marked: *not read*.
+A page of benchmarks for this paper lists results of later work with batch norm; it names neither networks nor protocols. What
+is said of a paper that was not read in its own text is marked: *not read*.
 
 {chr(10).join(rows)}
 

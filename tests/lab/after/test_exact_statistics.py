@@ -129,4 +129,4 @@ def test_numbers_and_figure():
     assert "points are lag" in verdict.because
     titles = [ax.get_title(loc="left") or ax.get_title() for ax in CLAIM.figure(made).axes]
     assert titles[0] == "Tuned rate: moving averages +1.10 points"
-    assert titles[2] == "At the end 0.00 points are left"
+    assert titles[2].endswith("0.00 points are left at the end")

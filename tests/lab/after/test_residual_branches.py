@@ -154,6 +154,7 @@ def test_numbers_figure_and_table():
     figure = CLAIM.figure(made)
     titles = [ax.get_title(loc="left") or ax.get_title() for ax in figure.axes]
     assert any("gives +82 points" in title for title in titles)
+    assert "The last branch: a share of 0.015 with BN" in titles
     changed = edited(made, {"stage": "final", "arm": f"{SKIP}, 64 blocks"}, test=0.5)
     assert any("+40 points" in (ax.get_title(loc="left") or ax.get_title()) for ax in CLAIM.figure(changed).axes)
     assert len(plot.png(figure)) > 1000
