@@ -161,8 +161,8 @@ def benchmark_rows(found: Iterable, known: Iterable = (), docs: Path = DOCS) -> 
         rows.append("| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |")
     return f"""## The rows of the benchmark page
 
-A page of benchmarks for this paper lists results of later work with batch norm; it names neither networks nor protocols. What
-is said of a paper that was not read in its own text is marked: *not read*.
+A page of benchmarks for this paper lists results of later work with batch norm; it names neither networks nor protocols.
+What is said of a paper that was not read in its own text is marked: *not read*.
 
 {chr(10).join(rows)}
 
@@ -211,7 +211,7 @@ def _is_told(cell):
 def _costs(docs):
     """How long the rows would take as they are, from a count of operations and a measured speed."""
     speeds = _speeds(docs)
-    text = """**What they would cost as they are**, on the machine of [the benchmark](../docs/speed.md): the operations of
+    text = """**What they would cost as they are**, on the machine of the benchmark in `docs/speed.md`: the operations of
 training, 6 for each multiply-add of the forward pass (2 each, and backward takes twice as many), divided by a speed that
 minidl reaches. Bounds from below: the counts leave out what the last column says."""
     if not speeds:
@@ -251,9 +251,17 @@ def _speeds(docs):
     }
     speeds = {}
     for path in sorted(docs.glob("bench-*.json"), reverse=True):
-        for entry in json.loads(path.read_bytes()).get("results", ()):
+        for entry in _entries(path):
             speed = entry.get("contenders", {}).get("minidl", {}).get("gflops")
             for kind, (part, fits) in wanted.items():
-                if kind not in speeds and speed and entry["part"] == part and fits(entry["name"]):
+                if kind not in speeds and speed and entry.get("part") == part and fits(entry.get("name", "")):
                     speeds[kind] = speed, entry["name"], f"docs/{path.name}"
     return speeds
+
+
+def _entries(path):
+    """The results in a record; none in a file that is no record, which must not keep the page from being written."""
+    try:
+        return json.loads(path.read_bytes())["results"]
+    except (ValueError, KeyError, TypeError):
+        return []

@@ -101,7 +101,8 @@ def test_costs_follow_from_the_record(tmp_path):
 
     (tmp_path / "bench-2020-01-01.json").write_text(record(1.0), encoding="utf-8")
     (tmp_path / "bench-2021-01-01.json").write_text(record(200.0), encoding="utf-8")
-    (tmp_path / "bench-2022-01-01.json").write_text(json.dumps({"results": []}), encoding="utf-8")
+    for year, text in enumerate((json.dumps({"results": []}), "no JSON", "[]"), 2022):
+        (tmp_path / f"bench-{year}-01-01.json").write_text(text, encoding="utf-8")
     text = benchmark_rows([], docs=tmp_path)
     assert "Convolutions run at 200 GFLOP/s (cifar_conv, docs/bench-2021-01-01.json)" in text
     for cost in COSTS:
