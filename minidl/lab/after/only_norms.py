@@ -178,9 +178,9 @@ CLAIM = Claim(
         {STEPS} steps of {BATCH} images, SGD with momentum {MOMENTUM} and a rate that falls to 0 in a straight line. What is
         trained: γ and β of every batch norm; {EACH} weights of each channel of every convolution, drawn at random, with all
         γ = 1 and β = 0; the last layer; or all. The rest stays as it was drawn; the last layer, too, where it is not named.
-        Each arm has its own rate, tuned on {MEASURED:,} validation images among three, a factor of four
-        apart, in the middle of which a trial had found the best; then 5 seeds, measured on
-        {MEASURED:,} test images, with statistics of {POPULATION:,} training images.""",
+        Each arm has its own rate, tuned on {MEASURED:,} validation images among three, a factor of four apart, around the
+        best of a trial; then 5 seeds, measured on {MEASURED:,} test images, with statistics of {POPULATION:,} training
+        images. Trials with one seed of each arm came before the rule.""",
     rule=f"""Far more than chance: at least {100 * FAR:.0f} points above 10 %, the whole interval. Reproduced if this holds,
         and γ and β less the other weights, and less the last layer, are above 0; partly if the first holds with one of the
         two; contradicted if both differences are below 0; otherwise not at this scale.""",
