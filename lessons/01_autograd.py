@@ -248,7 +248,8 @@ check("affine", affine_backward);
 # point, and then worse; (c) it makes no difference.
 #
 # One can step to one side, $(f(x+h) - f(x))/h$, or to both, $(f(x+h) - f(x-h))/2h$. The figure has both, for the
-# sigmoid at 50 random points, against the exact slope $y(1-y)$; in **float64** (numbers with 16 digits, as above) and
+# sigmoid at 50 random points, against the exact slope $y(1-y)$ ($y$ is
+# the sigmoid's value there); in **float64** (numbers with 16 digits, as above) and
 # in **float32** (7 digits, in which networks are trained).
 
 
@@ -314,8 +315,9 @@ for name, (step, least) in best.items():
 # gradient, for which it must return more than 0.001. They are about batch normalization, or about using a node
 # several times. (**Evaluation mode** is what batch norm does
 # when a trained network is used: it takes constants in place of the batch's own mean and variance.) You have not met
-# their formulas. You need not: a gradient check does not know them either. (Eight to
-# ten lines.)
+# their formulas. You need not: a gradient check does not know them either. Two more
+# operations, with slopes in the millions and of a millionth, ask whether your number is relative as described. (Eight
+# to ten lines.)
 
 
 # %% tags=["exercise:hunt"]

@@ -214,7 +214,8 @@ for row, lr in enumerate(rates):
 #   moving average. Its gradient is right for constants. But they follow each step a few batches later, and undo it.
 # - The paper reports something similar: its model "blows up when the normalization parameters are computed outside
 #   the gradient descent step". It also says that this "can get worse" if one scales as well as centres. Here that was
-#   so at rate 0.1, and not at rate 1, where neither path did no worse than no mean path.
+#   so at rate 0.1. At rate 1 three seeds cannot tell *neither path* from *no mean path* (5.09 and 4.79, but the ranges
+#   overlap).
 #
 # ## 4. What has happened to them?
 #
@@ -294,10 +295,11 @@ directions(ax, arms, f"No mean path, rate 1: no collapse with {' or '.join(cured
 #
 # And the steps responsible are those of the *output* layer. With its rate at 0.1 there is no collapse, only short
 # excursions, though the hidden layers keep their rate of 1. With its rate at 1 they collapse even at 0.1. The last
-# column fits: where the output layer takes large steps, a fifth to a third of the gradient that reaches the hidden
-# layers in the first 30 steps is the same for all examples, and three percent elsewhere. (Our reading: it overshoots,
-# for the whole batch together.) **With both paths that common part arrives as well, but batch normalization takes it
-# out** before it gets into the weights, and the network recovers.
+# column fits: where the output layer takes large steps, a fifth to a third of the gradient that reaches the last
+# hidden layer in the first 30 steps is the same for all examples, and 3 % where it takes small ones. (Sixty unrelated
+# gradients would have 1/60 in common, about 2 %. Our reading: a large step of the output layer overshoots, for the
+# whole batch together.) **With both paths that common part arrives as well, but batch normalization takes it out**
+# before it gets into the weights, and the network recovers.
 #
 # ## 5. The detective
 #
@@ -371,9 +373,12 @@ verdicts = ...  # a set for each: {"A": …, "B": …, "C": …, "D": …}
 check("suspects", verdicts);
 
 # %% [markdown]
-# If you have convicted three and acquitted one, read the code of the innocent one. It also takes a mean as a
-# constant, and gets away with it. Why? (By how much does $\sum_i (x_i - \mu)^2$ change if $\mu$ alone moves a little?
-# Its slope is $-2\sum_i (x_i - \mu)$.)
+# <details><summary>After the verdict</summary>
+#
+# Three are guilty. Read the code of the innocent one: it also takes a mean as a constant, and gets away with it. Why?
+# (By how much does $\sum_i (x_i - \mu)^2$ change if $\mu$ alone moves a little? Its slope is $-2\sum_i (x_i - \mu)$.)
+#
+# </details>
 #
 # We left out a fifth kind of defect: an output with no gradient function at all. It gives itself away, as
 # `backward()` stops with an error. The dangerous ones are silent.

@@ -122,7 +122,8 @@ right.legend(fontsize=8, frameon=False, loc="upper left");
 #
 # Move one yourself: [drag one example of a batch of eight](../docs/live/drag.html). Pull the orange dot to the right
 # edge. Its $\hat x$ never passes 2.65, and the seven others crowd together. Then choose *constants*, and pull again: only
-# this one moves, as far as you like.
+# this one moves, as far as you like. (The bars beside it are gradients, which do not stay with one example either; they
+# are the subject of lesson 06.)
 
 # %%
 show("drag")
@@ -257,8 +258,8 @@ for ax, name, batch in zip(axes, names, (first, second), strict=True):
 # %% [markdown]
 # It is (b): in half of our 300 pairs the worst of the 60 numbers was off by less than half a standard deviation, in
 # one of twenty by 0.9 or more. In training BN cannot be the identity for every batch, because it subtracts a
-# different number each time. In evaluation, where mean and variance are constants, it can be for all inputs at once;
-# that is the case that the paper means.
+# different number each time. In evaluation, where mean and variance are constants, it can be for all inputs at once.
+# The paper writes it so, with the mean and the variance over the whole training set.
 #
 # What γ and β are for is simpler than the word identity: **after BN a feature has mean β and standard deviation |γ|**
 # in each batch (but for ε), for any input. Two numbers that depended on all the layers below, in a complicated way,
@@ -347,8 +348,8 @@ plot.lines(None, runs, title, xlabel, "largest relative error of the variance", 
 # one `nan` in one feature spoils the loss. The error grows with the square of the mean. Two passes, first the mean
 # and then the distances from it, were still right to four digits at a mean of 10,000 in our run; at a million the
 # mean itself is rounded. (minidl takes one pass, over the distances from the batch's *first row*, which is near
-# enough to the mean, and exact in float32; [`_batch_statistics`](../minidl/ops/norm.py) says why. What has no error
-# at all is drawn at $10^{-8}$.)
+# enough to the mean and, unlike it, needs no rounding; [`_batch_statistics`](../minidl/ops/norm.py) says why. What has
+# no error at all is drawn at $10^{-8}$.)
 #
 # ### Exercise: write it
 #

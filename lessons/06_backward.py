@@ -430,11 +430,12 @@ def freedom(m, features):
 check("freedom", freedom);
 
 # %% [markdown]
-# With ipywidgets installed, the next cell has sliders: the size of the batch, ε (as a power of ten, against a variance near
-# 1), and how far one example stands out. Watch the row and column of the outlier fade.
+# With ipywidgets installed, the next cell has sliders: how far the last example stands out, the size of the batch, and ε (as
+# a power of ten, against a variance near 1). Watch the last row and column fade as that example moves away; the
+# eigenvalues (by how much the matrix stretches its own directions) stay $m - 2$ ones and two zeros.
 
 # %% tags=["widget"]
-def draw(m=8, log10_eps=-5.0, outlier=0.0):
+def draw(outlier=0.0, m=8, log10_eps=-5.0):
     """The Jacobian of a batch, and its eigenvalues (by how much it stretches its own directions)."""
     column = np.sort(np.random.default_rng(0).standard_normal(m))
     column[-1] += outlier
@@ -443,7 +444,7 @@ def draw(m=8, log10_eps=-5.0, outlier=0.0):
     print("m =", m, "eigenvalues:", np.round(np.linalg.eigvalsh(matrix)[::-1], 3) + 0.0)
 
 
-course.explore(draw, m=(2, 12), log10_eps=(-8.0, 1.0), outlier=(0.0, 20.0))
+course.explore(draw, outlier=(0.0, 20.0), m=(2, 12), log10_eps=(-8.0, 1.0))
 
 # %% [markdown]
 # ## ε lets a little through
@@ -527,8 +528,8 @@ print(f"in all, the weights move {np.exp(np.log(moved[:, 0] / moved[:, -1]).mean
 
 # %% [markdown]
 # (d)! In our run the weights moved by less than a tenth of their length at $m = 60$, and by ten lengths and more at
-# $m = 2$. And look at how: a typical step at $m = 2$ is as small as at $m = 60$. A few huge steps do it all; on the
-# left, three of the 300 steps are longer than ten lengths.
+# $m = 2$. And look at how: half of the steps at $m = 2$ are below 0.002 lengths, hardly more than at $m = 60$. A few huge
+# steps do it all; on the left, three of the 300 are longer than ten lengths.
 #
 # The algebra is right, and the obvious conclusion from it is wrong. The rank is 0 *at ε = 0*. With ε the share
 # $\varepsilon/(\sigma^2+\varepsilon)$ of the part along $\hat x$ passes, times $1/\sqrt{\sigma^2+\varepsilon}$; so
@@ -591,7 +592,8 @@ measured = 100 * np.array([shares(seed) for seed in range(course.pick(5, 2))])  
 # %%
 figure, axes = plot.panels(2, size=(4.9, 3.8))
 at, ticks = np.array(marks) + 1, [0.1, 0.2, 0.5, 1, 2, 5, 10]
-titles = "Along 1, the layers differ", "Along x̂, the share falls with training"
+below = measured[:, -1, :, 1].mean(0).max() < 100 / 60
+titles = "Along 1, the layers differ", f"Along x̂, {'all' if below else 'not all'} end below a random arrow"
 for k, (ax, title) in enumerate(zip(axes, titles, strict=True)):
     runs = {f"layer {i + 1}": (at, measured[:, :, i, k]) for i in range(3)}
     runs["a random arrow"] = at, np.full(len(at), 100 / 60)

@@ -146,8 +146,12 @@ check("matching_rate", matching_rate);
 #
 # **Prediction.** We train with plain SGD, and raise the rate of the hidden weights, and only theirs, 1, 5 and 30
 # times. What does the length of their weights do: (a) it hardly changes; (b) it shrinks; (c) it grows, in proportion
-# to the rate; (d) it grows, and less than in proportion? (Decide now. The cell that keeps it comes after the exercise.)
-#
+# to the rate; (d) it grows, and less than in proportion?
+
+# %%
+predict(length_of_weights=...)  # "a", "b", "c" or "d"
+
+# %% [markdown]
 # ### Exercise: how long do they get?
 #
 # `start` is ‖w‖ before the first step. `gradients` is an array with ‖∂w‖ of each step, `lr` the learning rate η. Each
@@ -166,7 +170,6 @@ check("growth", growth);
 # Now the experiment. `look` is called before each step; `decay` is for later.
 
 # %%
-predict(length_of_weights=...)  # "a", "b", "c" or "d"
 RATE, SEEDS = 0.3, range(pick(3, 2))  # section 4 says why this rate
 
 
@@ -239,7 +242,7 @@ plot.lines(left, runs, title, "training step", "‖w‖ (root mean square of uni
 effective = {times: [times * RATE / np.square(row) for row in rows[times]] for times in factors}
 runs = {f"rate × {times}": (at, effective[times]) for times in factors}
 first, last = (np.mean(effective[30], 0)[i] / np.mean(effective[1], 0)[i] for i in (0, -1))
-title = f"Effective rates begin {first:.0f} times apart,\nand end {last:.1f} times apart"
+title = f"Effective rates end {last:.1f} times apart"
 plot.lines(right, runs, title, "training step", "effective rate η/‖w‖²", log="y", key=False)
 print(f"effective rates, × 30 against × 1: {first:.0f} times at first, {last:.1f} times at the end")
 
@@ -309,9 +312,12 @@ ax.set_ylim(0, 102);
 # longer, and the longer it is, the less; decay makes it shorter, and the longer it is, the more. Somewhere they balance.
 #
 # **Prediction.** We start the same network with weights a third as long, as long, and three times as long. After 1,500
-# steps with weight decay the lengths are (a) still nine times apart; (b) about three times; (c) equal. (Decide now. The
-# cell that keeps it comes after the exercise.)
-#
+# steps with weight decay the lengths are (a) still nine times apart; (b) about three times; (c) equal.
+
+# %%
+predict(starts_nine_times_apart=...)  # "a", "b" or "c"
+
+# %% [markdown]
 # ### Exercise: where do they balance?
 #
 # In one step ‖w‖² is multiplied by $(1 - ηλ)^2$, which is nearly $1 - 2ηλ$, and then grows by the square of the step.
@@ -327,7 +333,6 @@ def equilibrium(lr, decay, squared):
 check("equilibrium", equilibrium);
 
 # %%
-predict(starts_nine_times_apart=...)  # "a", "b" or "c"
 LONG, DECAY = pick(1500, 80), 3e-3
 
 

@@ -116,9 +116,12 @@ for gain in GAINS:
 # has shown that BN divides the gradient by the standard deviation σ of its input.
 #
 # **Prediction.** A stack of 30 layers with BN and ReLU, before training. Compared with the last hidden layer, the
-# gradient that reaches the first one is (a) smaller; (b) the same; (c) about 10 times as large; (d) over 100 times. (Decide
-# now. The cell that keeps it comes after the exercise.)
-#
+# gradient that reaches the first one is (a) smaller; (b) the same; (c) about 10 times as large; (d) over 100 times.
+
+# %%
+predict(gradient_30_layers_down=...)  # "a", "b", "c" or "d"
+
+# %% [markdown]
 # ### Exercise: by how much, in one layer?
 #
 # Take a layer $h = Wf(\hat x)$ and then BN, with γ = 1, β = 0 and a large batch. W has as many inputs as outputs, many of
@@ -137,7 +140,6 @@ def explosion(f, slope, z):
 check("explosion", explosion);
 
 # %%
-predict(gradient_30_layers_down=...)  # "a", "b", "c" or "d"
 DEEP, SEEDS = pick(30, 8), range(pick(3, 2))
 
 
@@ -223,7 +225,7 @@ figure, (ax,) = plot.panels(1, size=(7, 4), note=note)
 curves = {"first step": relative[:, 0], f"step {LATER}": relative[:, 1]}
 spans = {name: np.exp(np.log(rows[:, 1] / rows[:, -1]).mean()) for name, rows in curves.items()}
 first, later = spans.values()
-title = f"Layer 2 steps {first:.0f} times as far as the last layer at first, then {later:.1f} times"
+title = f"In the first step layer 2 moves {first:.0f} times as far as the last"
 print(f"first step of layer 2: {relative[:, 0, 1].mean():.1f} times the length of its weights")
 runs = {name: (np.arange(2, DEEP + 1), rows[:, 1:]) for name, rows in curves.items()}
 plot.lines(ax, runs, title, "layer", "relative step η‖∂W‖/‖W‖", log="y")

@@ -248,8 +248,12 @@ recall("dropout_helps", f"it {without} without BN, and {along} with BN")
 # sums vary less than BN believes, and $\hat x$ comes out too small.
 #
 # **Prediction.** With $p = 0.5$, by how much is the variance of the sums larger in training: (a) not at all; (b) by a
-# few percent; (c) up to twice as large; (d) more? (Decide now. The cell that keeps it comes after the exercise.)
-#
+# few percent; (c) up to twice as large; (d) more?
+
+# %%
+predict(variance_with_half_dropped=...)  # "a", "b", "c" or "d"
+
+# %% [markdown]
 # ### Exercise: predict the ratio
 #
 # `x` is a table (N, inputs): what enters the dropout. `w` are the weights of one unit of the next layer, and `p` is the
@@ -265,9 +269,6 @@ def variance_ratio(x, w, p):
 check("variance_ratio", variance_ratio);
 
 # %%
-predict(variance_with_half_dropped=...)  # "a", "b", "c" or "d"
-
-
 def inputs_of(model, layer, rows):
     """What a hidden layer's weights receive: the layers before it have three parts each (weights, BN, ReLU and dropout)."""
     h = Tensor(rows)

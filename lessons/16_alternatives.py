@@ -180,9 +180,12 @@ for a in (1e-1, 1e-2, 1e-3, 1e-4):
 # $m$ examples there are only $m - 1$ directions, and in each of them it makes the variance 1.
 #
 # **Prediction.** A batch of 8 digits, 64 sums each, is whitened. Two of them are 1s that look alike. After
-# whitening, are they (a) closer together than others; (b) as far apart as any two; (c) farther apart? (Decide now. The
-# cell that keeps it comes after the exercise.)
-#
+# whitening, are they (a) closer together than others; (b) as far apart as any two; (c) farther apart?
+
+# %%
+predict(two_ones_after_whitening=...)  # "a", "b" or "c"
+
+# %% [markdown]
 # ### Exercise: how far apart?
 #
 # A batch of $m$ examples is whitened, and $m$ is smaller than the number of features. Return the distance between two of
@@ -198,9 +201,6 @@ def whitened_distance(m):
 check("whitened_distance", whitened_distance);
 
 # %%
-predict(two_ones_after_whitening=...)  # "a", "b" or "c"
-
-
 def distances(rows):
     return np.sqrt(np.square(rows[:, None] - rows[None]).sum(-1))
 

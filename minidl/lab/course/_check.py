@@ -148,9 +148,11 @@ def ask(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         raise
     except Exception as error:
         place = _learners(traceback.extract_tb(error.__traceback__))
-        line = f", in the line `{place.line}`" if place and place.line else ""
+        line = f", in the line `{textwrap.shorten(place.line, 120, placeholder=' …')}`" if place and place.line else ""
         said = textwrap.shorten(str(error), 200, placeholder=" …")
-        raise Wrong(f"Your function stopped with {type(error).__name__}: {said}{line}.") from None
+        shapes = ", ".join(str(a.shape) for a in arguments if isinstance(a, np.ndarray))
+        which = f" It was given arrays of the shapes {shapes}." if shapes and isinstance(error, ValueError) else ""
+        raise Wrong(f"Your function stopped with {type(error).__name__}: {said}{line}.{which}") from None
     for i, (before, after) in enumerate(zip(arguments, given, strict=True), 1):
         if isinstance(before, np.ndarray) and not np.array_equal(before, after, equal_nan=True):
             raise Wrong(
@@ -174,15 +176,18 @@ def compare(
     instead  misconception → what an answer that has it would be; the first that agrees with `got` is named
     hint     what to look at when none of them agrees
     """
-    want = np.asarray(want)
+    want, single = np.asarray(want), isinstance(got, np.ndarray | np.generic | Tensor) and got.dtype == np.float32
     got = array(what, got, want.shape)
     if _agree(got, want, tol):
         return
+    if single and _agree(got, want, 1e-5):
+        raise Wrong(f"{what} is right to the seven digits of float32; compute in float64, as its arguments are.")
     for misconception, wrong in (instead or {}).items():
         if _agree(got, np.asarray(wrong), max(tol, 1e-7)):
             raise Wrong(f"{what}: {misconception}.")
     if got.shape != want.shape:
-        raise Wrong(f"{what} has the shape {got.shape}; it should be {want.shape}.{_and(hint)}")
+        wanted = str(want.shape) if want.ndim else "one number"
+        raise Wrong(f"{what} has the shape {got.shape}; it should be {wanted}.{_and(hint)}")
     if not np.isfinite(got).all():
         raise Wrong(f"{what} is not finite where it should be.{_and(hint)}")
     worst = np.abs(got - want).max()
@@ -199,8 +204,8 @@ def array(what: str, got: Any, shape: tuple[int, ...] | None = None) -> np.ndarr
             return found.astype(np.float64)
     except Exception:  # whatever it raises: an answer can be any object
         pass
-    of = "" if shape is None else f", {shape}"
-    raise Wrong(f"{what} is a {type(got).__name__}; it should be an array of numbers{of}.")
+    wanted = "one number" if shape == () else "an array of numbers" + (f", {shape}" if shape else "")
+    raise Wrong(f"{what} is a {type(got).__name__}; it should be {wanted}.")
 
 
 def number(what: str, got: Any) -> float:

@@ -14,12 +14,6 @@ FOLDER = Path(__file__).parents[3] / "lessons"
 LESSONS = notebooks.sources(FOLDER)
 lesson = pytest.mark.parametrize("source", LESSONS, ids=[path.stem for path in LESSONS])
 
-# How many titles of a lesson still have more than one number. A title is part of the picture, so to mend one is to run its
-# lesson again; each goes when its lesson is next built. A lesson that is not here has none.
-MORE = {
-    "11_learning_rate": 1, "12_depth": 1, "14_ensembles": 2,
-}  # fmt: skip
-
 DRAWN = r"\d+ (?:lines?|sets? of|bands?|bars?|images?|maps? of)\b"
 # What names a thing and measures nothing: a setting (m = 4, rate 0.1), a place (layer 2), a name with a number in it (BN 1).
 NAMES = re.compile(
@@ -57,9 +51,8 @@ def crowded(source):
 
 @lesson
 def test_titles_have_at_most_one_number(source):
-    found, known = list(crowded(source)), MORE.get(source.stem, 0)
-    assert len(found) <= known, "\n".join(found)
-    assert len(found) == known, f"{len(found)} are left: lower the number in MORE"
+    found = list(crowded(source))
+    assert not found, "\n".join(found)
 
 
 def test_titles_are_found_in_the_words_of_a_picture():

@@ -8,6 +8,7 @@ from minidl.lab.paper._steps_run import kind
 from minidl.lab.study.claim import Result, Run, Scale, plain
 
 TARGET, LATE = 0.75, 2400
+BUDGET = 3500  # steps of a study in which these arrivals would be; a shorter one shortens them
 SOON = {
     "BN": 800, "BN, own rate": 720, "BN-x5": 240, "BN-x30": 200, "tuned plain": 960, "plain × 5": None, "plain × 30": None,
     "sigmoid": None, "sigmoid, standardised": None, "BN-x5-Sigmoid": None,
@@ -21,7 +22,7 @@ BEST = {
 def study(soon=(), best=(), right=(0.7, 0.75, 0.65, 0.7), seeds=5, spread=0.08, wobble=0.0):
     """A Result of the whole plan.
 
-    soon    arm → about the step at which it reaches the target, or None
+    soon    arm → about the step of BUDGET at which it reaches the target, or None
     best    arm → its highest accuracy
     right   shares of test images: one with batch norm, six of them, one plain, six of them
     spread  how much arrivals differ by seed, relatively; `wobble`: how much the plain network's best does
@@ -55,6 +56,6 @@ def record(config, soon, best, right, spread, wobble):
     if there is None:
         curve = np.full(len(at), min(high, TARGET - 0.05))
     else:
-        there *= 1 + spread * np.cos(2.1 * config["seed"] + len(arm))  # no two arms alike
+        there *= steps.STEPS / BUDGET * (1 + spread * np.cos(2.1 * config["seed"] + len(arm)))  # no two arms alike
         curve = np.where(at >= there, high, TARGET / 2)
     return {"accuracy": curve, "validation": high, "diverged": None}

@@ -70,6 +70,10 @@ def undo(answer):
             "this leaves out ε: x̂ was divided by √(σ² + ε), so multiply by that": np.sqrt(var),
             "ε is added to the variance, inside the root, not to the standard deviation": np.sqrt(var) + eps,
             "this is the variance; x̂ was divided by its root": var + eps,
+            "this is the variance alone; x̂ was divided by the root of it and ε": var,
+            "this is 1, which leaves the batch normalised; γ must put back what x̂ was divided by": np.ones(features),
+            "it takes ε to be 1e-5; it is an argument": np.sqrt(var + 1e-5),
+            "it divides by m − 1, and leaves out ε; Algorithm 1 has √(σ² + ε), with σ² divided by m": x.std(0, ddof=1),
             "this divides once more; γ must multiply what was divided": 1 / np.sqrt(var + eps),
             "the batch's variance is divided by m in Algorithm 1, not by m − 1": np.sqrt(x.var(0, ddof=1) + eps),
             "this is one number for all features; each column has its own": np.sqrt(x.var() + eps),
@@ -87,6 +91,9 @@ def undo(answer):
             "this is one number for all features; each column has its own": x.mean(),
             "it is a row (1, C); return (C,), without keepdims": mean[None],
             "γ multiplies x̂ alone; β is added after it, so it is the mean itself": mean / np.sqrt(var + eps),
+            "γ multiplies x̂ alone; β is added after it, so it is the mean itself, and positive where that is": -mean
+            / np.sqrt(var + eps),
+            "γ does not multiply β; it is the mean itself": mean * np.sqrt(var + eps),
         },
     )
 
@@ -123,7 +130,7 @@ def _forwards(x, gamma, beta, eps):
     def finish(centred, scale):
         return gamma * centred / scale + beta
 
-    centred, var = x - x.mean(0), x.var(0)
+    centred, var, scale = x - x.mean(0), x.var(0), np.sqrt(x.var(0) + eps)
     rows = x.mean(1, keepdims=True), x.var(1, keepdims=True)
     return finish(centred, np.sqrt(var + eps)), {
         "the variance is divided by m − 1; Algorithm 1's forward divides by m": finish(
@@ -140,6 +147,19 @@ def _forwards(x, gamma, beta, eps):
         ),
         "this divides by the variance; its root is missing": finish(centred, var + eps),
         "γ and β are missing": centred / np.sqrt(var + eps),
+        "β is missing": gamma * centred / scale,
+        "γ is missing": centred / scale + beta,
+        "β is subtracted": gamma * centred / scale - beta,
+        "it divides by γ; it multiplies": centred / scale / gamma + beta,
+        "the mean is not subtracted": finish(x, scale),
+        "the mean is subtracted after the division, when it is no longer that of these numbers": gamma
+        * (x / scale - x.mean(0))
+        + beta,
+        "the variance is the mean of (x − μ)², not of x²": finish(centred, np.sqrt((x**2).mean(0) + eps)),
+        "the squares are added up; their mean is the variance": finish(centred, np.sqrt(len(x) * var + eps)),
+        "this is the mean size of the distances; the variance is the mean of their squares": finish(
+            centred, np.abs(centred).mean(0) + eps
+        ),
         "γ multiplies β too; it belongs to x̂ alone": gamma * (centred / np.sqrt(var + eps) + beta),
         "γ and β are swapped": beta * centred / np.sqrt(var + eps) + gamma,
         "ε is missing": finish(centred, np.sqrt(var)),

@@ -108,6 +108,9 @@ def _misconceptions(nodes):
             slopes_only[parent] += slope
         for parent, slope in dict(node._parents).items():
             once[parent] += once[node] * slope
+    again = {node: 0.0 for node in nodes}
+    again[nodes[-1]] = 1.0
+    _each_time(nodes[-1], again)
     return {
         "only the parents of the last node have a gradient. The list of nodes has parents first; go through it backwards "
         "(reversed)": _in_order(nodes, nodes),
@@ -120,6 +123,8 @@ def _misconceptions(nodes):
             list(overwritten.values()),
         "each node passes on its slope alone; by the chain rule it is the node's own gradient times the slope":
             list(slopes_only.values()),
+        "a node that is reached again hands on once more what it handed on before; it must speak once, with the whole sum":
+            list(again.values()),
     }  # fmt: skip
 
 
@@ -131,6 +136,14 @@ def _in_order(nodes, order):
         for parent, slope in node._parents:
             grads[parent] += grads[node] * slope
     return list(grads.values())
+
+
+def _each_time(node, grads):
+    """Hand on all that a node has so far, each time that it is reached."""
+    if len(grads) < 20:  # ways double from node to node: not on the long chain
+        for parent, slope in node._parents:
+            grads[parent] += grads[node] * slope
+            _each_time(parent, grads)
 
 
 def _by_levels(last):
@@ -165,9 +178,9 @@ def affine(answer):
     gamma = rng.normal(size=c)
     result = ask(answer, grad_y, x, gamma)
     names = ("grad_x", "grad_gamma", "grad_beta")
-    grad_x, grad_gamma, grad_beta = (array(name, a) for name, a in zip(names, parts(result, names), strict=True))
-    want = (grad_y * x).sum(0)
-    if np.array_equal(grad_gamma, grad_y.sum(0)) and grad_beta.shape == (c,) and np.allclose(grad_beta, want):
+    grad_x, grad_gamma, grad_beta = parts(result, names)
+    want, second, third = (grad_y * x).sum(0), array(names[1], grad_gamma), array(names[2], grad_beta)
+    if np.array_equal(second, grad_y.sum(0)) and third.shape == (c,) and np.allclose(third, want):
         raise Wrong("The gradients of γ and β have changed places: grad_x, grad_gamma, grad_beta.")
     compare("grad_x", grad_x, grad_y * gamma, instead={"γ scales y, so it scales the way back too": grad_y})
     compare(
@@ -192,14 +205,16 @@ def affine(answer):
 class _Spy:
     """Calls an operation, and notes where, and what gradient its result was given."""
 
-    def __init__(self, operation):
-        self.operation, self.points, self.cotangents, self.results = operation, [], [], []
+    def __init__(self, operation, x):
+        self.operation, self.shape, self.points, self.cotangents, self.results = operation, x.shape, [], [], []
 
     def __call__(self, x):
         if not isinstance(x, Tensor):
             raise Wrong(f"f was given a {type(x).__name__}; it takes a Tensor: f(Tensor(x)).")
         if x.dtype != np.float64:
             raise Wrong("f was given float32: a step of 10⁻⁶ drowns in its rounding; stay in float64.")
+        if x.shape != self.shape:
+            raise Wrong(f"f was given the shape {x.shape}, and x has {self.shape}; move x as a whole: x + h * v.")
         self.points.append(x.data.copy())
         y = self.operation(x)
         self.results.append(y.data.copy())
@@ -226,8 +241,7 @@ def hunt(answer):
     rng = np.random.default_rng()
     for name, operation in SOUND.items():
         for _ in range(3):
-            x, spy = rng.normal(size=(rng.integers(5, 8), rng.integers(2, 5))), _Spy(operation)
-            error = _number(ask(answer, spy, x, rng))
+            error, spy, x = _ask(answer, operation, rng)
             if not error < _CLEARED:
                 raise Wrong(f"It says {error:.1e} of a sound operation ({name}). {_why_accused(spy, x)}")
             if _one_sided(_steps(spy, x)):
@@ -236,8 +250,8 @@ def hunt(answer):
     for name, operation in DEFECTS.items():
         errors = []
         for _ in range(4):  # in one draw in some hundreds even a good check sees nothing
-            x, spy = rng.normal(size=(rng.integers(5, 8), rng.integers(2, 5))), _Spy(operation)
-            errors.append(_number(ask(answer, spy, x, rng)))
+            error, spy, x = _ask(answer, operation, rng)
+            errors.append(error)
         if not max(errors) > _ACCUSED:
             missed.append(name)
             why = _why_missed(spy, x)
@@ -245,6 +259,32 @@ def hunt(answer):
         raise Wrong(f"It misses {len(missed)} of {len(DEFECTS)}: {'; '.join(missed)}. {why}")
     if not max(_number(ask(answer, _turned, rng.normal(size=(6, 3)), rng)) for _ in range(4)) > _ACCUSED:
         raise Wrong("It does not mind a gradient whose sign is turned: compare the two slopes, not their sizes.")
+    for _ in range(4):
+        large, small = (_number(ask(answer, _two_thirds(size), rng.normal(size=(6, 3)), rng)) for size in (1e6, 1e-6))
+        if abs(large - 1 / 3) > 1e-3:
+            raise Wrong(
+                f"Where the measured slope is in the millions, and the claimed one is two thirds of it, it says {large:.2g} "
+                "and should say 0.33: divide their distance by the larger of their two sizes."
+            )
+        if small > 1e-3:
+            raise Wrong(
+                f"Where both slopes are as small as a millionth, it says {small:.2g}: of slopes that should be 0 only "
+                "rounding would be compared. Divide by 1 if both are smaller."
+            )
+
+
+def _ask(answer, operation, rng):
+    x = rng.normal(size=(rng.integers(5, 8), rng.integers(2, 5)))
+    spy = _Spy(operation, x)
+    error = _number(ask(answer, spy, x, rng))
+    if spy.points and np.median([np.abs(point - x).max() for point in spy.points]) > 0.5 and _one_sided(_steps(spy, x)):
+        raise Wrong("It looks at f far from the x that it is given; both slopes should be those at x.")
+    return error, spy, x
+
+
+def _two_thirds(size):
+    """Return an operation with a slope of 3·size that claims 2·size."""
+    return lambda x: Tensor._from_op(3 * size * x.data, (x,), lambda grad: (2 * size * grad,))
 
 
 def _turned(x):
@@ -285,7 +325,7 @@ def _why_accused(spy, x):
         return "Its step h is large, and the operation bends on the way; take about 10⁻⁶."
     if _one_sided(steps):
         return _ONE_SIDE
-    return "The two points x + hv and x − hv are 2h apart: is that what it divides by, and are u and v in both slopes?"
+    return "The two points x + hv and x − hv are 2h apart: does it divide by that? Are the same u and v in both slopes?"
 
 
 def _why_missed(spy, x):

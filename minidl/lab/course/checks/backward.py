@@ -29,6 +29,17 @@ class _Batch:
         mean_of_g = g / self.m if one_for_mean else g.mean(0)
         return gamma * inv_std * (g - mean * mean_of_g - stretch * x_hat * (g * x_hat).mean(0))
 
+    def _own_part_only(self):
+        own = self.gamma * self.inv_std * self.x_hat * self.grad_y * self.x_hat / self.m
+        return self.grad_x(stretch=0) - own
+
+    def _mean_takes_variance(self):
+        return self.grad_x() + (self.grad_y * self.gamma * self.x_hat).sum(0) * -0.5 * self.inv_std**2 / self.m
+
+    def _unbiased(self):
+        inv_std = 1 / np.sqrt(self.x.var(0, ddof=1) + self.eps)
+        return self.grad_x(inv_std=inv_std)
+
     def wrong(self):
         """Misconception → ∂L/∂x."""
         return {
@@ -47,6 +58,18 @@ class _Batch:
             "σ²'s slope toward xᵢ is 2(xᵢ − μ)/m: this has xᵢ itself": self.grad_x(
                 stretch=self.x / (self.x - self.mean)
             ),
+            "∂L/∂μ is a sum, not a mean over the batch; its 1/m is the slope of μ toward xᵢ": self.grad_x(
+                mean=1 / self.m
+            ),
+            "the path through the variance is twice too strong: a root's slope has a ½": self.grad_x(stretch=2),
+            "∂L/∂σ² lacks the sum over the batch: an arrow leads from σ² to every example": self._own_part_only(),
+            "what comes to μ through σ² is 0: it has the sum of all xᵢ − μ, not ∂L/∂σ² itself": self._mean_takes_variance(),
+            "the variance is divided by m, as in the forward, not by m − 1": self._unbiased(),
+            "∂L/∂y is not in it: each slope is multiplied by the gradient that waits at the end of its arrow": self.gamma
+            * self.inv_std
+            * np.ones(self.grad_y.shape),
+            "both paths through the statistics have the wrong sign": self.grad_x(-1, -1),
+            "the sign of all of it is turned": -self.grad_x(),
             "the path through the mean has the wrong sign": self.grad_x(mean=-1),
             "the path through the variance has the wrong sign": self.grad_x(stretch=-1),
             "the path through the variance is half as strong as it should be: the square's slope has a 2": self.grad_x(
@@ -72,6 +95,8 @@ def staged(answer):
     result = ask(answer, batch.grad_y, batch.x, batch.gamma, batch.eps)
     grad_x, grad_gamma, grad_beta = parts(result, ("∂L/∂x", "∂L/∂γ", "∂L/∂β"))
     g, x_hat = batch.grad_y, batch.x_hat
+    if array("∂L/∂x", grad_x).shape == batch.gamma.shape and array("the last", grad_beta).shape == g.shape:
+        raise Wrong("The gradients have changed places: return ∂L/∂x, ∂L/∂γ, ∂L/∂β, in this order.")
     compare("∂L/∂x", grad_x, batch.grad_x(), instead=batch.wrong(), hint="Compare your stages with the six equations.")
     compare(
         "∂L/∂γ",
@@ -95,6 +120,8 @@ def staged(answer):
         instead={
             "this is a mean over the batch; every example adds its part": g.mean(0),
             "the sum over the batch is missing": g,
+            "γ is in it, but y = γx̂ + β has the slope 1 toward β": (g * batch.gamma).sum(0),
+            "this is one number; each feature has its own β": g.sum(),
         },
     )
 
@@ -128,6 +155,15 @@ def closed(answer):
         "these are means over the whole table; each feature has its own (axis 0)": scale
         * (g - g.mean() - batch.x_hat * (g * batch.x_hat).mean()),
         "inv_std is 1/s already: multiply by it": batch.grad_x() / batch.inv_std**2,
+        "all three terms share γ/s; here the last does not have it": scale * (g - g.mean(0))
+        - batch.x_hat * (g * batch.x_hat).mean(0),
+        "there is one 1/m too few: with sums in the bracket, m·g − Σg − …, the factor before it is γ/(s m)": batch.m
+        * batch.grad_x(),
+        "there is one 1/m too many; the means have theirs already": batch.grad_x() / batch.m,
+        "γ is in it twice": batch.grad_x() * batch.gamma,
+        "the last term has one 1/s too many: x̂ is divided by s already": batch.grad_x(stretch=batch.inv_std),
+        "the last term has x̂ᵢ times its own gᵢx̂ᵢ; it takes the mean of g·x̂ over the batch": scale
+        * (g - g.mean(0) - batch.x_hat**2 * g),
         "the means go over the batch (axis 0), each feature alone": scale
         * (g - g.mean(1, keepdims=True) - batch.x_hat * (g * batch.x_hat).mean(1, keepdims=True)),
     }
@@ -163,6 +199,17 @@ def projector(answer):
             - one / m
             - np.diag(x_hat**2) / m,
             "the parts are added; they must be taken away": eye + one / m + stretch / m,
+            "x̂'s part lacks its 1/m: x̂ has the squared length m": eye - one / m - stretch,
+            "the mean's part lacks its 1/m": eye - one - stretch / m,
+            "the mean's part is divided by m twice: each of its entries is 1/m": eye - one / m**2 - stretch / m,
+            "they are divided by m − 1; 1 and x̂ have the squared length m": eye - one / (m - 1) - stretch / (m - 1),
+            "x̂ acts as an outer product, x̂ᵢ·x̂ⱼ: x̂ * x̂ is a row of squares, the same for every example": eye
+            - one / m
+            - (x_hat * x_hat) / m,
+            "x̂ acts as an outer product, x̂ᵢ·x̂ⱼ: its product with itself by @ is one number, m": eye - one / m - 1.0,
+            "x̂ must come in twice: the mean of g·x̂ goes back along x̂": eye - one / m - np.outer(np.ones(m), x_hat) / m,
+            "the identity lets all of g through": eye,
+            "this takes the mean and the stretch out of x̂; P is a matrix, for any g": x_hat,
         },
         hint="Apply your P to g: it should give g − mean(g) − x̂·mean(g·x̂).",
     )
@@ -183,6 +230,7 @@ def is_projection(answer):
     basis = np.linalg.qr(generator.standard_normal((m, m)))[0]
     true = basis[:, :rank] @ basis[:, :rank].T
     column, row = generator.standard_normal((2, m))
+    centred = column - column.mean()
     noise = np.triu(generator.standard_normal((m, m)), 1)
     cases = [
         (
@@ -217,6 +265,11 @@ def is_projection(answer):
             False,
             "a matrix of which only the upper triangle is a projection's; look at the lower one, too",
         ),
+        (
+            np.outer(centred, centred),
+            False,
+            "a symmetric matrix with PP ≠ P, of which the entries of PP − P add up to 0: look at each",
+        ),
         (true + 1e-4 * np.eye(m), False, "a projection plus 1/10,000 of the identity: your tolerance is too wide"),
     ]
     for matrix, right, what in cases:
@@ -232,24 +285,33 @@ def is_projection(answer):
     hints=(
         "How many directions has one feature of m numbers, and which of them does the forward undo?",
         "Two for each feature: 1 and x̂. Features do not mix. What happens to the formula at m = 1?",
-        "rank of one feature = max(m − 2, 0); count all features.",
+        "One feature: m − 2, which at m = 1 would be −1. How few directions can there be? Then count all features.",
     ),
 )
 def freedom(answer):
     """Two directions of each feature are lost, and no more; a batch of one or two lets nothing pass."""
     generator = np.random.default_rng()
-    for m in (*generator.integers(5, 100, 3), 2, 1):
+    for m in (*generator.integers(25, 100, 3), 2, 1):
         m, features = int(m), int(generator.integers(3, 20))
+        below_three = {
+            "a number of directions is not negative": features * (m - 2),
+            "this is one feature; each has its own statistics": m - 2,
+        }
         compare(
             f"for m = {m} and {features} features, the number of directions",
             ask(answer, m, features),
             features * max(m - 2, 0),
-            instead={
+            instead=below_three
+            if m < 3
+            else {
                 "all directions pass here, but shift and stretch are removed": m * features,
                 "only one direction of each feature is removed here; there are 1 and x̂": features * (m - 1),
                 "two directions are removed from each feature, not from the layer": m * features - 2,
                 "this is one feature; each has its own statistics": m - 2,
-                "a number of directions is not negative": features * (m - 2),
+                "each feature has m − 2, so multiply": m - 2 + features,
+                "m and features have changed places": m * (features - 2),
             },
-            hint="Count for one feature, then for all.",
+            hint="Count for one feature, then for all."
+            if m > 2
+            else "Nothing passes: x̂ is ±1, or 0, wherever x moves.",
         )

@@ -30,6 +30,7 @@ def linear(forward, backward):
 
 def _forward(got, x, w, b):
     instead = {"the bias is missing": x @ w, "the bias is subtracted": x @ w - b}
+    instead |= {"there is an activation in it; the layer is linear": np.maximum(x @ w + b, 0)}
     compare("y", got, x @ w + b, instead=instead)
 
 
@@ -69,7 +70,7 @@ def cross_entropy(forward, backward):
         logits, labels = scale * rng.normal(size=(n, c)), rng.integers(0, c, n)
         log_p, p = _softmax(logits)
         _loss(ask(forward, logits, labels), logits, log_p, labels, scale)
-        _gradient(ask(backward, logits, labels), p, labels, scale)
+        _gradient(ask(backward, logits, labels), logits, p, labels, scale)
     logits = rng.normal(size=(n, c)) + 1000 * np.arange(n)[:, None]
     if not (_finite(ask(forward, logits, labels)) and _finite(ask(backward, logits, labels))):
         raise Wrong(
@@ -91,7 +92,8 @@ def _softmax(logits):
 def _loss(got, logits, log_p, labels, scale):
     rows = np.arange(len(labels))
     losses = -log_p[rows, labels]
-    other_axis = _softmax(logits.T)[0].T
+    other_axis, again = _softmax(logits.T)[0].T, _softmax(np.exp(log_p))[0]
+    shifts = logits.max(1)
     if scale > 1 and not _finite(got):
         raise Wrong(
             f"For logits of about {scale:.0f} the loss is {got}: exp overflows, or log meets 0. "
@@ -103,7 +105,17 @@ def _loss(got, logits, log_p, labels, scale):
         "the sign is missing: −log p": -losses.mean(),
         "softmax runs over the examples; it must run over the classes of each": -other_axis[rows, labels].mean(),
         "all classes are averaged; only the true one counts": -log_p.mean(),
-    }
+        "p[:, labels] is a matrix, every label in every row; take one of each row, p[np.arange(N), labels]":
+            -log_p[:, labels].mean(),
+        "the row's constant is taken off inside the exponentials only; take it off zₖ too": (losses - shifts).mean(),
+        "it is divided by the number of classes too; the mean is over the examples": losses.mean() / logits.shape[1],
+        "the logarithm is missing: it is −p, not −log p": -np.exp(-losses).mean(),
+        "the logarithm is of the mean probability; take the mean of the logarithms": -np.log(np.exp(-losses).mean()),
+        "there are two softmaxes, one of the other": -again[rows, labels].mean(),
+        "the logarithm is not the natural one": losses.mean() / np.log(2),
+        "the other classes count too, with log(1 − p); here only the true one does":
+            (losses - (np.log1p(-np.exp(log_p)) * (1 - np.eye(logits.shape[1])[labels])).sum(1)).mean(),
+    }  # fmt: skip
     hint = (
         "A small number added inside the logarithm, a clipped probability, or taking off anything but each row's own "
         "largest logit changes large losses."
@@ -111,8 +123,9 @@ def _loss(got, logits, log_p, labels, scale):
     compare(f"the loss for logits of about {scale:.0f}", got, losses.mean(), tol=1e-6, instead=instead, hint=hint)
 
 
-def _gradient(got, p, labels, scale):
+def _gradient(got, logits, p, labels, scale):
     n, one_hot = len(labels), np.eye(p.shape[1])[labels]
+    everywhere = one_hot.max(0)  # 1 for each class that is some example's label
     if scale > 1 and not _finite(got):
         raise Wrong(
             f"For logits of about {scale:.0f} the gradient is not finite: exp overflows. Subtract each row's max."
@@ -124,7 +137,14 @@ def _gradient(got, p, labels, scale):
         "the sign is turned: the loss falls when the true logit grows": (one_hot - p) / n,
         "1 is taken off every class; only the true one loses it": (p - 1) / n,
         "only the true class has a gradient; all logits share in Σ exp": (p - 1) * one_hot / n,
-    }
+        "p[:, labels] is every label in every row; take one of each row, p[np.arange(N), labels]": (p - everywhere) / n,
+        "only one of the two terms is divided by N: (p − one-hot) / N": p - one_hot / n,
+        "it is divided by the number of classes too; the mean is over the examples": (p - one_hot) / p.size,
+        "softmax runs over the examples; it must run over the classes of each":
+            (_softmax(logits.T)[1].T - one_hot) / n,
+        "it has the logits where p belongs": (logits - one_hot) / n,
+        "it is ∂L/∂p; one more factor, ∂p/∂z, leads to the logits": -one_hot / p / n,
+    }  # fmt: skip
     compare("grad_logits", got, (p - one_hot) / n, tol=1e-6, instead=instead)
 
 
@@ -145,7 +165,18 @@ def loop(answer):
     losses = ask(answer, model, images, labels, steps, lr)
     got, start = _numbers(model), _numbers(_small_network(seed))
     if np.array_equal(got, start):
+        if all(p.grad is None for p in model.parameters()):
+            raise Wrong(
+                "No parameter has moved, and none has a gradient: forget the old ones before backward(), not between it "
+                "and the move."
+            )
         raise Wrong("No parameter has moved. (`p = p - …` only gives another array the name p: change p.data.)")
+    if not all(
+        (a.data != b.data).any() for a, b in zip(model.parameters(), _small_network(seed).parameters(), strict=True)
+    ):
+        raise Wrong("Some of the parameters have not moved: go through all of model.parameters() in every step.")
+    if isinstance(losses, list) and any(isinstance(loss, Tensor) for loss in losses):
+        raise Wrong("The list holds Tensors, which keep their whole graphs; .item() makes a number of a loss.")
 
     def run(**mistake):
         return _descend(_small_network(seed), images, labels, steps, lr, **mistake)
@@ -157,10 +188,15 @@ def loop(answer):
         "the gradient is not multiplied by the learning rate": run(factor=1.0)[0],
         "they are moved in the first step only": _descend(_small_network(seed), images, labels, 1, lr)[0],
         "there is one step too many": _descend(_small_network(seed), images, labels, steps + 1, lr)[0],
+        "there is one step too few": _descend(_small_network(seed), images, labels, steps - 1, lr)[0],
+        "there is a softmax before the loss; cross_entropy takes the logits": run(softmax=True)[0],
         "the gradient is divided by N once more; the loss is a mean already": run(factor=lr / n)[0],
     }
     compare(f"the parameters after {steps} steps", got, want, tol=1e-4, instead=instead)
-    instead = {"each is computed after its step; return those that the steps began with": [*want_losses[1:], after]}
+    instead = {
+        "each is computed after its step; return those that the steps began with": [*want_losses[1:], after],
+        "they stand in reverse order; the first step's comes first": want_losses[::-1],
+    }
     compare("the list of losses", losses, want_losses, tol=1e-4, instead=instead)
 
 
@@ -173,11 +209,12 @@ def _numbers(model):
     return np.concatenate([p.data.ravel() for p in model.parameters()])
 
 
-def _descend(model, images, labels, steps, lr, keep=False, factor=None):
+def _descend(model, images, labels, steps, lr, keep=False, factor=None, softmax=False):
     """The parameters, the losses before the steps, and the loss after the last one."""
     losses = []
     for _ in range(steps):
-        loss = F.cross_entropy(model(Tensor(images)), labels)
+        logits = model(Tensor(images))
+        loss = F.cross_entropy(F.softmax(logits) if softmax else logits, labels)
         for p in () if keep else model.parameters():
             p.grad = None
         loss.backward()

@@ -30,9 +30,12 @@ def runaway(predict):
             ask(predict, u, t, lr, steps),
             right,
             tol=1e-6,
+            hint="b is one number: each step takes the mean over the m examples.",
             instead={
                 "it goes the wrong way: a step goes against the gradient, b ← b − lr·∂loss/∂b": -right,
                 "it is m times too far: the loss is a mean over the m examples": m * right,
+                "it is m times too near: there is one 1/m, and it makes the mean of t": right / m,
+                "the learning rate is missing: each step is lr times the gradient": right / lr,
                 "this is what the true gradient does, which knows that the mean moves along with b. Here it does not": 0,
                 "this settles where the loss would have its minimum, if b could change x̂. But the mean takes b out again,"
                 " so the gradient is the same in every step": t.mean() * (1 - (1 - lr) ** steps),
@@ -44,6 +47,7 @@ def runaway(predict):
                 "it is twice too far: the loss has a factor of ½": 2 * right,
                 "it is half as far as it should be: the square brings a factor of 2, which cancels the ½": right / 2,
                 "this is one step too many; before the first step b is 0": right + lr * t.mean(),
+                "this is one step too few": right - lr * t.mean(),
                 "it is the mean of t that pulls, not that of u, which is subtracted": lr * steps * u.mean(),
             },
         )
@@ -101,6 +105,11 @@ def _compare_paths(got, missing, spy):
     if not spy.seen:
         raise Wrong("No gradient has gone through bn: call y.backward(g), with y = bn(x) and x.requires_grad True.")
     grad = spy.seen[-1].astype(np.float64)
+    if len(grad) < 5:
+        raise Wrong(
+            f"You feed it a batch of {len(grad)}. With two examples x̂ is always ±1, and the true ∂x is nearly 0; with three "
+            "or four it can be. Then its sums are not small compared with it: take five or more."
+        )
     if np.ptp(grad, axis=0).max() <= 1e-6 * np.abs(grad).max():
         raise Wrong(
             "Your gradient at the output is the same for all examples (a loss like y.sum() has ones). A loss that only "
@@ -111,12 +120,12 @@ def _compare_paths(got, missing, spy):
             "Your gradient at the output sums to 0 over the examples, so it shows nothing of the path through the mean "
             "(a loss of squares does this): take a random one."
         )
-    if len(grad) == 2:
-        raise Wrong(
-            "You feed it two examples. Then x̂ is always ±1, and the true ∂x is nearly 0, so its sums are not small "
-            "compared with it: take five or more."
-        )
     accused, spared = found - missing, missing - found
+    if accused and spared:
+        raise Wrong(
+            f"It accuses {_named(accused)} where {_named(spared)} is missing. Σ ∂x tells about the path through the mean, "
+            "Σ ∂x·x̂ about the path through the variance. (And name what is missing, not what is there.)"
+        )
     if spared == {"variance"}:
         raise Wrong(
             "It does not see that the path through the variance is missing. Σ ∂x is 0 there all the same; the other sum, "
@@ -125,12 +134,12 @@ def _compare_paths(got, missing, spy):
     if spared:
         raise Wrong(
             f"It does not see that the path through {_named(spared)} is missing. (A sum below 0 is as bad as one above: "
-            "compare its size.)"
+            "compare its size. And a hundredth of Σ |∂x| is more than rounding.)"
         )
     if accused == {"variance"} and missing == {"mean"}:
         raise Wrong(
-            "Where only the path through the mean is missing, it accuses the variance too. Take x̂ itself, with mean 0, "
-            "for Σ ∂x·x̂: neither x nor γ·x̂ + β."
+            "Where only the path through the mean is missing, it accuses the variance too. Take x̂ itself for "
+            "Σ ∂x·x̂, each column with its own mean 0: neither x nor γ·x̂ + β."
         )
     if accused == {"mean", "variance"} and not missing and spy.learns:
         raise Wrong(

@@ -87,6 +87,18 @@ def depth_first(last):
     visit(last)
 
 
+def each_time(last):
+    """Path by path, and each time with all that the node has collected so far."""
+
+    def visit(node):
+        for parent, slope in node.parents:
+            parent.grad += node.grad * slope
+            visit(parent)
+
+    last.grad = 1.0
+    visit(last)
+
+
 def slopes(f, x, u, v, h=1e-6, factor=2.0):
     t = Tensor(x, requires_grad=True)
     f(t).backward(u)
@@ -138,6 +150,19 @@ def half_the_way(f, x, rng):
     return relative(*slopes(f, x, rng.normal(size=f(Tensor(x)).shape), rng.normal(size=x.shape), factor=1))
 
 
+def judged_by(judge):
+    """A sound measurement whose two slopes are compared in another way."""
+    return lambda f, x, rng: judge(*slopes(f, x, rng.normal(size=f(Tensor(x)).shape), rng.normal(size=x.shape)))
+
+
+def at_zero(f, x, rng):
+    return relative(*slopes(f, 0 * x, rng.normal(size=f(Tensor(x)).shape), rng.normal(size=x.shape)))
+
+
+def of_two_rows(f, x, rng):
+    return relative(*slopes(f, x[:2], rng.normal(size=f(Tensor(x[:2])).shape), rng.normal(size=(2, x.shape[1]))))
+
+
 WRONG = {
     "walk": [
         ((by_paths,), "goes down every path on its own"),
@@ -148,6 +173,7 @@ WRONG = {
         ((impatient,), "level by level (breadth first)"),
         ((depth_first,), "goes to a node's parents at once"),
         ((parents_first,), "go through it backwards"),
+        ((each_time,), "hands on once more what it handed on before"),
     ],
     "affine": [
         ((lambda g, x, gamma: (g, (g * x).sum(0), g.sum(0)),), "γ scales y"),
@@ -155,6 +181,7 @@ WRONG = {
         ((lambda g, x, gamma: (g * gamma, (g * x).mean(0), g.mean(0)),), "averaged; the chain rule adds them up"),
         ((lambda g, x, gamma: (g * gamma, g.sum(0), g.sum(0)),), "the factor x is missing"),
         ((lambda g, x, gamma: (g * gamma, (g * x).sum(0), np.ones_like(gamma)),), "that is ∂y/∂β"),
+        ((lambda g, x, gamma: ((g * gamma).astype(np.float32), (g * x).sum(0), g.sum(0)),), "seven digits of float32"),
     ],
     "hunt": [
         ((plain_sum,), "as of a plain sum"),
@@ -165,5 +192,12 @@ WRONG = {
         ((lambda f, x, rng: float("nan"),), "is nan, which is not a number"),
         ((in_float32,), "stay in float64"),
         ((half_the_way,), "are 2h apart"),
+        ((judged_by(lambda a, b: abs(a - b)),), "by the larger of their two sizes"),
+        ((judged_by(lambda a, b: abs(a - b) / max(1, abs(a))),), "by the larger of their two sizes"),
+        ((judged_by(lambda a, b: relative(a, b) ** 2),), "by the larger of their two sizes"),
+        ((judged_by(lambda a, b: abs(a - b) / max(abs(a), abs(b))),), "Divide by 1 if both are smaller"),
+        ((judged_by(lambda a, b: "0"),), "is a str; it should be one number"),
+        ((at_zero,), "far from the x that it is given"),
+        ((of_two_rows,), "move x as a whole"),
     ],
 }

@@ -23,6 +23,51 @@ def one_mean_each(grad_y, x, gamma, eps):
     return grad_x - grad_y * gamma / np.sqrt(x.var(0) + eps) / len(x), *rest
 
 
+def by_steps(slope=-0.5, square=2.0, sum_var=True, mean_of_means=False, fourth=0.0, ddof=0):
+    """The six equations again, with other mistakes."""
+
+    def answer(grad_y, x, gamma, eps):
+        m, distance, var = len(x), x - x.mean(0), x.var(0, ddof=ddof) + eps
+        parts = grad_y * gamma * distance * slope * var**-1.5
+        grad_var = parts.sum(0) if sum_var else parts
+        each = -grad_y * gamma / np.sqrt(var)
+        grad_mean = (each.mean(0) if mean_of_means else each.sum(0)) + fourth * parts.sum(0)
+        grad_x = grad_y * gamma / np.sqrt(var) + grad_var * square * distance / m + grad_mean / m
+        return grad_x, (grad_y * distance / np.sqrt(var)).sum(0), grad_y.sum(0)
+
+    return answer
+
+
+def slopes_alone(grad_y, x, gamma, eps):
+    inv_std = 1 / np.sqrt(x.var(0) + eps)
+    return gamma * inv_std * np.ones(x.shape), (grad_y * (x - x.mean(0)) * inv_std).sum(0), grad_y.sum(0)
+
+
+def gamma_in_beta(grad_y, x, gamma, eps):
+    *first, _ = in_stages()(grad_y, x, gamma, eps)
+    return *first, (grad_y * gamma).sum(0)
+
+
+def outside(grad_y, x_hat, inv_std, gamma):
+    return gamma * inv_std * (grad_y - grad_y.mean(0)) - x_hat * (grad_y * x_hat).mean(0)
+
+
+def no_one_over_m(grad_y, x_hat, inv_std, gamma):
+    return gamma * inv_std * (len(x_hat) * grad_y - grad_y.sum(0) - x_hat * (grad_y * x_hat).sum(0))
+
+
+def once_more_inv_std(grad_y, x_hat, inv_std, gamma):
+    return gamma * inv_std * (grad_y - grad_y.mean(0) - inv_std * x_hat * (grad_y * x_hat).mean(0))
+
+
+def both_added(grad_y, x_hat, inv_std, gamma):
+    return gamma * inv_std * (grad_y + grad_y.mean(0) + x_hat * (grad_y * x_hat).mean(0))
+
+
+def each_its_own(grad_y, x_hat, inv_std, gamma):
+    return gamma * inv_std * (grad_y - grad_y.mean(0) - x_hat * grad_y * x_hat)
+
+
 def sums(grad_y, x_hat, inv_std, gamma):
     return gamma * inv_std * (grad_y - grad_y.sum(0) - x_hat * (grad_y * x_hat).sum(0))
 
@@ -86,6 +131,14 @@ WRONG = {
         ((in_stages(gamma_matters=False),), "γ is missing"),
         ((in_stages(eps_matters=False),), "ε is missing"),
         ((one_mean_each,), "lacks the sum over the batch"),
+        ((by_steps(slope=-1),), "twice too strong"),
+        ((by_steps(sum_var=False),), "∂L/∂σ² lacks the sum over the batch"),
+        ((by_steps(mean_of_means=True),), "a sum, not a mean"),
+        ((by_steps(fourth=1.0),), "what comes to μ through σ² is 0"),
+        ((by_steps(ddof=1),), "not by m − 1"),
+        ((slopes_alone,), "∂L/∂y is not in it"),
+        ((gamma_in_beta,), "the slope 1 toward β"),
+        ((lambda *a: in_stages()(*a)[::-1],), "changed places"),
     ],
     "closed": [
         ((constants,), "stop-gradient BN"),
@@ -96,12 +149,23 @@ WRONG = {
         ((half,), "half as strong"),
         ((product_of_means,), "product of two means"),
         ((no_variance,), "path through the variance is missing"),
+        ((outside,), "here the last does not have it"),
+        ((no_one_over_m,), "one 1/m too few"),
+        ((once_more_inv_std,), "one 1/s too many"),
+        ((both_added,), "both paths through the statistics have the wrong sign"),
+        ((each_its_own,), "its own gᵢx̂ᵢ"),
     ],
     "projector": [
         ((without_stretch,), "keeps the part along x̂"),
         ((without_share,), "lack their 1/m"),
         ((dot_for_outer,), "outer product"),
         ((what_goes,), "removes the rest"),
+        ((lambda h: np.eye(len(h)) - 1 / len(h) - np.outer(h, h),), "x̂'s part lacks its 1/m"),
+        ((lambda h: np.eye(len(h)) - 1 - np.outer(h, h) / len(h),), "the mean's part lacks its 1/m"),
+        ((lambda h: np.eye(len(h)) - 1 / len(h) - h * h / len(h),), "a row of squares"),
+        ((lambda h: np.eye(len(h)) - 1 / len(h) - h @ h / len(h),), "is one number, m"),
+        ((lambda h: np.eye(len(h)) - 1 / len(h) - h / len(h),), "x̂ must come in twice"),
+        ((lambda h: h - h.mean(),), "P is a matrix"),
     ],
     "is_projection": [
         ((lambda p: np.allclose(p * p, p) and np.allclose(p.T, p),), "the matrix product"),
@@ -115,6 +179,7 @@ WRONG = {
         ((lambda p: (p @ p - p).max() < 1e-9 and np.allclose(p.T, p),), "half the identity"),
         ((lambda p: (p - p @ p).max() < 1e-9 and np.allclose(p.T, p),), "twice the identity"),
         ((by_eigenvalues,), "only the lower triangle"),
+        ((lambda p: abs((p @ p - p).sum()) < 1e-9 and np.allclose(p.T, p),), "add up to 0: look at each"),
         ((lambda p: np.allclose(p @ p, p, atol=0.01) and np.allclose(p.T, p),), "tolerance is too wide"),
     ],
     "freedom": [
@@ -123,5 +188,8 @@ WRONG = {
         ((lambda m, features: m * features - 2,), "not from the layer"),
         ((lambda m, features: (m - 2) * features,), "not negative"),
         ((lambda m, features: m - 2,), "this is one feature"),
+        ((lambda m, features: max(m - 2, 0) + features,), "so multiply"),
+        ((lambda m, features: m * (features - 2),), "have changed places"),
+        ((lambda m, features: abs(m - 2) * features,), "Nothing passes"),
     ],
 }

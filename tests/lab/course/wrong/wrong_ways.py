@@ -31,6 +31,14 @@ def two_examples(bn):
     return judge(*sums(bn, m=2))
 
 
+def the_other_way_round(bn):
+    return judge(*sums(bn)[::-1])
+
+
+def lenient(bn):
+    return judge(*sums(bn), tol=0.3)
+
+
 def without_sizes(bn):
     data, g = RNG.normal(1, 2, (30, 1)), RNG.standard_normal((30, 1))
     x = Tensor(data, requires_grad=True)
@@ -69,10 +77,16 @@ WRONG = {
         ((lambda u, t, lr, steps: t.mean() * (1 - (1 - lr) ** steps),), "this settles where the loss would have"),
         ((lambda u, t, lr, steps: lr * steps * (t - u).mean(),), "this pulls u + b to t"),
         ((lambda u, t, lr, steps: lr * steps,), "it takes t to be 1"),
+        ((lambda u, t, lr, steps: lr * steps * t,), "b is one number"),
+        ((lambda u, t, lr, steps: steps * t.mean(),), "the learning rate is missing"),
+        ((lambda u, t, lr, steps: lr * steps * t.mean() / len(t),), "m times too near"),
+        ((lambda u, t, lr, steps: lr * (steps - 1) * t.mean(),), "one step too few"),
     ],
     "detective": [
         ((with_ones,), "the same for all examples"),
-        ((two_examples,), "You feed it two examples"),
+        ((two_examples,), "You feed it a batch of 2"),
+        ((the_other_way_round,), "where the mean is missing"),
+        ((lenient,), "a hundredth of Σ |∂x| is more than rounding"),
         ((without_sizes,), "A sum below 0 is as bad"),
         ((y_for_x_hat,), "Take x̂ itself"),
         ((exactly_zero,), "not with exactly 0"),
