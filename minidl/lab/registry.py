@@ -16,6 +16,14 @@ NOT_TESTED = {
     "ImageNet": """the accuracies themselves (4.9 % top-5 error of an ensemble of Inception networks, better than human
         raters) need a million images and weeks on many machines; nothing here supports or contradicts them.""",
     "graph-row": """the study is there (`minidl reproduce --claim graph-row`), and has not been run in full yet.""",
+    "ghost-batches": """the study is there (`minidl reproduce --claim ghost-batches`), and has not been run in full
+        yet.""",
+    "exact-statistics": """the study is there (`minidl reproduce --claim exact-statistics`), and has not been run in full
+        yet.""",
+    "only-norms": """the study is there (`minidl reproduce --claim only-norms`), and has not been run in full
+        yet.""",
+    "residual-branches": """the study is there (`minidl reproduce --claim residual-branches`), and has not been run in full
+        yet.""",
 }
 
 

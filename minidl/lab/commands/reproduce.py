@@ -9,6 +9,7 @@ from pathlib import Path
 
 import minidl
 from minidl.data import DataError
+from minidl.lab.after.rows import benchmark_rows
 from minidl.lab.commands._flags import at_least, check_writable, path, positive
 from minidl.lab.commands._sources import find
 from minidl.lab.registry import NOT_TESTED, claims
@@ -113,7 +114,8 @@ def _study(claim, scale, args, load, facts, known):
     verdict = claim.verdict(result)
     save_result(args.out, claim, result, _facts(scale, code, facts))
     _draw(claim, result, args.out / "figures" / f"{claim.id}.png")
-    text = page(load_results(args.out, known.values()), NOT_TESTED, known.values())
+    found = load_results(args.out, known.values())
+    text = page(found, NOT_TESTED, known.values(), benchmark_rows(found, known.values()))
     write_atomically(args.out / "README.md", text.encode())
     print(f"    {verdict.word}: {verdict.number}  ({time.perf_counter() - start:.0f} s)", flush=True)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from minidl import nn
+from minidl.lab.after._residual import linear, residual_stack
 
 __all__ = ["ACTIVATIONS", "branch_scale", "deepest", "explosion", "residual_stack", "stack"]
 
@@ -20,39 +21,13 @@ def stack(
     norm     batch norm before each activation, and no biases there
     Shape    (N, 784) → (N, 10)
     """
-    generator, layers, sizes = np.random.default_rng(seed), [], [784, *[width] * depth]
+    generator, sizes = np.random.default_rng(seed), [784, *[width] * depth]
+    layers: list[nn.Module] = []
     for i in range(depth):
-        layers.append(_linear(sizes[i], sizes[i + 1], gain if i else 1.0, generator, bias=not norm))
+        layers.append(linear(sizes[i], sizes[i + 1], gain if i else 1.0, generator, bias=not norm))
         layers += [nn.BatchNorm(width)] if norm else []
         layers.append(ACTIVATIONS[activation]())
-    return nn.Sequential(*layers, _linear(width, 10, 1.0, generator))
-
-
-def residual_stack(
-    blocks: int, norm: bool = False, scale: float = 1.0, width: int = 50, seed: int = 0
-) -> nn.Sequential:
-    """Build `blocks` residual blocks x + Linear(ReLU(x)), between a first and a last layer.
-
-    norm     batch norm before each ReLU of a block
-    scale    what the weights of the blocks' layers are multiplied by, from He's standard deviation, √(2 / fan_in)
-    Shape    (N, 784) → (N, 10)
-    Source   He et al. 2016, "Identity Mappings in Deep Residual Networks": normalise, activate, then the weights
-    """
-    generator = np.random.default_rng(seed)
-    layers: list[nn.Module] = [_linear(784, width, 1.0, generator)]
-    for _ in range(blocks):
-        body: list[nn.Module] = [nn.BatchNorm(width)] if norm else []
-        body += [nn.ReLU(), _linear(width, width, scale * math.sqrt(2), generator)]
-        layers.append(nn.Residual(nn.Sequential(*body)))
-    return nn.Sequential(*layers, nn.ReLU(), _linear(width, 10, 1.0, generator))
-
-
-def _linear(n_in, n_out, gain, generator, bias=True):
-    layer = nn.Linear(n_in, n_out, bias=bias, generator=np.random.default_rng(0))
-    layer.weight.data[...] = generator.normal(0, gain / math.sqrt(n_in), (n_in, n_out))
-    if layer.bias is not None:
-        layer.bias.data[...] = 0
-    return layer
+    return nn.Sequential(*layers, linear(width, 10, 1.0, generator))
 
 
 def deepest(gain: float, ratio: float) -> float:

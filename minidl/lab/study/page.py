@@ -1,4 +1,4 @@
-"""The ledger: a folder of results, and the page that is written from it and from nothing else.
+"""The ledger: a folder of results, and the page that is written from it.
 
 The folder has a file `<id>.json` for each claim, and its figure `figures/<id>.png`. Every number on the page comes from
 these files, and its verdicts are computed from the runs in them.
@@ -62,12 +62,13 @@ def _can_judge(claim, result, path):
     return True
 
 
-def page(found, missing, known=()):
+def page(found, missing, known=(), rows=""):
     """Write the whole page as Markdown: a part for the paper, and one for what came after it, if there is anything in it.
 
     found     what `load_results` gave
     missing   name → why: what has no study here, or one without results yet
     known     all claims: they tell to which part a missing one belongs; other names belong to the paper's
+    rows      Markdown for the second part, before its claims: what `lab/after/rows.py` writes of the benchmark page
     """
     later = {claim.id for claim in known if claim.part != PARTS[0]}
     missing = {name: why for name, why in missing.items() if name not in {claim.id for claim, _, _ in found}}
@@ -81,6 +82,7 @@ def page(found, missing, known=()):
                 head(own),
                 *([_table(own, verdicts)] if own or part == PARTS[0] else []),
                 _not_tested(lacking, part),
+                *([rows] if part != PARTS[0] else []),
             ]
             parts += [_section(*entry, verdict) for entry, verdict in zip(own, verdicts, strict=True)]
     return "\n\n".join(filter(None, parts)) + "\n"

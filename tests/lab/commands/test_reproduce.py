@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+from minidl.lab.after.rows import benchmark_rows
 from minidl.lab.commands import _sources, reproduce
 from minidl.lab.commands.main import main
 from minidl.lab.photos import made_up
@@ -66,7 +67,8 @@ def test_writes_what_it_says(tmp_path, capsys):
         assert (tmp_path / "figures" / f"{name}.png").stat().st_size > 1000
         assert list((tmp_path / "runs" / name).iterdir())
     text = (tmp_path / "README.md").read_text(encoding="utf-8")
-    assert text == page(load_results(tmp_path, claims().values()), NOT_TESTED, claims().values())
+    found, known = load_results(tmp_path, claims().values()), claims().values()
+    assert text == page(found, NOT_TESTED, known, benchmark_rows(found, known))
 
 
 def test_claims_join_those_that_were_run_before(tmp_path):
