@@ -17,6 +17,9 @@ NOT_TESTED = {
         raters) need a million images and weeks on many machines; nothing here supports or contradicts them.""",
     "graph-row": """the study is there (`minidl reproduce --claim graph-row`), and has not been run in full yet.""",
     "graph-depth": """the study is there (`minidl reproduce --claim graph-depth`), and has not been run in full yet.""",
+    "small-batches": """the study is there (`minidl reproduce --claim small-batches`), and has not been run in full yet.""",
+    "small-batches-detection": """the study is there (`minidl reproduce --claim small-batches-detection`), and has not been
+        run in full yet.""",
 }
 
 

@@ -3,6 +3,7 @@
 Source  Zhou et al. 2019, "Objects as Points", and Law and Deng 2018, "CornerNet" (neither *read* in its text)
 """
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,10 @@ def _check_objects(objects, count, classes, stride, size):
                 f"centre_targets: {name} runs from {values.min()} to {values.max()}; it must be from 0 to {most - 1}"
             )
     if not ((sides > 0).all() and (objects.centre >= 0).all() and (objects.centre < size).all()):
-        raise ValueError(f"centre_targets: a box is empty, or its centre outside of the {size}×{size} pixels")
+        raise ValueError(
+            f"centre_targets: a box is empty, or its centre outside of the {size}×{size} pixels; each must have an area, "
+            "and its centre in the image"
+        )
 
 
 def centre_loss(output: Tensor, targets: Any) -> Tensor:
@@ -82,7 +86,9 @@ def centre_loss(output: Tensor, targets: Any) -> Tensor:
             f"(N, H, W, K + {BOX + 1}), for K classes of which there is at least one"
         )
     if targets.dtype.kind != "f" or not targets.size:
-        raise ValueError(f"centre_loss: targets are {targets.dtype} {targets.shape}; they must be floats, and not empty")
+        raise ValueError(
+            f"centre_loss: targets are {targets.dtype} {targets.shape}; they must be floats, and not empty"
+        )
     value = computed(_value, output.data, targets)
 
     def backward(grad):
@@ -135,7 +141,9 @@ def find_centres(output: Any, stride: int = 4, most: int = 20, least: float = 0.
     """
     output = np.asarray(output.data if isinstance(output, Tensor) else output)
     if output.ndim != 4 or output.shape[-1] <= BOX or output.dtype.kind != "f":
-        raise ValueError(f"find_centres: output is {output.dtype} {output.shape}; it must be floats (N, H, W, K + {BOX})")
+        raise ValueError(
+            f"find_centres: output is {output.dtype} {output.shape}; it must be floats (N, H, W, K + {BOX})"
+        )
     check_whole("find_centres", "stride", stride)
     check_whole("find_centres", "most", most)
     check_between("find_centres", "least", least, 0, 1)
@@ -161,4 +169,4 @@ def _peaks(z):
     padded = np.full((n, height + 2, width + 2, classes), -np.inf, z.dtype)
     padded[:, 1:-1, 1:-1] = z
     around = [padded[:, i : i + height, j : j + width] for i in range(3) for j in range(3)]
-    return z >= np.fmax.reduce(around)
+    return np.greater_equal(z, functools.reduce(np.fmax, around))

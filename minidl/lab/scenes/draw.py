@@ -47,7 +47,7 @@ class Scenes:
     """Images of several digits, and what is in them.
 
     images    (N, 64, 64, 1) uint8, light digits on a darker ground
-    masks     (N, 64, 64) uint8: 0 where there is background, 1 + class where there is a digit; the upper one where they cross
+    masks     (N, 64, 64) uint8: 0 where there is background, 1 + class where there is a digit, the upper one if they cross
     objects   `Objects`: box and class of every digit, also of parts that others hide; the later ones of a scene lie above
     classes   the digit that each class is
     """
@@ -70,7 +70,9 @@ class Scenes:
         """
         chosen = np.asarray(chosen)
         if chosen.ndim != 1 or (chosen.dtype.kind not in "iu" and chosen.size):
-            raise ValueError(f"Scenes.take: chosen is {chosen.dtype} {chosen.shape}; it must be a list of whole numbers")
+            raise ValueError(
+                f"Scenes.take: chosen is {chosen.dtype} {chosen.shape}; it must be a list of whole numbers"
+            )
         chosen = chosen.astype(np.int64)
         if chosen.size and not 0 <= chosen.min() <= chosen.max() < len(self):
             raise ValueError(
@@ -131,7 +133,7 @@ def draw_scenes(
             found.append((scene, kind, *_box(own, corner)))
         noise = rng.integers(-NOISE, NOISE + 1, picture.shape)
         pictures[scene, :, :, 0] = np.clip(picture + noise, 0, 255)
-    table = np.array(found)
+    table = np.array(found, np.int64)
     box, score = table[:, 2:].astype(np.float32), np.ones(len(table), np.float32)
     return Scenes(pictures, masks, Objects(table[:, 0], table[:, 1], box, score), chosen)
 
@@ -175,7 +177,7 @@ def _cut(image, number):
 
 
 def _resized(ink, side):
-    """Scale so that the longer side is `side`: each new pixel is the mean of what it covers, rounded up so that ink stays."""
+    """Scale so that the longer side is `side`: a new pixel is the mean of what it covers, rounded up, so that ink stays."""
     height, width = ink.shape
     longer = max(height, width)
     new = tuple(max(1, (2 * side * size + longer) // (2 * longer)) for size in ink.shape)
@@ -191,7 +193,7 @@ def _cover(old, new):
 
 
 def _place(rng, shape, centres):
-    """The corner of an object: of some random places, the first of those farthest from all centres; adds its own to them."""
+    """The corner of an object: the random place that is farthest from all centres, to which its own is added."""
     corners = np.stack([rng.integers(SIDE - size + 1, size=PLACES) for size in shape], 1)
     middles = 2 * corners + shape  # twice the centre, to stay whole
     others = np.array(centres).reshape(-1, 2)

@@ -1,4 +1,4 @@
-"""A small encoder and decoder for scenes: for a class at each pixel, or for a map of centres. And norms with fixed statistics."""
+"""A small encoder and decoder for scenes, for a class at each pixel or a map of centres; norms with fixed statistics."""
 
 import math
 from collections.abc import Callable
@@ -12,6 +12,7 @@ from minidl._numbers import check_whole
 from minidl.lab.models import initialise, spare_generator
 from minidl.lab.scenes.centres import BOX
 from minidl.nn.replace import replace_child
+from minidl.ops._check import check_tensors
 from minidl.optim import update_bn
 
 __all__ = ["NORMS", "FrozenBatchNorm", "SceneNet", "detector", "freeze", "pixels", "segmenter"]
@@ -25,7 +26,13 @@ NORMS: dict[str, Callable[[int], nn.Module] | None] = {
 
 
 def pixels(images: np.ndarray) -> np.ndarray:
-    """Turn bytes (N, H, W, 1) into float32 from −1 to 1."""
+    """Turn bytes, 0 … 255, into float32 from −1 to 1: what networks take.
+
+    Errors  ValueError for other than bytes
+    """
+    images = np.asarray(images)
+    if images.dtype != np.uint8:
+        raise ValueError(f"pixels: images are {images.dtype}; they must be bytes (uint8), as draw_scenes gives them")
     return images * np.float32(2 / 255) - np.float32(1)
 
 
@@ -39,8 +46,8 @@ class SceneNet(nn.Module):
     outputs     channels of the result
     stride      1: back to the size of the image, for a class at each pixel; the last step is only enlarged, bilinearly.
                 4: a quarter of it, for centres of objects
-    norm        "batch", "group" (groups of four channels) or "none", where convolutions have biases; or a function that makes
-                a layer from the number of channels
+    norm        "batch", "group" (groups of four channels) or "none", where convolutions have biases; or a function that
+                makes a layer from the number of channels
     widths      channels at 1/2, 1/4 and 1/8
     generator   equal generators give equal weights with any norm
     Shape       x (N, H, W, 1), with sides that are multiples of 8; y (N, H / stride, W / stride, outputs)
@@ -53,7 +60,9 @@ class SceneNet(nn.Module):
     ):  # fmt: skip
         check_whole("SceneNet", "outputs", outputs)
         if stride not in (1, 4):
-            raise ValueError(f"SceneNet: stride is {stride!r}; it must be 1, the size of the image, or 4, a quarter of it")
+            raise ValueError(
+                f"SceneNet: stride is {stride!r}; it must be 1, the size of the image, or 4, a quarter of it"
+            )
         make, spare = _maker(norm), spare_generator()
 
         def block(n_in, n_out, step=1):
@@ -63,6 +72,8 @@ class SceneNet(nn.Module):
         def thin(n_in, n_out):
             return nn.Conv2d(n_in, n_out, 1, bias=False, generator=spare)
 
+        if not isinstance(widths, tuple | list) or len(widths) != 3:
+            raise ValueError(f"SceneNet: widths are {widths!r}; they must be three: channels at 1/2, 1/4 and 1/8")
         half, quarter, eighth = (check_whole("SceneNet", "a width", width) for width in widths)
         self.stride = stride
         self.half = block(1, half, 2)
@@ -71,11 +82,13 @@ class SceneNet(nn.Module):
         self.to_quarter, self.at_quarter = thin(eighth, quarter), block(quarter, quarter)
         if stride == 1:
             self.to_half, self.at_half = thin(quarter, half), block(half, half)
-        self.head = nn.Conv2d(half if stride == 1 else quarter, outputs, 1, generator=spare)
-        initialise(self, lambda weight: nn.init.kaiming_normal_(weight, generator))
+        self.head: Any = nn.Conv2d(half if stride == 1 else quarter, outputs, 1, generator=spare)
+        net: Any = self  # not a Sequential, but it has modules
+        initialise(net, lambda weight: nn.init.kaiming_normal_(weight, generator))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the outputs for x (N, H, W, 1)."""
+        check_tensors("SceneNet", x=x)
         if x.ndim != 4 or x.shape[1] % 8 or x.shape[2] % 8 or 0 in x.shape:
             raise ValueError(f"SceneNet: x is {x.shape}; it must be (N, H, W, 1), with sides that are multiples of 8")
         half = self.half(x)
@@ -163,7 +176,9 @@ def freeze(model: nn.Module, inputs: np.ndarray) -> nn.Module:
         if isinstance(child, nn.BatchNorm) and child.track_running_stats
     ]
     if not norms:
-        raise ValueError(f"freeze: {type(model).__name__} has no BatchNorm whose statistics could be fixed")
+        raise ValueError(
+            f"freeze: {type(model).__name__} has no BatchNorm whose statistics could be fixed; it must have one"
+        )
     update_bn([inputs], model)
     for parent, name, norm in norms:
         replace_child(parent, name, FrozenBatchNorm(norm))

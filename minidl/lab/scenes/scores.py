@@ -21,7 +21,9 @@ def class_ious(found: Any, truth: Any, classes: int) -> np.ndarray:
     classes = check_whole("class_ious", "classes", classes)
     found, truth = np.asarray(found), np.asarray(truth)
     if found.shape != truth.shape or not truth.size:
-        raise ValueError(f"class_ious: found is {found.shape} and truth {truth.shape}; they must be equal, and not empty")
+        raise ValueError(
+            f"class_ious: found is {found.shape} and truth {truth.shape}; they must be equal, and not empty"
+        )
     for name, mask in (("found", found), ("truth", truth)):
         if mask.dtype.kind not in "iu" or not 0 <= mask.min() <= mask.max() < classes:
             raise ValueError(
@@ -62,8 +64,8 @@ def average_precisions(found: Objects, truth: Objects, classes: int, overlap: fl
     """Return the average precision of each class: the area under precision over recall, as the threshold of scores falls.
 
     From the highest score on, an object found is right if the true object of its class and image with the largest IoU has
-    at least `overlap`, and has not been found before; otherwise it is wrong. Precision at a recall is the highest one at that
-    recall or more. Equal scores keep their order.
+    at least `overlap`, and has not been found before; otherwise it is wrong. Precision at a recall is the highest one at
+    that recall or more. Equal scores keep their order.
 
     Returns   (classes,), NaN for a class that has no true object
     Errors    TypeError for other than Objects, ValueError for labels out of range, numbers that are NaN
@@ -73,7 +75,7 @@ def average_precisions(found: Objects, truth: Objects, classes: int, overlap: fl
     check_between("average_precisions", "overlap", overlap, 0, 1)
     for name, objects in (("found", found), ("truth", truth)):
         _check(name, objects, classes)
-    return np.array([_average_precision(*(_of_class(o, k) for o in (found, truth)), overlap) for k in range(classes)])
+    return np.array([_average_precision(_of_class(found, k), _of_class(truth, k), overlap) for k in range(classes)])
 
 
 def mean_average_precision(found: Objects, truth: Objects, classes: int, overlap: float = 0.5) -> float:
