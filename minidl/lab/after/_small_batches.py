@@ -41,8 +41,8 @@ START = 500  # images for the statistics that stay frozen
 POPULATION = 1024  # images for exact statistics, in batches of
 TOGETHER = 128
 DECAY = 1 / 16  # of the learning rate, over the whole run
-RATES = {1: (0.002, 0.004, 0.008), 2: (0.004, 0.008, 0.016), 4: (0.004, 0.008, 0.016), 8: (0.008, 0.016, 0.032),
-         32: (0.016, 0.032, 0.064)}  # fmt: skip
+RATES = {1: (0.002, 0.004, 0.008), 2: (0.002, 0.004, 0.008), 4: (0.004, 0.008, 0.016), 8: (0.004, 0.008, 0.016),
+         32: (0.008, 0.016, 0.032)}  # fmt: skip
 WAYS = {
     "test": "moving averages",
     "exact": "exact statistics",
@@ -53,6 +53,11 @@ PARTS = {
     "training and evaluation": ("own", "exact"),
     "training": (None, "own"),
 }  # of what batch norm loses to group norm: the score with less error, the one with more
+CAUSES = {
+    "moving averages": "the error of the moving averages",
+    "training and evaluation": "the gap between training and evaluation",
+    "training": "training itself",
+}
 
 
 # ---- a plan, and a run ---------------------------------------------------------------------------------------------------
@@ -62,7 +67,7 @@ def plan_of(task):
     """Return the plan of a task: 20 arms × (7 or 8 runs that choose a learning rate + 5 seeds)."""
 
     def plan(scale):
-        examples, sizes = scale.pick(EXAMPLES, 128), scale.pick(BATCHES, (2, 32))
+        examples, sizes = scale.pick(EXAMPLES, 64), scale.pick(BATCHES, (2, 32))
         arms = {
             f"{norm}, {size}": (
                 {"task": task, "norm": norm, "batch": size, "examples": examples, "steps": examples // size},
@@ -208,7 +213,7 @@ def verdict_of(measure):
             word = "contradicted" if any(lead[size].below_zero for size in small) else "not at this scale"
         numbers = {f"group norm less batch norm, {size}": interval for size, interval in lead.items()}
         numbers |= {f"below {FEW} less {largest}": grown}
-        told = [f"This is {_points(grown)} points more below {FEW} images than at {largest}."]
+        told = [f"The mean lead below {FEW} images, less that with {largest}, is {_points(grown)} points."]
         for size in small:
             parts = {part: t_interval(_part(result, size, part)) for part in PARTS}
             numbers |= {f"{part}, {size}": interval for part, interval in parts.items()}
@@ -223,22 +228,16 @@ def verdict_of(measure):
 
 
 def _explained(size, lead, parts):
-    """Say which parts make up most of the loss at a size of batch."""
-    said = ", ".join(f"{_points(parts[part])} {text}" for part, text in zip(PARTS, (
-        "would be won back by exact statistics in place of moving averages",
-        "more by the statistics of its own batch",
-        "is not won back so",
-    ), strict=True))  # fmt: skip
-    text = f"With {size} image{'s' * (size > 1)} in a batch, of {_points(lead)} points, {said}"
-    main = [part for part in PARTS if parts[part].above_zero and parts[part].mean >= lead.mean / 2]
+    """Say what wins back how much of the loss at a size of batch, and which parts make up most of it."""
+    averages, evaluation, training = (_points(part) for part in parts.values())
+    told = (
+        f"With {size} image{'s' * (size > 1)} in a batch the lead is {_points(lead)} points: exact statistics in place of "
+        f"moving averages win back {averages}, the statistics of its own batch {evaluation} more, and {training} remain."
+    )
     if not lead.above_zero:
-        return f"{text}."
-    causes = {
-        "moving averages": "the error of the moving averages",
-        "training and evaluation": "the gap between training and evaluation",
-        "training": "training itself",
-    }
-    return f"{text}: at least half is due to {' and to '.join(causes[part] for part in main) or 'no part alone'}."
+        return told
+    main = [CAUSES[part] for part in PARTS if parts[part].above_zero and parts[part].mean >= lead.mean / 2]
+    return f"{told} At least half of it is due to {' and to '.join(main) or 'no part alone'}."
 
 
 def _others(result, small):
@@ -248,7 +247,7 @@ def _others(result, small):
         less = [paired(_scores(result, norm, size), _scores(result, GROUP, size)) for size in small]
         told.append(f"{norm} {', '.join(_points(interval) for interval in less)}")
     sizes = ", ".join(map(str, small))
-    return f"Less group norm, with {sizes} images: {'; '.join(told)} points."
+    return f"Other arms less group norm, with {sizes} images: {'; '.join(told)} points."
 
 
 # ---- the page ------------------------------------------------------------------------------------------------------------
@@ -294,8 +293,9 @@ def tables_of(measure):
         rates = [
             f"| {norm} | " + " | ".join(f"{_rate(result, norm, size):g}" for size in sizes) + " |" for norm in NORMS
         ]
+        title = f"{measure[0].upper()}{measure[1:]} (%) on the test scenes, by images in a batch"
         return (
-            f"\n\n{measure} (%) on the test scenes, by images in a batch:\n\n{head}" + "\n".join(scores)
+            f"\n\n{title}:\n\n{head}" + "\n".join(scores)
             + f"\n\nLearning rates, chosen on validation scenes:\n\n{head}" + "\n".join(rates)
         )  # fmt: skip
 

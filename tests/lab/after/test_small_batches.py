@@ -189,12 +189,12 @@ def test_verdicts(leads, noise, word):
 @pytest.mark.parametrize(
     ("parts", "text"),
     [
-        ((0.8, 0.1, 0.1), "at least half is due to the error of the moving averages."),
-        ((0.1, 0.8, 0.1), "at least half is due to the gap between training and evaluation."),
-        ((0.1, 0.1, 0.8), "at least half is due to training itself."),
+        ((0.8, 0.1, 0.1), "At least half of it is due to the error of the moving averages."),
+        ((0.1, 0.8, 0.1), "At least half of it is due to the gap between training and evaluation."),
+        ((0.1, 0.1, 0.8), "At least half of it is due to training itself."),
         ((0.5, 0.5, 0.0), "due to the error of the moving averages and to the gap between training and evaluation."),
         ((-0.5, 0.75, 0.75), "due to the gap between training and evaluation and to training itself."),
-        ((0.4, 0.3, 0.3), "at least half is due to no part alone."),
+        ((0.4, 0.3, 0.3), "At least half of it is due to no part alone."),
     ],
 )
 def test_the_cause_is_named(parts, text):
