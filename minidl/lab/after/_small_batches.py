@@ -29,7 +29,7 @@ from minidl.optim import Adam, LambdaLR, update_bn
 from minidl.replay import Replay
 from minidl.tensor import Tensor
 
-__all__ = ["BATCH", "BATCHES", "GROUP", "NORMS", "figure_of", "plan_of", "run", "tables_of", "verdict_of"]
+__all__ = ["BATCH", "BATCHES", "GROUP", "NORMS", "figure", "plan", "run", "tables", "verdict"]
 
 BATCH, FROZEN, GROUP, NONE = NORMS = ("batch norm", "frozen statistics", "group norm", "none")
 LAYERS = {BATCH: "batch", FROZEN: "batch", GROUP: "group", NONE: "none"}
@@ -63,27 +63,23 @@ CAUSES = {
 # ---- a plan, and a run ---------------------------------------------------------------------------------------------------
 
 
-def plan_of(task):
-    """Return the plan of a task: 20 arms × (7 or 8 runs that choose a learning rate + 5 seeds)."""
-
-    def plan(scale):
-        examples, sizes = scale.pick(EXAMPLES, 64), scale.pick(BATCHES, (2, 32))
-        arms = {
-            f"{norm}, {size}": (
-                {"task": task, "norm": norm, "batch": size, "examples": examples, "steps": examples // size},
-                RATES[size], (DECAY,), ("He",),
-            )
-            for size in sizes
-            for norm in NORMS
-        }  # fmt: skip
-        found = yield from search(arms, scale)
-        yield [
-            {**arms[name][0], "arm": name, **chosen(found, name), **FINAL, "seed": seed}
-            for name in arms
-            for seed in range(scale.seeds)
-        ]
-
-    return plan
+def plan(task, scale):
+    """20 arms × (8 runs or so that choose a rate + 5 seeds), COST."""
+    examples, sizes = scale.pick(EXAMPLES, 64), scale.pick(BATCHES, (2, 32))
+    arms = {
+        f"{norm}, {size}": (
+            {"task": task, "norm": norm, "batch": size, "examples": examples, "steps": examples // size},
+            RATES[size], (DECAY,), ("He",),
+        )
+        for size in sizes
+        for norm in NORMS
+    }  # fmt: skip
+    found = yield from search(arms, scale)
+    yield [
+        {**arms[name][0], "arm": name, **chosen(found, name), **FINAL, "seed": seed}
+        for name in arms
+        for seed in range(scale.seeds)
+    ]
 
 
 @functools.lru_cache(maxsize=3)
@@ -108,7 +104,7 @@ def _network(task, norm, generator):
 
 
 def run(config, digits):
-    """Scores after training; where it counts, batch norm's in three ways: see `WAYS`."""
+    """Scores after training, 0 if it diverged; where they count, batch norm's in three ways: see `WAYS`."""
     task, examples, seed = config["task"], config["examples"], config["seed"]
     scenes = _scenes(digits, "train", examples)
     model = _network(task, LAYERS[config["norm"]], np.random.default_rng(seed))
@@ -117,8 +113,11 @@ def run(config, digits):
     loss = _train(model, scenes.images, _targets(task, digits, examples), config)
     part = "test" if config["stage"] == FINAL["stage"] else "validation"
     measured = _scenes(digits, part, examples)
+    three = part == "test" and config["norm"] == BATCH
+    if not math.isfinite(loss):
+        return {"loss": loss, part: 0.0, **({"own": 0.0, "exact": 0.0} if three else {})}
     record = {"loss": loss, part: _score(model.eval(), task, measured)}
-    if part == "test" and config["norm"] == BATCH:
+    if three:
         record["own"] = _score(_with_own(model), task, measured, config["batch"])
         _settle(model, scenes.images[:POPULATION])
         record["exact"] = _score(model, task, measured)
@@ -161,7 +160,7 @@ def _settle(model, images):
 
 @no_grad()
 def _score(model, task, scenes, together=TOGETHER):
-    """The score of a network's answers, given so many scenes at a time; one that diverged has 0."""
+    """The score of a network's answers, given so many scenes at a time; 0 if not all of them are finite."""
     with np.errstate(all="ignore"):
         answers = [model(Tensor(pixels(scenes.images[i : i + together]))).data for i in range(0, len(scenes), together)]
     output = np.concatenate(answers)
@@ -196,35 +195,31 @@ def _points(interval):
     return interval.text(1, 100, sign=True)
 
 
-def verdict_of(measure):
-    """Return the function `verdict` for a score of this name: group norm less batch norm, where it grows, and its parts."""
-
-    def verdict(result):
-        sizes = sorted(result.settings("batch", **FINAL))
-        small, largest = [size for size in sizes if size < FEW], sizes[-1]
-        lead = {size: t_interval(_lead(result, size)) for size in sizes}
-        grown = paired(np.mean([_lead(result, size) for size in small], 0), _lead(result, largest))
-        above = [lead[size].above_zero for size in small]
-        if all(above) and grown.above_zero:
-            word = "reproduced"
-        elif any(above):
-            word = "partly"
-        else:
-            word = "contradicted" if any(lead[size].below_zero for size in small) else "not at this scale"
-        numbers = {f"group norm less batch norm, {size}": interval for size, interval in lead.items()}
-        numbers |= {f"below {FEW} less {largest}": grown}
-        told = [f"The mean lead below {FEW} images, less that with {largest}, is {_points(grown)} points."]
-        for size in small:
-            parts = {part: t_interval(_part(result, size, part)) for part in PARTS}
-            numbers |= {f"{part}, {size}": interval for part, interval in parts.items()}
-            told.append(_explained(size, lead[size], parts))
-        told.append(_others(result, small))
-        number = f"{measure}, group norm less batch norm: " + "; ".join(
-            f"{_points(interval)} points with {size} image{'s' * (size > 1)}" for size, interval in lead.items()
-        )
-        return Verdict(word, number, " ".join(told), numbers)
-
-    return verdict
+def verdict(measure, result):
+    """Group norm less batch norm at each size of batch, where it grows, and its parts."""
+    sizes = sorted(result.settings("batch", **FINAL))
+    small, largest = [size for size in sizes if size < FEW], sizes[-1]
+    lead = {size: t_interval(_lead(result, size)) for size in sizes}
+    grown = paired(np.mean([_lead(result, size) for size in small], 0), _lead(result, largest))
+    above = [lead[size].above_zero for size in small]
+    if all(above) and grown.above_zero:
+        word = "reproduced"
+    elif any(above):
+        word = "partly"
+    else:
+        word = "contradicted" if any(lead[size].below_zero for size in small) else "not at this scale"
+    numbers = {f"group norm less batch norm, {size}": interval for size, interval in lead.items()}
+    numbers |= {f"below {FEW} less {largest}": grown}
+    told = [f"The mean lead below {FEW} images, less that with {largest}, is {_points(grown)} points."]
+    for size in small:
+        parts = {part: t_interval(_part(result, size, part)) for part in PARTS}
+        numbers |= {f"{part}, {size}": interval for part, interval in parts.items()}
+        told.append(_explained(size, lead[size], parts))
+    told.append(_others(result, small))
+    number = f"{measure}, group norm less batch norm: " + "; ".join(
+        f"{_points(interval)} points with {size} image{'s' * (size > 1)}" for size, interval in lead.items()
+    )
+    return Verdict(word, number, " ".join(told), numbers)
 
 
 def _explained(size, lead, parts):
@@ -253,53 +248,43 @@ def _others(result, small):
 # ---- the page ------------------------------------------------------------------------------------------------------------
 
 
-def figure_of(measure):
-    """Return the function `figure`: scores over the size of the batch, and what is left of group norm's lead."""
+def figure(measure, result):
+    """Scores over the size of the batch, and what is left of group norm's lead."""
+    from minidl.lab import plot
 
-    def figure(result):
-        from minidl.lab import plot
-
-        sizes = sorted(result.settings("batch", **FINAL))
-        figure, (left, right) = plot.panels(2, size=(5.8, 4.2))
-        runs = {norm: (sizes, 100 * np.stack([_scores(result, norm, s) for s in sizes], 1)) for norm in NORMS}
-        best = max(NORMS, key=lambda norm: runs[norm][1][:, 0].mean())
-        counted = f"{sizes[0]} image{'s' * (sizes[0] > 1)} in a batch"
-        title = f"With {counted}, {'no norm' if best == NONE else best} is best"
-        plot.lines(left, runs, title, "images in a batch", f"{measure} (%)", log="x")
-        leads = {f"batch norm with {name}": (sizes, 100 * np.stack([_lead(result, s, way) for s in sizes], 1))
-                 for way, name in WAYS.items()}  # fmt: skip
-        lost = _lead(result, sizes[0]).mean()
-        title = f"With {counted}, group norm leads by {100 * lost:.1f} points" if lost > 0 else (
-            f"With {counted}, group norm does not lead")  # fmt: skip
-        plot.lines(right, leads, title, "images in a batch", f"group norm less batch norm, {measure} (points)", log="x")
-        right.axhline(0, color="0.4", linewidth=1)
-        return figure
-
+    sizes = sorted(result.settings("batch", **FINAL))
+    figure, (left, right) = plot.panels(2, size=(5.8, 4.2))
+    runs = {norm: (sizes, 100 * np.stack([_scores(result, norm, s) for s in sizes], 1)) for norm in NORMS}
+    best = max(NORMS, key=lambda norm: runs[norm][1][:, 0].mean())
+    counted = f"{sizes[0]} image{'s' * (sizes[0] > 1)} in a batch"
+    title = f"With {counted}, {'no norm' if best == NONE else best} is best"
+    plot.lines(left, runs, title, "images in a batch", f"{measure} (%)", log="x")
+    leads = {f"batch norm with {name}": (sizes, 100 * np.stack([_lead(result, s, way) for s in sizes], 1))
+             for way, name in WAYS.items()}  # fmt: skip
+    lost = _lead(result, sizes[0]).mean()
+    title = f"With {counted}, group norm leads by {100 * lost:.1f} points" if lost > 0 else (
+        f"With {counted}, group norm does not lead")  # fmt: skip
+    plot.lines(right, leads, title, "images in a batch", f"group norm less batch norm, {measure} (points)", log="x")
+    right.axhline(0, color="0.4", linewidth=1)
     return figure
 
 
-def tables_of(measure):
-    """Return the function `tables`: the scores, batch norm's in three ways, and the learning rates."""
-
-    def tables(result):
-        sizes = sorted(result.settings("batch", **FINAL))
-        head = f"| | {' | '.join(map(str, sizes))} |\n{'|---' * (len(sizes) + 1)}|\n"
-        rows = {norm: [_scores(result, norm, size) for size in sizes] for norm in NORMS if norm != BATCH}
-        own = {f"batch norm, {name}": [_scores(result, BATCH, s, way) for s in sizes] for way, name in WAYS.items()}
-        scores = [
-            f"| {name} | {' | '.join(t_interval(values).text(1, 100) for values in row)} |"
-            for name, row in (own | rows).items()
-        ]
-        rates = [
-            f"| {norm} | " + " | ".join(f"{_rate(result, norm, size):g}" for size in sizes) + " |" for norm in NORMS
-        ]
-        title = f"{measure[0].upper()}{measure[1:]} (%) on the test scenes, by images in a batch"
-        return (
-            f"\n\n{title}:\n\n{head}" + "\n".join(scores)
-            + f"\n\nLearning rates, chosen on validation scenes:\n\n{head}" + "\n".join(rates)
-        )  # fmt: skip
-
-    return tables
+def tables(measure, result):
+    """The scores, batch norm's in three ways, and the learning rates."""
+    sizes = sorted(result.settings("batch", **FINAL))
+    head = f"| | {' | '.join(map(str, sizes))} |\n{'|---' * (len(sizes) + 1)}|\n"
+    rows = {norm: [_scores(result, norm, size) for size in sizes] for norm in NORMS if norm != BATCH}
+    own = {f"batch norm, {name}": [_scores(result, BATCH, s, way) for s in sizes] for way, name in WAYS.items()}
+    scores = [
+        f"| {name} | {' | '.join(t_interval(values).text(1, 100) for values in row)} |"
+        for name, row in (own | rows).items()
+    ]
+    rates = [f"| {norm} | " + " | ".join(f"{_rate(result, norm, size):g}" for size in sizes) + " |" for norm in NORMS]
+    title = f"{measure[0].upper()}{measure[1:]} (%) on the test scenes, by images in a batch"
+    return (
+        f"\n\n{title}:\n\n{head}" + "\n".join(scores)
+        + f"\n\nLearning rates, chosen on validation scenes:\n\n{head}" + "\n".join(rates)
+    )  # fmt: skip
 
 
 def _rate(result, norm, size):

@@ -1,6 +1,8 @@
 """Small batches, segmentation: below eight images batch norm loses to group norm. By noise, or by what evaluation does?"""
 
-from minidl.lab.after._small_batches import figure_of, plan_of, run, tables_of, verdict_of
+from functools import partial
+
+from minidl.lab.after._small_batches import figure, plan, run, tables, verdict
 from minidl.lab.study.claim import Claim
 
 __all__ = ["CLAIM", "METHOD", "RULE"]
@@ -29,16 +31,18 @@ CLAIM = Claim(
     id="small-batches",
     section="benchmark page, VOC",
     part="after",
-    statement="""In segmentation, batch norm loses to group norm where a batch has fewer than eight images (Wu and He
-        2018, of whom the abstract was read: it says that the error of batch norm increases rapidly with smaller batches,
-        as their statistics are inaccurate).""",
+    statement="""In segmentation, batch norm loses to group norm where a batch has fewer than eight images (after Wu and
+        He 2018, of which the abstract was read: the error of batch norm increases rapidly with smaller batches, as their
+        statistics are inaccurate; eight is not from there).""",
     method=f"""Scenes of 64×64 pixels, each with two to five overlapping MNIST digits of five classes, scraps of other
         digits, and noise; a class for each pixel, by an encoder and decoder of ten convolutions, 8 to 32 channels. The
         score is the mean intersection over union of six classes, the background included. {METHOD}""",
     rule=RULE,
-    limits="""VOC's networks begin with ImageNet's weights; these begin with none, and learn for minutes. Rates are chosen
+    limits="""VOC's networks begin with ImageNet's weights; these begin with none, and learn for seconds. With 32
+        images there are but 128 steps, after which no arm is done. Rates are chosen
         by what the moving averages give: others might be best for other statistics. Where a batch's own statistics are
         used at evaluation, their noise is in the score, too, and counts as a loss of training. One image of 64×64 has
         many positions, so that even its statistics alone are not poor. The scenes are the same for all seeds.""",
-    plan=plan_of("segmentation"), run=run, verdict=verdict_of(MEASURE), figure=figure_of(MEASURE), tables=tables_of(MEASURE),
+    plan=partial(plan, "segmentation"), run=run, verdict=partial(verdict, MEASURE), figure=partial(figure, MEASURE),
+    tables=partial(tables, MEASURE),
 )  # fmt: skip

@@ -1,6 +1,8 @@
 """Small batches, detection: below eight images batch norm loses to group norm. By noise, or by what evaluation does?"""
 
-from minidl.lab.after._small_batches import figure_of, plan_of, run, tables_of, verdict_of
+from functools import partial
+
+from minidl.lab.after._small_batches import figure, plan, run, tables, verdict
 from minidl.lab.after.small_batches import METHOD, RULE
 from minidl.lab.study.claim import Claim
 
@@ -12,8 +14,9 @@ CLAIM = Claim(
     id="small-batches-detection",
     section="benchmark page, COCO",
     part="after",
-    statement="""In detection, batch norm loses to group norm where a batch has fewer than eight images (Wu and He 2018,
-        of whom the abstract was read: it says that group norm can outperform batch norm in detection on COCO).""",
+    statement="""In detection, batch norm loses to group norm where a batch has fewer than eight images (after Wu and He
+        2018, of which the abstract was read: group norm can outperform batch norm in detection on COCO; eight is not from
+        there).""",
     method=f"""Scenes of 64×64 pixels, each with two to five overlapping MNIST digits of five classes, scraps of other
         digits, and noise; their boxes, by a centre-point detector (after Zhou et al. 2019, not read) of eight
         convolutions, 8 to 32 channels, whose maps of centres and sizes have a quarter of the image's resolution. The
@@ -23,5 +26,6 @@ CLAIM = Claim(
         Rates are chosen by what the moving averages give: others might be best for other statistics. Where a batch's own
         statistics are used at evaluation, their noise is in the score, too, and counts as a loss of training. COCO takes
         the mean over ten thresholds of IoU; here there is one. The scenes are the same for all seeds.""",
-    plan=plan_of("detection"), run=run, verdict=verdict_of(MEASURE), figure=figure_of(MEASURE), tables=tables_of(MEASURE),
+    plan=partial(plan, "detection"), run=run, verdict=partial(verdict, MEASURE), figure=partial(figure, MEASURE),
+    tables=partial(tables, MEASURE),
 )  # fmt: skip
