@@ -64,7 +64,7 @@ CAUSES = {
 
 
 def plan(task, scale):
-    """20 arms × (8 runs or so that choose a rate + 5 seeds), COST."""
+    """20 arms × (8 runs or so that choose a rate + 5 seeds) × 10 s, for detection 6 s (on a busy machine)."""
     examples, sizes = scale.pick(EXAMPLES, 64), scale.pick(BATCHES, (2, 32))
     arms = {
         f"{norm}, {size}": (

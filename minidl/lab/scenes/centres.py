@@ -10,7 +10,7 @@ import numpy as np
 
 from minidl._numbers import check_between, check_whole
 from minidl.kernels.jit import computed
-from minidl.lab.scenes.draw import SIDE, Objects
+from minidl.lab.scenes.draw import SIDE, Objects, check_objects
 from minidl.ops._check import check_tensors
 from minidl.tensor import Tensor
 
@@ -32,7 +32,7 @@ def centre_targets(objects: Objects, count: int, classes: int, stride: int = 4, 
     """
     for name, value in (("count", count), ("classes", classes), ("stride", stride), ("size", size)):
         check_whole("centre_targets", name, value)
-    _check_objects(objects, count, classes, stride, size)
+    objects = _checked(check_objects("centre_targets", "objects", objects, classes), count, stride, size)
     cells = size // stride
     targets = np.zeros((count, cells, cells, classes + BOX + 1), np.float32)
     at = np.arange(cells)
@@ -49,22 +49,21 @@ def centre_targets(objects: Objects, count: int, classes: int, stride: int = 4, 
     return targets
 
 
-def _check_objects(objects, count, classes, stride, size):
-    if not isinstance(objects, Objects):
-        raise TypeError(f"centre_targets: objects is a {type(objects).__name__}; it must be Objects")
+def _checked(objects, count, stride, size):
+    """Return the objects; check that they have a place in the targets."""
     if size % stride:
         raise ValueError(f"centre_targets: size is {size} and stride {stride}; the second must divide the first")
-    sides = objects.box[:, 2:] - objects.box[:, :2]
-    for name, values, most in (("scene", objects.scene, count), ("label", objects.label, classes)):
-        if len(values) and not 0 <= values.min() <= values.max() < most:
-            raise ValueError(
-                f"centre_targets: {name} runs from {values.min()} to {values.max()}; it must be from 0 to {most - 1}"
-            )
-    if not ((sides > 0).all() and (objects.centre >= 0).all() and (objects.centre < size).all()):
+    if len(objects.scene) and objects.scene.max() >= count:
+        raise ValueError(
+            f"centre_targets: an object is in scene {objects.scene.max()}; it must be from 0 to {count - 1}"
+        )
+    inside = (objects.centre >= 0) & (objects.centre < size)
+    if not (inside.all() and (objects.box[:, 2:] > objects.box[:, :2]).all()):
         raise ValueError(
             f"centre_targets: a box is empty, or its centre outside of the {size}×{size} pixels; each must have an area, "
             "and its centre in the image"
         )
+    return objects
 
 
 def centre_loss(output: Tensor, targets: Any) -> Tensor:
@@ -152,7 +151,8 @@ def find_centres(output: Any, stride: int = 4, most: int = 20, least: float = 0.
         scores = np.where(_peaks(z), np.exp(_log_shares(z)[0]), 0).astype(np.float32)
     flat = scores.reshape(len(scores), -1)
     order = np.argsort(-flat, axis=1, kind="stable")[:, :most]
-    image, place = np.nonzero(np.take_along_axis(flat, order, 1) >= max(least, np.finfo(np.float32).tiny))
+    highest = np.take_along_axis(flat, order, 1)
+    image, place = np.nonzero((highest >= least) & (highest > 0))
     down, across, label = np.unravel_index(order[image, place], z.shape[1:])
     height, width, dy, dx = output[image, down, across, -BOX:].astype(np.float64).T
     with np.errstate(all="ignore"):

@@ -12,7 +12,7 @@ import numpy as np
 
 from minidl._numbers import check_whole
 
-__all__ = ["SIDE", "Objects", "Scenes", "draw_scenes"]
+__all__ = ["SIDE", "Objects", "Scenes", "check_objects", "draw_scenes"]
 
 SIDE = 64  # of a scene, in pixels
 INK = 128  # a pixel of a digit belongs to it from this value on
@@ -207,6 +207,33 @@ def _box(own, corner):
     """Top, left, bottom, right of an object's own pixels, in the scene."""
     rows, columns = np.flatnonzero(own.any(1)), np.flatnonzero(own.any(0))
     return corner[0] + rows[0], corner[1] + columns[0], corner[0] + rows[-1] + 1, corner[1] + columns[-1] + 1
+
+
+def check_objects(op: str, name: str, objects: Any, classes: int) -> Objects:
+    """Check that these are Objects of so many classes, without NaN, and return them as arrays."""
+    if not isinstance(objects, Objects):
+        raise TypeError(f"{op}: {name} is a {type(objects).__name__}; it must be Objects(scene, label, box, score)")
+    scene, label, box, score = objects = Objects(*map(np.asarray, objects))
+    shapes, rows = [part.shape for part in objects], scene.size
+    if shapes != [(rows,), (rows,), (rows, 4), (rows,)]:
+        raise ValueError(
+            f"{op}: {name} has scene, label, box and score of {', '.join(map(str, shapes))}; with M objects they must be "
+            "(M,), (M,), (M, 4), (M,)"
+        )
+    kinds = [part.dtype.kind for part in objects]
+    if kinds[0] not in "iu" or kinds[1] not in "iu" or kinds[2] not in "fiu" or kinds[3] not in "fiu":
+        raise ValueError(
+            f"{op}: {name} has scene, label, box and score of {', '.join(str(part.dtype) for part in objects)}; the first "
+            "two must be whole numbers, the others numbers"
+        )
+    if rows and not (scene.min() >= 0 and 0 <= label.min() <= label.max() < classes):
+        raise ValueError(
+            f"{op}: the scenes of {name} begin at {scene.min()}, its labels run from {label.min()} to {label.max()}; scenes "
+            f"must begin at 0 or above, labels be from 0 to {classes - 1}"
+        )
+    if np.isnan(box).any() or np.isnan(score).any():
+        raise ValueError(f"{op}: {name} has boxes or scores that are NaN; such objects must be left out")
+    return objects
 
 
 # ---- checks --------------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from minidl._numbers import check_between, check_whole
-from minidl.lab.scenes.draw import Objects
+from minidl.lab.scenes.draw import Objects, check_objects
 
 __all__ = ["average_precisions", "box_iou", "class_ious", "mean_average_precision", "mean_iou"]
 
@@ -25,10 +25,11 @@ def class_ious(found: Any, truth: Any, classes: int) -> np.ndarray:
             f"class_ious: found is {found.shape} and truth {truth.shape}; they must be equal, and not empty"
         )
     for name, mask in (("found", found), ("truth", truth)):
-        if mask.dtype.kind not in "iu" or not 0 <= mask.min() <= mask.max() < classes:
+        if mask.dtype.kind not in "iu":
+            raise ValueError(f"class_ious: {name} is {mask.dtype}; it must be whole numbers, the class of each pixel")
+        if not 0 <= mask.min() <= mask.max() < classes:
             raise ValueError(
-                f"class_ious: {name} is {mask.dtype} and runs from {mask.min()} to {mask.max()}; it must be whole numbers "
-                f"from 0 to {classes - 1}, the classes"
+                f"class_ious: {name} runs from {mask.min()} to {mask.max()}; it must be from 0 to {classes - 1}, the classes"
             )
     pairs = truth.ravel().astype(np.int64) * classes + found.ravel().astype(np.int64)
     table = np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
@@ -73,8 +74,8 @@ def average_precisions(found: Objects, truth: Objects, classes: int, overlap: fl
     """
     classes = check_whole("average_precisions", "classes", classes)
     check_between("average_precisions", "overlap", overlap, 0, 1)
-    for name, objects in (("found", found), ("truth", truth)):
-        _check(name, objects, classes)
+    found = check_objects("average_precisions", "found", found, classes)
+    truth = check_objects("average_precisions", "truth", truth, classes)
     return np.array([_average_precision(_of_class(found, k), _of_class(truth, k), overlap) for k in range(classes)])
 
 
@@ -83,26 +84,6 @@ def mean_average_precision(found: Objects, truth: Objects, classes: int, overlap
     precisions = average_precisions(found, truth, classes, overlap)
     known = np.isfinite(precisions)
     return float(precisions[known].mean()) if known.any() else float("nan")
-
-
-def _check(name, objects, classes):
-    if not isinstance(objects, Objects):
-        raise TypeError(f"average_precisions: {name} is a {type(objects).__name__}; it must be Objects")
-    rows = len(objects.scene)
-    shapes = [np.shape(part) for part in objects]
-    if shapes != [(rows,), (rows,), (rows, 4), (rows,)]:
-        raise ValueError(
-            f"average_precisions: {name} has scene, label, box and score of {', '.join(map(str, shapes))}; with M objects "
-            "they must be (M,), (M,), (M, 4), (M,)"
-        )
-    label = objects.label
-    if rows and (label.dtype.kind not in "iu" or not 0 <= label.min() <= label.max() < classes):
-        raise ValueError(
-            f"average_precisions: the labels of {name} are {label.dtype} from {label.min()} to {label.max()}; they must be "
-            f"whole numbers from 0 to {classes - 1}"
-        )
-    if np.isnan(objects.box).any() or np.isnan(objects.score).any():
-        raise ValueError(f"average_precisions: {name} has boxes or scores that are NaN; leave such objects out")
 
 
 def _of_class(objects, label):

@@ -166,6 +166,11 @@ def test_means_leave_out_classes_that_are_not_there():
     assert np.isnan(mean_average_precision(truth, objects(), 5))
 
 
+def test_lists_serve_as_well_as_arrays():
+    lists = Objects([0, 1], [1, 1], [list(BOX), list(FAR)], [1, 0.5])
+    assert mean_average_precision(lists, objects((0, 1, BOX, 1)), 2) == 1
+
+
 def test_degenerate_boxes_overlap_nothing():
     assert box_iou((3, 3, 3, 3), (3, 3, 3, 3)) == 0
     assert box_iou((5, 5, 2, 9), (0, 0, 9, 9)) == 0
@@ -182,19 +187,21 @@ MASK, ONE = np.zeros((2, 3), int), objects((0, 0, BOX, 1))
     [
         (lambda: mean_iou(MASK, MASK[:1], 2), ValueError, r"found is \(2, 3\) and truth \(1, 3\); they must be equal"),
         (lambda: mean_iou(MASK[:0], MASK[:0], 2), ValueError, "must be equal, and not empty"),
-        (lambda: mean_iou(MASK * 1.0, MASK, 2), ValueError, "found is float64 .* must be whole numbers from 0 to 1"),
-        (lambda: mean_iou(MASK, MASK + 2, 2), ValueError, "truth is int64 and runs from 2 to 2; it must be"),
-        (lambda: mean_iou(MASK - 1, MASK, 2), ValueError, "found is int64 and runs from -1 to -1"),
+        (lambda: mean_iou(MASK * 1.0, MASK, 2), ValueError, "found is float64; it must be whole numbers"),
+        (lambda: mean_iou(MASK, MASK + 2, 2), ValueError, "truth runs from 2 to 2; it must be from 0 to 1"),
+        (lambda: mean_iou(MASK - 1, MASK, 2), ValueError, "found runs from -1 to -1; it must"),
         (lambda: mean_iou(MASK, MASK, 0), ValueError, "classes is 0; it must be"),
         (lambda: box_iou(np.ones(3), BOX), ValueError, r"a is \(3,\); its last size must be 4"),
         (lambda: box_iou(BOX, 4.0), ValueError, r"b is \(\); its last size must be 4"),
         (lambda: average_precisions(ONE, None, 2), TypeError, "truth is a NoneType; it must be Objects"),
+        (lambda: average_precisions(ONE, ONE._replace(scene=np.array([-1])), 2), ValueError, "truth begin at -1, .* must"),
+        (lambda: average_precisions(ONE, ONE._replace(box=np.array([list("abcd")])), 2), ValueError, "<U1, .* the others"),
         (lambda: average_precisions(ONE, ONE, 2, 1.5), ValueError, "overlap is 1.5; it must be a number from 0 to 1"),
         (lambda: average_precisions(ONE, ONE, 0), ValueError, "classes is 0"),
-        (lambda: average_precisions(ONE, ONE._replace(label=np.array([2])), 2), ValueError, "labels of truth are int64"),
-        (lambda: average_precisions(ONE._replace(label=np.array([0.0])), ONE, 2), ValueError, "of found are float64"),
+        (lambda: average_precisions(ONE, ONE._replace(label=np.array([2])), 2), ValueError, "labels run from 2 to 2; .* be"),
+        (lambda: average_precisions(ONE._replace(label=np.array([0.0])), ONE, 2), ValueError, "float64, .* the first"),
         (lambda: average_precisions(ONE._replace(score=np.ones(2)), ONE, 2), ValueError, r"found has .*\(2,\); with M"),
-        (lambda: average_precisions(ONE._replace(score=np.array([np.nan])), ONE, 2), ValueError, "found has .* NaN; leave"),
+        (lambda: average_precisions(ONE._replace(score=np.array([np.nan])), ONE, 2), ValueError, "found has .* NaN; such"),
         (lambda: average_precisions(ONE, ONE._replace(box=np.full((1, 4), np.nan)), 2), ValueError, "truth has .* NaN"),
     ],
 )  # fmt: skip
