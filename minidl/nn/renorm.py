@@ -97,23 +97,29 @@ class GhostBatchNorm(BatchNorm):
 
     features      C, the size of the last axis: for vectors (N, C) and images (N, H, W, C) alike
     ghost_size    examples in a part. The last part is what is left over
-    momentum      weight of a part in the running statistics: a batch of eight parts counts like eight batches
+    momentum      weight of a part in the running statistics: a batch of eight parts counts like eight batches; None for
+                  the plain average over all batches, whose parts count alike
     affine        learn γ (weight, at first 1) and β (bias, at first 0)
     Buffers       those of `BatchNorm`, under the same names; num_batches_tracked counts whole batches
     Source        Hoffer, Hubara and Soudry 2017, Algorithm 1
     """
 
-    def __init__(self, features: int, ghost_size: int, eps: float = 1e-5, momentum: float = 0.1, affine: bool = True):
+    def __init__(
+        self, features: int, ghost_size: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True
+    ):
         check_whole("GhostBatchNorm", "features", features)
         check_between("GhostBatchNorm", "eps", eps, 0)
-        check_between("GhostBatchNorm", "momentum", momentum, 0, 1)
+        if momentum is not None:
+            check_between("GhostBatchNorm", "momentum", momentum, 0, 1)
         check_bool("GhostBatchNorm", "affine", affine)
         self.ghost_size = check_whole("GhostBatchNorm", "ghost_size", ghost_size)
         super().__init__(features, eps, momentum, affine)
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise x (N, C) or (N, H, W, C)."""
-        y = F.ghost_batch_norm(x, self.ghost_size, *self._arguments())
+        mean, var, weight, bias, training, _, eps = self._arguments()
+        before = int(self.num_batches_tracked)
+        y = F.ghost_batch_norm(x, self.ghost_size, mean, var, weight, bias, training, self.momentum, eps, before)
         self._count_batch()
         return y
 

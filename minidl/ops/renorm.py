@@ -108,8 +108,8 @@ def _correct_gradient(correction, grad_beta, grad_gamma):
 
 def ghost_batch_norm(
     x: Tensor, ghost_size: int, running_mean: np.ndarray | None, running_var: np.ndarray | None,
-    weight: Tensor | None = None, bias: Tensor | None = None, training: bool = False, momentum: float = 0.1,
-    eps: float = 1e-5,
+    weight: Tensor | None = None, bias: Tensor | None = None, training: bool = False, momentum: float | None = 0.1,
+    eps: float = 1e-5, batches: int = 0,
 ) -> Tensor:  # fmt: skip
     """Normalise each feature over parts of the batch: in training, every `ghost_size` examples are a batch of their own.
 
@@ -118,21 +118,23 @@ def ghost_batch_norm(
     Shape     as in `batch_norm`; ghost_size counts examples. The last part is what is left over; if that were one value for
               each feature, which has no variance, it joins the part before
     Updates   the running statistics, part by part, as that many batches one after another would. So the last part weighs
-              most, and a smaller one weighs as much as the others. The stored variance is the unbiased one of `batch_norm`
+              most, and a smaller one weighs as much as the others. With momentum None they are plain averages over batches:
+              `batches` came before this one, and its parts weigh alike. The stored variance is `batch_norm`'s, the unbiased
     Errors    ValueError: those of `batch_norm`; parts of one value for each feature in training
     Source    Hoffer, Hubara and Soudry 2017, Algorithm 1. They write the order of the weights the other way round, and
               average the standard deviation
     """
     op = "ghost_batch_norm"
-    check_batch_norm(op, x, running_mean, running_var, weight, bias, training, momentum, eps)
-    ghost_size = check_whole(op, "ghost_size", ghost_size)
+    check_batch_norm(op, x, running_mean, running_var, weight, bias, training, 0 if momentum is None else momentum, eps)
+    ghost_size, before = check_whole(op, "ghost_size", ghost_size), check_whole(op, "batches", batches, 0)
     if not training:
-        return batch_norm(x, running_mean, running_var, weight, bias, False, momentum, eps)
+        return batch_norm(x, running_mean, running_var, weight, bias, False, eps=eps)
     rows, given = matrix(x.data), (weight is not None, bias is not None)
     y, parts = np.empty(x.data.shape, rows.dtype), _parts(op, x.shape, ghost_size)
     out, kept = matrix(y), []
-    for part in parts:
-        stats, gamma, beta = prepare(rows[part], running_mean, running_var, weight, bias, True, momentum, eps)
+    for k, part in enumerate(parts):
+        share = 1 / (before * len(parts) + k + 1) if momentum is None else momentum
+        stats, gamma, beta = prepare(rows[part], running_mean, running_var, weight, bias, True, share, eps)
         normalise[rows[part].size](rows[part], stats, gamma, beta, out[part])
         kept.append(stats)
 

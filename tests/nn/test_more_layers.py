@@ -161,6 +161,17 @@ def test_ghost_batch_norm():
     np.testing.assert_array_equal(layer.eval()(x).data, plain(x).data)
 
 
+def test_ghost_batch_norm_without_momentum_averages_all_parts_alike():
+    layer = nn.GhostBatchNorm(3, 4, momentum=None)
+    batches = [array(12, 3) for _ in range(5)]
+    for batch in batches:
+        layer(Tensor(batch))
+    parts = np.array(batches, np.float64).reshape(15, 4, 3)
+    np.testing.assert_allclose(layer.running_mean, parts.mean((0, 1)), atol=1e-6)
+    np.testing.assert_allclose(layer.running_var, parts.var(1, ddof=1).mean(0), rtol=1e-5)
+    assert layer.num_batches_tracked == 5
+
+
 # ---- fusing and folding ------------------------------------------------------------------------------------------------
 
 

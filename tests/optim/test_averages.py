@@ -331,6 +331,18 @@ def test_update_bn_as_pytorchs():
     assert ours[1].momentum == 0.1
 
 
+def test_update_bn_averages_the_parts_of_ghost_batches():
+    model, given = (
+        nn.Sequential(nn.GhostBatchNorm(3, 4, momentum=0.9)),
+        np.random.default_rng(0).standard_normal((6, 20, 3)),
+    )
+    optim.update_bn(given.astype(np.float32), model)
+    parts = given.reshape(30, 4, 3)
+    np.testing.assert_allclose(model[0].running_mean, parts.mean((0, 1)), atol=1e-6)
+    np.testing.assert_allclose(model[0].running_var, parts.var(1, ddof=1).mean(0), rtol=1e-5)
+    assert model[0].momentum == 0.9
+
+
 def test_update_bn_restores_everything_when_the_loader_fails():
     model = network()
     model[2].training = False

@@ -592,6 +592,8 @@ TABLE = {
     "F.ghost_batch_norm": [
         (lambda: ghosts(size=0), "ghost_batch_norm: ghost_size is 0; it must be a whole number of at least 1"),
         (lambda: ghosts(size=2.5), "ghost_batch_norm: ghost_size is 2.5; it must be"),
+        (lambda: ghosts(batches=-1), "ghost_batch_norm: batches is -1; it must be a whole number of at least 0"),
+        (lambda: ghosts(momentum=2), "ghost_batch_norm: momentum is 2; it must be"),
         (lambda: ghosts(size=1), r"ghost_batch_norm: ghost_size is 1 and x is \(5, 3\), one value .*must be larger"),
         (lambda: ghosts(t(1, 3)), r"ghost_batch_norm: x is \(1, 3\), one value for each feature, .*; use a larger"),
         (lambda: ghosts(training=False, running_mean=None, running_var=None), "ghost_batch_norm: evaluation needs run"),
@@ -764,7 +766,7 @@ TABLE = {
         (lambda: nn.GhostBatchNorm(0, 2), "GhostBatchNorm: features is 0; it must be"),
         (lambda: nn.GhostBatchNorm(3, 0), "GhostBatchNorm: ghost_size is 0; it must be"),
         (lambda: nn.GhostBatchNorm(3, 2, eps=-1), "GhostBatchNorm: eps is -1; it must be"),
-        (lambda: nn.GhostBatchNorm(3, 2, momentum=None), "GhostBatchNorm: momentum is None; it must be"),
+        (lambda: nn.GhostBatchNorm(3, 2, momentum=2), "GhostBatchNorm: momentum is 2; it must be"),
         (lambda: nn.GhostBatchNorm(3, 2, affine=1), "GhostBatchNorm: affine is 1; it must be True or False"),
         (lambda: nn.GhostBatchNorm(3, 1)(t(4, 3)), "ghost_batch_norm: ghost_size is 1 and .*; ghost_size must be larger"),
     ],
