@@ -149,7 +149,9 @@ def _idle(study):
         said = f"Both arms have the same {measure!r} in every run, to the last digit. Does run use the arm's settings"
         return [Fault("run", f"{said} ({', '.join(map(repr, keys))})? If so, this measure cannot tell the arms apart.")]
     if all(len(values) > 1 and len(set(values)) == 1 for values in finals):
-        said = f"All seeds of {arms[0]!r} have the same {measure!r}, {finals[0][0]:g}, and so have those of {arms[1]!r}."
+        said = (
+            f"All seeds of {arms[0]!r} have the same {measure!r}, {finals[0][0]:g}, and so have those of {arms[1]!r}."
+        )
         return [Fault("run", f"{said} Does run make its weights and batches from config['seed']?")]
     if all(len(set(rates.values())) == 1 for rates in tuned):
         said = f"All rates have the same {now['tuned_by']!r}, so none was chosen."

@@ -82,7 +82,9 @@ NEARLY = {
     "'larger' and 'smaller' are the wrong way round": {"judge": _upside_down},
     "the interval is mean ± 1.96 standard errors; with few seeds the spread is uncertain, too, and Student's t takes more, "
     "by the number of seeds": {"t": 1.96},
-    "the interval leaves out 5 % at each end, so it is one of 90 %; that of 95 % leaves out 2.5 % at each": {"level": 0.95},
+    "the interval leaves out 5 % at each end, so it is one of 90 %; that of 95 % leaves out 2.5 % at each": {
+        "level": 0.95
+    },
     "the interval is mean ± one standard error, which holds the truth in about two of three studies; 95 % takes Student's t "
     "times as much": {"t": 1.0},
     "the interval is mean ± 2.78 standard errors, which is right for five seeds alone; t depends on their number": {
@@ -182,7 +184,9 @@ def referee(answer):
         )
     for number in answer:
         if number not in capstone.submissions():
-            raise Wrong(f"There is no submission {number!r:.40}; they have the numbers 1 to {len(capstone.submissions())}.")
+            raise Wrong(
+                f"There is no submission {number!r:.40}; they have the numbers 1 to {len(capstone.submissions())}."
+            )
     for number, submission in capstone.submissions().items():
         told = answer.get(number, ...)
         if told is ... or told is None:
