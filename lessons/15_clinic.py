@@ -294,8 +294,8 @@ plot.cells(ax, counts[::-1], list(charts)[::-1], shorter, heading, "tells from h
 #
 # ## What we did not show
 #
-# - Spread: one seed each. The differences are far larger than those between seeds that earlier lessons measured, but for
-#   F's 6 points that is not certain.
+# - Spread: one seed each. Most differences are far larger than those between seeds that earlier lessons measured. F's 6
+#   points are not; with five other orders of the batches, tried apart from this lesson, F lost points each time.
 # - Patients with two illnesses, or one that is not among the eight. In the wild you do not get a list.
 # - The public cases themselves. We rebuilt the mistakes on digits, and the damage there may have been less or more: F and A
 #   do harm here because batches are small.

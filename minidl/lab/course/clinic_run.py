@@ -241,9 +241,10 @@ def run(data: Data, parts: Parts, trained: nn.Sequential | None = None) -> Run:
     for hook in hooks:
         hook.remove()
     losses, batch_mean, running_mean, running_var = record.arrays()
+    claimed, true = np.array(rehearsed).T
     return Run(
-        losses, batch_mean, running_mean, running_var, np.array(jumps), *np.array(rehearsed).T,
-        train=np.array(train), test=np.array(accuracies),
+        losses, batch_mean, running_mean, running_var, np.array(jumps), claimed, true,
+        np.array(train), np.array(accuracies),
         fresh=tested(_measured_anew(model, inputs))[1], own=tested(_measured_anew(model, test))[1],
         unshipped=tested(model, as_it_is)[1], shipped=tested(model)[0], model=model, seen=seen / EPOCHS,
     )  # fmt: skip
