@@ -211,7 +211,7 @@ def run(data: Data, parts: Parts, trained: nn.Sequential | None = None) -> Run:
             model = nn.Sequential(*list(model)[:-1], trained[-1])
         before = [p.data.copy() for p in model.parameters()]
         shipped = _module("ship", ship(model))
-        if not all(map(np.array_equal, before, (p.data for p in model.parameters()))):
+        if not all(np.array_equal(b, p.data, equal_nan=True) for b, p in zip(before, model.parameters(), strict=True)):
             raise PartError("ship changes the model that is trained; let it work on a copy, copy.deepcopy(model)")
         with np.errstate(all="ignore"):
             return shipped, 100 * evaluate(shipped, test, data.test_labels).accuracy
@@ -266,12 +266,16 @@ def _module(part, model):
 
 def _indices(batches: Any, count: int) -> Sequence[np.ndarray]:
     """Check what `batches` returns."""
-    found = [np.asarray(batch) for batch in batches] if isinstance(batches, Sequence | np.ndarray) else []
+    try:
+        each = iter(batches)
+    except TypeError:
+        each = iter(())
+    found = [np.asarray(batch) for batch in each]
     if not found or any(b.ndim != 1 or b.dtype.kind not in "iu" or not len(b) for b in found):
         raise PartError("batches should return a list of arrays, each with the numbers of the images of one batch")
-    most = max(int(b.max()) for b in found)
-    if most >= count or min(int(b.min()) for b in found) < 0:
-        raise PartError(f"batches asks for image {most:,}; the images have the numbers 0 to {count - 1:,}")
+    for asked in (min(b.min() for b in found), max(b.max() for b in found)):
+        if not 0 <= asked < count:
+            raise PartError(f"batches asks for image {asked:,}; the images have the numbers 0 to {count - 1:,}")
     return found
 
 

@@ -145,7 +145,7 @@ def _idle(study):
     arms, measure = list(now["arms"]), now["measure"]
     finals, tuned = [study.values(arm) for arm in arms], [study.rates(arm) for arm in arms]
     if np.array_equal(*finals) and all(tuned[0][lr] == tuned[1][lr] for lr in set(tuned[0]) & set(tuned[1])):
-        keys = sorted(key for key in {*now["arms"][arms[0]], *now["arms"][arms[1]]})
+        keys = sorted({*now["arms"][arms[0]], *now["arms"][arms[1]]})
         said = f"Both arms have the same {measure!r} in every run, to the last digit. Does run use the arm's settings"
         return [Fault("run", f"{said} ({', '.join(map(repr, keys))})? If so, this measure cannot tell the arms apart.")]
     if all(len(values) > 1 and len(set(values)) == 1 for values in finals):

@@ -182,12 +182,11 @@ def referee(answer):
         raise Wrong(
             f"The answer is a {type(answer).__name__}; it should be a dict: number of a submission → kind of fault."
         )
+    known = capstone.submissions()
     for number in answer:
-        if number not in capstone.submissions():
-            raise Wrong(
-                f"There is no submission {number!r:.40}; they have the numbers 1 to {len(capstone.submissions())}."
-            )
-    for number, submission in capstone.submissions().items():
+        if number not in known:
+            raise Wrong(f"There is no submission {number!r:.40}; they have the numbers 1 to {len(known)}.")
+    for number, submission in known.items():
         told = answer.get(number, ...)
         if told is ... or told is None:
             raise Wrong(f"Submission {number} has no verdict yet; it should be one of {', '.join(map(repr, KINDS))}.")

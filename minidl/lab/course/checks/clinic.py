@@ -154,10 +154,10 @@ def _folded(letter, found):
     """Refuse what is shipped with a norm, or with its scale in a layer of its own."""
     if any(is_norm(m) or isinstance(m, nn.BatchNorm) for m in found.shipped.modules()):
         raise Wrong(f"{letter}: the device has no batch norm, and what you ship has one. It must be folded, rightly.")
-    layers = list(found.model)
-    after = [layer for norm, layer in pairwise(layers) if is_norm(norm)]
+    pairs = pairwise(found.model.modules())
+    trained = [conv.weight.data for norm, conv in pairs if is_norm(norm) and isinstance(conv, nn.Conv2d)]
     shipped = [m.weight.data for m in found.shipped.modules() if isinstance(m, nn.Conv2d)]
-    if any(np.array_equal(layer.weight.data, weight) for layer in after for weight in shipped):
+    if any(np.array_equal(one, other) for one in trained for other in shipped):
         raise Wrong(
             f"{letter}: a convolution after a norm has the weights it was trained with, so what scaled its inputs is still "
             "a layer of its own: batch norm under another name. Fold s into the weights."
