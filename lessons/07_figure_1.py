@@ -21,7 +21,7 @@
 # - (a) the test accuracy of both networks over training: the one with BN is faster and ends higher;
 # - (b), (c) the input of one "typical" sigmoid of the last hidden layer: the 15th, 50th and 85th **percentile** over
 #   training. The 15th percentile is the number below which 15 % of the values lie; so 70 % lie between the outer two,
-#   and the 50th is the median. #   Without BN (b) this band wanders, with BN (c) it is calm, "which aids the training".
+#   and the 50th is the median. Without BN (b) this band wanders, with BN (c) it is calm, "which aids the training".
 #
 # What the paper does **not** give for this figure: the learning rate, how small the initial weights are, the
 # optimizer, the accuracy in numbers, which unit is "typical", and how many runs were made. To replicate it you have
@@ -158,9 +158,9 @@ _ = plot.unit_bands(batch.steps, batch.before, right, name="(d) With BN, before"
 
 # %% tags=["widget"]
 def one_unit(number):
-    axes, drawn = plot.panels(3, size=(3.3, 2.4))[1], {"b": none.inputs, "c": batch.inputs, "d": batch.before}
+    axes, drawn = plot.panels(3, size=(4.4, 2.8))[1], {"b": none.inputs, "c": batch.inputs, "d": batch.before}
     for ax, (letter, values) in zip(axes, drawn.items(), strict=True):
-        plot.percentile_bands(none.steps, values[:, number], ax, name=f"({letter}) unit {number}")
+        plot.percentile_bands(none.steps, values[:, number], ax, name=f"({letter}) unit {number}", key=False)
 
 
 explore(one_unit, number=(0, 99))
@@ -270,13 +270,13 @@ print(f"to 95 %: BN is faster in {np.sum(doublings > 0)} of {doublings.size} pai
 figure, (left, right) = plot.panels(2, size=(5.8, 4), note=f"{facts['data']}; batches of 60, {len(seed)} seeds a cell")
 title = f"BN ends higher in {np.sum(points > 0)} of {points.size} pairs"
 plot.dots(left, gain, title, "learning rate", "points by BN", log="x", zero=True, limits=(low, edge))
-title = f"BN is sooner there in {np.sum(doublings > 0)} of {doublings.size} pairs"
+title = f"BN is faster in {np.sum(doublings > 0)} of {doublings.size} pairs"
 _ = plot.dots(right, faster, title, "learning rate", "speed to 95 %: doublings (1: twice as fast)", log="x", zero=True)
 
 # %% [markdown]
 # In nearly all pairs the network with BN ends higher. But *how much* higher depends on two numbers that the paper
-# does not state. With the larger initial weights it is about a point at most; with the small ones it is more, and
-# where a network without BN never leaves chance (the dots beyond the edge) the gap is huge. Speed is similar: many
+# does not state. With the larger initial weights it is little more than a point at most; with the small ones it is more,
+# and where a network without BN never leaves chance (the dots beyond the edge) the gap is huge. Speed is similar: many
 # times as fast in some cells (a lower limit, where the one without BN never got to 95 %), no faster in others. By
 # choosing a cell you can have a large effect, or a small one.
 #
@@ -331,9 +331,10 @@ for std in stds:
         print(f"std {std:<5g} {name:<11} final test accuracy at learning rate {row}")
 
 # %% [markdown]
-# The paper's figure hides a surprise. With each network at its own best setting the gap shrinks to about half a
-# point: small, although these seeds can tell it from zero. On this small network **a tuned baseline nearly catches
-# BN**, which answers prediction 2.
+# The paper's figure hides a surprise. With each network at its own best setting the gap is about half a point: small,
+# although these seeds can tell it from zero. On this small network **a tuned baseline nearly catches BN**. That answers
+# prediction 2: the gap stays what it was in section 2, which had the larger initial weights. Against the cells with the
+# small ones it shrinks.
 #
 # And speed? That depends on what you tune *for*. The setting where a network ends best need not be the one where it
 # is fastest to 95 %. Near panel (a)'s setting, each where it ends best, each where it is fastest: three answers to
@@ -341,8 +342,8 @@ for std in stds:
 # little without its setting.
 #
 # So what does BN bring here? **Indifference**, above all to the initial scale: compare the rows of the last table.
-# With BN the two scales give the same accuracy, within a few tenths of a point. Without it the small one costs whole
-# points, or the network does not train at all. You need not find the good corner. That is worth a lot, but it is not
+# With BN the two scales give the same accuracy, within half a point. Without it the small one costs one or two points,
+# or the network does not train at all. You need not find the good corner. That is worth a lot, but it is not
 # what panel (a) seems to say. (And it holds inside this grid: the ledger's study `lr` goes to smaller and larger
 # rates, where BN fails as well.)
 #

@@ -396,12 +396,13 @@ for m, values in gains.items():
 
 # %% [markdown]
 # In our run, at $m = 60$ all ways are within half a point. At $m = 4$ the swapped momentum costs some seven points. A
-# pass in batches of 4 is more than a point behind one in batches of 1,000: its correction overcorrects.
+# pass in batches of 4 is, on average, more than a point behind one in batches of 1,000: its correction overcorrects. (In
+# the right panel variances that are 1.3 times too large cost as much, or more.)
 #
 # And the right variances were *not* the best: with $c = 0.4$ the networks of $m = 4$ read 1.7 points more (each of the
-# five seeds gained, half a point to three), and those of $m = 60$ neither gained nor lost. A network that was trained in
-# small batches has learned with larger signals than the population gives it. (At $m = 4$ the curve is flat from 0.2 to
-# 0.6, so this is in favour of the explanation, but does not prove it.)
+# five seeds gained, half a point or more), and those of $m = 60$ neither gained nor lost. A network that was trained in
+# small batches has learned with larger signals than the population gives it. (At $m = 4$ the curve is nearly flat from
+# 0.1 to 0.6. This is in favour of the explanation, but does not prove it, and does not show that 0.39 is best.)
 #
 # ## A network that broke while nobody trained it
 #
@@ -540,7 +541,7 @@ print(f"digits alone against digits in company: {np.abs(one_by_one - folded[:100
 # ## In short
 #
 # - Training mode uses the batch's statistics, evaluation mode the population's. In training mode a digit's class
-#   depends on the rest of its batch, and digits sorted by class are read little better than by guessing.
+#   depends on the rest of its batch, and digits sorted by class are mostly misread.
 # - The moving average forgets the start like $(1-\alpha)^t$, and is worth $(2-\alpha)/\alpha$ batches.
 # - With constant statistics BN is one linear map for each feature: a diagonal Jacobian, and nothing left after folding.
 #

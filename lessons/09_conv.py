@@ -130,11 +130,12 @@ pair = np.stack([moved(x_test[:1], by)[0, ..., 0] for by in (0, 4)])
 _ = plot.images(pair, ["as it is", "moved by 4"], "A test digit, and the same moved by 4 pixels")
 
 # %% [markdown]
-# On digits in their usual place, three seeds cannot tell the three arms apart in our run: all nine networks lie
-# within about five points. The axes might seem a matter of taste. With the digits moved by four pixels, which no
-# reader would notice, per activation has lost about half of its accuracy, and the other two about a point. No
-# accuracy on MNIST's own test digits would have shown that. (One learning rate, 0.05, not tuned for each arm: what
-# counts here is how each arm *changes* with the shift, not which one is best on MNIST.)
+# On digits in their usual place, all nine networks lie within about five points in our run. The three with per-channel
+# BN are at the upper end, but three seeds are too few to call that a difference. The axes might seem a matter of taste.
+# With the digits moved by four pixels, which no reader would notice, per activation has lost about half of its accuracy,
+# and the other two about a point. No accuracy on MNIST's own test digits would have shown that. (One learning rate,
+# 0.05, not tuned for each arm: what counts here is how each arm *changes* with the shift, not which one is best on
+# MNIST.)
 #
 # ## Why: a convolution moves along with its input
 #
@@ -169,7 +170,7 @@ _ = right.axvspan(reach + 0.5, min(reach + 4, 27) + 0.5, color="0.85", zorder=0)
 # (The channel shown is the one whose factors are smallest in the median.) MNIST's digits are in the middle of the
 # image. Near the edge nothing ever happens, the variance there is 0, and the factor is $1/\sqrt{10^{-5}} = 316$. In
 # training this is harmless: 316 times nothing is nothing. A digit that reaches into these columns is multiplied by
-# tens or hundreds.
+# anything from a few to more than a hundred.
 #
 # A good story; but is it *the* cause? In addition to its variance, each position has its own mean, its own γ and its
 # own β. We can test all of it without training: move them by 4 pixels too, along with the digit (by 2 after the first
@@ -300,7 +301,7 @@ dots = {
     "positions, p·q": ([positions for positions, _ in each], range(4)),
 }
 above = np.sum(worth["BN 1"][1] > worth["BN 1"][0])
-title = f"At BN 1 {above} of {len(worth['BN 1'][1])} channels are worth more numbers than they have positions"
+title = f"{above} of the {len(worth['BN 1'][1])} channels at BN 1 are worth more numbers than they have positions"
 figure, (ax,) = plot.panels(1, size=(7, 3.4))
 _ = plot.dots(ax, dots, title, "numbers for each image", "", log="x", marks="|o", rows=places)
 
@@ -321,7 +322,7 @@ for name, values in (("sum of the filter", sums), ("worth, by formula", formula)
 
 # %% [markdown]
 # (Only the variance above the line is measured there.) How well a channel's mean is known depends on the channel, and
-# so does the right correction in place of $m'/(m'-1)$; with some thousand numbers, all of these are nearly 1.
+# so does the right correction in place of $m'/(m'-1)$; with some hundred numbers or more, all of these are nearly 1.
 #
 # ## Folding into a convolution
 #
@@ -401,7 +402,7 @@ print(f"numbers to ship: {sum(p.data.size for p in shipped.parameters()):,} inst
 #
 # - BN of (N, H, W, C) is BN of (N·H·W, C): one mean, one variance, one γ and one β for each channel.
 # - This keeps what a convolution has: it moves along with its input. Statistics, γ and β for each position break that;
-#   move them along, and what was lost comes back.
+#   move them along, and most of what was lost comes back.
 # - $m·p·q$ numbers go into each mean; what they are worth depends on the channel.
 #
 # **Confusions settled.** *Which axes?* All but the channels. *Does a batch of one image work?* In a convolution yes,

@@ -177,7 +177,7 @@ def run(config):
 # from the same rates, by images that are in neither training nor test, with seeds that are not in the results.
 #
 # [`freeze`](../minidl/lab/course/capstone/_registration.py) checks the registration and keeps it in `registrations.json`
-# beside the notebooks: with the time, and a **digest**, sixteen digits that change with every detail of it, and
+# beside the notebooks: with the time, and a **digest**, sixteen characters that change with every detail of it, and
 # of the code of `run`. Until something has run you may freeze it again. After that it stays.
 
 # %%

@@ -1346,6 +1346,10 @@ TABLE = {
         (lambda: plot.line_grid({}, "", "", ""), "line_grid: runs is empty; it must be a dict"),
         (lambda: plot.line_grid({"a": {}}, "", "", ""), "lines: runs is empty; it must be a dict"),
         (lambda: plot.line_grid({"a": {"b": ([0], [1])}}, "", "", "", columns=0), "panels: columns is 0 and rows 1"),
+        (
+            lambda: plot.line_grid({"a": {"b": ([0], [1])}}, "", "", "", legend="b"),
+            "line_grid: there is no panel 'b' for the legend; there are a",
+        ),
     ],
     "plot.intervals": [
         (lambda: plot.intervals(None, {}, "", ""), "intervals: rows is empty; it must be a dict"),

@@ -160,6 +160,8 @@ class Run:
     batch_mean, running_mean, running_var  (steps, C) of the first norm, after each step: of the last batch that it saw, and
                                            as it keeps them
     jumps                                  (epochs, C): how far its running mean moved while held-out images were read
+    rehearsed, held                        accuracy on held-out images after each epoch: as `rehearse` told it, and as it
+                                           is in evaluation mode
     train, test                            accuracy on the batches of each epoch; on test images, from epoch 0
     fresh, own, unshipped                  test accuracy at the end: with the statistics of the training images measured
                                            anew, with those of the test images, and before shipping
@@ -170,6 +172,8 @@ class Run:
     running_mean: np.ndarray
     running_var: np.ndarray
     jumps: np.ndarray
+    rehearsed: np.ndarray
+    held: np.ndarray
     train: np.ndarray
     test: np.ndarray
     fresh: float
@@ -195,7 +199,7 @@ def run(data: Data, parts: Parts, trained: nn.Sequential | None = None) -> Run:
     generator = np.random.default_rng(1)
     model = parts.network(parts.norm) if trained is None else copy.deepcopy(trained)
     _module("network", model)
-    inputs, held, test = in_inputs(data.images), in_inputs(data.held), parts.prepare(data.test)
+    inputs, held, test = in_inputs(data.images), in_inputs(data.held), _inputs(parts.prepare(data.test), len(data.test))
     if trained is not None:
         inputs = np.float32(0.3) + np.float32(0.7) * inputs
     first = next((layer for layer in model.modules() if is_norm(layer)), None)
@@ -205,13 +209,17 @@ def run(data: Data, parts: Parts, trained: nn.Sequential | None = None) -> Run:
     def tested(model, ship=parts.ship):
         if trained is not None:
             model = nn.Sequential(*list(model)[:-1], trained[-1])
+        before = [p.data.copy() for p in model.parameters()]
         shipped = _module("ship", ship(model))
+        if not all(np.array_equal(b, p.data, equal_nan=True) for b, p in zip(before, model.parameters(), strict=True)):
+            raise PartError("ship changes the model that is trained; let it work on a copy, copy.deepcopy(model)")
         with np.errstate(all="ignore"):
             return shipped, 100 * evaluate(shipped, test, data.test_labels).accuracy
 
     accuracies, seen = [tested(model)[1]], 0
     train: list[float] = []
     jumps: list[np.ndarray] = []
+    rehearsed: list[tuple[float, float]] = []
     hooks = [model.register_forward_hook(record.outputs)]
     hooks += [first.register_forward_hook(record.statistics)] if first is not None else []
     for _ in range(EPOCHS):
@@ -219,19 +227,24 @@ def run(data: Data, parts: Parts, trained: nn.Sequential | None = None) -> Run:
         right = 0
         for batch in _indices(parts.batches(data.labels, generator), len(data.labels)):
             right += record.step(
-                lambda b=batch: parts.step(model, optimizer, inputs[b], data.labels[b]), data.labels[batch]
+                lambda b=batch: _number("step", "the loss", parts.step(model, optimizer, inputs[b], data.labels[b])),
+                data.labels[batch],
             )
             seen += len(batch)
         train.append(100 * right / max(1, seen / (len(train) + 1)))
         before = record.mean()
-        parts.rehearse(model, held, data.held_labels)
+        told = _number("rehearse", "the accuracy", parts.rehearse(model, held, data.held_labels))
         jumps.append(record.mean() - before)
+        with np.errstate(all="ignore"):
+            rehearsed.append((100 * told, 100 * evaluate(model, held, data.held_labels).accuracy))
         accuracies.append(tested(model)[1])
     for hook in hooks:
         hook.remove()
     losses, batch_mean, running_mean, running_var = record.arrays()
+    claimed, true = np.array(rehearsed).T
     return Run(
-        losses, batch_mean, running_mean, running_var, np.array(jumps), np.array(train), np.array(accuracies),
+        losses, batch_mean, running_mean, running_var, np.array(jumps), claimed, true,
+        np.array(train), np.array(accuracies),
         fresh=tested(_measured_anew(model, inputs))[1], own=tested(_measured_anew(model, test))[1],
         unshipped=tested(model, as_it_is)[1], shipped=tested(model)[0], model=model, seen=seen / EPOCHS,
     )  # fmt: skip
@@ -253,10 +266,33 @@ def _module(part, model):
 
 def _indices(batches: Any, count: int) -> Sequence[np.ndarray]:
     """Check what `batches` returns."""
-    found = [np.asarray(batch) for batch in batches]
+    try:
+        each = iter(batches)
+    except TypeError:
+        each = iter(())
+    found = [np.asarray(batch) for batch in each]
     if not found or any(b.ndim != 1 or b.dtype.kind not in "iu" or not len(b) for b in found):
         raise PartError("batches should return a list of arrays, each with the numbers of the images of one batch")
+    for asked in (min(b.min() for b in found), max(b.max() for b in found)):
+        if not 0 <= asked < count:
+            raise PartError(f"batches asks for image {asked:,}; the images have the numbers 0 to {count - 1:,}")
     return found
+
+
+def _inputs(found: Any, count: int) -> np.ndarray:
+    """Check what `prepare` returns."""
+    if isinstance(found, np.ndarray) and found.dtype == np.float32 and found.shape == (count, 784):
+        return found
+    is_array = isinstance(found, np.ndarray)
+    what = f"an array of {found.dtype}, {found.shape}" if is_array else f"a {type(found).__name__}"
+    raise PartError(f"prepare returns {what}; it should return an array of float32, ({count}, 784)")
+
+
+def _number(part: str, what: str, found: Any) -> float:
+    """Check what `step` and `rehearse` return."""
+    if isinstance(found, int | float | np.number) and not isinstance(found, bool):
+        return float(found)
+    raise PartError(f"{part} returns a {type(found).__name__}; it should return {what}, a number")
 
 
 class _Record:
@@ -284,9 +320,8 @@ class _Record:
             loss = do()
         finally:
             self.listens = False
-        number = float(loss) if isinstance(loss, int | float | np.floating) else np.nan
         var = np.full(1, np.nan, np.float32) if self.first is None else self.first.running_var.copy()
-        self.rows.append((number, self.last, self.mean(), var))
+        self.rows.append((loss, self.last, self.mean(), var))
         logits = np.concatenate(self.logits) if self.logits else np.zeros((0, 10))
         return int((logits.argmax(-1) == labels).sum()) if len(logits) == len(labels) else 0
 

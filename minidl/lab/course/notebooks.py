@@ -139,12 +139,17 @@ def _tidy(notebook):
 
 
 def _packed(png):
-    """Return the same picture, packed as tightly as Pillow can: notebooks are kept small, for whoever clones them."""
+    """Return the same picture, packed as tightly as Pillow can: notebooks are kept small, for whoever clones them.
+
+    A picture that nothing shines through has no need of its fourth channel.
+    """
     from PIL import Image
 
     packed = io.BytesIO()
     with Image.open(io.BytesIO(base64.b64decode(png))) as image:
-        image.save(packed, "PNG", optimize=True, dpi=image.info.get("dpi", (100, 100)))
+        opaque = image.mode == "RGBA" and image.getextrema()[3] == (255, 255)
+        drawn = image.convert("RGB") if opaque else image
+        drawn.save(packed, "PNG", optimize=True, dpi=image.info.get("dpi", (100, 100)))
     return min(png, base64.b64encode(packed.getvalue()).decode() + "\n", key=len)
 
 

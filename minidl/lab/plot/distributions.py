@@ -18,7 +18,7 @@ __all__ = ["draw_band", "histogram_grid", "histograms_over_time", "movement", "p
 
 def percentile_bands(
     steps: ArrayLike, percentiles: ArrayLike, ax: Axes | None = None, *, name: str = "value",
-    foretold: ArrayLike | None = None,
+    foretold: ArrayLike | None = None, key: bool = True,
 ) -> Axes:  # fmt: skip
     """Plot the 15th, 50th and 85th percentiles of a quantity over training: the median in a band that holds 70 %.
 
@@ -26,6 +26,7 @@ def percentile_bands(
     percentiles  (T, 3), the columns in this order; a row that is not finite leaves a gap
     name         what the quantity is, with its unit: the label of the axis
     foretold     (T, 3), what the percentiles should be, as dashed lines
+    key          whether to draw a legend
     The title tells how far the median moves: its highest less its lowest value, in mean widths of the band. With
     `foretold` it tells by how much that is off at most, in widths of the band at that step.
     Errors       ValueError for other shapes, percentiles out of order, steps that do not increase
@@ -41,7 +42,8 @@ def percentile_bands(
         title = _miss(percentiles, wanted)
         low, high = ax.get_ylim()
         ax.set_ylim(low, high + 0.2 * (high - low))  # room for the legend
-    legend(ax, ncols=2 if wanted is None else 3)
+    if key:
+        legend(ax, ncols=2 if wanted is None else 3)
     return dress(ax, title[0].upper() + title[1:], name)
 
 

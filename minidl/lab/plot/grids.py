@@ -14,18 +14,24 @@ __all__ = ["line_grid"]
 def line_grid(
     runs: Mapping, title: str, xlabel: str, ylabel: str, *, columns: int = 4, note: str = "",
     size: tuple[float, float] = (3, 2.3), limits: tuple[float, float] | None = None, mark: float | None = None,
+    legend: str = "",
 ) -> Figure:  # fmt: skip
-    """Draw a panel for each entry of `runs`, as `lines` does, in rows of `columns`; only the first has a legend.
+    """Draw a panel for each entry of `runs`, as `lines` does, in rows of `columns`; one of them has a legend.
 
     runs    name of the panel → label → (x, values)
     limits  (lowest, highest) of all y axes; by default each has its own
     mark    where to draw a dotted upright line in each panel
-    Errors  ValueError for no runs, and those of `lines` and `panels`
+    legend  the name of the panel that has room for the legend; by default the first
+    Errors  ValueError for no runs, for a legend in a panel that does not exist, and those of `lines` and `panels`
     """
     check_mapping("line_grid", "runs", runs, "name of the panel → label → (x, values)")
+    if legend and legend not in runs:
+        raise ValueError(
+            f"line_grid: there is no panel {legend!r} for the legend; there are {', '.join(map(str, runs))}"
+        )
     figure, axes = panels(columns, -(-len(runs) // max(columns, 1)), title, note, size)
     for i, (ax, (name, curves)) in enumerate(zip(axes, runs.items(), strict=False)):
-        lines(ax, curves, name, xlabel, ylabel, key=i == 0)
+        lines(ax, curves, name, xlabel, ylabel, key=name == legend if legend else i == 0)
         if limits is not None:
             ax.set_ylim(*limits)
         if mark is not None:

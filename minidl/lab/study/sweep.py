@@ -49,7 +49,8 @@ def perform(claim, config, load=None):
         with threadpool_limits(1):
             record = claim.run(config, load() if claim.data else None)
     except Exception as error:
-        raise RuntimeError(f"{claim.id}: the run {json.dumps(config)} failed: {error}") from error
+        said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        raise RuntimeError(f"{claim.id}: the run {json.dumps(config)} failed: {said}") from error
     finally:
         set_num_threads(threads)
     return Run(config, plain(record), round(time.thread_time() - start, 2))

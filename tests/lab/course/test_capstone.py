@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from minidl.lab.course import _progress, capstone
+from minidl.lab.course import _progress, capstone, check
 from minidl.lab.course.capstone import _registration, _study
 from minidl.lab.course.capstone._code import code_of
 from minidl.lab.study.claim import Result
@@ -278,6 +278,26 @@ def test_a_run_that_has_no_number_is_no_mean():
 
     study = capstone.conduct("mine", diverges, GOOD)
     assert kinds(capstone.audit(study, report_on(study, difference=0.5, half_width=0.1)))[0] == "numbers"
+
+
+@pytest.mark.parametrize(("idle", "words"), [
+    (lambda config: run(config | {"norm": "batch"}), "Both arms have the same 'test' in every run"),
+    (lambda config: run(config | {"seed": 1}), "All seeds of 'a' have the same 'test'"),
+    (lambda config: run(config) | {"validation": 90.0}, "All rates have the same 'validation'"),
+])  # fmt: skip
+def test_a_run_that_passes_over_its_config_is_caught(idle, words):
+    study = capstone.conduct("idle", idle, GOOD)
+    (fault,) = capstone.audit(study, report_on(study), GOOD)
+    assert fault.kind == "run"
+    assert words in fault.sentence
+
+
+def test_the_stub_of_a_run_is_not_attempted(capsys):
+    def stub(config):
+        raise NotImplementedError
+
+    assert check("registration", GOOD, stub) == "not attempted"
+    assert check("registration", GOOD, run) == "pass"
 
 
 # ---- the referee ---------------------------------------------------------------------------------------------------------

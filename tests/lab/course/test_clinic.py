@@ -105,6 +105,13 @@ def test_the_scale_alone_goes_into_the_convolution():
     [
         ({"batches": lambda labels, generator: []}, "batches should return"),
         ({"batches": lambda labels, generator: [[0.5]]}, "batches should return"),
+        ({"batches": lambda labels, generator: np.array(3)}, "batches should return"),
+        (
+            {"batches": lambda labels, generator: [[0, -1]]},
+            "batches asks for image -1; the images have the numbers 0 to",
+        ),
+        ({"prepare": lambda images: images / 255}, "prepare returns an array of float64"),
+        ({"rehearse": lambda model, x, y: True}, "rehearse returns a bool; it should return the accuracy, a number"),
         ({"ship": lambda model: 3}, "ship returns a int"),
         ({"network": lambda norm: None}, "network returns a NoneType"),
     ],
@@ -112,6 +119,18 @@ def test_the_scale_alone_goes_into_the_convolution():
 def test_a_part_that_returns_something_else_is_named(part, message, ward):
     with pytest.raises(TypeError, match=message):
         run(ward.data, Parts(**part))
+
+
+def test_batches_may_come_one_by_one_and_weights_may_be_nan(ward):
+    chart = run(ward.data, Parts(batches=lambda labels, generator: (b for b in np.arange(16).reshape(2, 8))))
+    assert len(chart.losses) == 6
+
+    def diverges(model, optimizer, inputs, labels):
+        for p in model.parameters():
+            p.data[...] = np.nan
+        return np.nan
+
+    assert np.isnan(run(ward.data, Parts(step=diverges, batches=lambda *_: [np.arange(8)])).losses).all()
 
 
 def test_a_ward_needs_enough_digits_and_knows_its_patients(ward):

@@ -185,6 +185,16 @@ def test_a_packed_picture_has_the_same_pixels_and_takes_no_more_room():
     assert notebooks._packed(after) == after
 
 
+def test_a_packed_picture_without_transparency_has_three_channels():
+    pixels = np.random.default_rng(0).integers(0, 3, (60, 80, 4), np.uint8) * 90
+    pixels[..., 3] = 255
+    plain = io.BytesIO()
+    Image.fromarray(pixels).save(plain, "PNG")
+    after = notebooks._packed(base64.b64encode(plain.getvalue()).decode() + "\n")
+    with Image.open(io.BytesIO(base64.b64decode(after))) as image:
+        np.testing.assert_array_equal(np.asarray(image), pixels[..., :3])
+
+
 def test_every_check_belongs_to_a_lesson():
     known = {name for source in LESSONS for name in notebooks.exercises(notebooks.read(source))}
     assert known == set(_check.names()) == set(WRONG)

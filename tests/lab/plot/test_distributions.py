@@ -46,6 +46,11 @@ def test_what_was_foretold_is_drawn_and_compared(readable):
     assert flat.get_title("left") == "No band has a width"
 
 
+def test_the_legend_can_be_left_out():
+    assert plot.percentile_bands(STEPS, PERCENTILES).get_legend() is not None
+    assert plot.percentile_bands(STEPS, PERCENTILES, key=False).get_legend() is None
+
+
 def test_a_row_that_is_not_finite_leaves_a_gap(readable):
     percentiles = PERCENTILES.copy()
     percentiles[1] = np.nan, np.inf, -np.inf

@@ -26,6 +26,13 @@ def test_without_limits_and_mark_each_panel_has_its_own():
     plot.png(figure)
 
 
+def test_the_legend_is_in_the_panel_that_is_named():
+    figure = plot.line_grid(RUNS, "", "", "", legend="B")
+    assert [ax.get_legend() is not None for ax in figure.axes] == [False, True, False]
+    with pytest.raises(ValueError, match="no panel 'Z' for the legend; there are A, B, C"):
+        plot.line_grid(RUNS, "", "", "", legend="Z")
+
+
 @pytest.mark.parametrize(("runs", "columns"), [({}, 4), (RUNS, 0), ([], 4)])
 def test_no_runs_and_no_columns_are_refused(runs, columns):
     with pytest.raises(ValueError, match=r"line_grid|panels"):

@@ -36,7 +36,7 @@ def audit(study: Study, report: Any, registration: Any = None) -> list[Fault]:
     faults = [*_changed(study, registration), *_seeds(study, report), *_tuning(study, report)]
     first, second = map(study.seeds, study.frozen.registration["difference"])
     if first == second:  # else nothing is paired, which has been said
-        faults += [*_numbers(study, report), *_verdict(study, report), *_prediction(study, report)]
+        faults += [*_idle(study), *_numbers(study, report), *_verdict(study, report), *_prediction(study, report)]
     return faults + _not_shown(report)
 
 
@@ -137,6 +137,26 @@ def _tuning(study, report):
         if {run.config["lr"] for run in study.result.where(arm=arm, stage="final").runs} != {told}:
             return [*faults, Fault("grids", f"The results of {arm!r} were not run at the rate that it chose.")]
     return faults
+
+
+def _idle(study):
+    """A fault of a run that passes over what was varied: its records repeat to the last digit."""
+    now = study.frozen.registration
+    arms, measure = list(now["arms"]), now["measure"]
+    finals, tuned = [study.values(arm) for arm in arms], [study.rates(arm) for arm in arms]
+    if np.array_equal(*finals) and all(tuned[0][lr] == tuned[1][lr] for lr in set(tuned[0]) & set(tuned[1])):
+        keys = sorted({*now["arms"][arms[0]], *now["arms"][arms[1]]})
+        said = f"Both arms have the same {measure!r} in every run, to the last digit. Does run use the arm's settings"
+        return [Fault("run", f"{said} ({', '.join(map(repr, keys))})? If so, this measure cannot tell the arms apart.")]
+    if all(len(values) > 1 and len(set(values)) == 1 for values in finals):
+        said = (
+            f"All seeds of {arms[0]!r} have the same {measure!r}, {finals[0][0]:g}, and so have those of {arms[1]!r}."
+        )
+        return [Fault("run", f"{said} Does run make its weights and batches from config['seed']?")]
+    if all(len(set(rates.values())) == 1 for rates in tuned):
+        said = f"All rates have the same {now['tuned_by']!r}, so none was chosen."
+        return [Fault("run", f"{said} Does run use config['lr'], and measure that entry after training?")]
+    return []
 
 
 def _numbers(study, report):

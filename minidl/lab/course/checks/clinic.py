@@ -1,6 +1,9 @@
 """Checks of lesson 15 (clinic): eight diagnoses, each against the patient's chart; eight cures, each by running it again."""
 
 from dataclasses import fields
+from itertools import pairwise
+
+import numpy as np
 
 from minidl import nn
 from minidl.lab.course import clinic
@@ -51,11 +54,17 @@ def diagnoses(answer):
         say(f"  {letter}, {illness}: {first} tells it from {mine} of the other 7; {judged}")
 
 
+def _filled(what, answer, form):
+    """Refuse what is no dict, and a dict with nothing in it."""
+    if not isinstance(answer, dict) or not answer:
+        is_now = "empty" if isinstance(answer, dict) else f"a {type(answer).__name__}"
+        raise Wrong(f"{what} is {is_now}; it should be {form}.")
+
+
 def _claims(answer):
     """Letter → (illness, number looked at first), as the answer has them."""
     form = '{"A": ("accumulation", "loss"), …}: for each patient the illness, and the number that you looked at first'
-    if not isinstance(answer, dict) or not answer:
-        raise Wrong(f"The answer is a {type(answer).__name__}; it should be a dict, {form}.")
+    _filled("The answer", answer, f"a dict, {form}")
     for letter, claim in answer.items():
         if not isinstance(letter, str) or letter not in PATIENTS:
             raise Wrong(f"There is no patient {letter!r:.40}; there are {', '.join(PATIENTS)}.")
@@ -80,10 +89,7 @@ def _claims(answer):
 )
 def cures(answer):
     """Each patient runs again with your part in the place of the broken one, and reads as well as a healthy run."""
-    if not isinstance(answer, dict) or not answer:
-        raise Wrong(
-            f'The answer is a {type(answer).__name__}; it should be a dict of dicts: {{"A": {{"step": my_function}}, …}}.'
-        )
+    _filled("The answer", answer, 'a dict of dicts: {"A": {"step": my_function}, …}')
     for letter, parts in answer.items():
         _well_formed(letter, parts)
     ward = clinic.ward()
@@ -97,8 +103,7 @@ def cures(answer):
 def _well_formed(letter, parts):
     if not isinstance(letter, str) or letter not in PATIENTS:
         raise Wrong(f"There is no patient {letter!r:.40}; there are {', '.join(PATIENTS)}.")
-    if not isinstance(parts, dict) or not parts:
-        raise Wrong(f'{letter} has a {type(parts).__name__}; it should have a dict, {{"step": my_function}}.')
+    _filled(f"What you have for {letter}", parts, 'a dict, {"step": my_function}')
     for name, part in parts.items():
         if name not in _PARTS:
             raise Wrong(f"{letter}: a run has no part {name!r:.40}; its parts are {', '.join(_PARTS)}.")
@@ -124,10 +129,10 @@ def _judge(ward, letter, parts):
         raise Wrong(
             f"{letter}: your epochs have {found.seen:,.0f} of {len(ward.data.labels):,} images; a cure trains on nearly all."
         )
-    if illness == "BN before padding" and any(
-        is_norm(m) or isinstance(m, nn.BatchNorm) for m in found.shipped.modules()
-    ):
-        raise Wrong(f"{letter}: the device has no batch norm, and what you ship has one. It must be folded, rightly.")
+    if not any(is_norm(layer) for layer in found.model.modules()):
+        raise Wrong(f"{letter}: no layer keeps running statistics any more. To take BN away is no cure; mend the part.")
+    if illness == "BN before padding":
+        _folded(letter, found)
     reached = float(found.test[-1])
     if reached < aim - _NEAR:
         before = float(ward.charts[letter].test[-1])
@@ -137,4 +142,23 @@ def _judge(ward, letter, parts):
         )
         raise Wrong(
             f"{letter} reads {reached:.1f} %, before {before:.1f} %; without the illness it is {aim:.1f} %.{why}"
+        )
+    if "rehearse" in parts and not np.allclose(found.rehearsed, found.held, rtol=0, atol=0.5):
+        raise Wrong(
+            f"{letter}: rehearse returns {found.rehearsed[-1] / 100:.3f} at the end, and in evaluation mode the network "
+            f"reads {found.held[-1] / 100:.3f} of the held-out images right: return that share, from 0 to 1."
+        )
+
+
+def _folded(letter, found):
+    """Refuse what is shipped with a norm, or with its scale in a layer of its own."""
+    if any(is_norm(m) or isinstance(m, nn.BatchNorm) for m in found.shipped.modules()):
+        raise Wrong(f"{letter}: the device has no batch norm, and what you ship has one. It must be folded, rightly.")
+    pairs = pairwise(found.model.modules())
+    trained = [conv.weight.data for norm, conv in pairs if is_norm(norm) and isinstance(conv, nn.Conv2d)]
+    shipped = [m.weight.data for m in found.shipped.modules() if isinstance(m, nn.Conv2d)]
+    if any(np.array_equal(one, other) for one in trained for other in shipped):
+        raise Wrong(
+            f"{letter}: a convolution after a norm has the weights it was trained with, so what scaled its inputs is still "
+            "a layer of its own: batch norm under another name. Fold s into the weights."
         )

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minidl.lab.course._check import ask, compare, exercise, parts
+from minidl.lab.course._check import Wrong, array, ask, compare, exercise, parts
 
 __all__ = ["fold_conv", "images", "shift"]
 
@@ -43,6 +43,7 @@ def images(answer):
                     gamma * (x - x.mean((0, 1, 2))) / np.sqrt(x.var((1, 2)).mean(0) + eps) + beta
                     if len(x) > 1 else np.nan,
                 "γ and β are exchanged": _over(x, (0, 1, 2), beta, gamma, eps),
+                "γ and β are missing": _over(x, (0, 1, 2), 1.0, 0.0, eps),
             },
         )  # fmt: skip
 
@@ -94,6 +95,9 @@ def _difference(x):
 
 
 def _compare_gap(what, got, layer, x, by, edge):
+    if (size := array(what, got).size) > 1:
+        raise Wrong(f"{what} is an array of {size} numbers; it should be one number, the largest.")
+
     def moved(a, axis=2, by=by):
         return np.roll(a, by, axis)
 
@@ -116,7 +120,11 @@ def _compare_gap(what, got, layer, x, by, edge):
                 np.abs(layer(moved(x, 1)) - moved(layer(x)))[:, :, edge:-edge].max(),
             "this moves along the height, and leaves out rows; the width is axis 2":
                 np.abs(layer(moved(x, 1)) - moved(layer(x), 1))[:, edge:-edge].max(),
+            "this moves to the left; np.roll moves to the right by a positive number":
+                np.abs(layer(moved(x, 2, -by)) - moved(layer(x), 2, -by))[:, :, edge:-edge].max(),
+            "rows are left out, too; only columns wrap around": inside[:, edge:-edge].max(),
             "this is a mean; the question is the largest": inside.mean(),
+            "this is the root of the mean square; the question is the largest": np.sqrt(np.square(inside).mean()),
             "this is the largest with its sign; differences below 0 count too": apart[:, :, edge:-edge].max(),
         } if inside.max() > 0 else {
             "this compares layer(moved x) with layer(x): that would ask for an output that stays (invariance), and not "
@@ -152,6 +160,7 @@ def fold_conv(answer):
                 "input channels": w * s if c == o else np.nan,
                 "only the middle of each filter is scaled; every position of it must be": _middle(w, s[:, None]),
                 "ε is missing under the root": w * (gamma / np.sqrt(var))[:, None],
+                "ε is outside the root": w * (gamma / (np.sqrt(var) + eps))[:, None],
                 "γ is missing": w / np.sqrt(var + eps)[:, None],
                 "W is unchanged; the scale has to go into it": w,
             },
@@ -161,6 +170,8 @@ def fold_conv(answer):
             instead={
                 "the convolution's old bias is forgotten": _through(w, shift),
                 "the shift that batch norm makes is forgotten: each weight lets it through": b,
+                "the shift is added as it is; it has to go through the weights, which lead from input to output channels":
+                    b + shift if c == o else np.nan,
                 "only the middle of each filter lets the shift through; all its positions do": b + shift @ w[1, 1],
                 "β and the mean go through the weights that are scaled already; the shift is scaled itself":
                     b + _through(w * s[:, None], shift),

@@ -29,6 +29,8 @@ def recorder(answer):
     misconceptions = {
         "these are averages of each batch's percentiles, and percentiles do not average (a median of medians is not the "
         "median): join the batches first": each.mean(0),
+        "these are averages of each batch's percentiles, weighted by its size; percentiles do not average: join the batches "
+        "first": np.average(each, axis=0, weights=[len(x) for x in batches]),
         "these are percentiles of the last batch alone": each[-1],
         "these are the percentiles 0.15, 0.5 and 0.85: np.percentile counts to 100, np.quantile to 1": np.percentile(
             joined, [0.15, 0.5, 0.85], axis=0
@@ -46,6 +48,12 @@ def recorder(answer):
         "reshape is not transpose: it fills the rows in the order in which the numbers lie": np.percentile(
             joined, PERCENT, axis=0
         ).reshape(-1, 3),
+        "these are the percentiles 16, 50 and 84": np.percentile(joined, (16, 50, 84), axis=0).T,
+        "these are values that occur; between two of them np.percentile goes a part of the way": np.percentile(
+            joined, PERCENT, axis=0, method="nearest"
+        ).T,
+        "these are the sorted values at the places 0.15 n, 0.5 n and 0.85 n; np.percentile counts from 0 to n − 1, and goes "
+        "a part of the way between two": np.sort(joined, 0)[[int(len(joined) * p / 100) for p in PERCENT]].T,
         "these are mean and standard deviation; a distribution that is not normal has other percentiles": np.stack(
             [mean - std, mean, mean + std], 1
         ),
@@ -91,6 +99,10 @@ def bands(answer):
         "this is β ± 1.04 √|γ|: γ is the standard deviation itself, not the variance": around(
             beta, Z * np.abs(gamma) ** 0.5
         ),
+        "this is β ± 1.44 |γ|, which leaves 15 % outside on both sides together; the 15th percentile has 15 % below it": (
+            around(beta, 1.44 * np.abs(gamma))
+        ),
+        "the columns are to be the 15th, the 50th and the 85th, in this order": around(beta, -Z * np.abs(gamma)),
         "γ and β have changed places: γ scales, β shifts": around(gamma, Z * np.abs(beta)),
         "this is ± 1.04 without γ: x̂ has that band, y = γx̂ + β a wider or narrower one": around(beta, np.full(12, Z)),
         "this is ± 1.04 |γ| around 0: β, the mean, is missing": around(np.zeros(12), Z * np.abs(gamma)),
@@ -155,6 +167,13 @@ def _grid(generator):
             "these are validation accuracies: the images that chose the setting flatter it; report test accuracies": (
                 validation[validation.mean(1).argmax()]
             ),
+            "this takes the mean over the settings (axis 0); each setting has a mean over its seeds (axis 1)": test[
+                validation.mean(0).argmax()
+            ],
+            "this is the setting whose worst seed is best; take the mean": test[validation.min(1).argmax()],
+            "this is the worst setting on the validation images; accuracy is to be high": test[
+                validation.mean(1).argmin()
+            ],
             "this is always the first setting": test[0],
         },
     )

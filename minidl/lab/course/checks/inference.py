@@ -102,6 +102,7 @@ def _compare_eval_backward(got, grad_y, x, gamma, mean, var, eps):
                 gamma * s * (grad_y - grad_y.mean(0)),
             "γ is missing": s * grad_y,
             "ε is missing under the root": gamma * grad_y / np.sqrt(var),
+            "ε is outside the root": gamma * grad_y / (np.sqrt(var) + eps),
             "this multiplies by the root, and should divide": gamma * grad_y / s,
             "this divides by the variance; it should be by its root": gamma * grad_y * s**2,
             "this divides by the batch's deviation; evaluation uses running_var": gamma * own_s * grad_y,
@@ -111,6 +112,7 @@ def _compare_eval_backward(got, grad_y, x, gamma, mean, var, eps):
         "grad_gamma", got[1], (grad_y * x_hat).sum(0),
         instead={
             "x is not normalised; it is Σ ∂y·x̂": (grad_y * x).sum(0),
+            "x − mean is not divided by the root; it is Σ ∂y·x̂": (grad_y * (x - mean)).sum(0),
             "x̂ is made with the batch's statistics; evaluation uses the running ones": (grad_y * own).sum(0),
             "this is a mean over the batch; it is a sum": (grad_y * x_hat).sum(0) / m,
             "only mean and variance are frozen; γ still learns": 0 * gamma,
@@ -151,6 +153,7 @@ def fold(answer):
                 "the scale is on the rows, the inputs; s belongs to the outputs, the columns of W":
                     w * s[:, None] if n_in == n_out else np.nan,
                 "ε is missing under the root": w * bare,
+                "ε is outside the root": w * gamma / (np.sqrt(var) + eps),
                 "γ is missing": w / np.sqrt(var + eps),
                 "this divides by the variance; it should be by its root": w * gamma / (var + eps),
                 "W is unchanged; the scale has to go into it": w,

@@ -37,6 +37,13 @@ def gradient_change(answer):
         at[i - 1] = at[i - 1] - lr * gradients(at)[i - 1]
         fresh.append(np.linalg.norm(old[i] - gradients(at)[i]) / np.linalg.norm(old[i]))
 
+    again, lengths = [], []
+    for i in range(1, count):  # the steps for one layer are not taken back before those for the next
+        at = [w - lr * g * max(0, i - j) for j, (w, g) in enumerate(zip(weights, old, strict=True))]
+        again.append(np.linalg.norm(old[i] - gradients(at)[i]) / np.linalg.norm(old[i]))
+        at = [w - lr * g * (j < i) for j, (w, g) in enumerate(zip(weights, old, strict=True))]
+        lengths.append(abs(np.linalg.norm(old[i]) - np.linalg.norm(gradients(at)[i])) / np.linalg.norm(old[i]))
+
     def measured(moves, sign=1.0, size=lambda i, new: np.linalg.norm(old[i]), first=1):
         """The changes of all layers, where `moves(i)` are the layers that take their step for layer i."""
         changes = []
@@ -55,6 +62,13 @@ def gradient_change(answer):
         "the step goes up the gradient: w − lr·g goes down": measured(range, sign=-1.0),
         "the layers move one after the other, each by a new gradient; all steps are with the gradients at the original "
         "weights": np.array(fresh),
+        "the first layers step again for each further layer; begin with the original weights every time": np.array(
+            again
+        ),
+        "this compares the lengths of the two gradients; their directions count, too: ‖G − G′‖ is the length of the "
+        "difference": np.array(lengths),
+        "this is the square of it: a norm has a root": measured(range) ** 2,
+        "this is one number for all layers, their mean; each layer has its own": measured(range).mean(),
         "the change is not divided by ‖G‖, so that networks with large gradients look shifty": measured(
             range, size=lambda i, new: 1.0
         ),
@@ -108,6 +122,14 @@ def _overlap(a, b):
     return "larger" if one - by_one > two + by_two else "smaller" if one + by_one < two - by_two else "no difference"
 
 
+def _all_alike(a, b):
+    return "larger" if (a > b).all() else "smaller" if (a < b).all() else "no difference"
+
+
+def _either_way(a, b):
+    return "no difference" if _rule()(a, b) == "no difference" else "larger"
+
+
 RULES = {
     "the two are compared without regard to their seeds: each pair shares its weights and batches, so take differences "
     "first, and then their spread": _unpaired,
@@ -115,6 +137,15 @@ RULES = {
         _rule(t=0.0)
     ),
     "this uses 1.96 standard errors; with five seeds the spread itself is uncertain, and it takes 2.78": _rule(t=1.96),
+    "this uses one standard error, and chance alone exceeds that in about one case of three; it takes 2.78": _rule(
+        t=1.0
+    ),
+    "this uses 2.13 standard errors, for which 5 % are left out at each end; with 2.5 % at each it takes 2.78": _rule(
+        t=2.132
+    ),
+    "this asks whether all five differences have the same sign; how large they are beside their spread counts": _all_alike,
+    "a difference that is far below 0 is called larger, too; its word is smaller": _either_way,
+    "this divides s by n; the mean of five is surer by √5, not by 5": _rule(t=2.776 / np.sqrt(5)),
     "this asks whether the two intervals overlap; the interval of the differences must not contain 0": _overlap,
     "this compares with the standard deviation of one seed; the mean of five is surer, by √5": _rule(root=False),
     "this divides the squares by n; the spread of a sample needs n − 1 (ddof=1)": _rule(ddof=0),
@@ -176,8 +207,12 @@ ROWS = {  # row → (measure, arm, the arm it is compared with, what the story w
 )
 def table(answer):
     """Every verdict follows from the numbers of the ledger, and none from the story."""
-    if not isinstance(answer, dict) or set(answer) != set(ROWS):
-        raise Wrong(f"The table should be a dict with these rows: {', '.join(ROWS)}.")
+    if not isinstance(answer, dict):
+        raise Wrong(f"The table is a {type(answer).__name__}; it should be a dict with these rows: {_listed(ROWS)}.")
+    for rows, what in ((set(answer) - set(ROWS), "there is no row"), (set(ROWS) - set(answer), "it lacks the row")):
+        if rows:
+            told = min(map(repr, rows))
+            raise Wrong(f"The table should be a dict with these rows: {_listed(ROWS)}; {what} {told:.60}.")
     result = ledger("ics").result
     lr = result.settings("lr", arm="without BN", **ics.FINAL)[0]
     for row, (measure, arm, other, hint) in ROWS.items():
@@ -189,6 +224,10 @@ def table(answer):
             raise Wrong(
                 f"{row}: you say {answer[row]!r}, and the paired interval is {interval.text(4, sign=True)}. {hint}"
             )
+
+
+def _listed(rows):
+    return "; ".join(rows)
 
 
 def _over_training(result, measure, arm, lr):

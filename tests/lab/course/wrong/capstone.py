@@ -1,6 +1,7 @@
 """What learners get wrong in lesson 18."""
 
 import numpy as np
+from scipy.stats import t as student
 
 from minidl.lab.course import capstone
 from minidl.lab.study.statistics import t_interval
@@ -46,6 +47,16 @@ def of_the_population(differences, margin):
     return _words(mean - half, mean + half, margin)
 
 
+def of_90_percent(differences, margin):
+    half = student.ppf(0.95, len(differences) - 1) * np.std(differences, ddof=1) / len(differences) ** 0.5
+    return _words(np.mean(differences) - half, np.mean(differences) + half, margin)
+
+
+def of_one_error(differences, margin):
+    half = np.std(differences, ddof=1) / len(differences) ** 0.5
+    return _words(np.mean(differences) - half, np.mean(differences) + half, margin)
+
+
 def _words(low, high, margin):
     if low > margin or high < -margin:
         return "larger" if low > margin else "smaller"
@@ -86,6 +97,8 @@ WRONG = {
         ((never_open,), "its word is 'open'"),
         ((normal,), "1.96 standard errors"),
         ((of_the_population,), "needs n − 1"),
+        ((of_90_percent,), "5 % at each end"),
+        ((of_one_error,), "one standard error"),
         ((lambda d, m: "equal",), "it should return one of"),
         ((lambda d, m: "open",), "Their interval is"),
     ],
@@ -98,6 +111,8 @@ WRONG = {
         ((TRUTH | {6: "rule"},), "It claims a difference"),
         ((TRUTH | {7: "edge"},), "lies between two others"),
         (({1: "edge"},), "Submission 2 has no verdict"),
+        ((TRUTH | {8: "edge"},), "There is no submission 8"),
+        (({"1": "edge"},), "There is no submission '1'; they have the numbers 1 to 7"),
         ((TRUTH | {3: "fraud"},), "there is no kind 'fraud'"),
     ],
     "registration": [

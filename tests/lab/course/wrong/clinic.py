@@ -7,7 +7,7 @@ import numpy as np
 from minidl import Tensor, nn, no_grad
 from minidl import functional as F
 from minidl.lab.course.broken_runs import PATIENTS, ship_folded
-from minidl.lab.course.clinic_run import is_norm
+from minidl.lab.course.clinic_run import is_norm, scale_and_shift
 from minidl.train import evaluate
 
 TRUTH = {letter: (illness, "loss") for letter, (illness, *_) in PATIENTS.items()}
@@ -28,8 +28,18 @@ def summed(model, optimizer, inputs, labels):
     """Larger steps, and still two images at a time."""
     optimizer.zero_grad()
     for i in range(0, len(inputs), 2):
-        F.cross_entropy(model(Tensor(inputs[i : i + 2])), labels[i : i + 2]).backward()
+        loss = F.cross_entropy(model(Tensor(inputs[i : i + 2])), labels[i : i + 2])
+        loss.backward()
     optimizer.step()
+    return loss.item()
+
+
+def loss_kept(model, optimizer, inputs, labels):
+    optimizer.zero_grad()
+    loss = F.cross_entropy(model(Tensor(inputs)), labels)
+    loss.backward()
+    optimizer.step()
+    return loss
 
 
 def centred(images):
@@ -63,6 +73,29 @@ def as_it_is(model):
     return model
 
 
+class ScaleAndShift(nn.Module):
+    def __init__(self, scale, shift):
+        self.scale, self.shift = scale, shift
+
+    def forward(self, x):
+        return x * self.scale + self.shift
+
+
+def under_another_name(model):
+    """Exact, and nothing is folded."""
+    layers = [ScaleAndShift(*scale_and_shift(layer)) if is_norm(layer) else layer for layer in copy.deepcopy(model)]
+    return nn.Sequential(*layers).eval()
+
+
+def folded_in_place(model):
+    scale = None
+    for layer in model:
+        if scale is not None:
+            layer.weight.data *= scale[:, None]
+        scale = scale_and_shift(layer)[0] if is_norm(layer) else None
+    return nn.Sequential(*(layer for layer in model if not is_norm(layer)))
+
+
 def statistics_forgotten(model):
     """Put into the bias what the norm had left to the padding, without the mean."""
     shipped = ship_folded(model)
@@ -90,6 +123,7 @@ WRONG = {
         (({"A": TRUTH["A"]},), "no diagnosis for B"),
         (({"A": ("polluted in evaluation", "colour")},), "there is no number"),
         (({"A": ("flu", "loss")},), "there is no illness"),
+        (({},), "The answer is empty"),
     ],
     "cures": [
         (({"A": {"rehearse": without_gradients}},), "It still looks like"),
@@ -105,5 +139,23 @@ WRONG = {
         (({"A": {"rehearse": lambda m, x, y: evaluate(m, x, y).accuracy}},), "no cure for B"),
         (({"A": {"mode": len}},), "has no part 'mode'"),
         (({"A": {"ship": lambda model: 3}},), "A: ship returns a int; it should return a model."),
+        (
+            ({"A": {"rehearse": lambda model, inputs, labels: 0.95}},),
+            "rehearse returns 0.950 at the end, and in evaluation",
+        ),
+        (({"A": {"rehearse": lambda model, inputs, labels: None}},), "rehearse returns a NoneType"),
+        (({"B": {"step": loss_kept}},), "step returns a Tensor; it should return the loss, a number"),
+        (
+            ({"C": {"prepare": lambda images: images.reshape(len(images), -1) / 255}},),
+            "prepare returns an array of float64",
+        ),
+        (({"C": {"prepare": lambda images: None}},), "prepare returns a NoneType"),
+        (({"D": {"norm": lambda features: nn.Sequential()}},), "To take BN away is no cure"),
+        (({"D": {"batches": lambda labels, generator: None}},), "batches should return a list of arrays"),
+        (({"D": {"batches": lambda labels, generator: [[len(labels)]]}},), "batches asks for image"),
+        (({"E": {"ship": under_another_name}},), "batch norm under another name"),
+        (({"E": {"ship": folded_in_place}},), "let it work on a copy"),
+        (({},), "The answer is empty"),
+        (({"A": {}},), "What you have for A is empty"),
     ],
 }

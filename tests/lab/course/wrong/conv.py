@@ -92,6 +92,35 @@ def _shift_of_the_middle(w, b, gamma, beta, mean, var, eps):
     return w * s[:, None], b + (beta - mean * s) @ w[1, 1]
 
 
+def _rows_too(layer, x, by, edge):
+    return np.abs(layer(np.roll(x, by, 2)) - np.roll(layer(x), by, 2))[:, edge:-edge, edge:-edge].max()
+
+
+def _to_the_left(layer, x, by, edge):
+    return np.abs(layer(np.roll(x, -by, 2)) - np.roll(layer(x), -by, 2))[:, :, edge:-edge].max()
+
+
+def _root_mean_square(layer, x, by, edge):
+    return np.sqrt(np.square(layer(np.roll(x, by, 2)) - np.roll(layer(x), by, 2))[:, :, edge:-edge].mean())
+
+
+def _not_reduced(layer, x, by, edge):
+    return np.abs(layer(np.roll(x, by, 2)) - np.roll(layer(x), by, 2))[:, :, edge:-edge]
+
+
+def _bare(x, gamma, beta, eps):
+    return _over(x, (0, 1, 2), 1.0, 0.0, eps)
+
+
+def _eps_outside(w, b, gamma, beta, mean, var, eps):
+    return w * (gamma / (np.sqrt(var) + eps))[:, None], b
+
+
+def _shift_as_it_is(w, b, gamma, beta, mean, var, eps):
+    s = gamma / np.sqrt(var + eps)
+    return w * s[:, None], b + np.resize(beta - mean * s, w.shape[-1])
+
+
 WRONG = {
     "images": [
         ((_per_activation,), "each position by itself"),
@@ -100,6 +129,7 @@ WRONG = {
         ((_channels_first,), "taken for (N, C, H, W)"),
         ((_without_eps,), "ε is missing"),
         ((_wrong_rows,), "without moving the axes"),
+        ((_bare,), "γ and β are missing"),
     ],
     "shift": [
         ((_invariance,), "invariance"),
@@ -108,12 +138,18 @@ WRONG = {
         ((_mean,), "this is a mean"),
         ((_back,), "moved back"),
         ((_signed,), "differences below 0 count too"),
+        ((_rows_too,), "rows are left out, too"),
+        ((_to_the_left,), "moves to the left"),
+        ((_root_mean_square,), "root of the mean square"),
+        ((_not_reduced,), "it should be one number, the largest"),
     ],
     "fold-conv": [
         ((_other_order,), "on the output channels"),
         ((_middle,), "only the middle of each filter is scaled"),
         ((_no_shift,), "the shift that batch norm makes is forgotten"),
         ((_no_bias,), "old bias is forgotten"),
+        ((_eps_outside,), "ε is outside the root"),
+        ((_shift_as_it_is,), "it has to go through the weights"),
         ((_scaled_twice,), "scaled already"),
         ((_shift_of_the_middle,), "lets the shift through"),
     ],

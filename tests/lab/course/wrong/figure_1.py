@@ -73,6 +73,36 @@ def number_of_the_setting(validation, test):
     return validation.mean(1).argmax()
 
 
+def over_the_settings(validation, test):
+    return test[validation.mean(0).argmax()]
+
+
+def worst_seed(validation, test):
+    return test[validation.min(1).argmax()]
+
+
+def both_sides_together(gamma, beta):
+    return np.stack([beta - 1.44 * np.abs(gamma), beta, beta + 1.44 * np.abs(gamma)], 1)
+
+
+def falling(gamma, beta):
+    return np.stack([beta + 1.04 * np.abs(gamma), beta, beta - 1.04 * np.abs(gamma)], 1)
+
+
+def weighted_average(batches):
+    each = [np.percentile(batch, (15, 50, 85), axis=0).T for batch in batches]
+    return sum(len(batch) * found for batch, found in zip(batches, each, strict=True)) / sum(map(len, batches))
+
+
+def nearest(batches):
+    return np.percentile(np.concatenate(batches), (15, 50, 85), axis=0, method="nearest").T
+
+
+def by_place(batches):
+    values = np.sort(np.concatenate(batches), 0)
+    return np.stack([values[int(len(values) * share)] for share in (0.15, 0.5, 0.85)], 1)
+
+
 WRONG = {
     "recorder": [
         ((average_of_batches,), "percentiles do not average"),
@@ -81,6 +111,9 @@ WRONG = {
         ((over_units,), "percentiles over the units"),
         ((all_together,), "all units are thrown together"),
         ((without_last,), "which is smaller, is left out"),
+        ((weighted_average,), "weighted by its size"),
+        ((nearest,), "values that occur"),
+        ((by_place,), "at the places 0.15 n"),
     ],
     "bands": [
         ((without_abs,), "a width is |γ|"),
@@ -88,6 +121,8 @@ WRONG = {
         ((gamma_as_variance,), "γ is the standard deviation itself"),
         ((variance_as_width,), "γ² is the variance"),
         ((swapped,), "changed places"),
+        ((both_sides_together,), "on both sides together"),
+        ((falling,), "in this order"),
     ],
     "tune": [
         ((by_test_images,), "no longer tested by them"),
@@ -96,5 +131,7 @@ WRONG = {
         ((both_kinds,), "have a say in the choice"),
         ((reports_validation,), "report test accuracies"),
         ((number_of_the_setting,), "the number of the setting"),
+        ((over_the_settings,), "the mean over the settings"),
+        ((worst_seed,), "whose worst seed is best"),
     ],
 }

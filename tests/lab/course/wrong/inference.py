@@ -80,6 +80,15 @@ def _beta_scaled(w, b, gamma, beta, mean, var, eps):
     return w * s, (b - mean + beta) * s
 
 
+def _eps_outside(grad_y, x, gamma, running_mean, running_var, eps):
+    s = 1 / (np.sqrt(running_var) + eps)
+    return gamma * s * grad_y, (grad_y * (x - running_mean) * s).sum(0), grad_y.sum(0)
+
+
+def _not_scaled(grad_y, x, gamma, running_mean, running_var, eps):
+    return gamma / np.sqrt(running_var + eps) * grad_y, (grad_y * (x - running_mean)).sum(0), grad_y.sum(0)
+
+
 WRONG = {
     "running": [
         ((_swapped,), "the two shares are swapped"),
@@ -93,11 +102,14 @@ WRONG = {
         ((_of_the_batch,), "the batch's own statistics are used"),
         ((_without_eps,), "ε is missing"),
         ((_not_normalised,), "x is not normalised"),
+        ((_eps_outside,), "ε is outside the root"),
+        ((_not_scaled,), "x − mean is not divided by the root"),
         ((_means,), "a mean over the batch; it is a sum"),
     ],
     "fold": [
         ((_rows,), "on the rows"),
         ((_no_eps,), "ε is missing"),
+        ((lambda w, b, g, be, m, v, eps: (w * g / (np.sqrt(v) + eps), b),), "ε is outside the root"),
         ((_bias_forgotten,), "the layer's old bias is forgotten"),
         ((_bias_not_scaled,), "the old bias is not scaled"),
         ((_beta_scaled,), "β is scaled too"),

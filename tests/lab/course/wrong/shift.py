@@ -73,6 +73,35 @@ def overlapping(a, b):
     return _word(a.mean() - b.mean(), error)
 
 
+def accumulated(gradients, weights, lr):
+    old, at, found = gradients(weights), list(weights), []
+    for i in range(1, len(weights)):
+        at = [w - lr * g if j < i else w for j, (w, g) in enumerate(zip(at, old, strict=True))]
+        found.append(np.linalg.norm(old[i] - gradients(at)[i]) / np.linalg.norm(old[i]))
+    return found
+
+
+def of_lengths(gradients, weights, lr):
+    old, found = gradients(weights), []
+    for i in range(1, len(weights)):
+        at = [w - lr * g if j < i else w for j, (w, g) in enumerate(zip(weights, old, strict=True))]
+        found.append(abs(np.linalg.norm(old[i]) - np.linalg.norm(gradients(at)[i])) / np.linalg.norm(old[i]))
+    return found
+
+
+def by_errors(count):
+    return lambda a, b: _word((a - b).mean(), count * (a - b).std(ddof=1) / np.sqrt(len(a)))
+
+
+def all_alike(a, b):
+    return "larger" if (a > b).all() else "smaller" if (a < b).all() else "no difference"
+
+
+def either_way(a, b):
+    d = a - b
+    return "larger" if abs(d.mean()) > 2.78 * d.std(ddof=1) / np.sqrt(len(d)) else "no difference"
+
+
 ROWS = {  # what one says who believes that shift is what slows training
     "drift, BN against none": "smaller",
     "gradient change, BN against none": "smaller",
@@ -90,6 +119,8 @@ WRONG = {
         ((only_the_one_before,), "only the layer directly before it"),
         ((not_relative,), "not divided by ‖G‖"),
         ((in_place,), "moves the weights themselves"),
+        ((accumulated,), "begin with the original weights"),
+        ((of_lengths,), "compares the lengths"),
     ],
     "verdict": [
         ((sign_alone,), "Only the sign of the mean"),
@@ -98,11 +129,17 @@ WRONG = {
         ((of_one_seed,), "the mean of five is surer"),
         ((normal_quantile,), "it takes 2.78"),
         ((wrong_way_round,), "the wrong way round"),
+        ((by_errors(1),), "one standard error"),
+        ((by_errors(2.13),), "5 % are left out at each end"),
+        ((by_errors(2.78 / np.sqrt(5)),), "divides s by n"),
+        ((all_alike,), "all five differences have the same sign"),
+        ((either_way,), "far below 0 is called larger"),
     ],
     "table": [
         ((ROWS | {"drift, noise against none": "smaller"},), "The noise moves every band"),
         ((ROWS,), "more of it would cost accuracy"),
         ((ROWS | {"drift, BN against none": "yes"},), "it should be one of 'smaller', 'larger', 'no difference'"),
-        (({"drift": "smaller"},), "a dict with these rows"),
+        (({"drift": "smaller"},), "there is no row 'drift'"),
+        (({"drift, BN against none": "smaller"},), "it lacks the row"),
     ],
 }
