@@ -17,6 +17,10 @@ NOT_TESTED = {
         raters) need a million images and weeks on many machines; nothing here supports or contradicts them.""",
     "graph-row": """the study is there (`minidl reproduce --claim graph-row`), and has not been run in full yet.""",
     "graph-depth": """the study is there (`minidl reproduce --claim graph-depth`), and has not been run in full yet.""",
+    "equilibrium": """the study is there (`minidl reproduce --claim equilibrium`), and has not been run in full yet.""",
+    "explosion": """the study is there (`minidl reproduce --claim explosion`), and has not been run in full yet.""",
+    "landscape": """the study is there (`minidl reproduce --claim landscape`), and has not been run in full yet.""",
+    "large-rates": """the study is there (`minidl reproduce --claim large-rates`), and has not been run in full yet.""",
 }
 
 

@@ -1,58 +1,10 @@
 """Deep stacks for lesson 12: plain, with batch norm, as residual blocks; and the formulas of its exercises."""
 
 import math
-from collections.abc import Callable
 
-import numpy as np
-
-from minidl import nn
+from minidl.lab.after._stacks import ACTIVATIONS, explosion, residual_stack, stack
 
 __all__ = ["ACTIVATIONS", "branch_scale", "deepest", "explosion", "residual_stack", "stack"]
-
-ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "ReLU": nn.ReLU}
-
-
-def stack(
-    depth: int, gain: float = 1.0, activation: str = "ReLU", norm: bool = False, width: int = 50, seed: int = 0
-) -> nn.Sequential:
-    """Build `depth` hidden layers whose weights have the standard deviation gain / √fan_in; the first and the last gain 1.
-
-    norm     batch norm before each activation, and no biases there
-    Shape    (N, 784) → (N, 10)
-    """
-    generator, layers, sizes = np.random.default_rng(seed), [], [784, *[width] * depth]
-    for i in range(depth):
-        layers.append(_linear(sizes[i], sizes[i + 1], gain if i else 1.0, generator, bias=not norm))
-        layers += [nn.BatchNorm(width)] if norm else []
-        layers.append(ACTIVATIONS[activation]())
-    return nn.Sequential(*layers, _linear(width, 10, 1.0, generator))
-
-
-def residual_stack(
-    blocks: int, norm: bool = False, scale: float = 1.0, width: int = 50, seed: int = 0
-) -> nn.Sequential:
-    """Build `blocks` residual blocks x + Linear(ReLU(x)), between a first and a last layer.
-
-    norm     batch norm before each ReLU of a block
-    scale    what the weights of the blocks' layers are multiplied by, from He's standard deviation, √(2 / fan_in)
-    Shape    (N, 784) → (N, 10)
-    Source   He et al. 2016, "Identity Mappings in Deep Residual Networks": normalise, activate, then the weights
-    """
-    generator = np.random.default_rng(seed)
-    layers: list[nn.Module] = [_linear(784, width, 1.0, generator)]
-    for _ in range(blocks):
-        body: list[nn.Module] = [nn.BatchNorm(width)] if norm else []
-        body += [nn.ReLU(), _linear(width, width, scale * math.sqrt(2), generator)]
-        layers.append(nn.Residual(nn.Sequential(*body)))
-    return nn.Sequential(*layers, nn.ReLU(), _linear(width, 10, 1.0, generator))
-
-
-def _linear(n_in, n_out, gain, generator, bias=True):
-    layer = nn.Linear(n_in, n_out, bias=bias, generator=np.random.default_rng(0))
-    layer.weight.data[...] = generator.normal(0, gain / math.sqrt(n_in), (n_in, n_out))
-    if layer.bias is not None:
-        layer.bias.data[...] = 0
-    return layer
 
 
 def deepest(gain: float, ratio: float) -> float:
@@ -70,16 +22,3 @@ def branch_scale(blocks: int, growth: float) -> float:
     Each block multiplies it by 1 + α².
     """
     return math.sqrt(growth ** (1 / blocks) - 1)
-
-
-def explosion(f: Callable[[np.ndarray], np.ndarray], slope: Callable[[np.ndarray], np.ndarray]) -> float:
-    """Return by how much a layer with batch norm multiplies the mean square of the gradient, going back: E[f′²] / Var[f].
-
-    For what goes into f normal, with mean 0 and variance 1. ReLU: π / (π − 1).
-    Source   Yang et al. 2019, "A Mean Field Theory of Batch Normalization"
-    """
-    x = np.linspace(-8, 8, 160_001)
-    weight = np.exp(-x * x / 2)
-    weight /= weight.sum()
-    y = f(x)
-    return float(weight @ slope(x) ** 2 / (weight @ (y - weight @ y) ** 2))
