@@ -69,7 +69,7 @@ def run(config, photos):
     if diverged is not None:
         return record | dict.fromkeys(("lengths", "measured", "balance", "gain", "effective"), [None] * len(weights))
     ww, gg, wg = np.moveaxis(np.array(seen), 2, 0)  # (steps + 1, layers) each
-    last = slice(len(ww) - len(ww) // LAST, None)
+    last = slice(len(ww) - max(1, len(ww) // LAST), None)
     return record | {
         "lengths": np.sqrt(ww[marks(config["steps"], LOOKS)]),
         "measured": (ww[last] ** 2).mean(0) ** 0.25,
@@ -154,6 +154,7 @@ def figure(result):
     if ends > 100 * NEAR:
         title = f"Starts {STARTS[-1] / STARTS[0]:g} times apart end {ends:.0f} % apart"
     plot.lines(left, lines, title, "training step", f"‖w‖ of convolution {layer + 1}, with BN", log="y")
+    names = "‖w‖ by the formula, a dot a layer and seed", "‖w‖ measured"
     for ax, arms in ((middle, (BN, PAIR, MOMENTUM)), (right, (NONE,))):
         groups = {
             arm: tuple(result.values(name, arm=arm, start=1.0).ravel() for name in ("balance", "measured"))
@@ -161,9 +162,11 @@ def figure(result):
         }
         off = np.mean([_off(result, arm).mean() for arm in arms])
         title = f"{'With' if BN in arms else 'Without'} BN lengths are {100 * off:.0f} % off the formula"
+        if not np.isfinite(off):
+            plot.label(ax, "Without BN not all seeds trained", *names)
+            continue
         inks = (0, 2, 3) if BN in arms else (1,)
-        plot.dots(ax, groups, title, "‖w‖ by the formula, a dot a layer and seed", "‖w‖ measured", log="xy", inks=inks,
-                  diagonal=True)  # fmt: skip
+        plot.dots(ax, groups, title, *names, log="xy", inks=inks, diagonal=True)
     return figure
 
 
