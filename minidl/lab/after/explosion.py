@@ -98,8 +98,8 @@ def verdict(result):
     return Verdict(
         word,
         f"each layer multiplies the mean square of the gradient by {growth.text(3)}, and π/(π − 1) is {RELU:.3f}",
-        f"In stacks of {size['width']:,} units with a batch of {size['batch']} the factor is {growth.text(3)}; for a batch "
-        f"of that size, and without end of units, {in_batch:.3f} was foretold. In the half near the input it is "
+        f"In stacks of {size['width']:,} units with a batch of {size['batch']} the factor is {growth.text(3)}; the formula for "
+        f"a batch of that size, and very wide stacks, gives {in_batch:.3f}. In the half near the input it is "
         f"{t_interval(halves['shallow half']).text(3)}, in the other {t_interval(halves['deep half']).text(3)}. With tanh "
         f"it is {others['BN, tanh'].text(3)} (formula {FORMULA['BN, tanh']:.3f}), without an activation "
         f"{others['BN, no activation'].text(3)} (1), without batch norm, from He's weights, "
@@ -157,10 +157,12 @@ def figure(result):
     measured = _by(result, "width", batch=batch)
     lines = {
         f"measured, batches of {batch}": (list(measured), np.transpose(list(measured.values()))),
+        "formula for that batch": (list(measured), [explosion_in_batches("ReLU", batch)] * len(measured)),
         "π/(π − 1)": (list(measured), [RELU] * len(measured)),
     }
-    title = f"At most {100 * max(abs(v.mean() / RELU - 1) for v in measured.values()):.1f} % off, at any width"
-    plot.lines(widths, lines, title, "units in a layer", "factor of a layer", log="x", inks=(0, 2))
+    off = max(abs(growth.mean() / RELU - 1) for growth in measured.values())
+    title = f"At any width at most {100 * off:.1f} % off π/(π − 1)"
+    plot.lines(widths, lines, title, "units in a layer", "factor of a layer", log="x")
     return figure
 
 
@@ -168,7 +170,7 @@ def tables(result):
     """The factor for each width and for each batch, beside what was foretold."""
     width, batch = _in_table(result)
     rows = [
-        "| units | examples in the batch | factor of a layer | for that batch | without end |",
+        "| units | examples in the batch | factor of a layer | formula for that batch | for large ones |",
         "|---|---|---|---|---|",
     ]
     for setting, fixed in (("width", {"batch": batch}), ("batch", {"width": width})):
