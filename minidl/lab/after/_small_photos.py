@@ -4,6 +4,8 @@ import functools
 
 import numpy as np
 
+from minidl import nn
+from minidl.lab.models import initialise, spare_generator
 from minidl.lab.paper import _photos
 from minidl.lab.paper._networks import plain_stack
 from minidl.lab.paper._training import Data, draws, score, train
@@ -36,18 +38,26 @@ def _halved(images):
     return images.reshape(n, height // 2, 2, width // 2, 2, colours).mean((2, 4))
 
 
-def network(norm, seed):
-    """Build `plain_stack` without anything but convolutions, batch norm if asked, and ReLU; equal seeds, equal weights."""
-    return plain_stack(norm, response=False, dropout=0.0, generator=np.random.default_rng(seed))
+def network(norm, seed, width=16, more=0):
+    """Build `plain_stack` without anything but convolutions, batch norm if asked, and ReLU; equal seeds, equal weights.
+
+    more    so many convolutions are added at the end, where images have 2×2 pixels
+    """
+    layers = list(plain_stack(norm, width=width, response=False, dropout=0.0))
+    for _ in range(more):
+        conv = nn.Conv2d(4 * width, 4 * width, 3, padding=1, bias=norm == "none", generator=spare_generator())
+        layers[-2:-2] = [conv, *([nn.BatchNorm(4 * width)] if norm == "batch" else []), nn.ReLU()]
+    generator = np.random.default_rng(seed)
+    return initialise(nn.Sequential(*layers), lambda weight: nn.init.kaiming_normal_(weight, generator))
 
 
 def train_small(config, photos, look=None, at=()):
     """Train by plain SGD and measure; `look(model, step)` is called at some steps. Returns the record of `score`.
 
-    config    "norm" ("batch" or "none"), "lr", "steps", "seed"
+    config    "norm" ("batch" or "none"), "lr", "steps", "seed"; may have "width" and "more" of the network
     """
     (training, measured), seed = small(photos), config["seed"]
-    model = network(config["norm"], seed)
+    model = network(config["norm"], seed, config.get("width", 16), config.get("more", 0))
     diverged = train(
         model, draws(training, BATCH, seed), config["lr"], config["steps"], lambda step, loss: look(model, step), at
     )

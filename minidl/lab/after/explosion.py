@@ -98,8 +98,8 @@ def verdict(result):
     return Verdict(
         word,
         f"each layer multiplies the mean square of the gradient by {growth.text(3)}, and π/(π − 1) is {RELU:.3f}",
-        f"In stacks of {size['width']:,} units with a batch of {size['batch']} the factor is {growth.text(3)}; the formula for "
-        f"a batch of that size, and very wide stacks, gives {in_batch:.3f}. In the half near the input it is "
+        f"In stacks of {size['width']:,} units with a batch of {size['batch']} the factor is {growth.text(3)}; the formula "
+        f"for a batch of that size, and very wide stacks, gives {in_batch:.3f}. In the half near the input it is "
         f"{t_interval(halves['shallow half']).text(3)}, in the other {t_interval(halves['deep half']).text(3)}. With tanh "
         f"it is {others['BN, tanh'].text(3)} (formula {FORMULA['BN, tanh']:.3f}), without an activation "
         f"{others['BN, no activation'].text(3)} (1), without batch norm, from He's weights, "

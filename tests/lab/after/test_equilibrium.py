@@ -128,37 +128,40 @@ def test_the_pair_has_the_same_product():
 # ---- verdicts
 
 
-def made(apart=0.01, off=0.01, without=0.5, spread=0.001):
-    """Three starts that end so far apart, lengths so far off the formula with batch norm, and so far without it."""
+def made(apart=0.01, off=0.01, bent=0.3, spread=0.001, straight=0.0):
+    """Starts that end so far apart, lengths so far off the formula, steps so far off right angles without BN and with."""
 
     def record(given):
         shift = spread * (given["seed"] - 2)
         length = 2.0 * (1 + (apart + shift) * (given["start"] == 4.0))
-        wrong = without if given["arm"] == equilibrium.NONE else off
+        none = given["arm"] == equilibrium.NONE
         ones = np.ones(LAYERS) * np.arange(1, LAYERS + 1)
         return {
-            "measured": length * ones, "balance": length * ones / (1 + wrong + shift), "gain": ones, "test": 0.5,
-            "effective": given["lr"] / length**2 * ones, "lengths": np.ones((51, LAYERS)),
+            "measured": length * ones, "balance": length * ones / (1 + (0.5 if none else off) + shift), "test": 0.5,
+            "gain": np.full(LAYERS, 1 + (bent if none else straight)), "effective": given["lr"] / length**2 * ones,
+            "lengths": np.ones((51, LAYERS)),
         }  # fmt: skip
 
     return all_runs(CLAIM, record, Scale())
 
 
 @pytest.mark.parametrize(
-    ("apart", "off", "without", "spread", "word"),
+    ("apart", "off", "bent", "straight", "spread", "word"),
     [
-        (0.01, 0.01, 0.5, 0.001, "reproduced"),
-        (0.01, -0.03, 0.5, 0.001, "reproduced"),
-        (0.01, 0.01, 0.08, 0.001, "partly"),
-        (0.08, 0.01, 0.5, 0.001, "partly"),
-        (0.01, 0.08, 0.5, 0.001, "partly"),
-        (0.30, 0.30, 0.5, 0.001, "contradicted"),
-        (0.06, 0.06, 0.5, 0.03, "not at this scale"),
+        (0.01, 0.01, 0.3, 0.0, 0.001, "reproduced"),
+        (0.01, -0.03, -0.3, 0.005, 0.001, "reproduced"),
+        (0.01, 0.01, 0.005, 0.0, 0.001, "partly"),
+        (0.01, 0.01, 0.3, -0.02, 0.001, "partly"),
+        (0.08, 0.01, 0.3, 0.0, 0.001, "partly"),
+        (0.01, 0.08, 0.3, 0.0, 0.001, "partly"),
+        (0.30, 0.30, 0.3, 0.0, 0.001, "contradicted"),
+        (0.06, 0.06, 0.3, 0.0, 0.03, "not at this scale"),
     ],
 )
-def test_verdicts(apart, off, without, spread, word):
-    verdict = CLAIM.verdict(made(apart, off, without, spread))
+def test_verdicts(apart, off, bent, straight, spread, word):
+    verdict = CLAIM.verdict(made(apart, off, bent, spread, straight))
     assert verdict.word == word
+    assert verdict.numbers[f"off right angles, {equilibrium.NONE}"].mean == pytest.approx(abs(bent))
     if spread < 0.01:
         assert verdict.numbers["three starts, apart"].mean == pytest.approx(apart, abs=1e-6)
         assert verdict.numbers[f"off the balance, {equilibrium.BN}"].mean == pytest.approx(abs(off), abs=1e-6)
