@@ -80,16 +80,16 @@ def test_without_a_larger_rate_nothing_comes_of_it(rates, said):
     ],
 )
 def test_verdicts(shallow, deep, word):
-    found = joined(gains("8 layers", *SAID[shallow]), gains("20 layers", *SAID[deep]))
+    found = joined(gains("8 layers", *SAID[shallow]), gains("12 layers", *SAID[deep]))
     verdict = CLAIM.verdict(found)
     assert verdict.word == word
-    assert verdict.numbers["20 layers: rates"] == [0.1, 0.4]
+    assert verdict.numbers["12 layers: rates"] == [0.1, 0.4]
     assert verdict.numbers["8 layers: larger"].mean == pytest.approx(SAID[shallow][1], abs=1e-3)
     assert ("8 layers: of +8.0 ± 0.2 points +6.0 ± 0.2 with" in verdict.number) == (shallow == "most")
 
 
 def test_the_share_is_said_where_there_is_a_gain():
-    found = joined(gains("8 layers", *SAID["most"]), gains("20 layers", *SAID["less, as it loses"]))
+    found = joined(gains("8 layers", *SAID["most"]), gains("12 layers", *SAID["less, as it loses"]))
     assert CLAIM.verdict(found).number.count("(75 %)") == 1
     assert CLAIM.verdict(found).number.count(" %)") == 1
 
@@ -97,7 +97,7 @@ def test_the_share_is_said_where_there_is_a_gain():
 def test_the_figure_shows_the_result():
     import matplotlib.pyplot as plt
 
-    found = joined(gains("8 layers", *SAID["most"]), gains("20 layers", *SAID["less, as it loses"]))
+    found = joined(gains("8 layers", *SAID["most"]), gains("12 layers", *SAID["less, as it loses"]))
     figure = CLAIM.figure(found)
     titles = [ax.get_title(loc="left").replace("\n", " ") for ax in figure.axes]
     assert len(titles) == 4
@@ -112,5 +112,5 @@ def test_depths_differ_in_nothing_but_depth():
     arms = {arm: {k: v for k, v in settings.items() if k != "more"} for arm, settings in large_rates.ARMS.items()}
     assert len(arms) == 4
     for name in large_rates.NORMS:
-        assert arms[f"{name}, 8 layers"] == arms[f"{name}, 20 layers"]
-    assert np.diff(list(large_rates.DEPTHS.values())) == [12]
+        assert arms[f"{name}, 8 layers"] == arms[f"{name}, 12 layers"]
+    assert np.diff(list(large_rates.DEPTHS.values())) == [4]
