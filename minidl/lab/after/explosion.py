@@ -14,11 +14,11 @@ RELU = math.pi / (math.pi - 1)
 WIDEST, WIDE, LARGE = 1024, 512, 512
 WIDTHS, BATCHES = (64, 128, 256, WIDE, WIDEST), (8, 16, 32, 64, 128, 256, LARGE)
 ARMS = {
-    "BN, ReLU": {"kind": "stack", "activation": "ReLU", "norm": True, "gain": 1.0},
-    "BN, tanh": {"kind": "stack", "activation": "tanh", "norm": True, "gain": 1.0},
-    "BN, no activation": {"kind": "stack", "activation": "identity", "norm": True, "gain": 1.0},
-    "no norm, ReLU": {"kind": "stack", "activation": "ReLU", "norm": False, "gain": math.sqrt(2)},
-    "BN, ReLU, residual": {"kind": "residual", "activation": "ReLU", "norm": True, "gain": 1.0},
+    "BN, ReLU": {"kind": "stack", "activation": "ReLU", "norm": True},
+    "BN, tanh": {"kind": "stack", "activation": "tanh", "norm": True},
+    "BN, no activation": {"kind": "stack", "activation": "identity", "norm": True},
+    "no norm, ReLU": {"kind": "stack", "activation": "ReLU", "norm": False},
+    "BN, ReLU, residual": {"kind": "residual", "activation": "ReLU", "norm": True},
 }
 JUDGED = "BN, ReLU"
 FORMULA = {
@@ -50,9 +50,10 @@ def run(config, data=None):
     """The mean square of the gradient at each layer, and by how much a layer multiplies it, going back."""
     width, seed, depth = config["width"], config["seed"], config["depth"]
     if config["kind"] == "stack":
-        model = stack(depth, config["gain"], config["activation"], config["norm"], width, seed, inputs=width)
+        gain = 1.0 if config["norm"] else math.sqrt(2)  # batch norm does not see it; without it, He's
+        model = stack(depth, gain, config["activation"], config["norm"], width, seed, inputs=width)
     else:
-        model = residual_stack(depth, config["norm"], config["gain"], width, seed, inputs=width)
+        model = residual_stack(depth, config["norm"], 1.0, width, seed, inputs=width)
     generator = np.random.default_rng([seed, 1])
     x, cotangent = (generator.standard_normal((config["batch"], width), np.float32) for _ in range(2))
     squares = squared_gradients(model[:-1], x, cotangent)[-depth:]
