@@ -122,8 +122,8 @@ def verdict(result):
 
     return Verdict(
         word,
-        f"starts {STARTS[-1] / STARTS[0]:g} times apart end {percent(apart)} apart, {percent(off[BN])} from the formula; ‖w‖² "
-        f"grows {percent(bent[BN])} off what right angles give, without BN {percent(bent[NONE])}",
+        f"starts {STARTS[-1] / STARTS[0]:g} times apart end {percent(apart)} apart, {percent(off[BN])} from the formula; "
+        f"‖w‖² grows {percent(bent[BN])} off what right angles give, without BN {percent(bent[NONE])}",
         f"Means over {len(result.runs[0].record['measured'])} layers, over the last fourth of the steps. With batch norm, "
         f"starts of {', '.join(f'{start:g}' for start in STARTS)} times He's weights end with lengths within "
         f"{percent(apart)} of each other. From a start of 1 they are {percent(off[BN])} from (η·E‖g̃‖²/2λ)^¼; with four "
@@ -170,7 +170,7 @@ def figure(result):
             plot.label(ax, "Without BN not all seeds trained", *names)
             continue
         inks = (0, 2, 3) if BN in arms else (1,)
-        plot.dots(ax, groups, title, *names, log="xy", inks=inks, diagonal=True)
+        plot.dots(ax, groups, title, *names, inks=inks, diagonal=True)
     return figure
 
 

@@ -91,10 +91,10 @@ def verdict(result):
     for depth, split in splits.items():
         parts = {name: t_interval(getattr(split, name)) for name in ("whole", "same", "larger", "excess")}
         whole, same, larger, excess = (_points(interval) for interval in parts.values())
-        share = f" ({_share(split):.0f} %)" if parts["whole"].above_zero else ""
-        number.append(f"{depth}: of {whole} points {larger} with the larger rate{share}")
+        share = f" ({_share(split)})" if parts["whole"].above_zero else ""
+        number.append(f"{depth}: of {whole} points {larger} by its own rate{share}")
         told.append(
-            f"With {depth} test accuracies are {_accuracy(result, WITHOUT, depth, split.none)} without batch norm at rate "
+            f"With {depth}, test accuracies are {_accuracy(result, WITHOUT, depth, split.none)} without batch norm at rate "
             f"{split.none:g}, {_accuracy(result, WITH, depth, split.none)} with it at the same rate, and "
             f"{_accuracy(result, WITH, depth, split.batch)} at its own, {split.batch:g}. So batch norm gains {same} points "
             f"at the same rate and {larger} more by its own; the second less the first is {excess}."
@@ -109,8 +109,8 @@ def _points(interval):
 
 
 def _share(split):
-    """The larger rate's part of the gain, in percent."""
-    return 100 * split.larger.mean() / split.whole.mean()
+    """The part of its own rate in the gain of batch norm."""
+    return f"{100 * split.larger.mean() / split.whole.mean():.0f} %".replace("-", "−")
 
 
 def _accuracy(result, name, depth, lr):
@@ -133,7 +133,7 @@ def figure(result):
         rows = {"at the same rate": split.same, "by its own rate": split.larger, "together": split.whole}
         title = f"{depth}: no gain in accuracy"
         if split.whole.mean() > 0:
-            title = f"{depth}: {_share(split):.0f} % of the gain comes with the larger rate".replace("-", "−")
+            title = f"{depth}: {_share(split)} of the gain comes with its own rate"
         rows = {name: 100 * values for name, values in rows.items()}
         plot.intervals(right, rows, title, "gain in test accuracy (points)", zero=True)
     return figure

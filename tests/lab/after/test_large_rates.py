@@ -85,7 +85,7 @@ def test_verdicts(shallow, deep, word):
     assert verdict.word == word
     assert verdict.numbers["12 layers: rates"] == [0.1, 0.4]
     assert verdict.numbers["8 layers: larger"].mean == pytest.approx(SAID[shallow][1], abs=1e-3)
-    assert ("8 layers: of +8.0 ± 0.2 points +6.0 ± 0.2 with" in verdict.number) == (shallow == "most")
+    assert ("8 layers: of +8.0 ± 0.2 points +6.0 ± 0.2 by its own rate (75 %)" in verdict.number) == (shallow == "most")
 
 
 def test_the_share_is_said_where_there_is_a_gain():
