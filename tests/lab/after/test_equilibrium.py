@@ -167,6 +167,16 @@ def test_verdicts(apart, off, bent, straight, spread, word):
         assert verdict.numbers[f"off the balance, {equilibrium.BN}"].mean == pytest.approx(abs(off), abs=1e-6)
 
 
+def test_the_formula_must_hold_from_every_start():
+    found = made()
+    for run in found.where(arm=equilibrium.BN, start=0.25).runs:
+        run.record["balance"] = [1.2 * length for length in run.record["measured"]]
+    verdict = CLAIM.verdict(found)
+    assert verdict.word == "partly"
+    assert verdict.numbers["off the balance, worst of three starts"].mean == pytest.approx(1 - 1 / 1.2)
+    assert verdict.numbers[f"off the balance, {equilibrium.BN}"].high < 0.05
+
+
 def test_every_start_is_run_with_batch_norm_and_others_from_one():
     found = made()
     assert len(found.runs) == 5 * (3 + 3)
