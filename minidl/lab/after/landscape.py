@@ -95,8 +95,7 @@ def verdict(result):
         + " without BN",
         f"Geometric means over training, how many times as large without batch norm as with it, and their 95 % intervals: "
         f"{said}. The learning rate times the effective β, each at its own rate, is {_number(own[WITH])} with batch norm "
-        f"and {_number(own[WITHOUT])} without: the share of the gradient that the farthest step replaces is this times the "
-        f"step's length in learning rates, if the change is in proportion. Test accuracies: "
+        f"and {_number(own[WITHOUT])} without; at 1 a step may change the gradient by its whole length. Test accuracies: "
         f"{', '.join(f'{arm} {interval.text(1, 100)} %' for arm, interval in tests.items())}.",
         {f"log of {name}, without over with BN, {pair}": interval for (name, pair), interval in less.items()},
     )
@@ -155,7 +154,7 @@ CLAIM = Claim(
         effective β of “β-smooth”. The network with batch norm is trained and measured at its own rate and at that of the
         network without. The rate of each is chosen on validation images among {len(GRID)} from {GRID[0]:g} to
         {GRID[-1]:g}. Single trials of such networks, with other seeds, came before the rule, to see that the grid has the
-        best rates in it; nothing was measured along gradients then.""",
+        best rates in it; nothing was measured along gradients then. A seed in which a measure is not finite is left out.""",
     rule="""For each seed the mean logarithm of a measure over training after step 0; without batch norm less with it,
         paired. Six comparisons: three measures at the same rate, and each network at its own. Reproduced if all are smaller
         with batch norm; partly if any is; contradicted if none is and one is larger; otherwise not at this scale.""",
