@@ -27,18 +27,19 @@ class Gate(nn.Module):
 
 
 def residual_stack(
-    blocks: int, norm: bool = False, scale: float = 1.0, width: int = 50, seed: int = 0, gate: float | None = None
-) -> nn.Sequential:
+    blocks: int, norm: bool = False, scale: float = 1.0, width: int = 50, seed: int = 0, gate: float | None = None,
+    inputs: int = 784,
+) -> nn.Sequential:  # fmt: skip
     """Build `blocks` residual blocks x + Linear(ReLU(x)), between a first and a last layer.
 
     norm     batch norm before each ReLU of a block
     scale    what the weights of the blocks' layers are multiplied by, from He's standard deviation, √(2 / fan_in)
     gate     where the learned factor of each branch starts (see `Gate`); None: there is none
-    Shape    (N, 784) → (N, 10)
+    Shape    (N, inputs) → (N, 10)
     Source   He et al. 2016, "Identity Mappings in Deep Residual Networks": normalise, activate, then the weights
     """
     generator = np.random.default_rng(seed)
-    layers: list[nn.Module] = [linear(784, width, 1.0, generator)]
+    layers: list[nn.Module] = [linear(inputs, width, 1.0, generator)]
     for _ in range(blocks):
         body: list[nn.Module] = [nn.BatchNorm(width)] if norm else []
         body += [nn.ReLU(), linear(width, width, scale * math.sqrt(2), generator)]

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from minidl.lab.after._balance import equilibrium
+
 __all__ = ["equilibrium", "norms_ahead"]
 
 
@@ -12,12 +14,3 @@ def norms_ahead(start: float, gradients: np.ndarray, lr: float) -> np.ndarray:
     gradients  ‖∂w‖ in each step, (steps,) or (steps, units)
     """
     return np.sqrt(np.square(start) + lr**2 * np.cumsum(np.square(gradients), axis=0))
-
-
-def equilibrium(lr: float, decay: float, squared: float) -> float:
-    """Return the ‖w‖ at which weight decay takes away what the steps add: ‖w‖⁴ = lr · squared / (2 · decay).
-
-    squared  the mean of ‖w‖²‖∂w‖², which is the squared gradient of a vector of length 1
-    Source   van Laarhoven 2017, "L2 Regularization versus Batch and Weight Normalization"
-    """
-    return (lr * squared / (2 * decay)) ** 0.25
