@@ -15,6 +15,7 @@ NOT_TESTED = {
         hours, and has not been run in full yet.""",
     "ImageNet": """the accuracies themselves (4.9 % top-5 error of an ensemble of Inception networks, better than human
         raters) need a million images and weeks on many machines; nothing here supports or contradicts them.""",
+    "language": """the study is there (`minidl reproduce --claim language`), and has not been run in full yet.""",
     "graph-row": """the study is there (`minidl reproduce --claim graph-row`), and has not been run in full yet.""",
     "graph-depth": """the study is there (`minidl reproduce --claim graph-depth`), and has not been run in full yet.""",
 }

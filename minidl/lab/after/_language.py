@@ -18,7 +18,7 @@ __all__ = ["BATCH", "CUT", "LENGTH", "NORMS", "fit", "line_parts"]
 
 LENGTH, BATCH = 48, 32  # places of a line, lines of a batch
 CUT = 16  # places before the future that is replaced
-LARGE, POPULATION = 256, 5120  # lines of a batch for exact statistics, and in all
+LARGE, POPULATION = 256, 2560  # lines of a batch for exact statistics, and in all
 NORMS = {
     "layer norm": nn.LayerNorm,
     "none": None,
@@ -65,11 +65,9 @@ def fit(text, config):
             return found | {"moving": guess, "exact": guess, "batch": guess, "moved": 0.0, "leak": 0.0}
         found["moving"] = _loss(model, test)
         with _in_training(model):
-            found["batch"] = _loss(model, test, BATCH)
-            before, after = (
-                _log_likelihoods(model, given, BATCH)[:, :CUT] for given in (test, _other_future(test, seed))
-            )
-        change = (after - before)[test.targets[:, :CUT] != test.padding]
+            before, after = (_log_likelihoods(model, given, BATCH) for given in (test, _other_future(test, seed)))
+        found["batch"] = _mean_loss(before, test)
+        change = (after - before)[:, :CUT][test.targets[:, :CUT] != test.padding].astype(np.float64)
         found |= {"moved": np.abs(change).mean(), "leak": -change.mean()}
         _settle(model, lines, seed)
         return found | {"exact": _loss(model, test)}
@@ -112,12 +110,13 @@ def _settle(model, lines, seed):
     update_bn(DataLoader(lines.inputs[chosen], batch_size=size, drop_last=True), model)
 
 
-def _loss(model, lines, size=None):
-    """The mean loss of all characters of the lines: in evaluation mode, unless a size of batches is given."""
-    if size is None:
-        model.eval()
-    found = _log_likelihoods(model, lines, size or LARGE)
-    return -found[lines.targets != lines.padding].mean(dtype=np.float64)
+def _loss(model, lines):
+    """The mean loss of all characters of the lines, in evaluation mode."""
+    return _mean_loss(_log_likelihoods(model.eval(), lines, LARGE), lines)
+
+
+def _mean_loss(log_likelihoods, lines):
+    return -log_likelihoods[lines.targets != lines.padding].mean(dtype=np.float64)
 
 
 @no_grad()
