@@ -23,8 +23,8 @@ START = 0.1  # standard deviation of embeddings
 class Lines(NamedTuple):
     """Lines of a text, each with its own row; number `padding` fills what is behind their ends.
 
-    inputs   int64 (N, T): the end of the line before, then the characters
-    targets  int64 (N, T): the characters, each one place earlier, then the end of the line
+    inputs   int64 (N, T): the characters
+    targets  int64 (N, T): the character that follows each, at last the end of the line
     padding  the number that no character has: there are as many characters
     """
 
@@ -43,17 +43,16 @@ def lines_of(text: Text, ids: np.ndarray, length: int) -> Lines:
     Errors  ValueError for a part in which no line has a character
     """
     check_whole("lines_of", "length", length)
-    padding, end = len(text.characters), text.characters.find("\n")
+    padding = len(text.characters)
     rows = [line for line in text.decode(ids).split("\n") if line]
-    if end < 0 or not rows:
+    if "\n" not in text.characters or not rows:
         raise ValueError("lines_of: the text has no lines; it must have some, each with a character and an end")
-    targets = np.full((len(rows), length + 1), padding)
-    for row, line in zip(targets, rows, strict=True):
-        own = text.encode(line[:length] + "\n")
+    whole = np.full((len(rows), length + 1), padding)
+    for row, line in zip(whole, rows, strict=True):
+        own = text.encode((line + "\n")[: length + 1])
         row[: len(own)] = own
-    targets = targets[:, :length]
-    inputs = np.where(targets == padding, padding, np.insert(targets, 0, end, 1)[:, :-1])
-    return Lines(inputs, targets, padding)
+    inputs, targets = whole[:, :-1], whole[:, 1:]
+    return Lines(np.where(targets == padding, padding, inputs), np.ascontiguousarray(targets), padding)
 
 
 def causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:

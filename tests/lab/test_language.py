@@ -45,22 +45,22 @@ def decoder(norm="layer", seed=0, **others):
 # ---- lines
 
 
-def test_a_line_begins_with_the_end_of_the_one_before():
+def test_what_follows_a_character_is_its_target_and_at_last_the_end():
     lines = lines_of(PLAY, PLAY.train, 12)
     end, padding = PLAY.encode("\n")[0], len(PLAY.characters)
     assert lines.padding == padding
     for row, text in zip(range(4), ("To be, or", "not to be:", "that is", "the question"), strict=True):
-        own = PLAY.encode(text)[:12].tolist()
-        fill = [padding] * (11 - len(own))
-        assert lines.inputs[row].tolist() == ([end, *own, *fill])[:12]
-        assert lines.targets[row].tolist() == ([*own, end, *fill])[:12]
+        own = PLAY.encode(text).tolist()
+        fill = [padding] * (12 - len(own))
+        assert lines.inputs[row].tolist() == own + fill
+        assert lines.targets[row].tolist() == [*own[1:], end, *fill]
 
 
 def test_lines_without_a_character_are_left_out_and_long_ones_cut():
     lines = lines_of(PLAY, PLAY.train, 4)
     assert (lines.targets != lines.padding).all()
-    assert PLAY.decode(lines.targets[1]) == "not "
-    assert PLAY.decode(lines.inputs[1]) == "\nnot"
+    assert PLAY.decode(lines.inputs[1]) == "not "
+    assert PLAY.decode(lines.targets[1]) == "ot t"
     assert (lines.inputs[:, 1:] == lines.targets[:, :-1]).all()
     assert lines.some(slice(1, 3)).inputs.shape == (2, 4)
 

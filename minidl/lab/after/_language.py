@@ -133,8 +133,8 @@ def _log_likelihoods(model, lines, size):
 
 def _other_future(lines: Lines, seed):
     """The same lines with other characters from `CUT` on: as many, that follow each other somewhere in the lines."""
-    generator, characters = np.random.default_rng([seed, 3]), lines.inputs[:, 1:]
-    stream = characters[characters != lines.padding]
+    generator = np.random.default_rng([seed, 3])
+    stream = lines.inputs[lines.inputs != lines.padding]
     stream = np.concatenate((stream, stream[:LENGTH]))
     starts = generator.integers(0, len(stream) - LENGTH, (len(lines.inputs), 1))
     others = stream[starts + np.arange(LENGTH - CUT)]

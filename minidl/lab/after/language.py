@@ -10,10 +10,10 @@ __all__ = ["CLAIM"]
 
 LAYER, BATCH_NORM = "layer norm", "batch norm"
 BATCH_NORMS = tuple(name for name in NORMS if name.startswith(BATCH_NORM))
-RATES = (1e-3, 3e-3, 1e-2)
+RATES = (3e-3, 1e-2, 3e-2)
 TUNING = (1000, 1001)  # seeds, never those of the results
 FINAL = {"stage": "final"}
-AS_GOOD = 0.02  # nats: 2 % of perplexity
+AS_GOOD = 0.02  # nats, 2 % of perplexity: less is as good, more is worse
 MODES = {"batch": "batch statistics", "exact": "exact statistics", "moving": "moving averages"}
 
 
@@ -63,7 +63,7 @@ def _judged(result, norm):
     """What the rule asks of a batch norm: training and evaluation, less layer norm; whether it is as good, and worse."""
     training, evaluation = (t_interval(_less(result, name, norm)) for name in ("train", "moving"))
     excess = paired(_less(result, "moving", norm), _less(result, "train", norm))
-    return training, evaluation, excess, training.high < AS_GOOD, evaluation.above_zero and excess.above_zero
+    return training, evaluation, excess, training.high < AS_GOOD, evaluation.low > AS_GOOD and excess.above_zero
 
 
 def verdict(result):
@@ -201,7 +201,7 @@ CLAIM = Claim(
         steps, about one pass; the rate rises for 50 steps, then falls to a tenth. Before attention, before the hidden layer
         and before the last map: layer norm; nothing; batch norm over all lines and places; the same without padding; batch
         norm over the lines for each place, with padding and without (where fewer than two lines are that long, it keeps
-        its moving averages). The learning rate of each (1e-3, 3e-3, 1e-2) is the one with the lowest loss of validation
+        its moving averages). The learning rate of each (0.003, 0.01, 0.03) is the one with the lowest loss of validation
         lines in evaluation mode, over two seeds of its own; then five seeds. Loss in training: the mean of the last tenth of
         the steps. Test lines are measured with the statistics of each batch of {BATCH}, with moving averages (momentum 0.1),
         and with exact ones: averages over ten batches of 256 training lines (Algorithm 2). Reaching back: in training mode,
@@ -209,12 +209,13 @@ CLAIM = Claim(
         that place is measured; a causal mask should let nothing change. Trials of 300 steps with another seed came before
         the rule; in them batch norm was ahead of layer norm in training and in evaluation.""",
     rule=f"""All in nats a character, batch norm less layer norm, paired by seed. Training is as good if the interval of the
-        loss in training ends below {AS_GOOD}. Evaluation is worse if the difference of the test losses in evaluation mode
-        is above 0, and above that of the losses in training. Reproduced if both hold for batch norm over all lines and
-        places; partly if only the second does, or if both hold for one of the three others; contradicted if neither is so,
-        training is as good, and the interval of the difference in evaluation ends below {AS_GOOD}, too; otherwise not at
-        this scale. The gap of a batch norm is its test loss in evaluation mode less that with the statistics of each batch;
-        the share that exact statistics close is told if the gap is above 0.""",
+        loss in training ends below {AS_GOOD}. Evaluation is worse if the interval of the test loss in evaluation
+        mode lies above {AS_GOOD}, and it is behind by more than training is (the interval of the excess is above
+        0). Reproduced if both hold for batch norm over all lines and places; partly if only the second does, or if
+        both hold for one of the three others; contradicted if neither is so, training is as good, and the interval
+        in evaluation ends below {AS_GOOD}, too; otherwise not at this scale. The gap of a batch norm is its test
+        loss in evaluation mode less that with the statistics of each batch; the share that exact statistics close
+        is told if the gap is above 0.""",
     limits="""A small decoder, one text, one pass, characters in place of words, norms before the parts of a block; the
         transformers of these papers have them after, are larger, and train for much longer. With 1,500 places in a
         batch its statistics are not very noisy. The rate is chosen for evaluation, not for training, and falls towards the
