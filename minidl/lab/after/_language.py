@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import itertools
 import math
 
 import numpy as np
@@ -19,6 +20,7 @@ __all__ = ["BATCH", "CUT", "LENGTH", "NORMS", "fit", "line_parts"]
 LENGTH, BATCH = 48, 32  # places of a line, lines of a batch
 CUT = 16  # places before the future that is replaced
 LARGE, POPULATION = 256, 2560  # lines of a batch for exact statistics, and in all
+ALIKE = 256  # lines on either side, in the order of lengths, that a batch of lines of like length is drawn from
 NORMS = {
     "layer norm": nn.LayerNorm,
     "none": None,
@@ -38,7 +40,8 @@ def line_parts(text):
 def fit(text, config):
     """Train a decoder by Adam, and measure it; losses are nats a character.
 
-    config   "norm", "lr", "steps", "seed", and "stage": runs for tuning are measured on validation lines alone
+    config   "norm", "alike" (whether batches are of lines of like length), "lr", "steps", "seed", and "stage": runs for
+             tuning are measured on validation lines alone
     Record   "validation"   minus the loss in evaluation mode; higher is better
              "train"        the loss of the batches of the last tenth of the steps, in training mode
              "curve"        of the batches of each twentieth of the steps
@@ -51,7 +54,7 @@ def fit(text, config):
     lines, validation, test = line_parts(text)
     seed, steps, guess = config["seed"], config["steps"], math.log(len(text.characters))
     model = Decoder(len(text.characters), LENGTH, NORMS[config["norm"]], generator=np.random.default_rng(seed))
-    losses = _train(model, lines, config["lr"], steps, seed)
+    losses = _train(model, lines, config)
     finite = bool(np.isfinite(losses).all())
     if not finite:
         losses = np.where(np.isfinite(losses), losses, guess)
@@ -63,6 +66,8 @@ def fit(text, config):
         found["curve"] = [part.mean() for part in np.array_split(losses, min(20, steps))]
         if not finite:
             return found | {"moving": guess, "exact": guess, "batch": guess, "moved": 0.0, "leak": 0.0}
+        if config["alike"]:
+            test = test.some(_by_length(test))  # then each batch of it is
         found["moving"] = _loss(model, test)
         with _in_training(model):
             before, after = (_log_likelihoods(model, given, BATCH) for given in (test, _other_future(test, seed)))
@@ -73,14 +78,13 @@ def fit(text, config):
         return found | {"exact": _loss(model, test)}
 
 
-def _train(model, lines, lr, steps, seed):
+def _train(model, lines, config):
     """Train on lines drawn at random: the rate rises for a twentieth of the steps, then falls, from and to a tenth."""
-    optimizer = Adam(model.parameters(), lr)
+    steps, optimizer, losses = config["steps"], Adam(model.parameters(), config["lr"]), []
     rates = PiecewiseLinearLR(optimizer, [(0, 0.1), (max(1, steps // 20), 1.0), (steps, 0.1)])
-    step, generator, losses = Replay(model, sequence_loss), np.random.default_rng([seed, 1]), []
+    step, batches = Replay(model, sequence_loss), _batches(lines, config["alike"], config["seed"])
     with np.errstate(all="ignore"):
-        for _ in range(steps):
-            batch = lines.some(generator.integers(0, len(lines.inputs), BATCH))
+        for batch in itertools.islice(batches, steps):
             optimizer.zero_grad()
             losses.append(step(batch.inputs, batch.targets))
             if not math.isfinite(losses[-1]):
@@ -88,6 +92,21 @@ def _train(model, lines, lr, steps, seed):
             optimizer.step()
             rates.step()
     return np.array(losses)
+
+
+def _batches(lines, alike, seed):
+    """Yield batches forever, of any lines, or of lines of about the length of one that is drawn first."""
+    generator, order = np.random.default_rng([seed, 1]), _by_length(lines)
+    while True:
+        chosen = generator.integers(0, len(order), BATCH)
+        if alike:
+            near = order[max(0, chosen[0] - ALIKE) : chosen[0] + ALIKE]
+            chosen = near[generator.integers(0, len(near), BATCH)]
+        yield lines.some(chosen)
+
+
+def _by_length(lines):
+    return np.argsort((lines.targets != lines.padding).sum(1), kind="stable")
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ MAIN, LAYER = "batch norm", "layer norm"
 WORDS = ["to", "be", "or", "not", "that", "is", "the", "question", "whether", "nobler", "in", "mind", "suffer"]
 
 
-def made_up(lines=400, seed=0):
+def made_up(lines=300, seed=0):
     """Lines of a few words each, some short and some longer than a row."""
     generator = np.random.default_rng(seed)
     rows = [" ".join(generator.choice(WORDS, generator.integers(1, 14))) for _ in range(lines)]
@@ -29,8 +29,8 @@ def made_up(lines=400, seed=0):
 TEXT = made_up()
 
 
-def config(norm=MAIN, steps=12, stage="final", lr=3e-3, seed=0):
-    return {"norm": norm, "steps": steps, "stage": stage, "lr": lr, "seed": seed}
+def config(arm=MAIN, steps=6, stage="final", lr=3e-3, seed=0):
+    return {**language.ARMS[arm], "arm": arm, "steps": steps, "stage": stage, "lr": lr, "seed": seed}
 
 
 def untrained(norm):
@@ -38,30 +38,30 @@ def untrained(norm):
     return _language.Decoder(len(TEXT.characters), _language.LENGTH, norm, generator=np.random.default_rng(0))
 
 
-def trained(norm, steps=12):
+def trained(norm, steps=6):
     model = untrained(norm)
-    _language._train(model, _language.line_parts(TEXT)[0], 3e-3, steps, 0)
+    _language._train(model, _language.line_parts(TEXT)[0], config(norm, steps))
     return model
 
 
 # ---- runs
 
 
-@pytest.mark.parametrize("norm", _language.NORMS)
-def test_every_arm_runs_and_repeats(norm):
-    record = CLAIM.run(config(norm), TEXT)
+@pytest.mark.parametrize("arm", language.ARMS)
+def test_every_arm_runs_and_repeats(arm):
+    record = CLAIM.run(config(arm), TEXT)
     names = {"validation", "train", "curve", "moving", "batch", "exact", "moved", "leak"}
     assert set(record) == names
     assert all(np.isfinite(record[name]).all() for name in names)
     json.dumps(plain(record), allow_nan=False)
     assert 1 < record["train"] < np.log(len(TEXT.characters)) + 1
-    assert len(record["curve"]) == 12
-    if "batch" not in norm:
+    assert len(record["curve"]) == 6
+    if arm not in language.BATCH_NORMS:
         assert record["moving"] == pytest.approx(record["exact"], abs=1e-6)
         assert record["moving"] == pytest.approx(record["batch"], abs=1e-5)
-    assert (record["moved"] > 0) == (norm in ("batch norm", "batch norm without padding"))
-    if norm == "batch norm by place, without padding":  # the most involved one
-        assert plain(record) == plain(CLAIM.run(config(norm), TEXT))
+    assert (record["moved"] > 0) == ("batch norm" in arm and "by place" not in arm)
+    if arm in ("batch norm by place, without padding", "batch norm, lines of like length"):
+        assert plain(record) == plain(CLAIM.run(config(arm), TEXT))
 
 
 def test_runs_for_tuning_see_validation_lines_alone(monkeypatch):
@@ -142,10 +142,25 @@ def test_arms_see_the_same_lines(monkeypatch):
         return own(self, chosen)
 
     monkeypatch.setattr(_language.Lines, "some", look)
-    for norm, seed in ((LAYER, 0), (MAIN, 0), (MAIN, 1)):
-        _language._train(untrained(norm), _language.line_parts(TEXT)[0], 1e-3, 2, seed)
-    assert np.array_equal(seen[:2], seen[2:4])
-    assert not np.array_equal(seen[:2], seen[4:])
+    for like in ("", f", {language.LIKE}"):
+        seen.clear()
+        for norm, seed in ((LAYER, 0), (MAIN, 0), (MAIN, 1)):
+            _language._train(untrained(norm), _language.line_parts(TEXT)[0], config(norm + like, 2, seed=seed))
+        assert np.array_equal(seen[:2], seen[2:4])
+        assert not np.array_equal(seen[:2], seen[4:])
+
+
+def test_lines_of_like_length():
+    lines = _language.line_parts(made_up(3000))[0]
+    for alike in (True, False):
+        batches = _language._batches(lines, alike, 0)
+        lengths = [(next(batches).targets != lines.padding).sum(1) for _ in range(8)]
+        assert all(len(length) == _language.BATCH for length in lengths)
+        spreads = [length.std() for length in lengths]
+        assert (max(spreads) < 6) == alike, spreads
+        assert np.std([length.mean() for length in lengths]) > 8 or not alike
+    sorted_lengths = (lines.some(_language._by_length(lines)).targets != lines.padding).sum(1)
+    assert (np.diff(sorted_lengths) >= 0).all()
 
 
 def test_kept_runs_are_found_by_another_process():
@@ -160,7 +175,7 @@ def test_kept_runs_are_found_by_another_process():
 
 
 def made_up_record(config):
-    wanted = 1e-2 if config["norm"] == MAIN else 3e-3
+    wanted = 1e-2 if config["arm"] == MAIN else 3e-3
     record = {"validation": -1.0 - (config["lr"] != wanted)}
     if config["stage"] == "final":
         record |= {name: 2.0 + config["seed"] / 100 for name in ("train", "moving", "exact", "batch")}
@@ -171,10 +186,13 @@ def made_up_record(config):
 def test_each_arm_gets_its_own_rate_from_seeds_of_its_own():
     runs = all_runs(CLAIM, made_up_record, Scale())
     final, tuned = runs.where(stage="final"), runs.where(stage="tune")
-    assert len(final.runs) == 6 * 5
-    assert len(tuned.runs) == 6 * 3 * 2
-    assert final.where(norm=MAIN).settings("lr") == [1e-2]
-    assert final.where(norm=LAYER).settings("lr") == [3e-3]
+    assert len(final.runs) == 8 * 5
+    assert len(tuned.runs) == 8 * 3 * 2
+    assert final.where(arm=MAIN).settings("lr") == [1e-2]
+    assert final.where(arm=LAYER).settings("lr") == [3e-3]
+    assert {run.config["arm"] for run in final.runs if run.config["alike"]} == {
+        f"{a}, {language.LIKE}" for a in (LAYER, MAIN)
+    }
     assert not set(tuned.settings("seed")) & set(final.settings("seed"))
 
 
@@ -184,17 +202,16 @@ def test_each_arm_gets_its_own_rate_from_seeds_of_its_own():
 def losses(noise=1e-3, **arms):
     """Made-up finals: arm → (training, batch, exact, moving), less 2 nats; others are as layer norm is."""
 
-    def record(norm, seed):
-        train, batch, exact, moving = arms.get(norm.replace(" ", "_").replace(",", ""), (0, 0, 0, 0))
-        wobble = noise * (seed - 1) * (norm != LAYER)
+    def record(arm, seed):
+        train, batch, exact, moving = arms.get(arm.replace(" ", "_").replace(",", ""), (0, 0, 0, 0))
+        wobble = noise * (seed - 1) * (not arm.startswith(LAYER))
         own = {"train": train, "batch": batch, "exact": exact, "moving": moving}
-        moved = 0.05 * (norm in ("batch norm", "batch norm without padding"))
         found = {name: 2 + loss + wobble * (1 + (name != "train")) for name, loss in own.items()}
-        return found | {"moved": moved, "leak": 0.0}
+        return found | {"moved": 0.05 * ("batch" in arm and "by place" not in arm), "leak": 0.0}
 
     return result(
-        *[({"stage": "final", "norm": norm, "seed": s}, record(norm, s)) for norm in _language.NORMS for s in range(3)]
-    )  # fmt: skip
+        *[({"stage": "final", "arm": arm, "seed": s}, record(arm, s)) for arm in language.ARMS for s in range(3)]
+    )
 
 
 @pytest.mark.parametrize(
@@ -204,6 +221,14 @@ def losses(noise=1e-3, **arms):
         ({"batch_norm": (-0.3, 0, 0, 0.2)}, "reproduced"),
         ({"batch_norm": (0.1, 0.1, 0.2, 0.4)}, "partly"),  # it trains worse
         ({"batch_norm": (0.0, 0, 0, 0), "batch_norm_by_place": (0, 0.1, 0.2, 0.3)}, "partly"),  # another one does it
+        ({"batch_norm_lines_of_like_length": (0, 0.1, 0.2, 0.3)}, "partly"),
+        (
+            {
+                "batch_norm_lines_of_like_length": (0, 0.1, 0.2, 0.3),
+                "layer_norm_lines_of_like_length": (0, 0.3, 0.3, 0.3),
+            },
+            "contradicted",
+        ),  # so does layer norm with these batches
         ({"batch_norm": (-0.1, 0, 0, -0.1)}, "contradicted"),
         ({"batch_norm": (0, 0, 0, 0.005)}, "contradicted"),
         ({"batch_norm": (0, 0, 0, 0.0205)}, "not at this scale"),  # about as much as counts
@@ -230,15 +255,16 @@ def test_the_share_that_exact_statistics_close():
     )
     verdict = CLAIM.verdict(losses(batch_norm=(0, 0, 0, -0.1)))
     assert verdict.number.endswith("there is no gap to close")
-    assert "hold for none of the four batch norms" in verdict.because
+    assert "Both parts of the rule hold for no batch norm." in verdict.because
 
 
 def test_what_the_future_changes_is_told():
     because = CLAIM.verdict(losses()).because
-    assert (
-        "It changes nothing with layer norm, none, batch norm by place, batch norm by place, without padding."
-        in because
-    )
+    still = [
+        *(norm for norm in _language.NORMS if norm not in (MAIN, f"{MAIN} without padding")),
+        f"{LAYER}, {language.LIKE}",
+    ]
+    assert because.endswith(f"It changes nothing with {'; '.join(still)}.")
     assert "with batch norm the log-probabilities before it by 0.050" in because
 
 
@@ -258,3 +284,19 @@ def test_figure_and_tables_show_the_result():
     assert text.startswith("\n\n")
     assert text.count("| batch norm |") == 2
     assert "| batch norm | 7.389 | **2.718** | 7.389 |" in text
+
+
+def test_perplexities_without_limit_are_shown_at_one():
+    import matplotlib.pyplot as plt
+
+    def record(config):
+        far = {"moving": 1e7} if config["arm"] == MAIN else {}
+        return made_up_record(config) | (far if config["stage"] == "final" else {"validation": -1e7})
+
+    found = all_runs(CLAIM, record, Scale(3))
+    assert CLAIM.tables(found).count("over 100") == 1 + 8 * 3
+    with np.errstate(all="raise"):
+        figure = CLAIM.figure(found)
+    assert "or 100 if it is larger" in figure.axes[1].get_xlabel()
+    plt.close(figure)
+    assert CLAIM.verdict(found).word == "reproduced"
