@@ -125,9 +125,9 @@ class SequenceNorm(nn.BatchNorm):
             self.register_buffer("running_var", np.ones((length, features), np.float32))
         self.length, self.padding = length, padding
 
-    def forward(self, x: Tensor, real: np.ndarray) -> Tensor:
-        """Normalise x (N, T, features); real (N, T, 1) is 1 where a character is, else 0."""
-        self._check(x, real)
+    def forward(self, x: Tensor, real: np.ndarray | None = None) -> Tensor:
+        """Normalise x (N, T, features); real (N, T, 1) is 1 where a character is, else 0; None: there is no padding."""
+        real = self._checked(x, real)
         running_mean, running_var, weight, bias, training, momentum, eps = self._arguments()
         if self.padding or not training:
             y = self._over_everything(x, running_mean, running_var, training, momentum, eps)
@@ -157,15 +157,15 @@ class SequenceNorm(nn.BatchNorm):
         # a product of matrices is quicker than a sum
         return (Tensor(share.reshape(1, -1)) @ x.reshape(-1, self.features)).reshape(self.features)
 
-    def _check(self, x, real):
+    def _checked(self, x, real):
         if x.ndim != 3 or x.shape[2] != self.features or self.length not in (None, x.shape[1]):
             raise ValueError(
                 f"SequenceNorm: x is {x.shape}; it must be (N, {self.length or 'T'}, {self.features}), lines of characters"
             )
-        if np.shape(real) != (*x.shape[:2], 1):
-            raise ValueError(
-                f"SequenceNorm: x is {x.shape} but real is {np.shape(real)}; it must be {(*x.shape[:2], 1)}"
-            )
+        real = np.ones((*x.shape[:2], 1), x.dtype) if real is None else np.asarray(real)
+        if real.shape != (*x.shape[:2], 1):
+            raise ValueError(f"SequenceNorm: x is {x.shape} but real is {real.shape}; it must be {(*x.shape[:2], 1)}")
+        return real if real.dtype == x.dtype else computed(np.ndarray.astype, real, x.dtype)
 
     def extra_repr(self) -> str:
         """Return features and settings."""

@@ -200,6 +200,18 @@ def test_without_choices_it_is_batch_norm():
     np.testing.assert_allclose(ours.running_var, theirs.running_var, rtol=1e-6)
 
 
+@pytest.mark.parametrize("length", [None, T])
+def test_where_everything_is_a_character_padding_is_no_question(length):
+    x = Tensor(numbers(N, T, C).astype(np.float32))
+    norms = [SequenceNorm(C, length, padding) for padding in (True, False, False)]
+    first, *others = (
+        norm(x, real).data for norm, real in zip(norms, (None, None, np.ones((N, T, 1), bool)), strict=True)
+    )
+    np.testing.assert_allclose(others[0], first, atol=1e-5)
+    assert np.array_equal(*others)
+    np.testing.assert_allclose(norms[1].running_var, norms[0].running_var, rtol=1e-5)
+
+
 @pytest.mark.parametrize("by_place", [False, True])
 @pytest.mark.parametrize("padding", [False, True])
 @pytest.mark.parametrize("training", [False, True])
