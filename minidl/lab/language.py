@@ -110,7 +110,7 @@ class SequenceNorm(nn.BatchNorm):
     Parameters weight γ and bias β (features,), the same at each place
     Errors     ValueError for other shapes than (N, T, features), for another T than `length`, and in training for a single
                value, or a single character, a feature
-    Source     Shen et al. 2020 name padding and length as problems of batch norm for language (not read)
+    Source     batch norm of Ioffe and Szegedy 2015, Algorithms 1 and 2, over fewer of the rows
     """
 
     def __init__(

@@ -44,7 +44,6 @@ def fit(text, config):
              tuning are measured on validation lines alone
     Record   "validation"   minus the loss in evaluation mode; higher is better
              "train"        the loss of the batches of the last tenth of the steps, in training mode
-             "curve"        of the batches of each twentieth of the steps
              "moving", "exact", "batch"    the loss on test lines: in evaluation mode with the statistics that training has
                             kept, or with those of the population; in training mode, with those of each batch
              "moved", "leak"    in training mode, of the places before `CUT`, if what follows them is replaced: the mean
@@ -63,7 +62,6 @@ def fit(text, config):
         if config["stage"] == "tune":
             return found
         found["train"] = losses[-max(1, steps // 10) :].mean()
-        found["curve"] = [part.mean() for part in np.array_split(losses, min(20, steps))]
         if not finite:
             return found | {"moving": guess, "exact": guess, "batch": guess, "moved": 0.0, "leak": 0.0}
         if config["alike"]:
