@@ -113,7 +113,7 @@ def split_text(text: str, source: str) -> Text:
 
 def _numbers_of(text, characters):
     """Look up characters by their code points."""
-    points, known = (np.frombuffer(given.encode("utf-32-le"), "<u4") for given in (text, characters))
+    points, known = (np.frombuffer(given.encode("utf-32-le", "surrogatepass"), "<u4") for given in (text, characters))
     numbers = np.searchsorted(known, points)
     strange = points[known[np.minimum(numbers, len(known) - 1)] != points]
     if strange.size:

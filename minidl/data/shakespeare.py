@@ -20,7 +20,7 @@ _MIRRORS = ("https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tin
 _FILE = RemoteFile("input.txt", 1_115_394, "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed")
 _NAMES = ("tinyshakespeare.txt", "input.txt")
 _SPELLINGS = tuple(name + suffix for name in _NAMES for suffix in ("", ".gz"))
-_MOST_BYTES = 2**28
+_MOST_BYTES = 2**26
 _FEWEST = 20  # characters, so that each part has one
 
 _one_at_a_time = threading.Lock()  # a second thread waits and finds what the first has downloaded

@@ -66,6 +66,36 @@ def test_characters_are_numbered_in_their_order():
     assert repr(text) == "Text(made up: train / validation / test 27 / 1 / 2, 6 characters)"
 
 
+@pytest.mark.parametrize("strange", ["q", "é", "\U0001f600", "\ud800", "\0"])
+def test_a_strange_character_has_no_number(strange):
+    text = split_text("abc\n" * 5, "made up")
+    with pytest.raises(ValueError, match=r"Text.encode: the text has no .*; it must be made of its 4 characters"):
+        text.encode(f"ab{strange}c")
+
+
+@pytest.mark.parametrize("given", [None, b"abc", 3, ["a"]])
+def test_only_a_text_has_numbers(given):
+    with pytest.raises(TypeError, match=f"Text.encode: got a {type(given).__name__}; it must be a text"):
+        split_text("abc\n" * 5, "made up").encode(given)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "error", "message"),
+    [
+        ([4], ValueError, "numbers run from 4 to 4 and there are 4 characters; numbers must be from 0 to 3"),
+        ([0, -1], ValueError, "numbers run from -1 to 0"),
+        (np.array([2**63], np.uint64), ValueError, "numbers run from 9223372036854775808"),
+        ([0.0], TypeError, "numbers are float64; they must be whole numbers"),
+        ([True], TypeError, "numbers are bool"),
+        ("ab", TypeError, "numbers are <U2"),
+        (None, TypeError, "numbers are object"),
+    ],
+)
+def test_numbers_that_no_character_has(numbers, error, message):
+    with pytest.raises(error, match=f"Text.decode: {message}"):
+        split_text("abc\n" * 5, "made up").decode(numbers)
+
+
 # ---- a folder of the user's
 
 

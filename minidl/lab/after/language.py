@@ -108,7 +108,10 @@ def _told_of(result, arm):
     training, evaluation, excess, _, _ = _judged(result, arm)
     batch, exact, moving = (_values(result, mode, arm) for mode in MODES)
     gap, rest, share = paired(moving, batch), paired(exact, batch), _closed(result, arm)
-    of_it = f", of which exact statistics close {100 * share:.0f} %" if share is not None else ", which is no gap"
+    if share is not None:
+        of_it = f", of which exact statistics close {100 * share:.0f} %"
+    else:
+        of_it = ": evaluation is the better of the two" if gap.below_zero else ", which is no clear gap"
     told = (
         f"{arm.capitalize()} less layer norm is {_nats(training)} in training, {_nats(evaluation)} in evaluation mode, and "
         f"{_nats(t_interval(_less(result, 'exact', arm)))} with exact statistics. Its own evaluation less its own training "
@@ -144,18 +147,18 @@ def figure(result):
     """Training, evaluation by three kinds of statistics, and how far the future reaches back."""
     from minidl.lab import plot
 
-    figure, axes = plot.panels(3, size=(6.6, 5.4))
+    figure, axes = plot.panels(3, size=(6.8, 5.4))
     rows = {arm: _perplexities(result, "train", arm) for arm in ARMS}
-    title = f"Training: batch norm's perplexity is {_apart(_less(result, 'train', BATCH_NORM))} layer norm's"
+    title = f"Training: batch norm is {_apart(_less(result, 'train', BATCH_NORM))} layer norm"
     plot.intervals(axes[0], rows, title, "perplexity of the last tenth of training, a small dot a seed")
     rows = {arm: _perplexities(result, "moving", arm) for arm in ARMS if arm not in BATCH_NORMS}
     for arm in BATCH_NORMS:
         rows |= {f"{arm}: {told}": _perplexities(result, mode, arm) for mode, told in MODES.items()}
-    title = f"Evaluation: batch norm's perplexity is {_apart(_less(result, 'moving', BATCH_NORM))} layer norm's"
+    title = f"Evaluation: batch norm is {_apart(_less(result, 'moving', BATCH_NORM))} layer norm"
     beyond = f", or {MOST} if it is larger" if any((values >= MOST).any() for values in rows.values()) else ""
     plot.intervals(axes[1], rows, title, f"perplexity of test lines{beyond}")
     rows = {arm: _values(result, "moved", arm) for arm in ARMS}
-    reach = "reaches back through batch norm" if rows[BATCH_NORM].mean() > 0 else "does not reach back"
+    reach = "reaches back" if rows[BATCH_NORM].mean() > 0 else "does not reach back"
     plot.intervals(axes[2], rows, f"In training mode, the future {reach}", "mean change of log-probabilities")
     return figure
 

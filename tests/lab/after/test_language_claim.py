@@ -255,6 +255,8 @@ def test_the_share_that_exact_statistics_close():
     verdict = CLAIM.verdict(losses(batch_norm=(0, 0, 0, -0.1)))
     assert verdict.number.endswith("there is no gap to close")
     assert "Both parts of the rule hold for no batch norm." in verdict.because
+    assert "on the same test lines, is −0.100 ± 0.000: evaluation is the better of the two." in verdict.because
+    assert "which is no clear gap" in CLAIM.verdict(losses()).because
 
 
 def test_what_the_future_changes_is_told():
