@@ -23,7 +23,7 @@ MODES = {"batch": "batch statistics", "exact": "exact statistics", "moving": "mo
 
 
 def plan(scale):
-    """8 arms × (3 rates × 2 seeds + 5 seeds) × (600 steps of 31 to 47 ms + 2 or 7 s to measure) = 41 minutes (busy machine)."""
+    """8 arms × (3 rates × 2 seeds + 5 seeds) × (600 steps of 31 to 47 ms + 2 or 7 s) = 41 minutes (on a busy machine)."""
     steps = scale.pick(600, 20)
     tuned = yield [
         {"arm": arm, **settings, "steps": steps, "stage": "tune", "lr": lr, "seed": seed}
