@@ -78,9 +78,13 @@ def docstrings() -> Text:
     return split_text("\n\n".join(texts) + "\n", "docstrings")
 
 
-def _texts(tree):
-    documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
-    return filter(None, (ast.get_docstring(node) for node in ast.walk(tree) if isinstance(node, documented)))
+def _texts(node):
+    """The docstrings of a module, class or function and of those in it, from top to bottom."""
+    if text := ast.get_docstring(node):
+        yield text
+    for inner in node.body:
+        if isinstance(inner, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from _texts(inner)
 
 
 def _from_folder(folder: Folder) -> Text:

@@ -40,8 +40,8 @@ def line_parts(text):
 def fit(text, config):
     """Train a decoder by Adam, and measure it; losses are nats a character.
 
-    config   "norm", "alike" (whether batches are of lines of like length), "lr", "steps", "seed", and "stage": runs for
-             tuning are measured on validation lines alone
+    config   "norm", "alike" (whether batches are of lines of like length), "lr", "steps", "seed", "measured" (how many
+             lines measures take, at most), and "stage": runs for tuning are measured on validation lines alone
     Record   "validation"   minus the loss in evaluation mode; higher is better
              "train"        the loss of the batches of the last tenth of the steps, in training mode
              "moving", "exact", "batch"    the loss on test lines: in evaluation mode with the statistics that training has
@@ -50,7 +50,8 @@ def fit(text, config):
                             change of the logarithm of the probability, without its sign; by how much the loss grows
     A network that diverges has the loss of a guess among all characters, and no statistics.
     """
-    lines, validation, test = line_parts(text)
+    lines, *others = line_parts(text)
+    validation, test = (part.some(slice(config["measured"])) for part in others)
     seed, steps, guess = config["seed"], config["steps"], math.log(len(text.characters))
     model = Decoder(len(text.characters), LENGTH, NORMS[config["norm"]], generator=np.random.default_rng(seed))
     losses = _train(model, lines, config)
@@ -72,7 +73,7 @@ def fit(text, config):
         found["batch"] = _mean_loss(before, test)
         change = (after - before)[:, :CUT][test.targets[:, :CUT] != test.padding].astype(np.float64)
         found |= {"moved": np.abs(change).mean(), "leak": -change.mean()}
-        _settle(model, lines, seed)
+        _settle(model, lines, seed, min(POPULATION, config["measured"]))
         return found | {"exact": _loss(model, test)}
 
 
@@ -120,9 +121,9 @@ def _in_training(model):
         model.eval()
 
 
-def _settle(model, lines, seed):
-    """Give batch norms the statistics of the population, from large batches of training lines (Algorithm 2)."""
-    chosen = np.random.default_rng([seed, 2]).permutation(len(lines.inputs))[:POPULATION]
+def _settle(model, lines, seed, count):
+    """Give batch norms the statistics of the population, from large batches of so many training lines (Algorithm 2)."""
+    chosen = np.random.default_rng([seed, 2]).permutation(len(lines.inputs))[:count]
     size = min(LARGE, len(chosen))
     update_bn(DataLoader(lines.inputs[chosen], batch_size=size, drop_last=True), model)
 

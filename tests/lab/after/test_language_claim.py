@@ -30,7 +30,7 @@ TEXT = made_up()
 
 
 def config(arm=MAIN, steps=6, stage="final", lr=3e-3, seed=0):
-    return {**language.ARMS[arm], "arm": arm, "steps": steps, "stage": stage, "lr": lr, "seed": seed}
+    return {**language.ARMS[arm], "arm": arm, "steps": steps, "measured": 100, "stage": stage, "lr": lr, "seed": seed}
 
 
 def untrained(norm):
@@ -73,7 +73,8 @@ def test_runs_for_tuning_see_validation_lines_alone(monkeypatch):
 
     monkeypatch.setattr(_language, "_log_likelihoods", look)
     assert set(CLAIM.run(config(stage="tune"), TEXT)) == {"validation"}
-    assert [given is validation for given in seen] == [True]
+    assert len(seen) == 1
+    assert np.array_equal(seen[0].inputs, validation.inputs)
 
 
 def test_a_network_that_diverges_guesses():
@@ -114,7 +115,7 @@ def test_exact_statistics_replace_the_moving_ones():
     model = trained(MAIN)
     norm = model.norm
     moving = norm.running_mean.copy()
-    _language._settle(model, _language.line_parts(TEXT)[0], 0)
+    _language._settle(model, _language.line_parts(TEXT)[0], 0, 200)
     assert np.abs(norm.running_mean - moving).max() > 1e-3
     assert norm.momentum == 0.1
 
@@ -255,7 +256,7 @@ def test_the_share_that_exact_statistics_close():
     verdict = CLAIM.verdict(losses(batch_norm=(0, 0, 0, -0.1)))
     assert verdict.number.endswith("there is no gap to close")
     assert "Both parts of the rule hold for no batch norm." in verdict.because
-    assert "on the same test lines, is −0.100 ± 0.000: evaluation is the better of the two." in verdict.because
+    assert "evaluation is the better of the two." in verdict.because
     assert "which is no clear gap" in CLAIM.verdict(losses()).because
 
 
