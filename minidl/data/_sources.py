@@ -10,7 +10,7 @@ from minidl.data._files import DataError
 from minidl.data.cache import cache_dir, store
 from minidl.system.files import as_path
 
-_DATASETS = ("mnist", "strokes", "cifar10", "cifar100")
+_DATASETS = ("mnist", "strokes", "cifar10", "cifar100", "shakespeare", "docstrings")
 
 
 class Folder(NamedTuple):

@@ -1,4 +1,4 @@
-"""A small dataset in MNIST's form, and a server on this machine that plays good and bad mirrors of it and of CIFAR."""
+"""A small dataset in MNIST's form, and a server on this machine that plays good and bad mirrors of it and of others."""
 
 import gzip
 import hashlib
@@ -9,12 +9,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 
 from minidl.data._download import RemoteFile
-from minidl.data._splits import Digits, Split
+from minidl.data._splits import Digits, Split, split_text
 from minidl.data.cache import cache_dir
 from tests.data import fake_cifar
 from tests.data.test_idx import idx
 
 mnist_module = importlib.import_module("minidl.data.mnist")  # the function of that name may hide it as an attribute
+shakespeare_module = importlib.import_module("minidl.data.shakespeare")
 
 NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
@@ -29,6 +30,11 @@ PLAIN = {name: idx(array) for name, array in zip(NAMES, ARRAYS, strict=True)}
 ZIPPED = {f"{name}.gz": gzip.compress(data, mtime=0) for name, data in PLAIN.items()}
 FILES = tuple(RemoteFile(name, len(data), hashlib.sha256(data).hexdigest()) for name, data in ZIPPED.items())
 BUILT_IN = Digits(Split(*digits(2, 2)), Split(*digits(1, 3)), "strokes")
+
+
+PLAY = "First Citizen:\nSpeak, speak.\n\nAll:\nRésolved? – resolved.\n" * 10
+PLAY_FILE = RemoteFile("input.txt", len(PLAY.encode()), hashlib.sha256(PLAY.encode()).hexdigest())
+STAND_IN = split_text("What a function returns.\n" * 3, "docstrings")
 
 
 def assert_is_fake_mnist(loaded, source):
@@ -72,7 +78,7 @@ class Mirror(ThreadingHTTPServer):
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Answer)
-        self.files = {**ZIPPED, **fake_cifar.ARCHIVES}
+        self.files = {**ZIPPED, **fake_cifar.ARCHIVES, PLAY_FILE.name: PLAY.encode()}
         self.asked = []
         self.over = threading.Event()
 

@@ -1125,6 +1125,14 @@ TABLE = {
         (lambda: data.mnist(download="no"), "mnist: download is 'no'; it must be True or False"),
         (lambda: data.mnist(quiet=2), "mnist: quiet is 2; it must be True or False"),
     ],
+    "data.shakespeare": [
+        (lambda: data.shakespeare("/no such folder"), "shakespeare: cannot list the folder /no such folder .*; name"),
+        (lambda: data.shakespeare("."), "shakespeare: the folder . lacks tinyshakespeare.txt; put it there, or input.txt"),
+        (lambda: data.shakespeare(""), "shakespeare: the path is ''; it must be the name of a file or a folder"),
+        (lambda: data.shakespeare(3), "shakespeare: the path is 3, a int; it must be a text or a pathlib.Path"),
+        (lambda: data.shakespeare(download="no"), "shakespeare: download is 'no'; it must be True or False"),
+        (lambda: data.shakespeare(quiet=2), "shakespeare: quiet is 2; it must be True or False"),
+    ],
     "data.read_cifar": [
         (lambda: data.read_cifar("/no such file"), "read_cifar: there is no file /no such file; check the"),
         (lambda: data.read_cifar("x", 1000), "read_cifar: classes is 1000; it must be 10, or for a file of CIFAR-100 20 or"),

@@ -36,7 +36,7 @@ def test_every_function_knows_the_home_folder(home):
     assert data.read_idx("~/x").tolist() == [5, 6]
     (home / "y").write_bytes(bytes([7]) + bytes(3072))
     assert data.read_cifar("~/y").labels.tolist() == [7]
-    for load in (data.mnist, data.cifar10, data.cifar100):
+    for load in (data.mnist, data.cifar10, data.cifar100, data.shakespeare):
         with pytest.raises(data.DataError, match=re.escape(f"the folder {home} lacks")):
             load("~")
     plot.save(plot.images(np.eye(3)[None]), "~/figure.png")
@@ -47,7 +47,7 @@ def test_every_function_knows_the_home_folder(home):
 def test_the_environment_may_name_it_too(home, monkeypatch, name):
     monkeypatch.delenv("MINIDL_DATA", raising=False)
     monkeypatch.setenv(name, "~/there")
-    for load in (data.mnist, data.cifar10, data.cifar100):
+    for load in (data.mnist, data.cifar10, data.cifar100, data.shakespeare):
         with pytest.raises(data.DataError, match=re.escape(str(home / "there"))):
             load(download=False)
 

@@ -3,6 +3,8 @@
 import functools
 import hashlib
 
+import numpy as np
+
 from minidl import data
 from minidl.lab.photos import made_up
 from minidl.system.terminal import note
@@ -11,18 +13,20 @@ __all__ = ["find"]
 
 
 def find(kind, folder, quick=False):
-    """Find data ("mnist", "cifar10", "graphs"): a function that gives it in any process, and "data" and "checksum".
+    """Find data ("mnist", "cifar10", "graphs", "text"): a function that gives it in any process, "data" and "checksum".
 
     The graphs are a dict, "cora" and "citeseer"; they are part of minidl, and in no folder.
 
-    quick   do not download photographs: where there are none, make some up
+    quick   do not download photographs or a text: where there are none, make some up, and take docstrings
     """
     loaded = _open(kind, folder, quick, quiet=False)
     checksum = _checksum(loaded)
     if kind == "graphs":
         text = " and ".join(f"{name}, {len(graph.labels):,} nodes" for name, graph in loaded.items())
-        return functools.partial(_load, kind, folder, quick, checksum), {"data": text, "checksum": checksum}
-    text = f"{loaded.source}, {len(loaded.train.labels):,} training and {len(loaded.test.labels):,} test images"
+    elif kind == "text":
+        text = f"{loaded.source}, {len(loaded.train):,} training and {len(loaded.test):,} test characters"
+    else:
+        text = f"{loaded.source}, {len(loaded.train.labels):,} training and {len(loaded.test.labels):,} test images"
     return functools.partial(_load, kind, folder, quick, checksum), {"data": text, "checksum": checksum}
 
 
@@ -43,23 +47,31 @@ def _open(kind, folder, quick, quiet):
         return {"cora": data.cora(), "citeseer": data.citeseer()}
     if kind == "mnist":
         return data.mnist(folder, quiet=quiet)
+    load, instead, stand_in = {
+        "cifar10": (data.cifar10, "made-up pictures", functools.partial(made_up, 400, 100)),
+        "text": (data.shakespeare, "docstrings", data.docstrings),
+    }[kind]
     try:
-        return data.cifar10(folder, download=not quick, quiet=quiet)
+        return load(folder, download=not quick, quiet=quiet)
     except data.DataError as error:
         if not quick:
             raise
         if not quiet:
-            note(f"minidl: {error}; this quick run takes made-up pictures")
-        return made_up(400, 100)
+            note(f"minidl: {error}; this quick run takes {instead}")
+        return stand_in()
 
 
 def _checksum(loaded):
     total = hashlib.sha256()
-    for split in loaded if not isinstance(loaded, dict) else map(_arrays, loaded.values()):
-        for array in split:
-            total.update(array.tobytes())
+    for array in _arrays(loaded):
+        total.update(array.tobytes())
     return total.hexdigest()[:16]
 
 
-def _arrays(graph):
-    return graph.features, graph.labels, graph.edges, graph.train, graph.validation, graph.test
+def _arrays(loaded):
+    if isinstance(loaded, data.Text):
+        return *loaded, np.array(loaded.characters)
+    if isinstance(loaded, dict):
+        parts = ("features", "labels", "edges", "train", "validation", "test")
+        return [getattr(graph, part) for graph in loaded.values() for part in parts]
+    return [array for split in loaded for array in split]

@@ -45,7 +45,7 @@ def add_arguments(parser):
         "--data",
         type=path,
         metavar="FOLDER",
-        help="folder with MNIST's four IDX files, or with folders mnist and cifar10",
+        help="folder with MNIST's four IDX files, or with folders mnist, cifar10 and text",
     )
     parser.add_argument(
         "--out",

@@ -93,7 +93,7 @@ class Claim:
     run           run(config, data) gives a record: numbers, lists and arrays by name
     verdict       verdict(result) gives a Verdict
     figure        figure(result) gives a matplotlib figure
-    data          what runs get: the digits of "mnist", the photographs of "cifar10", both "graphs", or None
+    data          what runs get: the digits of "mnist", the photographs of "cifar10", both "graphs", a "text", or None
     tables        tables(result) gives Markdown for the page, in place of the usual table of learning rates
     part          one of `PARTS`: the part of the ledger that it belongs to
     """

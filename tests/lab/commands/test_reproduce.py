@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+from minidl.data._splits import split_text
 from minidl.lab.after.rows import benchmark_rows
 from minidl.lab.commands import _sources, reproduce
 from minidl.lab.commands.main import main
@@ -190,6 +191,49 @@ def test_a_full_run_needs_photographs_and_the_others_go_on_without(folder, tmp_p
     assert "failed: photos" in captured.err
     assert (tmp_path / "fake.json").is_file()
     assert not (tmp_path / "photos.json").exists()
+
+
+# ---- a text --------------------------------------------------------------------------------------------------------------
+
+
+def text_claim(**others):
+    def run(config, text):
+        return {"value": float(text.train.mean()) + config["seed"]}
+
+    return fake_claim(run=run, id="text", data="text", **others)
+
+
+def test_with_a_text(tmp_path, only):
+    (tmp_path / "text").mkdir()
+    (tmp_path / "text" / "input.txt").write_text("To be, or not to be.\n" * 20, encoding="utf-8", newline="\n")
+    only(text_claim())
+    run(tmp_path / "out", "--data", str(tmp_path))
+    content = json.loads((tmp_path / "out" / "text.json").read_bytes())
+    assert content["data"] == "text, 378 training and 21 test characters"
+    before = {file.name for file in (tmp_path / "out" / "runs" / "text").iterdir()}
+    (tmp_path / "text" / "input.txt").write_text("To be, or not to be!\n" * 20, encoding="utf-8", newline="\n")
+    run(tmp_path / "out", "--data", str(tmp_path))  # the numbers are the same, and the text is another one
+    assert len({file.name for file in (tmp_path / "out" / "runs" / "text").iterdir()} - before) == len(before)
+
+
+def test_a_quick_run_takes_docstrings_where_there_is_no_text(folder, tmp_path, only, capsys):
+    only(text_claim())
+    run(tmp_path, "--data", str(folder))
+    assert json.loads((tmp_path / "text.json").read_bytes())["data"].startswith("docstrings, ")
+    assert "this quick run takes docstrings" in capsys.readouterr().err
+    assert "Data: docstrings, " in (tmp_path / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_full_run_in_a_folder_needs_a_text(folder, tmp_path, only, capsys):
+    only(text_claim())
+    assert main(["reproduce", "--out", str(tmp_path), "--jobs", "1", "--data", str(folder)]) == 2
+    assert "lacks tinyshakespeare.txt" in capsys.readouterr().err
+
+
+def test_a_text_is_told_from_another_with_the_same_numbers():
+    one, two = (split_text(text * 20, "made up") for text in ("ab\n", "ac\n"))
+    assert all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
+    assert _sources._checksum(one) != _sources._checksum(two)
 
 
 @pytest.mark.parametrize(
