@@ -225,8 +225,8 @@ CLAIM = Claim(
         look at the future: in training mode, all characters from place {CUT} on are replaced by others from the test
         lines, and the change before that place is measured. With a causal mask there should be none. Trials of 300
         steps with another seed came before the rule. In them batch norm was a little ahead of layer norm in training
-        and in evaluation; with lines of like length it was ahead in training and 0.2 nats behind in evaluation. Those two arms and the
-        three rates were chosen after a look at the trials.""",
+        and in evaluation; with lines of like length it was ahead in training and 0.2 nats behind in evaluation. Those two
+        arms and the three rates were chosen after a look at the trials.""",
     rule=f"""All in nats a character, batch norm less layer norm with the same batches, paired by seed. Training is as
         good if the interval of the loss in training ends below {AS_GOOD}. Evaluation is worse if the interval of
         the test loss in evaluation mode lies above {AS_GOOD}, and it is behind by more than training is (the
