@@ -151,7 +151,7 @@ CLAIM = Claim(
     id="graph-depth",
     section="graph convolutions",
     part="after",
-    statement="""On a graph, batch norm makes a shallow network of graph convolutions worse, and a deep one better.""",
+    statement="""On the graph Cora, batch norm makes a shallow network of graph convolutions worse, and a deep one better.""",
     method="""Graph convolutional networks (Kipf and Welling 2017) of 2 and 8 layers on Cora with all features, rows of words
         sum to 1; 16 hidden features, biases, Adam, 200 epochs, the test accuracy of the epoch with the best validation
         accuracy. After each layer but the last: nothing; batch norm over all nodes; batch norm that takes the statistics of
@@ -164,7 +164,9 @@ CLAIM = Claim(
         so; contradicted if neither is, and one difference has the other sign; otherwise not at this scale. A variant of
         batch norm is said to do what the whole does if its own difference from none has the same sign (the interval
         excludes 0) and is at least half as large.""",
-    limits="""One graph, one split, one width. With 140 labelled nodes and a validation set of 500, what is chosen is
-        chosen by noise, too. That a norm rescues eight layers does not make them better than two without.""",
+    limits="""One graph (Citeseer is not used), one split, one width. With 140 labelled nodes and a validation set of 500,
+        what is chosen is chosen by noise, too. That a norm rescues eight layers does not make them better than two
+        without. Each setting has two values, so that all choices are at an edge: a wider grid may shrink both differences.
+        “At least half” goes by means; at two layers, statistics of training nodes are at half within their interval.""",
     plan=plan, run=run, verdict=verdict, figure=figure, data="graphs", tables=tables,
 )  # fmt: skip

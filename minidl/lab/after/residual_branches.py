@@ -151,7 +151,7 @@ def tables(result):
     for arm in tuned.settings("arm"):
         rates, chosen = tuned.settings("lr", arm=arm), rate(tuned, arm)
         seen = 100 * tuned.values("validation", arm=arm, lr=chosen).mean()
-        rows.append(f"| {arm} | {min(rates):.2g} to {max(rates):.2g} | {chosen:.2g} | {seen:.1f} |")
+        rows.append(f"| {arm} | {min(rates):g} to {max(rates):g} | {chosen:g} | {seen:.1f} |")
     return "\n\nLearning rates, tuned for each arm:\n\n" + "\n".join(rows)
 
 
@@ -159,10 +159,10 @@ CLAIM = Claim(
     id="residual-branches",
     section="residual branches",
     part="after",
-    statement="""With batch norm in its branches, a residual network starts close to the identity: the variance on the skip
-        path is about l + 1 after l blocks, so that a branch has a share of 1 / (l + 1), and without a norm it doubles with
-        each block. A deep residual network without batch norm trains if each branch is multiplied by a learned factor that
-        starts at 0 (De and Smith 2020; *not read* in its text).""",
+    statement="""With batch norm in their branches, the late blocks of a deep residual network start close to the identity:
+        the variance on the skip path is about l + 1 after l blocks, so that branch l has a share of 1 / (l + 1). Without a
+        norm that variance doubles with each block. A deep residual network without batch norm trains if each branch is
+        multiplied by a learned factor that starts at 0 (De and Smith 2020; *not read* in its text).""",
     method=f"""Residual blocks x + Linear(ReLU(x)) between a first and a last layer, initial weights as He says, with batch
         norm before each ReLU or without. At the start: {DEEP} blocks of {WIDE} units, 40 networks; the mean square on the
         skip path of {IMAGES:,} binary MNIST images, which begins near 1, as the first layer is scaled for it. (A mean square
@@ -177,9 +177,9 @@ CLAIM = Claim(
         {100 * TRAINED:.0f} % test accuracy, no norm with at most {100 * UNTRAINED:.0f} %, and their difference is above 0.
         Reproduced if both hold; partly if one does; contradicted if neither does, the slope's interval lies outside those
         bounds, and the difference is not above 0; otherwise not at this scale.""",
-    limits="""The order batch norm, ReLU, weights; where batch norm comes last in a branch, its variance is exactly γ². Dense
-        layers, not convolutions, and a short training on digits: that a network trains is not that it ends as well. At the
-        start only: training changes all sizes. Other ways to hold the growth back, such as smaller weights, are in lesson
-        12.""",
+    limits="""The order batch norm, ReLU, weights; where batch norm comes last in a branch, its variance is exactly γ².
+        Dense layers, not convolutions, and a short training on digits: that a network trains is not that it ends as well.
+        At the start only: training changes all sizes. Other ways to hold the growth back, such as smaller weights, are in
+        lesson 12. At 8 blocks the largest rate tried was chosen with batch norm and with a factor from 0.""",
     plan=plan, run=run, verdict=verdict, figure=figure, tables=tables,
 )  # fmt: skip
