@@ -151,7 +151,8 @@ CLAIM = Claim(
     id="graph-depth",
     section="graph convolutions",
     part="after",
-    statement="""On the graph Cora, batch norm makes a shallow network of graph convolutions worse, and a deep one better.""",
+    statement="""On the graph Cora, batch norm makes a shallow network of graph convolutions worse, and a deep one
+        better.""",
     method="""Graph convolutional networks (Kipf and Welling 2017) of 2 and 8 layers on Cora with all features, rows of words
         sum to 1; 16 hidden features, biases, Adam, 200 epochs, the test accuracy of the epoch with the best validation
         accuracy. After each layer but the last: nothing; batch norm over all nodes; batch norm that takes the statistics of
