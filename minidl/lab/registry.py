@@ -10,7 +10,7 @@ from minidl.lab.study.claim import PARTS
 __all__ = ["NOT_TESTED", "claims"]
 
 NOT_RUN_YET = (
-    "graph-row", "small-batches", "small-batches-detection", "equilibrium", "explosion", "landscape",
+    "graph-row", "small-batches", "small-batches-detection", "equilibrium", "landscape",
     "large-rates", "language",
 )  # fmt: skip
 NOT_TESTED = {
