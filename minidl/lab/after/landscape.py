@@ -144,8 +144,7 @@ CLAIM = Claim(
     section="landscape of the loss",
     part="after",
     statement="""Batch norm makes the loss smoother: along the gradient, the loss and the gradient change less with it than
-        without. (Santurkar et al. 2018, “How Does Batch Normalization Help Optimization?”; of the paper only the abstract
-        was read.)""",
+        without (Santurkar et al. 2018; of the paper only the abstract was read).""",
     method=f"""A stack of eight 3×3 convolutions (16 to 64 channels, ReLU; He's weights) on 10,000 photographs of CIFAR-10 at
         16×16 pixels, {STEPS} steps of plain SGD with batches of {BATCH}, five seeds, with batch norm before each ReLU and
         without. At 13 times during training a batch that is not trained with gives a gradient g, and we go ¼, ½, 1, 2 and 4

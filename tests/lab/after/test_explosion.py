@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minidl import Tensor, nn
-from minidl.lab.after import _stacks, explosion
+from minidl.lab.after import _residual, _stacks, explosion
 from minidl.lab.study.claim import Scale
 from tests.lab.after.test_graph_claims import all_runs
 
@@ -62,7 +62,7 @@ def test_gradients_of_a_chain_are_products():
 
 
 def test_a_residual_block_is_seen_where_it_ends():
-    model = _stacks.residual_stack(2, norm=True, width=4, inputs=4)[:-1]
+    model = _residual.residual_stack(2, norm=True, width=4, inputs=4)[:-1]
     assert len(_stacks.squared_gradients(model, np.eye(4, dtype=np.float32), np.ones((4, 4), np.float32))) == 3
 
 
@@ -70,7 +70,7 @@ def test_stacks_take_other_inputs_and_no_activation():
     model = _stacks.stack(2, activation="identity", norm=True, width=6, inputs=9)
     assert [layer.weight.shape for layer in model if isinstance(layer, nn.Linear)] == [(9, 6), (6, 6), (6, 10)]
     assert sum(isinstance(layer, nn.Identity) for layer in model) == 2
-    assert _stacks.residual_stack(1, width=6, inputs=9)(Tensor(np.zeros((2, 9), np.float32))).shape == (2, 10)
+    assert _residual.residual_stack(1, width=6, inputs=9)(Tensor(np.zeros((2, 9), np.float32))).shape == (2, 10)
 
 
 # ---- runs

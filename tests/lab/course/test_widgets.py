@@ -8,6 +8,14 @@ import pytest
 from minidl.lab.course import explore
 
 
+@pytest.fixture(autouse=True)
+def _no_figure_of_another_test():
+    """A caption goes to the figure that is open, and other tests leave some."""
+    from matplotlib import pyplot
+
+    pyplot.close("all")
+
+
 @pytest.fixture
 def drawn(monkeypatch):
     monkeypatch.delenv("MINIDL_NO_WIDGETS", raising=False)
