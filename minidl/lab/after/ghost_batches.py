@@ -7,7 +7,7 @@ import numpy as np
 from minidl import nn
 from minidl.lab.models import paper_mlp
 from minidl.lab.paper._training import FINAL, epochs, finals, score, split, subset, train, tune
-from minidl.lab.study.claim import Claim, Verdict
+from minidl.lab.study.claim import Claim, Verdict, word_for
 from minidl.lab.study.statistics import paired, t_interval
 
 __all__ = ["CLAIM"]
@@ -70,12 +70,7 @@ def verdict(result):
     whole, few = _tests(result, WHOLE), _tests(result, FEW)
     gain = {size: paired(_tests(result, f"ghosts of {size}"), whole) for size in GHOSTS}
     lost = paired(few, whole)
-    if all(interval.above_zero for interval in gain.values()):
-        word = "reproduced"
-    elif any(interval.above_zero for interval in gain.values()):
-        word = "partly"
-    else:
-        word = "contradicted" if any(i.below_zero for i in gain.values()) else "not at this scale"
+    word = word_for([i.above_zero for i in gain.values()], [i.below_zero for i in gain.values()])
     ends = ", ".join(f"{arm} {t_interval(_tests(result, arm)).text(2, 100)} %" for arm in ARMS)
     gaps = ", ".join(f"{arm} {t_interval(result.values('gap', arm=arm, **FINAL)).text(2, 100)}" for arm in ARMS)
     left = {size: paired(few, _tests(result, f"ghosts of {size}")) for size in GHOSTS}

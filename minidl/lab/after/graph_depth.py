@@ -5,7 +5,7 @@ import functools
 from minidl import nn
 from minidl.lab.after._graphs import fit, percent
 from minidl.lab.graphs import NodeNorm
-from minidl.lab.study.claim import Claim, Verdict, best
+from minidl.lab.study.claim import Claim, Verdict, best, word_for
 from minidl.lab.study.statistics import paired, t_interval
 
 __all__ = ["CLAIM"]
@@ -110,13 +110,7 @@ def verdict(result):
             f"from that: {changes}. At least half of what batch norm does there {which}."
         )
     hurt, rescue = (numbers[f"{name}, {BATCH}"] for name in DEPTHS)
-    holds = hurt.below_zero, rescue.above_zero
-    if all(holds):
-        word = "reproduced"
-    elif any(holds):
-        word = "partly"
-    else:
-        word = "contradicted" if hurt.above_zero or rescue.below_zero else "not at this scale"
+    word = word_for((hurt.below_zero, rescue.above_zero), (hurt.above_zero, rescue.below_zero))
     return Verdict(
         word,
         f"batch norm changes {percent(hurt, True)} points at {DEPTHS['shallow']} layers, {percent(rescue, True)} at "

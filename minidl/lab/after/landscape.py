@@ -5,7 +5,7 @@ import numpy as np
 from minidl.lab.after._small_photos import BATCH, GRID, STEPS, small, train_small
 from minidl.lab.paper._landscape import along_gradient
 from minidl.lab.paper._training import FINAL, draws, finals, marks, rate, tune
-from minidl.lab.study.claim import Claim, Verdict
+from minidl.lab.study.claim import Claim, Verdict, word_for
 from minidl.lab.study.statistics import Interval, paired, t_interval
 
 __all__ = ["CLAIM"]
@@ -68,12 +68,7 @@ def verdict(result):
         for name in MEASURES
     }
     smaller, larger = ([getattr(i, side) for i in less.values()] for side in ("above_zero", "below_zero"))
-    if all(smaller):
-        word = "reproduced"
-    elif any(smaller):
-        word = "partly"
-    else:
-        word = "contradicted" if any(larger) else "not at this scale"
+    word = word_for(smaller, larger)
     same = "the same rate"
     own = {
         arm: t_interval(_logs(result, "smoothness", arm, lr) + np.log(lr))

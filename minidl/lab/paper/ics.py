@@ -8,7 +8,7 @@ from minidl.lab.paper._drift import drift
 from minidl.lab.paper._landscape import gradient_change, loss_range
 from minidl.lab.paper._norms import NoisyNorm
 from minidl.lab.paper._training import FINAL, draws, finals, marks, rate, score, split, train, tune
-from minidl.lab.study.claim import Claim, Verdict
+from minidl.lab.study.claim import Claim, Verdict, word_for
 from minidl.lab.study.statistics import paired, t_interval
 from minidl.probe import unit_percentiles
 from minidl.tensor import Tensor
@@ -106,12 +106,7 @@ def verdict(result):
         for measure in JUDGED
     }
     smaller, larger = ([getattr(i, side) for i in less.values()] for side in ("above_zero", "below_zero"))
-    if all(smaller):
-        word = "reproduced"
-    elif any(smaller):
-        word = "partly"
-    else:
-        word = "contradicted" if any(larger) else "not at this scale"
+    word = word_for(smaller, larger)
     means = {measure: {arm: t_interval(_means(result, measure, arm, same)) for arm in ARMS} for measure in MEASURES}
     tests = {arm: result.values("test", arm=arm, lr=tuned[arm], **FINAL) for arm in ARMS}
     said = "; ".join(

@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["PARTS", "WORDS", "Claim", "Result", "Run", "Scale", "Verdict", "best", "cautious", "plain", "within_error"]
+__all__ = [
+    "PARTS", "WORDS", "Claim", "Result", "Run", "Scale", "Verdict", "best", "cautious", "plain", "within_error", "word_for",
+]  # fmt: skip
 
 PARTS = ("paper", "after")  # of the ledger: what the paper says, and what later work found about batch norm
 WORDS = ("reproduced", "partly", "not at this scale", "contradicted")
@@ -142,6 +144,20 @@ def cautious(result, name, by="lr"):
         if len(values) == len(highest) and within_error(highest - values):
             return choice
     return chosen
+
+
+def word_for(holds, against):
+    """Return the word of the usual rule, for a claim of several parts.
+
+    Reproduced if all parts hold, partly if any does; contradicted if none does and any has the opposite; otherwise not at
+    this scale.
+    holds, against  a truth value for each part
+    """
+    if all(holds):
+        return "reproduced"
+    if any(holds):
+        return "partly"
+    return "contradicted" if any(against) else "not at this scale"
 
 
 def within_error(less):

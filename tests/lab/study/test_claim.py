@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from minidl.lab.study.claim import WORDS, Result, Run, Scale, Verdict, best, cautious, plain
+from minidl.lab.study.claim import WORDS, Result, Run, Scale, Verdict, best, cautious, plain, word_for
 
 RUNS = tuple(
     Run({"arm": arm, "lr": lr, "seed": seed}, {"accuracy": a + 0.1 * lr + 0.01 * seed, "curve": [a, lr]})
@@ -77,3 +77,12 @@ def test_plain_is_json():
     assert plain(1.23456789e-17) == 1.234568e-17
     with pytest.raises(TypeError, match="set"):
         plain({"a": {1, 2}})
+
+
+@pytest.mark.parametrize(
+    ("holds", "against", "word"),
+    [((True, True), (False, False), "reproduced"), ((True, False), (False, True), "partly"),
+     ((False, False), (False, True), "contradicted"), ((False, False), (False, False), "not at this scale")],
+)  # fmt: skip
+def test_the_usual_rule(holds, against, word):
+    assert word_for(holds, against) == word
