@@ -32,6 +32,7 @@ from numba.core.registry import CPUDispatcher
 from numba.extending import overload
 
 from minidl.kernels import threads
+from minidl.kernels.linking import linked_once
 from minidl.kernels.memory import keep_freed_memory
 
 __all__ = [
@@ -63,6 +64,14 @@ on_call: Any = None  # told of every call that fills arrays: (function, args); w
 forks = 0  # of this process and those that it was forked from, that left Numba's threads behind
 _parallel_from = None  # set by the first kernel call
 _files: dict = {}  # helper → the source files that it is made of
+
+
+class _Build(CPUDispatcher):
+    """A kernel's compiled code."""
+
+    def compile(self, sig):
+        with linked_once():
+            return super().compile(sig)
 
 
 class _Helper(CPUDispatcher):
@@ -264,11 +273,13 @@ def _compile(function, build, parallel):
     name = function.__qualname__
     function.__qualname__ = f"{name}-{build}-{_fingerprint(function):08x}"
     try:
-        return _forgiving(numba.njit(parallel=parallel, cache=True, **_OPTIONS)(function))
+        build = _forgiving(numba.njit(parallel=parallel, cache=True, **_OPTIONS)(function))
     except RuntimeError:  # no folder for the cache can be written: compile anew each time
-        return numba.njit(parallel=parallel, **_OPTIONS)(function)
+        build = numba.njit(parallel=parallel, **_OPTIONS)(function)
     finally:
         function.__qualname__ = name
+    build.__class__ = _Build
+    return build
 
 
 def _forgiving(build):
