@@ -98,10 +98,38 @@ def verdict(result):
             f"{split.none:g}, {_accuracy(result, WITH, depth, split.none)} with it at the same rate, and "
             f"{_accuracy(result, WITH, depth, split.batch)} at its own, {split.batch:g}. So batch norm gains {same} points "
             f"at the same rate and {larger} more by its own; the second less the first is {excess}."
+            + _elsewhere(result, depth, split)
         )
         numbers |= {f"{depth}: {name}": interval for name, interval in parts.items()}
         numbers[f"{depth}: rates"] = [split.none, split.batch]
     return Verdict(word, "; ".join(number), " ".join(told), numbers)
+
+
+def _elsewhere(result, depth, split):
+    """The split at the rate where the network without batch norm has the highest mean, if another one was chosen.
+
+    On validation images, with the seeds that tried all rates.
+    """
+    tried = result.where(stage="tune")
+    plain, batch = (
+        {
+            lr: tried.values("validation", arm=f"{name}, {depth}", lr=lr)
+            for lr in tried.settings("lr", arm=f"{name}, {depth}")
+        }
+        for name in (WITHOUT, WITH)
+    )
+    top = max(plain, key=lambda lr: plain[lr].mean())
+    if top == split.none:
+        return ""
+    n = min(map(len, [*plain.values(), *batch.values()]))
+    same, larger = batch[top][:n] - plain[top][:n], batch[split.batch][:n] - batch[top][:n]
+    said = _judge(Split(top, split.batch, same, larger))
+    more = "nothing" if top == split.batch else _points(t_interval(larger))
+    return (
+        f" But without batch norm rate {top:g} has the highest mean on validation images, {100 * plain[top].mean():.1f} %. "
+        f"Split at that rate, on those images and with the {n} seeds that tried all rates, batch norm gains "
+        f"{_points(t_interval(same))} points at the same rate and {more} more by its own: this depth would say “{said}”."
+    )
 
 
 def _points(interval):
@@ -128,7 +156,7 @@ def figure(result):
             rates = sorted(tried.settings("lr", arm=f"{name}, {depth}"))
             means = [tried.values("validation", arm=f"{name}, {depth}", lr=lr).mean() for lr in rates]
             lines[name] = rates, 100 * np.array(means)
-        title = f"{depth}: with BN the best rate is {split.batch / split.none:g} times as large"
+        title = f"{depth}: BN's chosen rate is {split.batch / split.none:g} times as large"
         plot.lines(left, lines, title, "learning rate", "validation accuracy (%)", log="x")
         rows = {"at the same rate": split.same, "by its own rate": split.larger, "together": split.whole}
         title = f"{depth}: no gain in accuracy"
@@ -144,13 +172,15 @@ CLAIM = Claim(
     section="learning rate",
     part="after",
     statement="""Most of what batch norm gains comes from the larger learning rates that it permits. (Bjorck et al. 2018,
-        “Understanding Batch Normalization”; of the paper only the abstract was read.)""",
+        “Understanding Batch Normalization”. Of the paper only the abstract was read: batch norm primarily enables larger
+        rates, and these are the cause of faster convergence and better generalization. “Most of the gain” is our reading of
+        that; how the paper measures it was *not read*.)""",
     method=f"""Stacks of 8 and of 12 convolutions of 3×3 (8 to 32 channels, ReLU; He's weights; no shortcuts) on 10,000
         photographs of CIFAR-10 at 16×16 pixels, {STEPS} steps of plain SGD at a constant rate, batches of {BATCH}, with
         batch norm before each ReLU and without. The rate of each is chosen on validation images among {len(GRID)} from
         {GRID[0]:g} to {GRID[-1]:g}. Then five seeds of the network without batch norm, and of the one with it at the same
-        rate and at its own. So the gain in test accuracy has two parts: batch norm at the other network's best rate less
-        that network; and batch norm at its own best rate less batch norm at the other's. Single trials with other seeds came
+        rate and at its own. So the gain in test accuracy has two parts: batch norm at the other network's rate less that
+        network; and batch norm at its own rate less batch norm at the other's. Single trials with other seeds came
         before the rule, to see that the grid has the best rates in it. In the first ones, of 8 layers twice as wide, batch
         norm gained much at the same rate; so a second depth was added. With 20 layers the network without it learned
         nothing.""",
@@ -160,8 +190,12 @@ CLAIM = Claim(
         say “most”; partly if one says “most” or “part”; contradicted if none does and one says “less”; otherwise not at this
         scale.""",
     limits="""How the split comes out after long training, with a rate that falls, or with momentum: after so few steps a
-        network that learns faster is also more accurate. It is a split at one point: the other network's best rate. Rates a
-        factor of two apart are not told from each other, and the smaller one is taken where they are about equal. Bjorck et
-        al. studied a residual network of 110 layers, as cited elsewhere (*not read*).""",
+        network that learns faster is also more accurate. It is a split at one point: the other network's rate. Rates a
+        factor of two apart are not told from each other, and the smaller one is taken where they are about equal, which
+        favours the claim: the further that rate lies below batch norm's own, the larger is the second part. With 8 layers
+        the verdict hangs on that. There the lowest rate of the grid was chosen for the network without batch norm, though
+        single trials had put the best one inside; 0.05 and 0.1 are as good on validation images. With 0.1, batch
+        norm's own rate, this depth would say “less” too, by those images, and the verdict would be “contradicted”. Bjorck
+        et al. studied a residual network of 110 layers, as cited elsewhere (*not read*).""",
     plan=plan, run=run, verdict=verdict, figure=figure, data="cifar10",
 )  # fmt: skip

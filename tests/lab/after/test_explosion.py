@@ -1,6 +1,7 @@
 """The claim on exploding gradients: its formulas against simulations, its measure against products, its verdicts."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,10 +9,12 @@ import pytest
 from minidl import Tensor, nn
 from minidl.lab.after import _residual, _stacks, explosion
 from minidl.lab.study.claim import Scale
+from minidl.lab.study.page import load_results
 from tests.lab.after.test_graph_claims import all_runs
 
 CLAIM, RELU = explosion.CLAIM, math.pi / (math.pi - 1)
 SIZES = {"arm": "BN, ReLU", "width": 1024, "batch": 512}
+RESULTS = Path(__file__).parents[3] / "results"
 
 
 def simulated(f, slope, batch, units=200_000):
@@ -53,11 +56,13 @@ def test_what_has_no_formula_is_refused(activation, batch, said):
 
 
 def test_gradients_of_a_chain_are_products():
-    model = nn.Sequential(*_stacks.stack(2, activation="identity", width=4, seed=3, inputs=5)[:-1])
+    model = nn.Sequential(*_stacks.stack(2, activation="ReLU", width=4, seed=3, inputs=5)[:-1])
     generator = np.random.default_rng(0)
     x, cotangent = generator.standard_normal((6, 5), np.float32), generator.standard_normal((6, 4), np.float32)
-    first = cotangent @ model[2].weight.data.T
-    expected = [np.square(first).mean(), np.square(cotangent).mean()]
+    one, two = (model[i].weight.data for i in (0, 2))
+    second = cotangent * (np.maximum(x @ one, 0) @ two > 0)  # at the outputs of the linear layers, not of ReLU
+    first = (second @ two.T) * (x @ one > 0)
+    expected = [np.square(first).mean(), np.square(second).mean()]
     np.testing.assert_allclose(_stacks.squared_gradients(model, x, cotangent), expected, rtol=1e-5)
 
 
@@ -89,6 +94,16 @@ def test_narrow_stacks_are_near_the_formulas():
     assert mean("no norm, ReLU", 128) == pytest.approx(1, rel=0.05)
     assert mean("BN, no activation", 128) == pytest.approx(1, rel=0.05)
     assert 1 < mean("BN, ReLU, residual", 128) < 1.3
+
+
+def test_a_run_has_its_factors_from_the_right_layers():
+    config = {"arm": "BN, ReLU", **explosion.ARMS["BN, ReLU"], "width": 16, "batch": 16, "depth": 20, "seed": 1}
+    record = explosion.run(config)
+    fifth, tenth, fifteenth = record["squares"][[4, 9, 14]]
+    assert record["growth"] == pytest.approx((fifth / fifteenth) ** (1 / 10))
+    assert record["shallow half"] == pytest.approx((fifth / tenth) ** (1 / 5))
+    assert record["deep half"] == pytest.approx((tenth / fifteenth) ** (1 / 5))
+    assert record["shallow half"] != pytest.approx(record["deep half"])
 
 
 def test_factors_are_between_the_right_layers():
@@ -127,6 +142,30 @@ def test_verdicts(growth, spread, uneven, word):
     verdict = CLAIM.verdict(made(growth, spread, uneven))
     assert verdict.word == word
     assert f"{growth:.3f}" in verdict.number
+
+
+def test_halves_that_cancel_out_are_told():
+    result = made()
+    for run in result.where(arm="BN, no activation").runs:
+        run.record.update({"growth": 1.0, "shallow half": 0.9, "deep half": 1.1})
+    for run in result.where(arm="BN, ReLU, residual").runs:
+        run.record["squares"] = np.full(30, 40.0).tolist()
+    told = CLAIM.verdict(result).because
+    assert "on average, 0.900 ± 0.000 in the half near the input and 1.100 ± 0.000 in the other" in told
+    assert "grows 40.0 ± 0.0 times" in told
+    wide = [run.record["squares"][0] for run in result.where(arm="BN, ReLU", width=512, batch=512).runs]
+    assert f"the same width, {np.mean(wide):,.0f} ± " in told
+
+
+@pytest.mark.skipif(not (RESULTS / "explosion.json").is_file(), reason="the claim has not been run yet")
+def test_what_the_limits_say_is_so():
+    ((_, _, found),) = load_results(RESULTS, [CLAIM])
+    assert CLAIM.verdict(found).numbers["log of the shallow half's over the deep half's"].above_zero
+    for run in found.where(batch=512, arm="BN, ReLU").runs:
+        squares = run.record["squares"]
+        assert squares[0] < 0.7 * squares[1]  # the first layer is another one
+    for width in explosion.WIDTHS:
+        assert found.values("growth", arm="BN, ReLU", width=width, batch=512).mean() < RELU
 
 
 def test_the_widest_stack_with_the_largest_batch_is_judged():

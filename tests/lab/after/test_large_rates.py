@@ -1,13 +1,17 @@
 """The claim on large rates: the two parts of a gain, what each depth says of them, and the verdict."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from minidl.lab.after import large_rates
 from minidl.lab.after._small_photos import GRID
-from tests.lab.paper.synthetic import joined, result
+from minidl.lab.study.page import load_results
+from tests.lab.paper.synthetic import edited, joined, result
 
 CLAIM = large_rates.CLAIM
+RESULTS = Path(__file__).parents[3] / "results"
 RATES = {"with BN": 0.4, "without BN": 0.1}
 
 
@@ -94,6 +98,37 @@ def test_the_share_is_said_where_there_is_a_gain():
     assert CLAIM.verdict(found).number.count(" %)") == 1
 
 
+def test_another_rate_that_did_better_on_validation_images_is_told():
+    """A rate with fewer seeds, or one that is not better for sure, is not chosen; but the split at it is said."""
+    found = joined(gains("8 layers", *SAID["most"]), gains("12 layers", *SAID["most"]))
+    assert "But without" not in CLAIM.verdict(found).because
+    plain = {"arm": "without BN, 8 layers", "stage": "tune"}
+    for seed in (1002, 1003, 1004):  # more seeds for the rate that is chosen
+        found = joined(found, result(({**plain, "lr": 0.1, "seed": seed}, {"validation": 0.5})))
+    found = edited(found, {**plain, "lr": 0.4}, validation=0.51)
+    assert large_rates._split(found, "8 layers").none == 0.1
+    told = CLAIM.verdict(found).because
+    assert told.count("But without") == 1
+    assert "rate 0.4 has the highest mean on validation images, 51.0 %" in told
+    assert "−1.0 ± 0.0 points at the same rate and nothing more by its own: this depth would say “less”" in told
+    found = edited(edited(found, {**plain, "lr": 0.4}, validation=0.4), {**plain, "lr": 0.2}, validation=0.52)
+    told = CLAIM.verdict(found).because
+    assert "−12.0 ± 0.0 points at the same rate and +10.0 ± 0.0 more by its own: this depth would say “less”" in told
+
+
+@pytest.mark.skipif(not (RESULTS / "large-rates.json").is_file(), reason="the claim has not been run yet")
+def test_what_the_limits_say_of_the_rates_is_so():
+    ((_, _, found),) = load_results(RESULTS, [CLAIM])
+    first, second = (large_rates._split(found, depth) for depth in large_rates.DEPTHS)
+    tried = found.where(stage="tune", arm="without BN, 8 layers")
+    accuracy = {lr: tried.values("validation", lr=lr).mean() for lr in GRID}
+    assert first.none == min(GRID)
+    assert max(accuracy, key=accuracy.get) == first.batch == 0.1
+    assert max(accuracy[lr] for lr in (0.025, 0.05, 0.1)) - min(accuracy[lr] for lr in (0.025, 0.05, 0.1)) < 0.01
+    assert large_rates._judge(second) == "less"
+    assert CLAIM.verdict(found).because.count("would say “less”") == 1
+
+
 def test_the_figure_shows_the_result():
     import matplotlib.pyplot as plt
 
@@ -101,7 +136,7 @@ def test_the_figure_shows_the_result():
     figure = CLAIM.figure(found)
     titles = [ax.get_title(loc="left").replace("\n", " ") for ax in figure.axes]
     assert len(titles) == 4
-    assert "4 times" in titles[0]
+    assert "chosen rate is 4 times" in titles[0]
     assert "75 %" in titles[1]
     assert "no gain" in titles[3]
     assert all(ax.get_xlabel() for ax in figure.axes)

@@ -101,6 +101,17 @@ def test_runs_are_deterministic_and_plain(claim, photos):
     assert {name: record[name] for name in tuned} == tuned  # what looks does not disturb
 
 
+def test_a_run_has_the_network_of_its_configuration(photos, monkeypatch):
+    built, network = [], _small_photos.network
+    monkeypatch.setattr(_small_photos, "network", lambda *settings: built.append(settings) or network(*settings))
+    arms = large_rates.ARMS
+    for settings in arms.values():
+        large_rates.run({**settings, "lr": 0.1, "steps": 0, "seed": 7}, photos)
+    assert built == [(norm, 7, 8, more) for more in (0, 4) for norm in ("batch", "none")]
+    landscape.run({**landscape.ARMS["without BN"], "stage": "tune", "lr": 0.1, "steps": 0, "seed": 3}, photos)
+    assert built[-1] == ("none", 3, 16, 0)
+
+
 def test_looks_are_along_the_gradient_of_other_batches(photos):
     config = {"norm": "none", "stage": "final", "lr": 0.1, "steps": 1, "seed": 2}
     record = landscape.run(config, photos)
@@ -145,6 +156,13 @@ def test_batch_norm_also_has_the_rate_of_the_network_without_it(claim):
     assert final.settings("seed") == list(range(5))
     assert not set(final.settings("seed")) & set(runs.where(stage="tune").settings("seed"))
     assert runs.where(stage="tune").settings("steps") == final.settings("steps")
+
+
+def test_each_depth_has_rates_of_its_own():
+    best = dict(zip(large_rates.ARMS, (0.4, 0.1, 0.2, 0.05), strict=True))
+    runs = all_runs(CLAIMS[1], lambda c: {"validation": -abs(np.log(c["lr"] / best[c["arm"]])), "test": 0.5}, Scale())
+    rates = {arm: runs.where(stage="final", arm=arm).settings("lr") for arm in best}
+    assert list(rates.values()) == [[0.4, 0.1], [0.1], [0.2, 0.05], [0.05]]
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
@@ -214,7 +232,7 @@ def test_verdicts_on_the_landscape(same, own, odd, word):
     verdict = landscape.CLAIM.verdict(measured(same, own, odd))
     assert verdict.word == word
     assert len(verdict.numbers) == 6
-    smoothness = verdict.numbers["log of smoothness, without over with BN, the same rate"]
+    smoothness = verdict.numbers["log of effective β, without over with BN, the same rate"]
     assert smoothness.mean == pytest.approx(np.log(same), abs=0.01)
 
 
@@ -227,6 +245,54 @@ def test_no_difference_is_no_evidence():
         for key, shift in {("without BN", 0.1): 0.1, ("with BN", 0.1): -0.1, ("with BN", 0.4): -0.1}.items()
     })  # fmt: skip
     assert landscape.CLAIM.verdict(joined(tuned(), flat)).word == "not at this scale"
+
+
+def test_means_are_of_logarithms_and_differences_of_seeds():
+    """A measure varies by a factor of 100 over training, and of 1,000 between seeds, there in all networks alike."""
+
+    def record(factor, places):
+        def of_seed(seed):
+            varied = factor * 10.0**seed * np.array(places)
+            return dict.fromkeys(landscape.MEASURES, varied) | {"test": 0.5, "by length": np.ones((len(varied), 5))}
+
+        return of_seed
+
+    low, high = [5.0] + [1.0] * 6 + [100.0] * 6, [10.0] * 13  # after the start equal in their geometric mean
+    rows = {("without BN", 0.1): (2.0, low), ("with BN", 0.1): (1.0, high), ("with BN", 0.4): (1.0, high)}
+    found = joined(tuned(), final({key: record(*row) for key, row in rows.items()}))
+    verdict = landscape.CLAIM.verdict(found)
+    assert verdict.word == "reproduced"
+    for interval in verdict.numbers.values():
+        assert np.exp([interval.low, interval.high]) == pytest.approx([2, 2], rel=1e-6)
+    start = verdict.because.partition("At step 0, which does not count, they are, at the same rate: ")[2]
+    assert start.startswith("loss range 1 (1 to 1), gradient change 1 (1 to 1), effective β 1 (1 to 1).")
+
+
+def test_what_depends_on_the_length_of_the_step_is_told():
+    """β falls as 1/s; without batch norm it is 3 times as large at the same rate."""
+    s = np.array(landscape.LENGTHS)
+
+    def record(lr, level, order=1):
+        by_length = np.tile((level / (lr * s))[::order], (13, 1))
+        values = {name: np.ones(13) for name in landscape.MEASURES} | {"by length": by_length, "test": 0.5}
+        return lambda seed: values
+
+    rows = {
+        ("without BN", 0.1): record(0.1, 0.3),
+        ("with BN", 0.1): record(0.1, 0.1),
+        ("with BN", 0.4): record(0.4, 0.2),
+    }
+    told = landscape.CLAIM.verdict(joined(tuned(), final(rows))).because
+    assert "At 96 of 96 places" in told
+    assert "norm: 3 (3 to 3) at 0.25 learning rates, 3 (3 to 3) at 4 learning rates." in told
+    equal = " and ".join(f"1.5 (1.5 to 1.5) at {step}" for step in (0.1, 0.2, 0.4))
+    assert f"at equal lengths of the step, it is {equal}." in told
+    assert (
+        "by 0.2 (0.2 to 0.2) and 0.3 (0.3 to 0.3) of its length, with and without batch norm; a whole step by 0.2"
+        in told
+    )
+    rows["without BN", 0.1] = record(0.1, 0.3, -1)
+    assert "At 48 of 96 places" in landscape.CLAIM.verdict(joined(tuned(), final(rows))).because
 
 
 def test_seeds_that_diverged_are_left_out():
@@ -248,8 +314,12 @@ def test_seeds_that_diverged_are_left_out():
 def test_the_figure_shows_the_result():
     import matplotlib.pyplot as plt
 
-    figure = landscape.CLAIM.figure(measured())
+    figure = landscape.CLAIM.figure(measured(odd="loss range", same=4.0, own=2.0))
     assert len(figure.axes) == 4
     assert all(ax.get_title(loc="left") and ax.get_xlabel() and ax.get_ylabel() for ax in figure.axes)
-    assert "2 times" in figure.axes[2].get_title(loc="left")
+    titles = [ax.get_title(loc="left").replace("\n", " ") for ax in figure.axes]
+    assert titles[0] == "Loss range at the same rate: 0.25 times as large without BN"
+    assert titles[2] == "Effective β at the same rate: 4 times as large without BN"
+    assert titles[3].endswith("longest step, at the same rate: no clear difference")
+    assert [ax.get_legend() is not None for ax in figure.axes] == [False, False, False, True]
     plt.close(figure)
