@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minidl.lab.after import large_rates
-from minidl.lab.after._small_photos import GRID
+from minidl.lab.after.large_rates import GRID
 from minidl.lab.study.page import load_results
 from tests.lab.paper.synthetic import edited, joined, result
 

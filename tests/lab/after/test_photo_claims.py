@@ -148,12 +148,12 @@ def plan_of(claim, rates, scale):
 def test_batch_norm_also_has_the_rate_of_the_network_without_it(claim):
     runs = plan_of(claim, RATES, Scale())
     final = runs.where(stage="final")
-    kinds = 2 if claim is large_rates.CLAIM else 1
-    assert len(final.runs) == 3 * 5 * kinds
+    kinds, seeds = (2, large_rates.SEEDS) if claim is large_rates.CLAIM else (1, 5)
+    assert len(final.runs) == 3 * seeds * kinds
     assert len(final.settings("arm")) == 2 * kinds
     for arm in final.settings("arm"):
         assert final.where(arm=arm).settings("lr") == ([0.4, 0.1] if arm.startswith("with BN") else [0.1])
-    assert final.settings("seed") == list(range(5))
+    assert final.settings("seed") == list(range(seeds))
     assert not set(final.settings("seed")) & set(runs.where(stage="tune").settings("seed"))
     assert runs.where(stage="tune").settings("steps") == final.settings("steps")
 
