@@ -9,7 +9,7 @@ from minidl.lab.study.claim import PARTS
 
 __all__ = ["NOT_TESTED", "claims"]
 
-NOT_RUN_YET = ("small-batches-detection", "language")
+NOT_RUN_YET = ("language",)
 NOT_TESTED = {
     "steps": """the abstract, Figures 2 and 3: the same accuracy in fourteen times fewer steps, and the table of networks
         trained with 5 and 30 times the learning rate. The study is there (`minidl reproduce --claim steps`); it takes
