@@ -4,6 +4,16 @@ import signal
 
 import pytest
 
+from minidl.kernels import aside
+
+
+@pytest.fixture(autouse=True, scope="session")
+def compile_here():
+    """Tests that count on threads have them from the first call on; those of `aside` ask for a second process."""
+    aside.refused, before = True, aside.refused
+    yield
+    aside.refused = before
+
 
 @pytest.fixture(autouse=True, scope="session")
 def ctrl_c():

@@ -32,6 +32,7 @@ from numba.core.registry import CPUDispatcher
 from numba.extending import overload
 
 from minidl.kernels import threads
+from minidl.kernels.aside import Meanwhile, before_compiling
 from minidl.kernels.linking import linked_once
 from minidl.kernels.memory import keep_freed_memory
 
@@ -70,8 +71,23 @@ class _Build(CPUDispatcher):
     """A kernel's compiled code."""
 
     def compile(self, sig):
+        before_compiling(self, sig)
         with linked_once():
             return super().compile(sig)
+
+    @property
+    def is_cached(self):
+        """Whether what is compiled is kept for other processes."""
+        return hasattr(self._cache, "_cache_file")
+
+    def is_at_hand(self, types):
+        """Return whether code for arguments of these types is here, or in the cache."""
+        if types in self.overloads:
+            return True
+        try:
+            return self._cache._index_key(types, self.targetctx.codegen()) in self._cache._cache_file._load_index()
+        except Exception:  # whatever unpickling damaged bytes may raise; compiling anew mends it
+            return True
 
 
 class _Helper(CPUDispatcher):
@@ -201,10 +217,11 @@ class Kernel:
         self.cost = cost
         if numba.config.DISABLE_JIT:
             # Compiled code meets an overflow in silence; here NumPy's numbers would warn.
-            self.serial = self.parallel = np.errstate(all="ignore")(function)
+            self.serial = self.parallel = self.for_many = np.errstate(all="ignore")(function)
             return
         self.serial = _compile(function, "serial", parallel=False)
         self.parallel = _compile(function, "parallel", parallel=True)
+        self.for_many = Meanwhile(self)
 
     def __getitem__(self, work):
         """The build that suits so much work."""
@@ -214,7 +231,7 @@ class Kernel:
             build = self.serial
         else:
             threads.adopt()
-            build = self.parallel
+            build = self.for_many
         return build if on_call is None else functools.partial(_announced, build)
 
 

@@ -12,6 +12,7 @@ of this is obeyed, and the bits are the same.
 
 import contextlib
 import ctypes
+import math
 import os
 import sys
 import threading
@@ -44,11 +45,13 @@ def are_started() -> bool:
     return getattr(parallel, "_is_initialized", True)
 
 
-def parallel_from() -> int:
-    """Start Numba's threads, and return the work from which they pay."""
+def parallel_from() -> float:
+    """Start Numba's threads, and return the work from which they pay: never, if there is one."""
     if not are_started():
         _prefer()
     numba.get_num_threads()  # starts them, so that the layer is known
+    if numba.config.NUMBA_NUM_THREADS == 1:  # type: ignore[attr-defined]
+        return math.inf
     return _PARALLEL_FROM[numba.threading_layer()]
 
 

@@ -173,8 +173,9 @@ def test_no_thread_is_started_for_a_core_that_is_taken(free, n, monkeypatch):
 LAYER = """
 import hashlib, numba, numpy as np
 from minidl import Tensor, functional as F, set_num_threads
-from minidl.kernels import threads
+from minidl.kernels import aside, threads
 threads._watch.due = float("inf")  # two threads, also for a core that is taken
+aside.refused = True  # and from the first call on
 for n in (1, 2):
     n = min(n, numba.config.NUMBA_NUM_THREADS)
     set_num_threads(n)

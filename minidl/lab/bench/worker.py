@@ -60,6 +60,7 @@ class Session:
         self.built.step()
         first = time.perf_counter() - start
         numbers = self.built.check()
+        getattr(self.contender, "settle", lambda: None)()
         for _ in range(WARM_UP):
             self.built.step()
             numbers += self.built.check()
