@@ -30,6 +30,7 @@ __all__ = ["Meanwhile", "before_compiling", "wait"]
 
 refused = False  # it cannot be started, or is not wanted
 _PATIENCE = 120  # seconds that one kernel may take
+_OURS = (__name__.partition(".")[0],)  # packages that the second process imports: a user's own module may do anything
 _second = None
 
 
@@ -80,7 +81,7 @@ def wait():
 
 def _ask(kernel, given):
     """Return a request for a parallel build, or None if it has to be compiled here."""
-    if refused or not kernel.parallel.is_cached or _found(kernel.__module__, kernel.__qualname__) is not kernel:
+    if refused or not kernel.parallel.is_cached or not _is_ours(kernel):
         return None
     second = _running()
     return second and second.ask((kernel.__module__, kernel.__qualname__, given))
@@ -98,14 +99,17 @@ def _running():
     return _second
 
 
+def _is_ours(kernel):
+    """Return whether the second process will find a kernel by its name."""
+    module, name = kernel.__module__, kernel.__qualname__
+    return module.partition(".")[0] in _OURS and _found(module, name) is kernel
+
+
 def _found(module, name):
-    """Return what the second process will find under a name in a module, or None."""
-    known = sys.modules.get(module)
-    if getattr(known, "__spec__", None) is None or module == "__main__":
-        return None
+    """Return what has this name in a module, or None."""
     try:
-        return functools.reduce(getattr, name.split("."), known)
-    except AttributeError:
+        return functools.reduce(getattr, name.split("."), sys.modules[module])
+    except (KeyError, AttributeError):
         return None
 
 

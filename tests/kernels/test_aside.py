@@ -32,6 +32,7 @@ from squares import squares
 
 jit._start()
 jit._parallel_from = 0
+aside._OURS = ("squares",)
 def call(dtype=np.float64):
     x = np.arange(10, dtype=dtype)
     y = np.empty_like(x)
@@ -101,7 +102,7 @@ print(call())
 
 @pytest.mark.parametrize(
     "hindrance",
-    ["sys.executable = ''", "sys.executable = '/nowhere/python'", "aside.refused = True", "squares.__module__ = '__main__'",
+    ["sys.executable = ''", "sys.executable = '/nowhere/python'", "aside.refused = True", "aside._OURS = ('minidl',)",
      "squares.__qualname__ = 'other'"],
 )  # fmt: skip
 def test_without_a_second_process_all_is_compiled_at_once(hindrance, run):
@@ -145,7 +146,7 @@ print(len(squares.parallel.signatures), (args[1] == args[0] ** 2).all())
 def test_a_request_that_cannot_be_met_is_answered_and_compiled_here(run):
     """The first process then says what is wrong."""
     said = run("""
-aside._found = lambda module, name: squares  # but the second process will not find it
+aside._is_ours = lambda kernel: True  # but the second process will not find it
 squares.__qualname__ = "nothing.like.that"
 call()
 aside.wait()
