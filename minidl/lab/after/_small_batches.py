@@ -53,6 +53,8 @@ PARTS = {
     "training and evaluation": ("own", "exact"),
     "training": (None, "own"),
 }  # of what batch norm loses to group norm: the score with less error, the one with more
+EDGE = "†"
+EDGES = f"; {EDGE}: the lowest or the highest that was tried, as further seeds preferred it to the first seed's best"
 CAUSES = {
     "moving averages": "the error of the moving averages",
     "training and evaluation": "the gap between training and evaluation",
@@ -227,7 +229,8 @@ def _explained(size, lead, parts):
     averages, evaluation, training = (_points(part) for part in parts.values())
     told = (
         f"With {size} image{'s' * (size > 1)} in a batch the lead is {_points(lead)} points: exact statistics in place of "
-        f"moving averages win back {averages}, the statistics of its own batch {evaluation} more, and {training} remain."
+        f"moving averages give batch norm {averages}, the statistics of its own batch another {evaluation}, and {training} "
+        f"are left."
     )
     if not lead.above_zero:
         return told
@@ -255,16 +258,18 @@ def figure(measure, result):
     sizes = sorted(result.settings("batch", **FINAL))
     figure, (left, right) = plot.panels(2, size=(5.8, 4.2))
     runs = {norm: (sizes, 100 * np.stack([_scores(result, norm, s) for s in sizes], 1)) for norm in NORMS}
-    best = max(NORMS, key=lambda norm: runs[norm][1][:, 0].mean())
-    counted = f"{sizes[0]} image{'s' * (sizes[0] > 1)} in a batch"
-    title = f"With {counted}, {'no norm' if best == NONE else best} is best"
-    plot.lines(left, runs, title, "images in a batch", f"{measure} (%)", log="x")
+    behind = [str(size) for size in sizes if t_interval(_lead(result, size)).above_zero]
+    title = f"Batch norm is behind with {', '.join(behind) or 'no number'} in a batch"
+    if behind == ["1"]:
+        title = "Batch norm is behind with one image alone"
+    plot.lines(left, runs, title, "images in a batch", f"{measure} (%)", log="x", key="below")
     leads = {f"batch norm with {name}": (sizes, 100 * np.stack([_lead(result, s, way) for s in sizes], 1))
              for way, name in WAYS.items()}  # fmt: skip
-    lost = _lead(result, sizes[0]).mean()
-    title = f"With {counted}, group norm leads by {100 * lost:.1f} points" if lost > 0 else (
-        f"With {counted}, group norm does not lead")  # fmt: skip
-    plot.lines(right, leads, title, "images in a batch", f"group norm less batch norm, {measure} (points)", log="x")
+    counted, lost = "one image" if sizes[0] == 1 else f"{sizes[0]} images", t_interval(_lead(result, sizes[0]))
+    title = f"With {counted}, group norm " + (
+        f"leads by {100 * lost.mean:.1f} points" if lost.above_zero else "does not lead clearly")  # fmt: skip
+    axis = f"lead of group norm, {measure} (points)"
+    plot.lines(right, leads, title, "images in a batch", axis, log="x", key="below")
     right.axhline(0, color="0.4", linewidth=1)
     return figure
 
@@ -279,13 +284,16 @@ def tables(measure, result):
         f"| {name} | {' | '.join(t_interval(values).text(1, 100) for values in row)} |"
         for name, row in (own | rows).items()
     ]
-    rates = [f"| {norm} | " + " | ".join(f"{_rate(result, norm, size):g}" for size in sizes) + " |" for norm in NORMS]
+    rates = [f"| {norm} | " + " | ".join(_rate(result, norm, size) for size in sizes) + " |" for norm in NORMS]
     title = f"{measure[0].upper()}{measure[1:]} (%) on the test scenes, by images in a batch"
     return (
         f"\n\n{title}:\n\n{head}" + "\n".join(scores)
-        + f"\n\nLearning rates, chosen on validation scenes:\n\n{head}" + "\n".join(rates)
+        + f"\n\nLearning rates, chosen on validation scenes{EDGES * (EDGE in ''.join(rates))}:\n\n{head}" + "\n".join(rates)
     )  # fmt: skip
 
 
 def _rate(result, norm, size):
-    return result.where(norm=norm, batch=size, **FINAL).runs[0].config["lr"]
+    """The rate that was chosen, marked where none was tried on one side of it."""
+    rate = result.where(norm=norm, batch=size, **FINAL).runs[0].config["lr"]
+    tried = [run.config["lr"] for run in result.where(norm=norm, batch=size).runs if run.config["stage"] == "tune"]
+    return f"{rate:g}{EDGE * (bool(tried) and rate in (min(tried), max(tried)))}"

@@ -107,9 +107,10 @@ def label(ax: Axes, title: str, xlabel: str, ylabel: str, grid: bool = True) -> 
     return ax
 
 
-def legend(ax: Axes, **options) -> None:
-    """Draw a legend without a frame, where it covers least."""
-    ax.legend(loc="best", fontsize=8.5, title_fontsize=8.5, alignment="left", frameon=False, **options)
+def legend(ax: Axes, below: bool = False, **options) -> None:
+    """Draw a legend without a frame, where it covers least; or below the axes, in two columns."""
+    place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.13), "ncols": 2} if below else {"loc": "best"}
+    ax.legend(**place, fontsize=8.5, title_fontsize=8.5, alignment="left", frameon=False, **options)
 
 
 def marker(steps) -> str | None:

@@ -37,7 +37,8 @@ def panels(
 
 def lines(
     ax: Axes | None, runs: Mapping, title: str, xlabel: str, ylabel: str, *, log: str = "",
-    inks: Sequence[int] | None = None, key: bool = True, xticks: ArrayLike | None = None, yticks: ArrayLike | None = None,
+    inks: Sequence[int] | None = None, key: bool | str = True, xticks: ArrayLike | None = None,
+    yticks: ArrayLike | None = None,
 ) -> Axes:  # fmt: skip
     """Draw a line for each entry of `runs`: the mean over seeds, in a band that is its 95 % t interval.
 
@@ -47,7 +48,7 @@ def lines(
     runs    label → (x, values): x (T,), increasing; values (T,), or (S, T) with S seeds; what is not finite leaves a gap
     log     "x", "y" or "xy": the axes that are logarithmic
     inks    numbers of the colours and dashes, one for each line; by default 0, 1, 2 …
-    key     whether to draw a legend
+    key     whether to draw a legend; "below": below the axes, where it covers nothing
     xticks, yticks  the places of the ticks, which are written as they are; by default they are chosen
     Errors  ValueError for no runs, sizes that do not match, x that does not increase
     """
@@ -74,7 +75,7 @@ def lines(
     ax.margins(x=0.02)
     if key:
         several = any(len(values) > 1 for _, values in curves.values())
-        legend(ax, title=BAND if several else None)
+        legend(ax, below=key == "below", title=BAND if several else None)
     return label(ax, title, xlabel, ylabel)
 
 

@@ -177,6 +177,28 @@ def test_the_formula_must_hold_from_every_start():
     assert verdict.numbers[f"off the balance, {equilibrium.BN}"].high < 0.05
 
 
+def test_effective_rates_and_what_still_grows_are_told():
+    found = made(apart=0.1, spread=0.0)
+    lengths = np.linspace(1, 2, 51)[:, None] * np.ones((1, LAYERS))
+    for run in found.where(arm=equilibrium.BN, start=0.25).runs:
+        run.record["lengths"] = lengths.tolist()
+    verdict = CLAIM.verdict(found)
+    assert verdict.numbers["three starts, effective rates apart"].mean == pytest.approx(1.1**2 - 1, rel=1e-5)
+    assert "still changes lengths by +13.6 ± 0.0 %, +0.0 ± 0.0 %, +0.0 ± 0.0 %." in verdict.because
+
+
+def test_the_first_title_is_about_the_layer_that_is_drawn():
+    import matplotlib.pyplot as plt
+
+    found = made(apart=0.0, spread=0.0)
+    for run in found.where(arm=equilibrium.BN, start=4.0).runs:
+        run.record["measured"][LAYERS // 2] *= 1.25  # an eighth of it as a mean over layers
+    figure = CLAIM.figure(found)
+    assert figure.axes[0].get_title(loc="left") == "In this layer, three starts end 25 % apart"
+    assert figure.axes[0].get_ylabel() == "‖w‖ of convolution 5, with BN"
+    plt.close(figure)
+
+
 def test_every_start_is_run_with_batch_norm_and_others_from_one():
     found = made()
     assert len(found.runs) == 5 * (3 + 3)
@@ -195,7 +217,7 @@ def test_figure_and_tables_show_the_result(apart, said):
     figure = CLAIM.figure(found)
     titles = [ax.get_title(loc="left").replace("\n", " ") for ax in figure.axes]
     assert said in titles[0]
-    assert "1 % off" in titles[1]
+    assert titles[1] == "The worst arm with BN is 1 % off the formula"
     assert "50 % off" in titles[2]
     plt.close(figure)
     text = CLAIM.tables(found)

@@ -1,6 +1,7 @@
 """The claims about graphs: what is trained is what the text says, and verdicts follow from the numbers."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,10 +12,12 @@ from minidl.lab.after import _graphs, graph_depth, graph_row
 from minidl.lab.graphs import NodeNorm
 from minidl.lab.study.claim import Result, Run, Scale, plain
 from minidl.lab.study.fingerprint import fingerprint
+from minidl.lab.study.page import load_results
 from tests.helpers import in_a_process
-from tests.lab.paper.synthetic import result
+from tests.lab.paper.synthetic import joined, result
 
 CLAIMS = (graph_row.CLAIM, graph_depth.CLAIM)
+RESULTS = Path(__file__).parents[3] / "results"
 
 
 def clusters(nodes=60, classes=3, words=12, seed=0):
@@ -196,6 +199,48 @@ def test_verdicts_on_the_rows(cora, citeseer, word):
     assert verdict.word == word
     assert f"Cora {100 * cora:.1f} ± 1.0 % (row: 72.7)" in verdict.number
     assert "(5 layers)" in verdict.because
+    less = f"{100 * (cora - 0.727):+.1f}".replace("-", "−").replace("+0.0", "0.0")
+    assert f"Batch norm's mean less the row is {less} ± 1.0" in verdict.because.replace("+0.0", "0.0").replace(
+        "−0.0", "0.0"
+    )
+    reach = sum(cora + 0.004 * s >= 0.727 for s in (-1, 0, 1))
+    assert f"and {reach} of 3 seeds reach the row" in verdict.because
+
+
+def test_accuracies_are_those_with_batch_norm_at_the_depth_that_was_chosen():
+    """Other norms, and the runs that chose the depth, have other numbers, which the rule must not see."""
+    found = rows(0.727, 0.487)
+    for run in found.where(norm="layer norm").runs:
+        run.record["test"] -= 0.2
+    tried = [
+        ({"stage": "depth", "graph": g, "norm": n, "depth": 5, "seed": 1000}, {"test": 0.1, "validation": 0.9})
+        for g in graph_row.ROWS
+        for n in graph_row.NORMS
+    ]
+    verdict = graph_row.CLAIM.verdict(joined(found, result(*tried)))
+    assert verdict.word == "reproduced"
+    assert verdict.numbers["cora, batch norm less layer norm"].mean == pytest.approx(0.2)
+    assert verdict.numbers["citeseer, batch norm less none"].mean == pytest.approx(0)
+
+
+def test_the_titles_say_who_is_ahead_by_intervals():
+    seeds = 0.01 * np.arange(5)
+    tests = {"none": 0.5 + seeds, "batch norm": 0.6 + seeds, "layer norm": 0.61 + seeds[::-1]}
+    assert graph_row._ahead(tests) == "no arm is clearly ahead of the others"
+    assert graph_row._ahead(tests | {"layer norm": 0.7 + seeds[::-1]}) == "layer norm is ahead at its best depth"
+    assert graph_row._ahead(tests | {"none": 0.8 + seeds[::-1]}) == "none is ahead at its best depth"
+
+
+@pytest.mark.skipif(not (RESULTS / "graph-row.json").is_file(), reason="the claim has not been run yet")
+def test_what_the_limits_say_of_seeds_and_of_layer_norm_is_so():
+    ((_, _, found),) = load_results(RESULTS, [graph_row.CLAIM])
+    tried = found.where(stage="depth", graph="citeseer", norm="batch norm")
+    chosen = graph_row._depth(found, "citeseer", "batch norm")
+    assert abs(tried.values("test", depth=chosen).mean() - 0.487) < 0.01
+    numbers = graph_row.CLAIM.verdict(found).numbers
+    assert abs(numbers["citeseer, batch norm"].mean - 0.487) > 0.01
+    assert all(numbers[f"{graph}, batch norm less layer norm"].below_zero for graph in graph_row.ROWS)
+    assert not numbers["citeseer, batch norm less none"].above_zero
 
 
 def depths(hurt, rescue, noise=0.0, **parts):

@@ -7,6 +7,7 @@ import pytest
 
 from minidl.lab.after import large_rates
 from minidl.lab.after.large_rates import GRID
+from minidl.lab.study.claim import Result
 from minidl.lab.study.page import load_results
 from tests.lab.paper.synthetic import edited, joined, result
 
@@ -58,6 +59,17 @@ def test_a_depth_says(said):
     assert large_rates._judge(split) == said.partition(",")[0]
     assert split.whole.mean() == pytest.approx(sum(SAID[said][:2]), abs=1e-3)
     assert (split.none, split.batch) == (0.1, 0.4)
+
+
+def test_parts_are_of_the_same_seed():
+    """What a seed does to all three networks is in no part, however much it is."""
+    found = gains("8 layers", *SAID["most"])
+    for run in found.where(stage="final").runs:
+        run.record["test"] += 0.1 * run.config["seed"]
+    split, plain = (large_rates._split(runs, "8 layers") for runs in (found, gains("8 layers", *SAID["most"])))
+    np.testing.assert_allclose(split.excess, plain.excess, atol=1e-9)
+    np.testing.assert_allclose(split.whole, plain.whole, atol=1e-9)
+    assert large_rates._judge(split) == "most"
 
 
 @pytest.mark.parametrize(
@@ -127,6 +139,12 @@ def test_what_the_limits_say_of_the_rates_is_so():
     assert max(accuracy[lr] for lr in (0.025, 0.05, 0.1)) - min(accuracy[lr] for lr in (0.025, 0.05, 0.1)) < 0.01
     assert large_rates._judge(second) == "less"
     assert CLAIM.verdict(found).because.count("would say “less”") == 1
+    few = Result(tuple(run for run in found.runs if run.config["stage"] == "tune" or run.config["seed"] < 5))
+    assert CLAIM.verdict(few).word == "partly"
+    excess = first.excess
+    assert len(excess) == 10
+    assert excess.mean() + 2.685 * excess.std(ddof=1) / 10**0.5 < 0  # t at 97.5 %, two-sided, 9 degrees of freedom
+    assert [arm.whole.mean() > 0 for arm in (first, second)] == [True, True]
 
 
 def test_the_figure_shows_the_result():

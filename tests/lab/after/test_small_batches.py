@@ -15,7 +15,7 @@ from minidl.lab.study.fingerprint import fingerprint
 from minidl.lab.study.sweep import perform
 from tests.helpers import in_a_process
 from tests.lab.after.test_graph_claims import all_runs
-from tests.lab.paper.synthetic import bars, result
+from tests.lab.paper.synthetic import bars, joined, result
 
 CLAIMS = (small_batches.CLAIM, small_batches_detection.CLAIM)
 DIGITS = bars(train=240, test=60)
@@ -48,6 +48,31 @@ def test_every_arm_runs_and_only_batch_norm_is_evaluated_in_three_ways(task):
 def test_a_network_that_diverges_has_score_0():
     assert record("segmentation", NONE, lr=1e30) == {"loss": None, "test": 0}
     assert record("detection", BATCH, lr=1e30) == {"loss": None, "test": 0, "own": 0, "exact": 0}
+
+
+def test_what_is_scored_are_test_scenes_with_the_statistics_that_are_named(monkeypatch):
+    scored, settled, score, settle = [], [], _small_batches._score, _small_batches._settle
+
+    def watched_score(model, task, scenes, *together):
+        norm = next(m for m in model.modules() if isinstance(m, nn.BatchNorm))
+        scored.append((scenes.images.tobytes(), together, norm.track_running_stats, norm.running_mean.copy()))
+        return score(model, task, scenes, *together)
+
+    def watched_settle(model, images):
+        settled.append(images.tobytes())
+        settle(model, images)
+
+    monkeypatch.setattr(_small_batches, "_score", watched_score)
+    monkeypatch.setattr(_small_batches, "_settle", watched_settle)
+    record("segmentation", BATCH, 2)
+    scenes = {part: _small_batches._scenes(DIGITS, part, 32).images.tobytes() for part in _small_batches.SEEDS}
+    assert [images for images, *_ in scored] == [scenes["test"]] * 3
+    assert [(together, tracked) for _, together, tracked, _ in scored] == [((), True), ((2,), False), ((), True)]
+    assert settled == [scenes["train"]]
+    assert not np.allclose(scored[0][-1], scored[2][-1])  # exact statistics are others than the moving averages
+    scored.clear()
+    record("segmentation", BATCH, 2, stage="tune")
+    assert [images for images, *_ in scored] == [scenes["validation"]]
 
 
 def test_parts_of_the_scenes_have_other_digits():
@@ -181,6 +206,7 @@ def made_up(leads, parts=(0.0, 1.0, 0.0), noise=0.0, seeds=5):
         ((0.2, 0.1, 0.05, 0.02, 0.0), 0.0, "reproduced"),
         ((0.2, 0.1, 0.05, 0.02, -0.1), 0.0, "reproduced"),
         ((0.1, 0.1, 0.1, 0.1, 0.2), 0.0, "partly"),  # it leads, but not more than with 32
+        ((0.1, 0.1, 0.1, 0.9, 0.2), 0.0, "partly"),  # eight is not few
         ((0.2, 0.1, -0.01, 0.0, 0.0), 0.0, "partly"),
         ((0.2, -0.1, -0.1, 0.0, 0.0), 0.0, "partly"),
         ((-0.02, -0.1, -0.1, 0.0, 0.0), 0.0, "contradicted"),
@@ -233,20 +259,36 @@ def test_the_numbers_say_which_way():
 def test_figure_and_tables_show_the_result(claim):
     import matplotlib.pyplot as plt
 
-    found = made_up((0.2, 0.1, 0.05, 0.02, 0.0))
+    found = made_up((0.2, 0.1, 0.05, 0.02, -0.01))
     figure = claim.figure(found)
     left, right = figure.axes
-    assert left.get_title(loc="left") == "With 1 image in a batch, group norm is best"
-    assert right.get_title(loc="left") == "With 1 image in a batch, group norm leads by 20.0 points"
+    assert left.get_title(loc="left") == "Batch norm is behind with 1, 2, 4, 8 in a batch"
+    assert right.get_title(loc="left") == "With one image, group norm leads by 20.0 points"
     assert [text.get_text() for text in left.get_legend().get_texts()][: len(NORMS)] == list(NORMS)
     plt.close(figure)
     other = claim.figure(made_up((-0.2, 0.1, 0.05, 0.02, 0.0)))
-    assert other.axes[1].get_title(loc="left") == "With 1 image in a batch, group norm does not lead"
+    assert other.axes[1].get_title(loc="left") == "With one image, group norm does not lead clearly"
+    plt.close(other)
+    other = claim.figure(made_up((0.2, 0.1, 0.1, 0.1, -0.1), noise=1.0))  # ahead in means, and in no interval
+    assert other.axes[0].get_title(loc="left") == "Batch norm is behind with no number in a batch"
+    assert other.axes[1].get_title(loc="left") == "With one image, group norm does not lead clearly"
     plt.close(other)
     text = claim.tables(found)
     assert "| batch norm, exact statistics |" in text
     assert text.count("| group norm |") == 2
     assert "| 0.01 | 0.01 | 0.01 | 0.01 | 0.01 |" in text
+    assert "†" not in text
+
+
+def test_a_chosen_rate_at_the_edge_of_those_tried_is_marked():
+    tried = [
+        ({"norm": GROUP, "batch": size, "stage": "tune", "seed": 1000, "lr": lr}, {"validation": 0.5})
+        for size, rates in ((1, (0.005, 0.01)), (2, (0.005, 0.01, 0.02)), (4, (0.01, 0.02)))
+        for lr in rates
+    ]
+    text = small_batches.CLAIM.tables(joined(made_up((0.2, 0.1, 0.05, 0.02, 0.0)), result(*tried)))
+    assert "| group norm | 0.01† | 0.01 | 0.01† | 0.01 | 0.01 |" in text
+    assert "†: the lowest or the highest that was tried" in text
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)

@@ -20,6 +20,17 @@ def test_panels_have_a_title_and_a_note():
     assert figure.get_supxlabel() == "from below"
 
 
+def test_a_key_may_be_below_the_axes_where_it_covers_nothing():
+    runs = {"a": ([1, 2, 3], SEEDS), "b": ([1, 2, 3], SEEDS + 1)}
+    figure, (ax,) = plot.panels(1)
+    plot.lines(ax, runs, "title", "x", "y", key="below")
+    figure.canvas.draw()
+    assert ax.get_legend().get_window_extent().y1 < ax.xaxis.label.get_window_extent().y0 + 1
+    inside = plot.lines(axes(), runs, "title", "x", "y")
+    inside.figure.canvas.draw()
+    assert inside.get_legend().get_window_extent().y0 > inside.get_window_extent().y0
+
+
 def test_a_line_is_the_mean_in_its_interval():
     ax = plot.lines(axes(), {"a": ([1, 2, 3], SEEDS), "b": ([1, 2], [5, 6])}, "title", "x", "y")
     a, b = ax.get_lines()
