@@ -286,6 +286,13 @@ def test_figure_and_tables_show_the_result():
     assert text.startswith("\n\n")
     assert text.count("| batch norm |") == 2
     assert "| batch norm | 7.389 | **2.718** | 7.389 |" in text
+    assert "| layer norm | **2.718**† | 7.389 | 7.389 |" in text
+
+
+def test_titles_say_how_far_apart_they_are_if_intervals_do():
+    assert language._apart(np.array([0.01, 0.011, 0.012])) == "is 1.1 % above"
+    assert language._apart(np.array([-0.01, -0.011, -0.012])) == "is 1.1 % below"
+    assert language._apart(np.array([-0.01, 0.011, 0.012])) == "is not clearly apart from"
 
 
 def test_perplexities_without_limit_are_shown_at_one():
