@@ -187,7 +187,7 @@ def test_each_arm_gets_its_own_rate_from_seeds_of_its_own():
     runs = all_runs(CLAIM, made_up_record, Scale())
     final, tuned = runs.where(stage="final"), runs.where(stage="tune")
     assert len(final.runs) == 8 * 5
-    assert len(tuned.runs) == 8 * 3 * 2
+    assert len(tuned.runs) == 8 * len(language.RATES) * 2
     assert final.where(arm=MAIN).settings("lr") == [1e-2]
     assert final.where(arm=LAYER).settings("lr") == [3e-3]
     assert {run.config["arm"] for run in final.runs if run.config["alike"]} == {
@@ -285,8 +285,17 @@ def test_figure_and_tables_show_the_result():
     text = CLAIM.tables(found)
     assert text.startswith("\n\n")
     assert text.count("| batch norm |") == 2
-    assert "| batch norm | 7.389 | **2.718** | 7.389 |" in text
-    assert "| layer norm | **2.718**† | 7.389 | 7.389 |" in text
+    assert "| batch norm | 7.389 | 7.389 | **2.718** | 7.389 | 7.389 |" in text
+    assert "| layer norm | 7.389 | **2.718** | 7.389 | 7.389 | 7.389 |" in text
+
+
+def test_a_rate_at_an_edge_is_marked():
+    def record(config):
+        tuned = {"validation": -1.0 - (config["lr"] != language.RATES[0])} if config["stage"] == "tune" else {}
+        return made_up_record(config) | tuned
+
+    text = CLAIM.tables(all_runs(CLAIM, record, Scale(3)))
+    assert "| layer norm | **2.718**† | 7.389 | 7.389 | 7.389 | 7.389 |" in text
 
 
 def test_titles_say_how_far_apart_they_are_if_intervals_do():
@@ -303,7 +312,7 @@ def test_perplexities_without_limit_are_shown_at_one():
         return made_up_record(config) | (far if config["stage"] == "final" else {"validation": -1e7})
 
     found = all_runs(CLAIM, record, Scale(3))
-    assert CLAIM.tables(found).count("over 100") == 1 + 8 * 3
+    assert CLAIM.tables(found).count("over 100") == 1 + 8 * len(language.RATES)
     with np.errstate(all="raise"):
         figure = CLAIM.figure(found)
     assert "or 100 if it is larger" in figure.axes[1].get_xlabel()
