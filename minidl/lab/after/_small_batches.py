@@ -277,7 +277,7 @@ def figure(measure, result):
 def tables(measure, result):
     """The scores, batch norm's in three ways, and the learning rates."""
     sizes = sorted(result.settings("batch", **FINAL))
-    head = f"| | {' | '.join(map(str, sizes))} |\n{'|---' * (len(sizes) + 1)}|\n"
+    head = f"| norm | {' | '.join(map(str, sizes))} |\n{'|---' * (len(sizes) + 1)}|\n"
     rows = {norm: [_scores(result, norm, size) for size in sizes] for norm in NORMS if norm != BATCH}
     own = {f"batch norm, {name}": [_scores(result, BATCH, s, way) for s in sizes] for way, name in WAYS.items()}
     scores = [

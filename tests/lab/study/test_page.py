@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -206,6 +207,15 @@ def test_the_committed_page_follows_from_the_committed_results():
     assert [claim.id for claim, _, _ in found] == [id for id in claims() if id not in NOT_TESTED]
     written = page(found, NOT_TESTED, claims().values(), benchmark_rows(found, claims().values()))
     assert (RESULTS / "README.md").read_text(encoding="utf-8") == written
+
+
+@committed
+def test_every_column_of_the_committed_page_has_a_head():
+    """Who has a page read aloud hears the head with each cell."""
+    lines = (RESULTS / "README.md").read_text(encoding="utf-8").split("\n")
+    heads = [line for line, below in pairwise(lines) if below.startswith("|---")]
+    assert len(heads) > 20
+    assert all(cell.strip() for head in heads for cell in head.strip("|").split("|"))
 
 
 @committed
