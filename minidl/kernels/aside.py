@@ -74,9 +74,15 @@ def before_compiling(build, given):
 
 
 def wait():
-    """Wait until the second process has compiled all that it was asked for, as one must before taking times."""
-    if _second is not None:
-        _second.wait_until(lambda: _second.current is None)
+    """Wait until the second process has compiled all that it was asked for, as one must before taking times.
+
+    Returns whether there was something to wait for: then the next calls load what it has compiled.
+    """
+    second = _second
+    if second is None or second.ended or second.current is None:
+        return False
+    second.wait_until(lambda: second.current is None)
+    return True
 
 
 def _ask(kernel, given):

@@ -157,7 +157,7 @@ print(aside._second.ended, call())
 
 def test_waiting_without_a_second_process_takes_no_time():
     assert aside._second is None
-    aside.wait()
+    assert not aside.wait()
 
 
 # --- kernels that usually come later ----------------------------------------------------------------------------------

@@ -55,11 +55,11 @@ def packages(tmp_path_factory):
 
 
 def sources():
-    """What a package holds: Python, the pages of the lab, the built-in graphs, and the mark of typed packages."""
+    """What a package holds: Python, the pages of the lab, the built-in graphs, the list of usual kernels, and the mark."""
     web = (path for path in (ROOT / "minidl" / "lab" / "web").iterdir() if path.suffix in (".html", ".js", ".css"))
     graphs = (path for path in (ROOT / "minidl" / "data" / "built_in").iterdir() if path.suffix in (".gz", ".txt"))
     names = (path.relative_to(ROOT).as_posix() for path in (*(ROOT / "minidl").rglob("*.py"), *web, *graphs))
-    return {*names, "minidl/py.typed"}
+    return {*names, "minidl/py.typed", "minidl/kernels/usual.txt"}
 
 
 def test_the_wheel_holds_the_package_and_nothing_else(packages):
