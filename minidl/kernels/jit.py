@@ -86,7 +86,7 @@ class _Build(CPUDispatcher):
             return True
         try:
             return self._cache._index_key(types, self.targetctx.codegen()) in self._cache._cache_file._load_index()
-        except Exception:  # whatever unpickling damaged bytes may raise; compiling anew mends it
+        except Exception:  # there is no cache; or whatever unpickling damaged bytes may raise: compiling anew mends it
             return True
 
 
@@ -208,6 +208,8 @@ def kernel(function=None, *, cost=1):
 
 class Kernel:
     """The two builds of one loop: `serial` and `parallel`. The source is under `__wrapped__`.
+
+    `for_many` is the parallel build, or what takes its place until it is compiled.
 
     A call costs 0.2 µs, half of it in Numba, and Numba 0.04 more for each argument (a Python number 0.02, a NumPy one 0.06).
     """

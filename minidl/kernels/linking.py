@@ -4,7 +4,7 @@ Numba gives every compiled function a library of its own, and finishes it: the c
 optimised, and turned into machine code. A kernel is a tree of helpers some five calls deep, and each is put into its caller,
 so the innermost are optimised five times; where a loop is spread over threads, its body and two wrappers add three more. All
 but the last is thrown away. So here a library waits: whoever calls it gets its code as it is, and only what Python calls
-is finished. Measured, of the first step of the paper's network: 27 s of processor time before, 16 after.
+is finished. Measured, of the first step of the paper's network, on one core: 18 s before, 10 after.
 
 The numbers do not change, as no optimisation may change a result (see `jit.py`). These are Numba's inner parts, which may
 move: with a version that has not been tried, everything is finished as usual.

@@ -56,7 +56,9 @@ def run(tmp_path):
 
 
 def test_the_serial_build_runs_until_the_parallel_one_is_there(run):
-    first, *rest = run("print(call())\naside.wait()\nprint(call(), squares.for_many._ready)\nprint(call())")
+    first, *rest = run(
+        "print(call())\naside.wait()\nprint(call(), squares.for_many is squares.parallel)\nprint(call())"
+    )
     assert first == "{'serial': 1, 'parallel': 0}"
     assert rest == ["{'serial': 1, 'parallel': 1} True", "{'serial': 1, 'parallel': 1}"]
 
@@ -84,8 +86,8 @@ def test_what_was_asked_for_is_compiled_even_if_the_first_process_ends(run):
 
 def test_each_type_of_arguments_is_asked_for(run):
     said = run(
-        "call()\ncall(np.float32)\nprint(len(squares.for_many._asked))\naside.wait()\ncall()\n"
-        "print(squares.for_many._ready)\nprint(call(np.float32), squares.for_many._ready)"
+        "meanwhile = squares.for_many\ncall()\ncall(np.float32)\nprint(len(meanwhile._asked))\naside.wait()\ncall()\n"
+        "print(squares.for_many is squares.parallel)\nprint(call(np.float32), squares.for_many is squares.parallel)"
     )
     assert said == ["2", "False", "{'serial': 2, 'parallel': 2} True"]
 
