@@ -28,23 +28,48 @@ def fingerprint(function):
         if name in seen:
             continue
         tree = _without_docstrings(ast.parse(textwrap.dedent(inspect.getsource(thing))))
-        constants = []
-        for label, used in _used(tree, sys.modules[thing.__module__]):
-            home = _home(used)
-            if isinstance(used, ModuleType):
+        constants, used = [], _used(tree, sys.modules[thing.__module__])
+        while used:
+            label, value = used.pop(0)
+            home = _home(value)
+            if isinstance(value, ModuleType):
                 continue  # what is used of it has a label of its own
-            if _within(home, folder) and (isinstance(used, type | FunctionType) or hasattr(used, "__wrapped__")):
-                waiting.append(used)
-            elif isinstance(used, int | float | str | tuple | frozenset | dict | list) or _within(
-                type(used).__module__, folder
+            if _within(home, folder) and (_has_code(value) or hasattr(value, "__wrapped__")):
+                waiting.append(value)
+            elif isinstance(value, int | float | str | tuple | frozenset | dict | list) or _within(
+                type(value).__module__, folder
             ):
-                constants.append(f"{label} = {used!r}")
+                inner = []
+                constants.append(f"{label} = {_shown(value, inner)}")
+                used += [("", one) for one in inner]
             elif _within(home, library):
                 modules.add(home)
         seen[name] = [ast.unparse(tree), *constants]
     seen |= _files(modules, library)
     text = "\n".join(line for name in sorted(seen) for line in (name, *seen[name]))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _has_code(value):
+    return isinstance(value, type | FunctionType)
+
+
+def _shown(value, inner):
+    """A constant as text that is the same in every process; the functions and classes in it are named, and put into `inner`.
+
+    The repr of a function has its address, and a set of texts has another order each time.
+    """
+    if _has_code(value):
+        inner.append(value)
+        return f"{value.__module__}.{value.__qualname__}"
+    if type(value) is dict:
+        return f"{{{', '.join(f'{_shown(name, inner)}: {_shown(one, inner)}' for name, one in value.items())}}}"
+    if type(value) is frozenset:
+        return f"frozenset({{{', '.join(sorted(_shown(one, inner) for one in value))}}})"
+    if type(value) in (list, tuple):
+        text = ", ".join(_shown(one, inner) for one in value)
+        return f"[{text}]" if type(value) is list else f"({text},)" if len(value) == 1 else f"({text})"
+    return repr(value)
 
 
 def _home(thing):

@@ -1,6 +1,8 @@
 """The fingerprint notices what changes a run, and nothing else."""
 
 import importlib
+import os
+import subprocess
 import sys
 
 import pytest
@@ -22,6 +24,14 @@ def scale(x):
 
 def unused():
     return 1
+
+def listed(x):
+    return x - 1
+
+CHOICES = {"first": listed, "others": (Layer, frozenset({"a", "b", "c", "d"}))}
+
+def choose(x):
+    return CHOICES["first"](x)
 """
 ENGINE = """
 from fingerprinted import kernels as k
@@ -65,7 +75,8 @@ def cached(x):
 def run(config, digits=None, steps=STEPS):
     """What it does."""
     # a comment
-    return {"a": helper.scale(cached(steps[0])), "b": Layer().grow(), "c": np.mean(GRID["lr"]), "d": F.forward(1)}
+    first = helper.scale(cached(steps[0]))
+    return {"a": first, "b": Layer().grow(), "c": np.mean(GRID["lr"]), "d": F.forward(1), "e": helper.choose(1)}
 
 def verdict(result):
     return result
@@ -116,6 +127,8 @@ def mark(tmp_path, monkeypatch):
         ('"lr": 0.1', '"lr": 0.2'),
         ("return k.kernel(x)", "return k.kernel(-x)"),  # in the rest of the library
         ("x * 7", "x * 8"),  # in what that imports
+        ("x - 1", "x - 2"),  # in a function that a table holds
+        ('"d"})', '"e"})'),  # in a set that it holds
     ],
 )
 def test_it_notices(mark, change):
@@ -137,6 +150,23 @@ def test_it_notices(mark, change):
 )
 def test_it_does_not_mind(mark, change):
     assert mark() == mark(*change)
+
+
+def test_every_process_finds_the_same():
+    """Runs that one process keeps are of use to the next; where functions lie, and how sets are ordered, differs."""
+    code = (
+        "from minidl.lab.registry import claims\n"
+        "from minidl.lab.study.fingerprint import fingerprint\n"
+        "print({name: fingerprint(claim.run) for name, claim in claims().items()})"
+    )
+    found = [
+        subprocess.run(
+            [sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True, text=True, check=True,
+        ).stdout
+        for seed in "12"
+    ]  # fmt: skip
+    assert found[0] == found[1] != ""
 
 
 def test_a_real_claim_depends_on_the_kernels(monkeypatch):
