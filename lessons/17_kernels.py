@@ -462,8 +462,8 @@ print(kernels.race(compiled(by_terms), compiled(tile), arguments, goal=1.3, seco
 # %% [markdown]
 # minidl goes further. A tile of several rows and two vectors of results stays in registers through a whole sum. LLVM,
 # the compiler behind Numba, does not see that it would fit. So it is written instruction by instruction, in
-# [vectors.py](../minidl/kernels/vectors.py), and [`multiply`](../minidl/kernels/product.py) cuts a matrix product into
-# such tiles. Convolution is one: each row of `a` is the patch of 9·64 numbers that a position sees.
+# [microkernel.py](../minidl/kernels/microkernel.py), and [`multiply`](../minidl/kernels/product.py) cuts a matrix product
+# into such tiles. Convolution is one: each row of `a` is the patch of 9·64 numbers that a position sees.
 #
 # ## 5. The last room: fewer multiplications
 #

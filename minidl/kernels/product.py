@@ -2,8 +2,8 @@
 
 A number that is loaded should be multiplied more than once before the next one is. A tile of 12 × 32 results (with AVX-512;
 6 × 16 with AVX2) fits into a core's registers; for each step k of the sums, 12 + 32 numbers are loaded and 384 products
-added (`vectors.tile`). With few rows, b is read where it lies: it is met too few times to repay a copy. Otherwise, or if b
-is transposed, the 32 columns that all rows meet next are first copied together ("packed"), and stay in the caches.
+added (`microkernel.py`). With few rows, b is read where it lies: it is met too few times to repay a copy. Otherwise, or if
+b is transposed, the 32 columns that all rows meet next are first copied together ("packed"), and stay in the caches.
 
 Measured on one core of a processor with AVX-512, sizes as rows × depth × columns: 60×64×256 171 GFLOP/s, 60×256×256 177,
 60×784×128 186, 256×64×64 183; sums of some hundred terms in the nearest cache reach 200.
@@ -16,17 +16,18 @@ blocks of rows and columns, whatever is beside it, and on however many threads.
 import numpy as np
 
 from minidl.kernels.jit import device, inlined, n_chunks
+from minidl.kernels.microkernel import TILE_ROWS, tile
 from minidl.kernels.runs import clear, copy, offset, shifted, transposed, view
-from minidl.kernels.vectors import TILE_ROWS, VECTOR_BYTES, sandwich, tile, transpose
+from minidl.kernels.vectors import VECTOR_BYTES, sandwich, transpose
 
-__all__ = ["PACK_FROM", "PANEL_BYTES", "copy_lines", "high_tile", "multiply", "multiply_tiles", "pack", "part_depth"]
+__all__ = ["PACK_FROM", "PANEL_BYTES", "multiply", "multiply_tiles", "pack", "part_depth"]
 
 PANEL_BYTES = 2 * VECTOR_BYTES  # of a line of a tile of the result, and of the panel of b under it
 _DEPTH = 512  # terms in a part of the sums, at most: 64 KiB of packed b, which the second-level cache keeps
 PACK_FROM = 10 * TILE_ROWS  # rows: a copy takes as long as a tenth of the products with so many
 _LINES = 4
 _FEWER = TILE_ROWS * 2 // 3  # rows of a lower tile, which leaves less over: 64 = 4·12 + 2·8
-high_tile, _low, _narrow = tile(TILE_ROWS, 2), tile(_FEWER, 2), tile(TILE_ROWS, 1)
+_high, _low, _narrow = tile(TILE_ROWS, 2), tile(_FEWER, 2), tile(TILE_ROWS, 1)
 _copy = sandwich(np.eye(_LINES), np.eye(2))  # 1·X·1: that many lines of two vectors, all loaded before one is stored
 
 
@@ -37,7 +38,7 @@ def part_depth(depth):
 
 
 @inlined
-def copy_lines(x, y, rows, columns):
+def _copy_lines(x, y, rows, columns):
     """Copy so many rows and columns from a view to another one; the columns of both are neighbours."""
     for i in range(rows):
         copy(x.array, x.at + i * x.row, y.array, y.at + i * y.row, columns)
@@ -58,7 +59,7 @@ def pack(b, depth, columns, packed):
     if columns < width:
         clear(packed, 0, depth * width)
     if b.column == 1:
-        copy_lines(b, panel, depth, columns)
+        _copy_lines(b, panel, depth, columns)
         return
     done = 0
     if b.row == 1 and depth >= lanes:
@@ -89,13 +90,13 @@ def multiply_tiles(a, b, out, shape, keep, ahead):
         next_half = ahead + (half if i % (2 * TILE_ROWS) else 0)  # one half of what comes next, or the other
         a_rows, out_rows = shifted(a, i, 0), shifted(out, i, 0)
         if columns < width:
-            _narrow(a_rows, b, out_rows, min(TILE_ROWS, left) - 1, depth, keep, next_half)
+            _narrow(a_rows, b, out_rows, out_rows, min(TILE_ROWS, left) - 1, depth, keep, next_half)
             i += TILE_ROWS
         elif left <= _FEWER or TILE_ROWS < left <= 2 * _FEWER:  # two lower tiles compute fewer rows for nothing
-            _low(a_rows, b, out_rows, min(_FEWER, left) - 1, depth, keep, next_half)
+            _low(a_rows, b, out_rows, out_rows, min(_FEWER, left) - 1, depth, keep, next_half)
             i += _FEWER
         else:
-            high_tile(a_rows, b, out_rows, min(TILE_ROWS, left) - 1, depth, keep, next_half)
+            _high(a_rows, b, out_rows, out_rows, min(TILE_ROWS, left) - 1, depth, keep, next_half)
             i += TILE_ROWS
 
 
@@ -126,9 +127,9 @@ def _multiply_panel(a, b, out, shape, keep, packed):
     for i in range(0, rows, TILE_ROWS):  # what sticks out over the edge is computed beside it
         high, corner = min(TILE_ROWS, rows - i), shifted(out, i, 0)
         if keep:
-            copy_lines(corner, edge, high, columns)
+            _copy_lines(corner, edge, high, columns)
         _tiles_called(shifted(a, i, 0), panel, edge, (high, depth, wide), keep)
-        copy_lines(edge, corner, high, columns)
+        _copy_lines(edge, corner, high, columns)
 
 
 @device

@@ -1,15 +1,15 @@
-"""Vector instructions written down one by one, for the three loops that LLVM does not see through.
+"""Vector instructions written down one by one, for loops that LLVM does not see through.
 
 A processor's core multiplies and adds vectors: 16 float32 numbers at once with AVX-512, 8 with AVX2, 4 on ARM. LLVM turns
 most of minidl's loops into such instructions by itself. It does not find out that the results of a small matrix product
-should stay in registers while all products are added to them (`product.py`). Nor does it see that a transform of 6×6
+should stay in registers while all products are added to them (`microkernel.py`). Nor does it see that a transform of 6×6
 pixels fits into registers whole (`winograd.py`), or that a square can be transposed in them.
 
-    tile        rows × 1 or 2 vectors of a matrix product, added up in registers
+    Vectors     the instructions
     sandwich    L·X·Rᵀ for constant matrices L and R, and a block X of vectors
     transpose   Xᵀ for a square X of as many numbers as a vector has
 
-Python functions write these three, instruction by instruction, while Numba compiles: what is a loop over rows in them is
+Python functions write these, instruction by instruction, while Numba compiles: what is a loop over rows in them is
 straight code when it runs. Beside each is a plain version, which runs when the JIT is off. It computes the same in the same
 order, so results are equal to the bit, but for one thing: a·b + c is rounded once by most processors, and twice by NumPy.
 """
@@ -27,7 +27,7 @@ from numba.extending import intrinsic
 from minidl.kernels import runs
 from minidl.kernels.jit import compiled_as, n_chunks
 
-__all__ = ["TILE_ROWS", "VECTOR_BYTES", "sandwich", "tile", "transpose"]
+__all__ = ["REGISTERS", "VECTOR_BYTES", "Arrays", "Vectors", "sandwich", "transpose"]
 
 
 def _registers():
@@ -41,10 +41,7 @@ def _registers():
     return (32, 16) if ",+avx," in features or ",+avx2," in features else (16, 32 if ",+neon," in features else 16)
 
 
-VECTOR_BYTES, _REGISTERS = _registers()
-# Two vectors for each row of the tile, and some to spare for the numbers to be multiplied. Measured with AVX-512: 12 rows
-# reach 185 to 200 GFLOP/s on a core that can do 200; 11 and 13 the same within 3 %, 14 some 10 % less.
-TILE_ROWS = 12 if _REGISTERS == 32 else 6
+VECTOR_BYTES, REGISTERS = _registers()
 
 
 class Arrays:
@@ -133,115 +130,63 @@ class Vectors:
         self.builder.call(prefetch, [place, to_read, second_level, data])
 
     def add(self, a, b):
+        """Compute a + b."""
         return self.builder.fadd(a, b)
 
     def subtract(self, a, b):
+        """Compute a − b."""
         return self.builder.fsub(a, b)
 
     def multiply(self, a, b):
+        """Compute a · b."""
         return self.builder.fmul(a, b)
 
     def multiply_add(self, a, b, c):
-        """a·b + c, rounded once where the processor can."""
+        """Compute a·b + c, rounded once where the processor can."""
         function = ir.FunctionType(self.type, [self.type] * 3)
         name = f"llvm.fmuladd.v{self.lanes}f{8 * self.bytes}"
         return self.builder.call(cgutils.get_or_insert_function(self.builder.module, function, name), [a, b, c])
 
+    def is_set(self, number, bit):
+        """Return whether a number has a bit, 1 or 2 or 4."""
+        masked = self.builder.and_(number, ir.Constant(number.type, bit))
+        return self.builder.icmp_signed("!=", masked, ir.Constant(number.type, 0))
+
+    def choose(self, condition, make, otherwise):
+        """Return the values that make() writes down, where the condition holds, and else those given."""
+        before, (block, after) = self.builder.block, map(self.builder.append_basic_block, ("if", "after"))
+        self.builder.cbranch(condition, block, after)
+        self.builder.position_at_end(block)
+        made = make()
+        block = self.builder.block
+        self.builder.branch(after)
+        self.builder.position_at_end(after)
+        return [self._joined((one, block), (other, before)) for one, other in zip(made, otherwise, strict=True)]
+
+    def repeat(self, count, step, values):
+        """Return the values after `count` times values = step(*values)."""
+        before, (block, after) = self.builder.block, map(self.builder.append_basic_block, ("loop", "after"))
+        done = ir.Constant(count.type, 0)
+        self.builder.cbranch(self.builder.icmp_signed(">", count, done), block, after)
+        self.builder.position_at_end(block)
+        done, *now = (self._joined((value, before)) for value in (done, *values))
+        new = [self.builder.add(done, ir.Constant(count.type, 1)), *step(*now)]
+        for variable, value in zip((done, *now), new, strict=True):
+            variable.add_incoming(value, self.builder.block)
+        self.builder.cbranch(self.builder.icmp_signed("<", new[0], count), block, after)
+        block = self.builder.block
+        self.builder.position_at_end(after)
+        return [self._joined((one, before), (other, block)) for one, other in zip(values, new[1:], strict=True)]
+
+    def _joined(self, *ways):
+        """A value that depends on the way here: pairs of a value and the block that it comes from."""
+        variable = self.builder.phi(ways[0][0].type)
+        for value, block in ways:
+            variable.add_incoming(value, block)
+        return variable
+
     def _as_vector(self, pointer):
         return self.builder.bitcast(pointer, ir.PointerType(self.type))
-
-
-# ---- a tile of a matrix product ---------------------------------------------------------------------------------------
-
-
-def tile(rows, vectors):
-    """Return a function for kernels that adds up a tile of a product: out = a·b, or with keep out += a·b.
-
-    Its arguments: a, b, out, last, depth, keep, ahead. a, b and out are views of matrices (rows, depth), (depth, width) and
-    (rows, width), where width is `vectors` vectors of numbers; the column strides of b and out are 1. depth is at least 1;
-    keep is 0 (then out is not read) or 1. Rows past `last` are left out. Meanwhile the place `ahead` numbers after b's first
-    one is fetched to the second-level cache, one vector with each k; it need not exist.
-    """
-
-    def plain(a, b, out, last, depth, keep, ahead):
-        high, width = min(rows, last + 1), vectors * VECTOR_BYTES // out.array.itemsize
-        sums = np.zeros((high, width), out.array.dtype)
-        for k in range(depth):  # a column of a times a row of b: `high` × `width` products
-            column = a.array[a.at + k * a.column :: a.row][:high, np.newaxis]
-            sums = Arrays.multiply_add(column, b.array[b.at + k * b.row :][:width], sums)
-        for i in range(high):
-            line = out.array[out.at + i * out.row :][:width]
-            line[:] = line + sums[i] if keep else sums[i]
-
-    plain.__qualname__ = f"tile-{rows}-{vectors}"
-
-    @intrinsic
-    def written(typing, a, b, out, last, depth, keep, ahead):
-        """Rows past `last` are computed as row `last` once more: the same numbers to the same place."""
-
-        def write(context, builder, signature, arguments):
-            (a, b, out, last, depth, keep, ahead), (a_type, b_type, out_type) = arguments, signature.args[:3]
-            v = Vectors(context, builder, a_type)
-            (a, a_row, a_column), (b, b_row, _) = v.unpack(a_type, a), v.unpack(b_type, b)
-            out, out_row, _ = v.unpack(out_type, out)
-            zero, one, lanes = (ir.Constant(depth.type, n) for n in (0, 1, v.lanes))
-            ahead = builder.gep(b, [ahead])
-            a_rows, places = [], []
-            for i in range(rows):
-                i = ir.Constant(depth.type, i)
-                i = builder.select(builder.icmp_signed("<", i, last), i, last)
-                a_rows.append(builder.gep(a, [builder.mul(i, a_row)]))
-                line = builder.gep(out, [builder.mul(i, out_row)])
-                places += [v.place(line, j, lanes) for j in range(vectors)]
-
-            loop, begin = builder.append_basic_block("loop"), builder.block
-            after, added, stored, done = (
-                builder.append_basic_block(name) for name in ("after", "added", "stored", "done")
-            )
-            builder.branch(loop)
-            builder.position_at_end(loop)
-
-            def carried(first):
-                """A variable of the loop."""
-                variable = builder.phi(first.type)
-                variable.add_incoming(first, begin)
-                return variable
-
-            k, in_a, in_b = (carried(zero) for _ in range(3))
-            sums = [carried(v.constant(0.0)) for _ in places]
-            v.prefetch(builder.gep(ahead, [builder.mul(k, lanes)]))
-            row_of_b = builder.gep(b, [in_b])
-            factors = [v.load(v.place(row_of_b, j, lanes)) for j in range(vectors)]
-            new = []
-            for i in range(rows):
-                number = v.broadcast(builder.gep(a_rows[i], [in_a]))
-                new += [v.multiply_add(number, factors[j], sums[i * vectors + j]) for j in range(vectors)]
-            updates = [builder.add(k, one), builder.add(in_a, a_column), builder.add(in_b, b_row), *new]
-            for variable, update in zip([k, in_a, in_b, *sums], updates, strict=True):
-                variable.add_incoming(update, loop)
-            builder.cbranch(builder.icmp_signed("<", updates[0], depth), loop, after)
-
-            builder.position_at_end(after)
-            builder.cbranch(builder.icmp_signed("!=", keep, zero), added, stored)
-            builder.position_at_end(added)
-            there = [v.load(place) for place in places]  # all before a store: the last row may come several times
-            for kept, total, place in zip(there, new, places, strict=True):
-                v.store(v.add(kept, total), place)
-            builder.branch(done)
-            builder.position_at_end(stored)
-            for total, place in zip(new, places, strict=True):
-                v.store(total, place)
-            builder.branch(done)
-            builder.position_at_end(done)
-            return context.get_dummy_value()
-
-        return types.void(a, b, out, *[types.intp] * 4), write
-
-    @compiled_as(plain, runs.__file__)
-    def _(a, b, out, last, depth, keep, ahead):
-        return lambda a, b, out, last, depth, keep, ahead: written(a, b, out, last, depth, keep, ahead)
-
-    return plain
 
 
 # ---- constant matrices around a block ---------------------------------------------------------------------------------

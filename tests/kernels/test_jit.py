@@ -298,7 +298,9 @@ def test_the_fingerprint_of_every_kernel_with_products_counts_the_files_that_wri
         conv._conv_forward, conv._conv_backward_x, conv._conv_backward_weight, winograd._convolve,
         winograd._multiply_back, winograd._transform_filters, winograd._transform_filters_back,
     ):  # fmt: skip
-        assert "vectors.py" in {Path(file).name for file in jit._files_of_helpers(one.__wrapped__)}, one.__name__
+        files = {Path(file).name for file in jit._files_of_helpers(one.__wrapped__)}
+        own = {"vectors.py"} if "transform" in one.__name__ else {"vectors.py", "microkernel.py"}
+        assert own <= files, one.__name__
 
 
 # --- helpers of kernels -------------------------------------------------------------------------------------------------

@@ -138,5 +138,5 @@ def test_the_large_product_takes_what_is_long_on_every_side():
         a, b = factors(rows, depth, columns, np.float32)
         return product_for(np.asfortranarray(a) if by_columns else a, b)
 
-    assert {chosen(512, 512, 512), chosen(2048, 192, 192, True), chosen(128, 512, 128, True)} == {large_product}
-    assert {chosen(511, 4096, 4096), chosen(256, 256, 256), chosen(127, 4096, 4096, True)} == {product}
+    assert {chosen(768, 768, 768), chosen(2048, 192, 192, True), chosen(128, 512, 128, True)} == {large_product}
+    assert {chosen(767, 4096, 4096), chosen(256, 256, 256), chosen(127, 4096, 4096, True)} == {product}

@@ -56,7 +56,7 @@ def on(name):
     here = llvm.get_host_cpu_features()
     if not JIT or platform.machine() not in ("x86_64", "AMD64") or not all(here.get(feature) for feature in needed):
         pytest.skip("this processor cannot do as if")
-    code = "from minidl.kernels.vectors import TILE_ROWS, VECTOR_BYTES; print(VECTOR_BYTES, TILE_ROWS)"
+    code = "from minidl.kernels.microkernel import TILE_ROWS, VECTOR_BYTES; print(VECTOR_BYTES, TILE_ROWS)"
     code += "; from tests.kernels.test_processors import compute; compute()"
     environment = os.environ | {"PYTHONPATH": str(ROOT), "NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": features}
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)

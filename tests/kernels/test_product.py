@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from minidl.kernels.jit import kernel
+from minidl.kernels.microkernel import TILE_ROWS
 from minidl.kernels.product import _DEPTH, _FEWER, PACK_FROM, PANEL_BYTES, multiply, multiply_tiles, part_depth
 from minidl.kernels.runs import view
-from minidl.kernels.vectors import TILE_ROWS
 from tests.helpers import DTYPES, assert_close
 
 SIZES = [(3, 5, 4), (1, 1, 1), (1, 9, 1), (7, 1, 1), (1, 1, 6), (60, 300, 100), (26, 17, 64), (130, 600, 40)]

@@ -278,7 +278,7 @@ def operations(names=(), quick=False):
 def _round():
     return [
         *(conv2d(*sizes, backward=backward) for backward in (False, True) for sizes in _CONVOLUTIONS),
-        *(matmul(n) for n in (256, 1024, 2048)),
+        *(matmul(n) for n in (256, 512, 1024, 2048)),
         conv_transpose2d(128, 16, 128, 64), linear(4096, 512, 512), batch_norm(128, 32, 32, 64),
         group_norm(128, 32, 32, 64, groups=32), group_norm(128, 8, 8, 256, groups=32), activation("relu", 128, 32, 32, 64),
         activation("gelu", 128, 32, 32, 64), activation("silu", 128, 32, 32, 64), activation("sigmoid", 128, 32, 32, 64),
