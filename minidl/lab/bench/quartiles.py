@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Quartiles", "quartiles", "speed_ratio"]
+__all__ = ["Quartiles", "five_digits", "quartiles", "speed_ratio"]
 
 
 class Quartiles(NamedTuple):
@@ -39,3 +39,8 @@ def speed_ratio(rounds, reference):
 
 def _quartiles(values):
     return Quartiles(*map(float, np.percentile(values, (25, 50, 75))))
+
+
+def five_digits(number):
+    """Round to five significant digits: more would be noise."""
+    return float(f"{number:.5g}")

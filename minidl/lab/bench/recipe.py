@@ -17,7 +17,7 @@ from minidl.lab import recipe
 from minidl.lab.bench.cases import Case
 from minidl.lab.bench.contest import Budget, Team
 from minidl.lab.bench.environment import pinned, worker_environment
-from minidl.lab.bench.quartiles import quartiles, speed_ratio
+from minidl.lab.bench.quartiles import five_digits, quartiles, speed_ratio
 from minidl.lab.bench.remote import Contender, minidl_at
 from minidl.lab.bench.worker import WARM_UP
 from minidl.system.machine import machine
@@ -149,15 +149,17 @@ def recipe_record(plan, result, threads, isa, arguments, model, source):
 def _entry(name, measured, plan):
     """Times of an epoch: the median step of each turn, times the steps of an epoch; quartiles over turns."""
     one = measured[name]
-    epoch = {key: _digits(plan.training.per_epoch * value) for key, value in quartiles(one.rounds)._asdict().items()}
+    epoch = {
+        key: five_digits(plan.training.per_epoch * value) for key, value in quartiles(one.rounds)._asdict().items()
+    }
     against = {other: speed_ratio(one.rounds, measured[other].rounds) for other in measured if other != name}
     return {
         "epoch_s": epoch,
-        "turns_s": [_digits(plan.training.per_epoch * float(np.median(times))) for times in one.rounds],
-        "first_step_s": _digits(one.first),
-        "cores_busy": _digits(float(np.median(one.cores))),
+        "turns_s": [five_digits(plan.training.per_epoch * float(np.median(times))) for times in one.rounds],
+        "first_step_s": five_digits(one.first),
+        "cores_busy": five_digits(float(np.median(one.cores))),
         "peak_mb": one.memory and round(one.memory / 1e6),
-        "against": {other: {k: _digits(v) for k, v in ratio._asdict().items()} for other, ratio in against.items()},
+        "against": {other: {k: five_digits(v) for k, v in ratio._asdict().items()} for other, ratio in against.items()},
         **(one.result or {}),
     }
 
@@ -192,8 +194,3 @@ def _range(numbers, digits):
         return "–"
     low, median, high = (f"{numbers[key]:.{digits}f}" for key in ("low", "median", "high"))
     return f"{median} ({low}–{high})"
-
-
-def _digits(number):
-    """Round to five significant digits: more would be noise."""
-    return float(f"{number:.5g}")

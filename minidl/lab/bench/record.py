@@ -7,7 +7,7 @@ import numpy as np
 import minidl
 from minidl.lab.bench.environment import pinned
 from minidl.lab.bench.limits import floor_seconds, limits_of
-from minidl.lab.bench.quartiles import quartiles, speed_ratio
+from minidl.lab.bench.quartiles import five_digits, quartiles, speed_ratio
 from minidl.system.machine import machine
 
 __all__ = ["as_record"]
@@ -32,7 +32,7 @@ def as_record(run, settings, arguments):
         "ours": [c.name for c in settings.ours],
         "peers": [c.name for c in settings.peers],
         "contenders": run.about,
-        "limits": limits and {"gflops": _digits(limits.flops / 1e9), "gb_per_s": _digits(limits.bytes / 1e9)},
+        "limits": limits and {"gflops": five_digits(limits.flops / 1e9), "gb_per_s": five_digits(limits.bytes / 1e9)},
         "results": [_entry(m, limits, settings) for m in run.measurements if m.measured],
         "left_out": [{"contender": who, "case": case, "reason": reason} for who, case, reason in run.left_out],
     }
@@ -53,9 +53,9 @@ def _entry(measurement, limits, settings):
         "passes": case.passes,
         "batch": case.arrays["x"][0][0],
         "threads": measurement.threads,
-        "gflop": _digits(case.flops / 1e9),
-        "mb": _digits(case.bytes / 1e6),
-        "floor_ms": floor and _digits(1e3 * floor),
+        "gflop": five_digits(case.flops / 1e9),
+        "mb": five_digits(case.bytes / 1e6),
+        "floor_ms": floor and five_digits(1e3 * floor),
         "fastest_peer": min(peers, key=medians.get) if peers else None,
         "contenders": {name: _contender(name, case, measured, floor) | memory.get(name, {}) for name in measured},
     }
@@ -66,18 +66,13 @@ def _contender(name, case, measured, floor):
     low, median, high = quartiles(one.rounds)
     against = {other: speed_ratio(one.rounds, measured[other].rounds) for other in measured if other != name}
     return {
-        "ms": {"low": _digits(1e3 * low), "median": _digits(1e3 * median), "high": _digits(1e3 * high)},
-        "rounds_ms": [_digits(1e3 * float(np.median(times))) for times in one.rounds],
+        "ms": {"low": five_digits(1e3 * low), "median": five_digits(1e3 * median), "high": five_digits(1e3 * high)},
+        "rounds_ms": [five_digits(1e3 * float(np.median(times))) for times in one.rounds],
         "steps": sum(map(len, one.rounds)),
-        "first_step_s": _digits(one.first),
-        "cores_busy": _digits(float(np.median(one.cores))),
-        "gflops": _digits(case.flops / median / 1e9),
-        "gb_per_s": _digits(case.bytes / median / 1e9),
-        "of_roof": floor and _digits(floor / median),
-        "against": {other: {k: _digits(v) for k, v in ratio._asdict().items()} for other, ratio in against.items()},
+        "first_step_s": five_digits(one.first),
+        "cores_busy": five_digits(float(np.median(one.cores))),
+        "gflops": five_digits(case.flops / median / 1e9),
+        "gb_per_s": five_digits(case.bytes / median / 1e9),
+        "of_roof": floor and five_digits(floor / median),
+        "against": {other: {k: five_digits(v) for k, v in ratio._asdict().items()} for other, ratio in against.items()},
     }
-
-
-def _digits(number):
-    """Round to five significant digits: more would be noise."""
-    return float(f"{number:.5g}")
