@@ -206,10 +206,10 @@ recall("trained_gamma", f"{study.word()}, {interval.text(2, sign=True)} points")
 # %%
 note = f"three layers of 100 sigmoids, {STEPS:,} steps of batches of 60, {found.source}"
 figure, (left, right) = plot.panels(2, size=(4.7, 3.6), note=note)
-curves = {arm: (list(study.rates(arm)), list(study.rates(arm).values())) for arm in arms}
+curves = {arm: (list(study.rates(arm)), [100 - value for value in study.rates(arm).values()]) for arm in arms}
 inside = all(study.at_edge(arm) == "" for arm in arms)
 title = f"The best rate of each arm lies {'inside' if inside else 'at the edge of'} its grid"
-plot.lines(left, curves, title, "learning rate", "held-out accuracy (%)", log="x")
+plot.lines(left, curves, title, "learning rate", "held-out error (%)", log="xy")
 title = f"γ trained − γ = 1: {study.word()}, by the rule"
 plot.intervals(right, {"γ trained − γ = 1": study.differences()}, title, "points; grey: the margin", zero=True)
 right.axvspan(-registered["margin"], registered["margin"], color="0.9", zorder=0)
