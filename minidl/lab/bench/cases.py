@@ -55,15 +55,17 @@ class Case:
 # ---- operations: shapes → arrays, flops, bytes -------------------------------------------------------------------------
 
 
-def conv2d(n, size, c, o, kernel=3, padding=1, bias=False, backward=True, input_gradient=True):
+def conv2d(n, size, c, o, kernel=3, padding=1, stride=1, bias=False, backward=True, input_gradient=True):
     """Convolve square images n × size × size × c, to o channels."""
-    out = size + 2 * padding - kernel + 1
+    out = (size + 2 * padding - kernel) // stride + 1
     fan_in = kernel * kernel * c
     product, x, w, y = 2 * n * out * out * fan_in * o, n * size * size * c, fan_in * o, n * out * out * o
     arrays = {"x": ((n, size, size, c), 0, 1), "weight": ((kernel, kernel, c, o), 0, math.sqrt(2 / fan_in))}
     arrays |= {"bias": ((o,), 0, 0.1)} if bias else {}
-    shape = f"{_times(n, size, size, c)}→{o}, {kernel}×{kernel}" + ("" if input_gradient or not backward else ", no ∂x")
-    return _linear_map("conv2d", shape, arrays, product, x, w, y, backward, input_gradient, padding=padding)
+    shape = f"{_times(n, size, size, c)}→{o}, {kernel}×{kernel}" + (f", stride {stride}" if stride > 1 else "")
+    shape += "" if input_gradient or not backward else ", no ∂x"
+    steps = {"padding": padding, "stride": stride}
+    return _linear_map("conv2d", shape, arrays, product, x, w, y, backward, input_gradient, **steps)
 
 
 def linear(n, n_in, n_out, bias=False, backward=True, input_gradient=True):
@@ -133,9 +135,20 @@ def max_pool2d(n, size, c, kernel, backward=True):
     """Windows side by side; backward writes ∂x, and reads ∂y and where each maximum was."""
     x, y = n * size * size * c, n * (size // kernel) ** 2 * c
     flops, numbers = (x + y, x + y + x + 2 * y) if backward else (x, x + y)
+    return _pooling("max_pool2d", n, size, c, kernel, flops, numbers, backward)
+
+
+def avg_pool2d(n, size, c, kernel, backward=True):
+    """Windows side by side: a sum and a division; backward divides ∂y, and writes it to each place of its window."""
+    x, y = n * size * size * c, n * (size // kernel) ** 2 * c
+    flops, numbers = (x + 2 * y, 2 * (x + y)) if backward else (x + y, x + y)
+    return _pooling("avg_pool2d", n, size, c, kernel, flops, numbers, backward)
+
+
+def _pooling(name, n, size, c, kernel, flops, numbers, backward):
     arrays = {"x": ((n, size, size, c), 0, 1)}
     shape = f"{_times(n, size, size, c)}, {kernel}×{kernel}"
-    return _operation("max_pool2d", shape, arrays, flops, numbers, backward, kernel=kernel)
+    return _operation(name, shape, arrays, flops, numbers, backward, kernel=kernel)
 
 
 def residual(*shape, backward=True):
@@ -264,7 +277,8 @@ def steps_operations(name, batch):
 # ---- the operations that are timed alone --------------------------------------------------------------------------------
 
 OPERATIONS = ("conv2d", "conv_transpose2d", "linear", "matmul", "batch_norm", "group_norm", "relu", "gelu", "silu",
-              "sigmoid", "max_pool2d", "cross_entropy", "residual", "cat", "dropout", "embedding", "adam")  # fmt: skip
+              "sigmoid", "max_pool2d", "avg_pool2d", "cross_entropy", "residual", "cat", "dropout", "embedding",
+              "adam")  # fmt: skip
 _CONVOLUTIONS = [(128, 14, 32, 64), (128, 32, 64, 64), (128, 16, 128, 128), (128, 8, 256, 256), (128, 16, 64, 256)]
 
 
@@ -278,11 +292,12 @@ def operations(names=(), quick=False):
 def _round():
     return [
         *(conv2d(*sizes, backward=backward) for backward in (False, True) for sizes in _CONVOLUTIONS),
-        *(matmul(n) for n in (256, 512, 1024, 2048)),
+        conv2d(128, 32, 64, 64, stride=2), conv2d(128, 16, 32, 64, kernel=5, padding=2),
+        conv2d(128, 16, 128, 64, kernel=1, padding=0), *(matmul(n) for n in (256, 512, 1024, 2048)),
         conv_transpose2d(128, 16, 128, 64), linear(4096, 512, 512), batch_norm(128, 32, 32, 64),
         group_norm(128, 32, 32, 64, groups=32), group_norm(128, 8, 8, 256, groups=32), activation("relu", 128, 32, 32, 64),
         activation("gelu", 128, 32, 32, 64), activation("silu", 128, 32, 32, 64), activation("sigmoid", 128, 32, 32, 64),
-        max_pool2d(128, 32, 64, 2),
+        max_pool2d(128, 32, 64, 2), avg_pool2d(128, 32, 64, 2),
         cross_entropy(4096, 1000), group_norm(4096, 512, groups=32), residual(128, 16, 16, 64), cat(128, 16, 16, 32),
         dropout(128, 3136), embedding(8192, 10000, 128), adam(3136, 128),
     ]  # fmt: skip
@@ -290,8 +305,10 @@ def _round():
 
 def _small():
     return [
-        conv2d(4, 8, 4, 8, backward=False), conv2d(4, 8, 4, 8), conv_transpose2d(4, 3, 4, 8), linear(8, 12, 10, bias=True),
+        conv2d(4, 8, 4, 8, backward=False), conv2d(4, 8, 4, 8), conv2d(4, 8, 4, 8, stride=2),
+        conv2d(4, 8, 4, 8, kernel=5, padding=2), conv_transpose2d(4, 3, 4, 8), linear(8, 12, 10, bias=True),
         matmul(32), batch_norm(4, 6, 6, 8), group_norm(4, 6, 6, 8, groups=2), activation("relu", 4, 60),
         activation("gelu", 4, 60), activation("silu", 4, 60), activation("sigmoid", 4, 60), max_pool2d(4, 6, 8, 2),
+        avg_pool2d(4, 6, 8, 2),
         cross_entropy(6, 10), residual(4, 6, 6, 8), cat(4, 6, 6, 8), dropout(200, 200), embedding(20, 30, 8), adam(12, 10),
     ]  # fmt: skip

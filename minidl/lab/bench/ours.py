@@ -171,7 +171,7 @@ def _operation(case, arrays, inputs):
         y = Tensor(np.empty_like(x.data))
         return lambda: _copy(x.data, y)
     return {
-        "conv2d": lambda: F.conv2d(x, weight, bias, padding=case["padding"]),
+        "conv2d": lambda: F.conv2d(x, weight, bias, case["stride"], case["padding"]),
         "conv_transpose2d": lambda: F.conv_transpose2d(x, weight, bias, case["stride"]),
         "linear": lambda: F.linear(x, weight, bias),
         "matmul": lambda: x @ weight,
@@ -181,6 +181,7 @@ def _operation(case, arrays, inputs):
         "silu": lambda: F.silu(x),
         "sigmoid": lambda: F.sigmoid(x),
         "max_pool2d": lambda: F.max_pool2d(x, case["kernel"]),
+        "avg_pool2d": lambda: F.avg_pool2d(x, case["kernel"]),
         "cross_entropy": lambda: F.cross_entropy(x, arrays["labels"]),
         "residual": lambda: F.add_relu(x, y),
         "cat": lambda: minidl.cat([x, y], -1),

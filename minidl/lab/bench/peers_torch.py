@@ -201,7 +201,7 @@ def _operation(case, arrays, inputs):
         rows = torch.from_numpy(arrays["labels"])
         return lambda: F.embedding(rows, weight)
     return {
-        "conv2d": lambda: F.conv2d(x, weight, bias, padding=case["padding"]),
+        "conv2d": lambda: F.conv2d(x, weight, bias, case["stride"], case["padding"]),
         "conv_transpose2d": lambda: F.conv_transpose2d(x, weight, bias, case["stride"]),
         "linear": lambda: F.linear(x, weight, bias),
         "matmul": lambda: x @ weight,
@@ -211,6 +211,7 @@ def _operation(case, arrays, inputs):
         "silu": lambda: F.silu(x),
         "sigmoid": lambda: torch.sigmoid(x),
         "max_pool2d": lambda: F.max_pool2d(x, case["kernel"]),
+        "avg_pool2d": lambda: F.avg_pool2d(x, case["kernel"]),
         "residual": lambda: F.relu(x + y),
         "cat": lambda: torch.cat([x, y], 1),
         "dropout": lambda: F.dropout(x, case["p"]),
