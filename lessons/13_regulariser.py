@@ -391,7 +391,8 @@ print(f"{claim.verdict(result).word}: {claim.verdict(result).number}\n({facts['d
 # %% [markdown]
 # There the noise *does* count: 0.84 ± 0.36 points. (It took twenty seeds to see it: with five, the interval
 # held 0.) Dropout with BN helped, too, by 0.39 ± 0.32 points, where ours did harm. The networks differ in activation,
-# number of steps, and amount of dropout. So neither “does the noise help?” nor “does dropout help?” has an answer without them.
+# number of steps, and amount of dropout. So neither “does the noise help?” nor “does dropout help?” has an answer
+# without them.
 #
 # ## What we did not show
 #
