@@ -22,6 +22,11 @@ def sizes(*full, tiny=()):
     return [*tiny, *full] if JIT else list(tiny)
 
 
+def integers(rng, *shape, dtype=np.float64):
+    """Small integers: sums of their products are exact in any order."""
+    return rng.integers(-8, 9, shape).astype(dtype)
+
+
 def in_a_process(code, **environment):
     """What a Python process prints that runs this code."""
     command = [sys.executable, "-c", code]

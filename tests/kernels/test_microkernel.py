@@ -15,13 +15,9 @@ from minidl.kernels.microkernel import TILE_ROWS, tile
 from minidl.kernels.product import _FEWER
 from minidl.kernels.runs import View, view
 from minidl.kernels.vectors import VECTOR_BYTES
-from tests.helpers import DTYPES, JIT
+from tests.helpers import DTYPES, JIT, integers
 
 compiled_only = pytest.mark.skipif(not JIT, reason="there are no vector instructions in plain Python")
-
-
-def integers(rng, *shape, dtype=np.float64):
-    return rng.integers(-8, 9, shape).astype(dtype)
 
 
 def naive_tile(rows, width):
@@ -135,7 +131,7 @@ def test_tile(rows, vectors, goes_on, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_the_plain_version(dtype):
-    """What runs without the compiler; the plain code needs no compiling."""
+    """What runs without the compiler."""
     plain = tile(3, 1, goes_on=True)
 
     def call(

@@ -21,14 +21,10 @@ from minidl.kernels.product import multiply, part_depth
 from minidl.kernels.runs import view
 from minidl.kernels.vectors import VECTOR_BYTES, _registers, _times, _twins, sandwich, transpose
 from minidl.kernels.winograd import _A, _A3, _BT, _BT3, _G
-from tests.helpers import DTYPES, JIT, modest
+from tests.helpers import DTYPES, JIT, integers, modest
 
 ROOT = Path(__file__).parents[2]
 compiled_only = pytest.mark.skipif(not JIT, reason="there are no vector instructions in plain Python")
-
-
-def integers(rng, *shape, dtype=np.float64):
-    return rng.integers(-8, 9, shape).astype(dtype)
 
 
 # --- constant matrices times a vector: which instructions are written ---------------------------------------------------

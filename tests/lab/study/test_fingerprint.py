@@ -1,14 +1,13 @@
 """The fingerprint notices what changes a run, and nothing else."""
 
 import importlib
-import os
-import subprocess
 import sys
 
 import pytest
 
 from minidl.lab.study import fingerprint as module
 from minidl.lab.study.fingerprint import fingerprint
+from tests.helpers import in_a_process
 
 HELPER = """
 LIMIT = 3
@@ -159,13 +158,7 @@ def test_every_process_finds_the_same():
         "from minidl.lab.study.fingerprint import fingerprint\n"
         "print({name: fingerprint(claim.run) for name, claim in claims().items()})"
     )
-    found = [
-        subprocess.run(
-            [sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed},
-            capture_output=True, text=True, check=True,
-        ).stdout
-        for seed in "12"
-    ]  # fmt: skip
+    found = [in_a_process(code, PYTHONHASHSEED=seed) for seed in "12"]
     assert found[0] == found[1] != ""
 
 
