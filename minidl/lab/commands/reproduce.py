@@ -1,8 +1,11 @@
 """`minidl reproduce`: test the paper's claims and those of later work, and write the ledger of the results."""
 
+import contextlib
 import datetime
 import re
+import signal
 import sys
+import threading
 import time
 import traceback
 from pathlib import Path
@@ -74,15 +77,16 @@ def run(args):
         put_table(args.readme, load_results(args.out, known.values()))  # so that it fails now, if at all
     sources, failed = _sources(args, chosen)
     try:
-        for i, claim in enumerate(chosen, 1):
-            if claim.id in failed:
-                continue
-            print(f"[{i}/{len(chosen)}] {claim.id}: {' '.join(claim.statement.split())}", flush=True)
-            try:
-                _study(claim, scale, args, *sources[claim.data], known)
-            except Exception:
-                traceback.print_exc()
-                failed.append(claim.id)
+        with _terminate_as_interrupt():
+            for i, claim in enumerate(chosen, 1):
+                if claim.id in failed:
+                    continue
+                print(f"[{i}/{len(chosen)}] {claim.id}: {' '.join(claim.statement.split())}", flush=True)
+                try:
+                    _study(claim, scale, args, *sources[claim.data], known)
+                except Exception:
+                    traceback.print_exc()
+                    failed.append(claim.id)
     except KeyboardInterrupt:
         print(f"\nstopped; runs that finished are kept in {args.out}, and the same command continues", file=sys.stderr)
         return 130
@@ -93,6 +97,19 @@ def run(args):
     if failed:
         print(f"failed: {', '.join(failed)}; the same command tries them again", file=sys.stderr)
     return bool(failed)
+
+
+@contextlib.contextmanager
+def _terminate_as_interrupt():
+    """Make the signal to terminate (`kill`) a KeyboardInterrupt, which ends worker processes; alone it would leave them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
 
 
 def _list(known):

@@ -1,13 +1,18 @@
 """`minidl reproduce` as its user meets it: short claims, small digits."""
 
 import json
+import os
+import signal
 import struct
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import minidl
 from minidl.data._splits import split_text
 from minidl.lab.after.rows import benchmark_rows
 from minidl.lab.commands import _sources, reproduce
@@ -265,3 +270,50 @@ def test_as_a_program_on_two_processes(tmp_path):
     run(tmp_path / "serial", "--claim", "conv")
     both = [json.loads((path / "conv.json").read_bytes())["runs"] for path in (tmp_path, tmp_path / "serial")]
     assert both[0] == both[1]
+
+
+SLOW = """
+import os, sys, time
+from pathlib import Path
+from minidl.lab.commands import reproduce
+from minidl.lab.commands.main import main
+from tests.lab.study.fakes import claim
+
+def slow(config, digits=None):
+    (Path(sys.argv[1]) / f"{os.getpid()}.worker").touch()
+    time.sleep(600)
+
+if __name__ == "__main__":
+    reproduce.claims = lambda: {"fake": claim(run=slow)}
+    sys.exit(main(["reproduce", "--jobs", "2", "--out", sys.argv[1]]))
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are a thing of Unix")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_who_is_stopped_leaves_no_worker(tmp_path, name):
+    (tmp_path / "slow.py").write_text(SLOW)
+    environment = os.environ | {"PYTHONPATH": str(Path(minidl.__file__).parents[1])}
+    command = [sys.executable, tmp_path / "slow.py", tmp_path]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as parent:
+        workers = wait_for(lambda: len(found := list(tmp_path.glob("*.worker"))) == 2 and found)
+        parent.send_signal(signal.Signals[name])  # to this process alone, not to its group
+        assert "the same command continues" in parent.communicate(timeout=60)[1]
+    assert parent.returncode == 130
+    wait_for(lambda: not any(is_running(int(worker.stem)) for worker in workers))
+
+
+def is_running(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def wait_for(condition, seconds=60):
+    until = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    return found
