@@ -10,6 +10,7 @@ from minidl.optim.later_schedules import (
     OneCycleLR,
     SequentialLR,
 )
+from minidl.optim.muon import Muon
 from minidl.optim.optimizer import Optimizer
 from minidl.optim.piecewise import PiecewiseLinearLR
 from minidl.optim.plateau import ReduceLROnPlateau
@@ -17,5 +18,5 @@ from minidl.optim.schedules import LambdaLR, StepLR
 from minidl.optim.sgd import SGD
 
 __all__ = ["SGD", "Adam", "AdamW", "CosineAnnealingLR", "ExponentialLR", "LambdaLR", "LinearLR", "Lookahead",
-           "MovingAverage", "MultiStepLR", "OneCycleLR", "Optimizer", "PiecewiseLinearLR", "ReduceLROnPlateau",
-           "SequentialLR", "StepLR", "update_bn"]  # fmt: skip
+           "MovingAverage", "MultiStepLR", "Muon", "OneCycleLR", "Optimizer", "PiecewiseLinearLR",
+           "ReduceLROnPlateau", "SequentialLR", "StepLR", "update_bn"]  # fmt: skip

@@ -22,6 +22,7 @@ def main():
         "interpolate": interpolate_cases,
         "batch_renorm": batch_renorm_cases,
         "ghost_batch_norm": ghost_cases,
+        "muon": muon_cases,
     }
     for seed, (family, cases) in enumerate(families.items(), 100):
         rng = np.random.default_rng(seed)
@@ -211,6 +212,36 @@ def ghost_cases(rng):
         entries = record(rng, ghosts, features(rng, shape), {"x": IMAGES})
         entries |= start | {"new_running_mean": mean.numpy(), "new_running_var": var.numpy()}
         yield f"{named(shape)}-by{size}", {**entries, "ghost_size": np.array(size), "momentum": np.array(momentum)}
+
+
+def muon_cases(rng):
+    """Twelve steps with given gradients; the rate is halved after six. Products are float64, which PyTorch rounds."""
+    settings = [
+        ((5, 3), {}),
+        ((3, 5), {"lr": 0.1, "weight_decay": 0.0}),
+        ((4, 6), {"lr": 0.1, "momentum": 0.6, "nesterov": False, "ns_steps": 3}),
+        ((6, 2), {"lr": 0.1, "weight_decay": 0.3, "momentum": 0.0, "adjust_lr_fn": "match_rms_adamw"}),
+        ((3, 3), {"lr": 0.1, "ns_coefficients": (1.5, -0.5, 0.0), "ns_steps": 9, "adjust_lr_fn": "original"}),
+    ]
+    rounded, torch.Tensor.bfloat16 = torch.Tensor.bfloat16, torch.Tensor.clone
+    try:
+        for shape, options in settings:  # (in, out)
+            start, grads = rng.standard_normal(shape), rng.standard_normal((12, *shape))
+            parameter = torch.tensor(start.T.copy(), requires_grad=True)
+            optimizer = torch.optim.Muon([parameter], **options)
+            path = []
+            for step, grad in enumerate(grads):
+                parameter.grad = torch.tensor(grad.T.copy())
+                if step == 6:
+                    optimizer.param_groups[0]["lr"] *= 0.5
+                optimizer.step()
+                path.append(parameter.detach().numpy().T.copy())
+            kept = optimizer.state[parameter]["momentum_buffer"].numpy().T
+            case = "-".join([named(shape), *(f"{name}{value}" for name, value in options.items())])
+            numbers = {name: np.array(value) for name, value in options.items()}
+            yield case, {"start": start, "grads": grads, "path": np.array(path), "buffer": kept, **numbers}
+    finally:
+        torch.Tensor.bfloat16 = rounded
 
 
 if __name__ == "__main__":

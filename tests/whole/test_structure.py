@@ -33,7 +33,7 @@ NOT_CORE = {
     "ops/group_norm.py", "ops/group_norm_small.py", "ops/renorm.py", "ops/rectifiers.py", "ops/embedding.py",
     "ops/sparse.py", "ops/edges.py",  # what came after the paper, for graphs
     "ops/conv_transpose.py", "ops/upsample.py", "ops/residual.py", "nn/group_norm.py", "nn/renorm.py", "nn/more_layers.py",
-    "nn/containers.py", "nn/utils.py", "optim/adam.py", "optim/later_schedules.py",
+    "nn/containers.py", "nn/utils.py", "optim/adam.py", "optim/muon.py", "optim/later_schedules.py",
     "optim/plateau.py",  # what came after the paper
 }  # fmt: skip
 
