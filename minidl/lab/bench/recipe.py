@@ -96,7 +96,8 @@ def case_of(plan, path):
         "file": str(path), "settings": dataclasses.asdict(training.settings), "classes": plan.classes,
         "steps": training.steps,
         "recipe": {
-            "momentum": recipe.MOMENTUM, "schedule": training.schedule.points, "shift": recipe.SHIFT,
+            "momentum": recipe.MOMENTUM, "muon_momentum": recipe.MUON_MOMENTUM, "muon_steps": recipe.MUON_STEPS,
+            "schedule": training.schedules[0].points, "shift": recipe.SHIFT,
             "bias_epochs": recipe.BIAS_EPOCHS, "lookahead_every": training.lookahead_every,
             "lookahead_decay": recipe.LOOKAHEAD_DECAY,
         },

@@ -58,7 +58,7 @@ class Recipe:
         self.model = _network(self.settings["widths"], case["classes"], self.settings["norm"] == "batch")
         self._take_weights(arrays)
         self.model.to(memory_format=self.layout)
-        self._make_optimizer()
+        self._make_optimizers()
         self.slow = {name: array.clone() for name, array in self.model.state_dict().items()}
         self.done = 0
 
@@ -73,16 +73,27 @@ class Recipe:
                 module.weight.requires_grad = False  # it stays 1
         self.model[0].weight.requires_grad = False
 
-    def _make_optimizer(self):
+    def _make_optimizers(self):
         share = self.size / (1024 * (1 + 1 / (1 - self.recipe["momentum"])))
         lr, decay = self.settings["lr"] * share, self.settings["decay"] * share
         fast = [m.bias for m in self.model.modules() if isinstance(m, nn.BatchNorm2d)]
-        others = [p for p in self.model.parameters() if p.requires_grad and all(p is not bias for bias in fast)]
+        self.filters = [m.weight for m in self.model.modules() if isinstance(m, nn.Conv2d) and m.weight.requires_grad]
+        by_muon = self.filters if self.settings["muon"] else []
+        elsewhere = {id(p) for p in (*fast, *by_muon)}
+        others = [p for p in self.model.parameters() if p.requires_grad and id(p) not in elsewhere]
         groups = [(fast, lr * self.settings["bias_lr"]), (others, lr)]
         groups = [{"params": part, "lr": rate, "weight_decay": decay / rate} for part, rate in groups if part]
-        self.optimizer = torch.optim.SGD(groups, lr=lr, momentum=self.recipe["momentum"], nesterov=True)
+        self.optimizers = [torch.optim.SGD(groups, lr=lr, momentum=self.recipe["momentum"], nesterov=True)]
+        if by_muon:
+            self.optimizers.append(
+                _Muon(by_muon, self.settings["muon"], self.recipe["muon_momentum"], self.recipe["muon_steps"])
+            )
         points = list(zip(*self.recipe["schedule"], strict=True))
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda step: float(np.interp(step, *points)))
+
+        def factor(step):
+            return float(np.interp(step, *points))
+
+        self.schedules = [torch.optim.lr_scheduler.LambdaLR(optimizer, factor) for optimizer in self.optimizers]
 
     def _batch(self):
         per_epoch = len(self.labels) // self.size
@@ -108,16 +119,24 @@ class Recipe:
         x, labels = self._batch()
         logits = self.model(x) / 9
         loss = F.cross_entropy(logits, labels, label_smoothing=self.settings["label_smoothing"])
-        self.optimizer.zero_grad()
+        self.model.zero_grad()
         loss.backward()
-        self.optimizer.step()
-        self.schedule.step()
+        if self.settings["muon"] and self.settings["norm"] != "none":
+            self._keep_length()
+        for optimizer, schedule in zip(self.optimizers, self.schedules, strict=True):
+            optimizer.step()
+            schedule.step()
         self.done += 1
         if self.done % self.recipe["lookahead_every"] == 0:
             self._look_ahead(self.recipe["lookahead_decay"] * (self.done / self.steps) ** 3)
         if self.done == self.steps:
             self._look_ahead(1.0)
         self.loss = loss.item()
+
+    @torch.no_grad()
+    def _keep_length(self):
+        for weight in self.filters:
+            weight.mul_(len(weight) ** 0.5 / weight.norm())
 
     @torch.no_grad()
     def _look_ahead(self, decay):
@@ -142,6 +161,34 @@ class Recipe:
             x = self._normalised(self.test_images[i : i + _AT_ONCE]).contiguous(memory_format=self.layout)
             right += int((self.model(x).argmax(1) == self.test_labels[i : i + _AT_ONCE]).sum())
         return {"steps": self.done, "loss": self.loss, "accuracy": right / len(self.test_labels)}
+
+
+class _Muon(torch.optim.Optimizer):
+    """Muon for filters (O, C, kh, kw), which torch's own does not take; in float32, so that losses can be compared."""
+
+    def __init__(self, params, lr, momentum, steps):
+        super().__init__(params, {"lr": lr, "momentum": momentum, "steps": steps})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for p in group["params"]:
+                buffer = self.state[p].setdefault("momentum_buffer", torch.zeros_like(p))
+                buffer.lerp_(p.grad, 1 - group["momentum"])
+                update = p.grad.lerp(buffer, group["momentum"])
+                rows = update.reshape(len(update), -1)
+                ratio = max(1, rows.shape[0] / rows.shape[1]) ** 0.5
+                p.sub_(_orthogonalised(rows, group["steps"]).reshape(p.shape), alpha=group["lr"] * ratio)
+
+
+def _orthogonalised(matrix, steps, a=3.4445, b=-4.775, c=2.0315):
+    x = matrix / matrix.norm().clamp(min=1e-7)
+    wide = x.shape[0] <= x.shape[1]
+    x = x if wide else x.T
+    for _ in range(steps):
+        g = x @ x.T
+        x = a * x + (b * g + c * g @ g) @ x
+    return x if wide else x.T
 
 
 def _shifted(x, shifts, by):

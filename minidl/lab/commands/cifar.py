@@ -88,6 +88,11 @@ def add_arguments(parser):
         help=f"how many times as fast the biases of norms learn ({_defaults('bias_lr')})",
     )  # fmt: skip
 
+    tuning.add_argument(
+        "--muon-lr", dest="muon", type=zero_or_more, metavar="RATE",
+        help=f"rate of Muon for the filters of 3×3 convolutions; 0: SGD for all ({_defaults('muon')})",
+    )  # fmt: skip
+
 
 def _defaults(name):
     """Return the defaults of a flag for a help text: that of batch norm, and where others differ."""
@@ -156,7 +161,8 @@ def _train(training, checkpoints, every, stop):
 
 def _settings(args):
     changes = {
-        name: getattr(args, name) for name in ("epochs", "lr", "decay", "label_smoothing", "bias_lr", "batch_size")
+        name: getattr(args, name)
+        for name in ("epochs", "lr", "decay", "label_smoothing", "bias_lr", "muon", "batch_size")
     }
     if args.model == "plain" and args.norm not in (None, "none"):
         raise ValueError(f"--model plain has no normalisation, and --norm is {args.norm}; use --model fast for that")
