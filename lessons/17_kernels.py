@@ -565,7 +565,7 @@ for ax, (hall, (found, _)) in zip(axes, halls.items(), strict=True):
 # - The cost of moving data *within* the processor. The roofline counts memory only, and the convolution's arrays fit into
 #   a cache.
 # - Small batches, where starting threads costs more than it brings. [threads.py](../minidl/kernels/threads.py) decides.
-# - Backward passes, and whole training steps: see [what was tried](../docs/speed.md#what-was-tried), failures included.
+# - Backward passes, and whole training steps: see [what was tried](../docs/speed-tried.md), failures included.
 #
 # ## In short
 #

@@ -1,0 +1,162 @@
+"""Write the tables of docs/speed.md and of README from the records of `minidl bench`: `python docs/speed_tables.py`.
+
+The records are docs/bench-*.json, each of one run. A number is the median over the runs of what each found, in brackets the
+lowest and the highest of them; with one run, its own quartiles.
+"""
+
+import json
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from minidl.system.tables import markdown_table
+
+__all__ = ["NETWORKS", "main", "pages", "records"]
+
+DOCS = Path(__file__).parent
+MARK, END = "<!-- {}: docs/speed_tables.py -->", "<!-- end -->"
+NETWORKS = {
+    "mlp": "the paper's",
+    "mnist_conv": "`mnist_conv`: 2 convolutions",
+    "cifar_conv": "`cifar_conv`: 7 convolutions",
+}
+OURS = "minidl", "minidl, fused and replayed"
+EAGER = "torch eager"
+PARTS = {"quiet": "networks", "busy": "busy"}
+
+
+def records() -> list[dict[str, Any]]:
+    """Return the records, the oldest first."""
+    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(DOCS.glob("bench-*.json"))]
+
+
+class Runs:
+    """What the runs found of one network in one part."""
+
+    def __init__(self, found, part, network):
+        self.entries = [
+            entry
+            for record in found
+            for entry in record["results"]
+            if (entry["part"], entry["name"]) == (part, network)
+        ]
+        self.names = list(dict.fromkeys(name for entry in self.entries for name in entry["contenders"]))
+
+    def of(self, name, key):
+        """Median, lowest and highest of a number of a contender; of one run, its quartiles; None if there is none."""
+        return merged([entry["contenders"].get(name, {}).get(key) for entry in self.entries])
+
+    def against(self, name, peer=None):
+        """How many times as fast as a peer; without one, as that of each run against which it does worst.
+
+        A peer is held against the one that is worst for minidl as written.
+        """
+        found = []
+        for entry in self.entries:
+            other = peer or worst(entry, name if name in OURS else OURS[0])
+            ratios = entry["contenders"].get(name, {}).get("against", {})
+            found.append({"low": 1, "median": 1, "high": 1} if name == other else ratios.get(other))
+        return merged(found)
+
+
+def worst(entry: dict[str, Any], ours: str) -> str | None:
+    """Return the peer against which a contender of minidl's does worst, by the medians of ratios; None without peers."""
+    ratios = entry["contenders"].get(ours, {}).get("against", {})
+    return min((name for name in ratios if name not in OURS), key=lambda name: ratios[name]["median"], default=None)
+
+
+def merged(values: list[Any]) -> tuple[float, float, float] | None:
+    """Return the median of what the runs found, the lowest and the highest; of one run, its own quartiles."""
+    values = [value for value in values if value is not None]
+    if len(values) == 1 and isinstance(values[0], dict):
+        return values[0]["median"], values[0]["low"], values[0]["high"]
+    numbers = [value["median"] if isinstance(value, dict) else value for value in values]
+    return (statistics.median(numbers), min(numbers), max(numbers)) if numbers else None
+
+
+def steps_table(found: list[dict[str, Any]], part: str) -> str:
+    """Lay out what a step takes, and how many times as fast as PyTorch and as the fastest peer each contender is."""
+    last = "busy / quiet" if part == "busy" else "memory"
+    rows = [["network", "contender", "ms a step", "× torch eager", "× the fastest peer", last]]
+    for network in NETWORKS:
+        runs, quiet = (Runs(found, PARTS[which], network) for which in (part, "quiet"))
+        for name in runs.names:
+            ms, before, memory = runs.of(name, "ms"), quiet.of(name, "ms"), runs.of(name, "peak_mb")
+            ratios = [spread(runs.against(name, peer), "{:.2f}".format) for peer in (EAGER, None)]
+            if part == "busy":
+                cell = f"{ms[0] / before[0]:.2f}" if ms and before else "–"
+            else:
+                cell = f"{memory[0]:.0f} MB" if memory else "–"
+            rows.append([network, name, spread(ms, three), *ratios, cell])
+    return markdown_table(rows, 2)
+
+
+def first_step_table(found: list[dict[str, Any]]) -> str:
+    """Lay out the seconds of the first step: with nothing compiled, and with what earlier runs have compiled."""
+    rows = [["contender", *(f"{network}{how}" for network in NETWORKS for how in ("", ", kept"))]]
+    sides = [[record for record in found if record["cold"] is cold] for cold in (True, False)]
+    runs = [Runs(side, "networks", network) for network in NETWORKS for side in sides]
+    for name in found[0]["contenders"]:
+        cells = [spread(each.of(name, "first_step_s"), three) for each in runs]
+        if set(cells) != {"–"}:
+            rows.append([name, *cells])
+    return markdown_table(rows)
+
+
+def readme_table(found: list[dict[str, Any]]) -> str:
+    """Lay out README's rows: against PyTorch's default, and against the fastest peer."""
+    rows = [["network", "as written", "fused and replayed", "as written, one core taken", "replayed, same"]]
+    for network, told in NETWORKS.items():
+        runs = [Runs(found, part, network) for part in PARTS.values()]
+        pairs = [[each.against(name, peer) for peer in (EAGER, None)] for each in runs for name in OURS]
+        rows.append([told, *(", ".join(f"{ratio[0]:.1f}×" for ratio in pair if ratio) or "–" for pair in pairs)])
+    return markdown_table(rows, len(rows[0])).replace(" --- ", "---")  # README's words are counted
+
+
+def spread(numbers: tuple[float, float, float] | None, form: Callable[[float], str]) -> str:
+    """Write a number with its spread in brackets."""
+    if numbers is None:
+        return "–"
+    middle, low, high = map(form, numbers)
+    return middle if low == middle == high else f"{middle} ({low}–{high})"
+
+
+def three(number: float) -> str:
+    """Write three digits of a number."""
+    return f"{number:.0f}" if number >= 100 else f"{number:#.3g}"
+
+
+def pages() -> dict[Path, str]:
+    """Return both pages as they should be: their files, and their texts."""
+    found = records()
+    tables = {
+        DOCS / "speed.md": {
+            "quiet": steps_table(found, "quiet"), "busy": steps_table(found, "busy"), "first step": first_step_table(found),
+        },
+        DOCS.parent / "README.md": {"speed": readme_table(found)},
+    }  # fmt: skip
+    texts = {}
+    for path, named in tables.items():
+        text = path.read_text(encoding="utf-8")
+        for name, table in named.items():
+            before, mark, rest = text.partition(MARK.format(name))
+            _, end, after = rest.partition(END)
+            if not mark or not end:
+                raise ValueError(
+                    f"{path}: there is no table {name!r}; it must stand between {MARK.format(name)} and {END}"
+                )
+            text = f"{before}{mark}\n\n{table}\n\n{end}{after}"
+        texts[path] = text
+    return texts
+
+
+def main() -> None:
+    """Write the tables."""
+    for path, text in pages().items():
+        path.write_text(text, encoding="utf-8")
+        print(f"wrote the tables of {path}")
+
+
+if __name__ == "__main__":
+    main()
