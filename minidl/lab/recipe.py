@@ -1,9 +1,9 @@
 """The recipe of `minidl cifar`: a small network for photographs, trained in about ten passes over them.
 
-A frozen first layer that whitens, filters that begin as the identity and are moved by Muon, Nesterov's momentum at a high
-rate that goes in straight lines, a decay that does not depend on it, batch norms whose biases learn 64 times as fast, label
-smoothing, shifted and alternately mirrored images, and lookahead. From Jordan 2024, "94% on CIFAR-10 in 3.29 Seconds on a
-Single GPU", and its public code: the facts, in our words.
+A frozen first layer that whitens; filters that begin as the identity and are moved by Muon, each layer's of constant length;
+batch norms without γ, whose biases learn 64 times as fast as the last layer; rates that fall in a straight line to 0; label
+smoothing; shifted and alternately mirrored images. From Jordan 2024, "94% on CIFAR-10 in 3.29 Seconds on a Single GPU", and
+its public code: the facts, in our words.
 
 All that is random is a function of the seed, the epoch and the step: a run that continues has no generator to restore.
 """
@@ -24,12 +24,10 @@ from minidl.train import check_finite, evaluate, predict_logits
 __all__ = ["RATES", "SIZES", "Rates", "Settings", "Size", "Training", "as_input", "build", "settings_for"]
 
 MOMENTUM, MUON_MOMENTUM = 0.85, 0.6
-MUON_STEPS = 3  # of its products; more changed nothing
-WARM_UP, FIRST, LAST = 0.23, 0.2, 0.07  # the rate rises from 0.2 to 1 in this share of the steps, then falls to 0.07
+MUON_STEPS = 3  # of Newton and Schulz
 SHIFT = 2  # pixels
 WHITENED_BY = 5000  # training images from which the first layer's filters are made
 BIAS_EPOCHS = 3  # for which the first layer's bias learns
-LOOKAHEAD_EVERY, LOOKAHEAD_DECAY = 5, 0.95**5  # steps of 1,024 images; the decay at the end, times (t/T)³ before
 _PER = 1024 * (1 + 1 / (1 - MOMENTUM))  # rates and decays are stated for so many images, as each step counts this often
 _AT_ONCE = 500  # images that are evaluated together
 _MOST_STEPS = 100_000_000
@@ -50,16 +48,15 @@ class Rates:
 
     lr, decay        of 1,024 · (1 + 1/(1 − momentum)) images, on the summed loss; the decay does not depend on the rate
     label_smoothing  as in `F.cross_entropy`
-    bias_lr          how many times as fast the biases of norms learn
-    muon             rate of Muon for the filters of the 3×3 convolutions, whose length is kept if a norm follows; 0: SGD
-                     moves them, too
+    bias_lr          how many times as fast the biases of norms learn, and that of the first layer
+    muon_lr          Muon's rate, for the filters of the 3×3 convolutions; their length is kept if a norm follows
     """
 
     lr: float
     decay: float
     label_smoothing: float
     bias_lr: float
-    muon: float
+    muon_lr: float
 
 
 SIZES = {
@@ -68,9 +65,9 @@ SIZES = {
     "plain": Size((64, 128, 128), 11.0, norm="none"),
 }
 RATES = {
-    "batch": Rates(lr=11.5, decay=0.0153, label_smoothing=0.2, bias_lr=64.0, muon=0.24),
-    "group": Rates(lr=11.5, decay=0.0153, label_smoothing=0.2, bias_lr=64.0, muon=0.24),
-    "none": Rates(lr=2.0, decay=0.0153, label_smoothing=0.2, bias_lr=1.0, muon=0.0),
+    "batch": Rates(lr=6.5, decay=0.0153, label_smoothing=0.2, bias_lr=64.0, muon_lr=0.24),
+    "group": Rates(lr=6.5, decay=0.0153, label_smoothing=0.2, bias_lr=64.0, muon_lr=0.24),
+    "none": Rates(lr=2.0, decay=0.0153, label_smoothing=0.2, bias_lr=1.0, muon_lr=0.02),
 }
 
 
@@ -85,7 +82,7 @@ class Settings:
     decay: float
     label_smoothing: float
     bias_lr: float
-    muon: float
+    muon_lr: float
     batch_size: int = 1024
     seed: int = 0
     held_out: float = 0.0
@@ -114,20 +111,19 @@ def build(settings, classes):
 
 
 def make_optimizers(model, settings):
-    """Make the optimizers: SGD, whose rate is times the batch, as the loss is a mean; with `settings.muon` Muon, too."""
+    """Make both: Muon for the filters; SGD for the rest, with a rate that is times the batch, as the loss is a mean."""
     share = settings.batch_size / _PER
     lr, decay = settings.lr * share, settings.decay * share
-    norms = [m for m in model.modules() if m is not model and hasattr(m, "eps")]
-    fast, filters = [norm.bias for norm in norms], filters_of(model) if settings.muon else []
+    filters = filters_of(model)
+    fast = [model[0].bias, *(m.bias for m in model.modules() if m is not model and hasattr(m, "eps"))]
     elsewhere = {id(p) for p in (*fast, *filters)}
     others = [p for p in model.parameters() if p.requires_grad and id(p) not in elsewhere]
     groups = [(fast, lr * settings.bias_lr), (others, lr)]
-    listed = [{"params": part, "lr": rate, "weight_decay": decay / rate} for part, rate in groups if part]
-    optimizers = [optim.SGD(listed, lr=lr, momentum=MOMENTUM, nesterov=True)]
-    if filters:
-        settings_of_it = {"momentum": MUON_MOMENTUM, "weight_decay": 0, "ns_steps": MUON_STEPS}
-        optimizers.append(optim.Muon(filters, lr=settings.muon, **settings_of_it))
-    return optimizers
+    listed = [{"params": part, "lr": rate, "weight_decay": decay / rate} for part, rate in groups]
+    return (
+        optim.SGD(listed, lr=lr, momentum=MOMENTUM, nesterov=True),
+        optim.Muon(filters, lr=settings.muon_lr, momentum=MUON_MOMENTUM, weight_decay=0, ns_steps=MUON_STEPS),
+    )
 
 
 def filters_of(model):
@@ -146,9 +142,8 @@ def keep_length(filters):
 
 
 def make_schedule(optimizer, steps):
-    """Make the schedule of so many steps."""
-    top = min(max(1, int(WARM_UP * steps)), steps - 1)
-    return optim.PiecewiseLinearLR(optimizer, [(0, FIRST), *([(top, 1)] if top else []), (steps, LAST)])
+    """Make the schedule of so many steps: a straight line to 0."""
+    return optim.PiecewiseLinearLR(optimizer, [(0, 1), (steps, 0)])
 
 
 class Training:
@@ -176,10 +171,8 @@ class Training:
         nn.init.whitening_(self.model[0].weight, self.as_input(train.images[:WHITENED_BY]))
         self.per_epoch = len(train.labels) // settings.batch_size
         self.steps = _steps(self.per_epoch, settings.epochs)
-        self.lookahead_every = _lookahead_every(settings.batch_size, self.steps)
         self.optimizers = make_optimizers(self.model, settings)
         self.schedules = [make_schedule(optimizer, self.steps) for optimizer in self.optimizers]
-        self.lookahead = optim.Lookahead(self.model)
         self.step, self.seen, self.seconds = 0, [], {"steps": 0.0, "measuring": 0.0}
         self._losses, self._right = [], 0
         self._order = None, None
@@ -216,16 +209,12 @@ class Training:
         loss = F.cross_entropy(logits, labels, label_smoothing=self.settings.label_smoothing)
         check_finite(loss.item(), self.step)
         loss.backward()
-        if self.settings.muon and self.settings.norm != "none":
+        if self.settings.norm != "none":
             keep_length(filters_of(self.model))
         for optimizer, schedule in zip(self.optimizers, self.schedules, strict=True):
             optimizer.step()
             schedule.step()
         self.step += 1
-        if self.step % self.lookahead_every == 0:
-            self.lookahead.update(LOOKAHEAD_DECAY * (self.step / self.steps) ** 3)
-        if self.step == self.steps:
-            self.lookahead.update(1)  # the network becomes the average
         self._losses.append(loss.item())
         self._right += int((logits.data.argmax(-1) == labels).sum())
         self.seconds["steps"] += time.perf_counter() - start
@@ -259,7 +248,6 @@ class Training:
             "model": self.model.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "schedules": [schedule.state_dict() for schedule in self.schedules],
-            "lookahead": self.lookahead.state_dict(),
             "seen": self.seen,
             "epoch": {"losses": self._losses, "right": self._right},
             "seconds": self.seconds,
@@ -271,7 +259,6 @@ class Training:
         for name in ("optimizers", "schedules"):
             for each, saved in zip(getattr(self, name), state[name], strict=True):
                 each.load_state_dict(saved)
-        self.lookahead.load_state_dict(state["lookahead"])
         self.seen, self.seconds = list(state["seen"]), dict(state["seconds"])
         self._losses, self._right = list(state["epoch"]["losses"]), state["epoch"]["right"]
         self.step = step
@@ -282,12 +269,6 @@ def _steps(per_epoch, epochs):
     if not 0 < steps <= _MOST_STEPS:
         raise ValueError(f"epochs are {epochs:g}, which makes {steps:g} steps; there must be from 1 to {_MOST_STEPS:,}")
     return math.ceil(steps)
-
-
-def _lookahead_every(batch_size, steps):
-    """After so many steps: as many images as in five of 1,024; a short training has it fifty times, or each five steps."""
-    most = max(LOOKAHEAD_EVERY, steps // 50)
-    return max(1, min(round(LOOKAHEAD_EVERY * 1024 / batch_size), most))
 
 
 def _colours(images):

@@ -1,6 +1,5 @@
 """The recipe of `minidl cifar`: each of its numbers against the text that states it, and that it learns and continues."""
 
-import copy
 import math
 from itertools import pairwise
 from pathlib import Path
@@ -46,7 +45,7 @@ def test_the_models():
     assert settings_for("plain").widths == SIZES["fast"].widths
     assert settings_for("plain") == settings_for("fast", "none")
     batch = settings_for("best")
-    assert (batch.lr, batch.decay, batch.label_smoothing, batch.bias_lr, batch.muon) == (11.5, 0.0153, 0.2, 64, 0.24)
+    assert (batch.lr, batch.decay, batch.label_smoothing, batch.bias_lr, batch.muon_lr) == (6.5, 0.0153, 0.2, 64, 0.24)
     assert batch.batch_size == 1024
 
 
@@ -65,53 +64,49 @@ def test_the_page_states_the_numbers_of_the_code():
     assert table["norm"] == [each.norm for each in settings]
     for name, attribute in {
         "epochs": "epochs", "learning rate": "lr", "weight decay": "decay", "label smoothing": "label_smoothing",
+        "Muon's rate": "muon_lr", "biases learn faster by": "bias_lr",
     }.items():  # fmt: skip
         assert [float(cell) for cell in table[name]] == [getattr(each, attribute) for each in settings], name
-    assert table["biases of norms learn faster by"] == ["64", "64", ""]
-    assert [each.bias_lr for each in settings[:2]] == [64, 64]
 
 
 def test_rates_and_decay_are_those_of_a_summed_loss():
     """One step of the optimizer against the recipe's own words: k, the rate on the sum, a decay that no rate scales."""
-    run = training(lr=11.5, decay=0.0153, epochs=1.0)
+    run = training(lr=6.5, decay=0.0153, epochs=1.0)
     k = 1024 * (1 + 1 / (1 - 0.85))
     fast, others = run.optimizers[0].param_groups
     size = run.settings.batch_size
-    assert fast["initial_lr"] / size == pytest.approx(64 * 11.5 / k)  # of the sum, which is size · the mean
-    assert others["initial_lr"] / size == pytest.approx(11.5 / k)
+    assert fast["initial_lr"] / size == pytest.approx(64 * 6.5 / k)  # of the sum, which is size · the mean
+    assert others["initial_lr"] / size == pytest.approx(6.5 / k)
     for group in (fast, others):
         assert group["weight_decay"] * group["initial_lr"] == pytest.approx(0.0153 * size / k)
         assert group["momentum"] == 0.85
         assert group["nesterov"] is True
     norms = [m for m in run.model.modules() if isinstance(m, nn.BatchNorm)]
     assert len(norms) == 6
-    assert [id(p) for p in fast["params"]] == [id(m.bias) for m in norms]
+    assert [id(p) for p in fast["params"]] == [id(run.model[0].bias), *(id(m.bias) for m in norms)]
     assert all(m.weight is None and m.eps == 1e-12 and m.momentum == pytest.approx(0.4) for m in norms)
-    assert all(p is not run.model[0].weight for p in others["params"])
-    assert any(p is run.model[0].bias for p in others["params"])
+    assert [id(p) for p in others["params"]] == [id(run.model[-2].weight)]
 
 
-def test_muon_has_the_filters_and_sgd_the_rest():
-    run, plain = training(), training(muon=0.0)
-    (group,) = run.optimizers[1].param_groups
+@pytest.mark.parametrize("norm", ["batch", "none"])
+def test_muon_has_the_filters_and_sgd_the_rest(norm):
+    run = training(norm)
+    sgd, muon = run.optimizers
+    (group,) = muon.param_groups
     filters = [m.weight for m in run.model.modules() if isinstance(m, nn.Conv2d)][1:]
     assert [id(p) for p in group["params"]] == [id(p) for p in filters]
     assert len(filters) == 6
     told = {name: group[name] for name in ("initial_lr", "momentum", "nesterov", "weight_decay", "ns_steps")}
-    assert told == {"initial_lr": 0.24, "momentum": 0.6, "nesterov": True, "weight_decay": 0, "ns_steps": 3}
-    others = [id(p) for group in run.optimizers[0].param_groups for p in group["params"]]
-    assert sorted([*others, *map(id, filters)]) == sorted(map(id, trained(run.model)))
-    assert len(plain.optimizers) == 1
-    assert sum(len(group["params"]) for group in plain.optimizers[0].param_groups) == len(trained(plain.model))
-
-
-def trained(model):
-    return [p for p in model.parameters() if p.requires_grad]
+    rate = RATES[norm].muon_lr
+    assert told == {"initial_lr": rate, "momentum": 0.6, "nesterov": True, "weight_decay": 0, "ns_steps": 3}
+    others = [id(p) for group in sgd.param_groups for p in group["params"]]
+    everything = [id(p) for p in run.model.parameters() if p.requires_grad]
+    assert sorted([*others, *map(id, filters)]) == sorted(everything)
 
 
 @pytest.mark.parametrize(("norm", "kept"), [("batch", True), ("none", False)])
 def test_filters_that_muon_moves_keep_their_length_before_a_norm(norm, kept):
-    run = training(norm, muon=0.24)
+    run = training(norm, muon_lr=0.24)
     for _ in range(3):
         before, rate = [p.data.copy() for p in recipe.filters_of(run.model)], run.schedules[1].get_last_lr()[0]
         run.do_step()
@@ -121,29 +116,14 @@ def test_filters_that_muon_moves_keep_their_length_before_a_norm(norm, kept):
             assert 0.1 * rate < step[0] < 1.21 * rate  # Muon's, and nothing else
 
 
-def test_without_norms_all_parameters_have_one_rate():
-    run = training("none")
-    (group,) = run.optimizers[0].param_groups
-    assert len(group["params"]) == 1 + 6 * 2 + 1  # the first bias, convolutions with biases, the last layer
-
-
-@pytest.mark.parametrize("steps", [100, 528])
-def test_the_rate_rises_to_23_percent_of_the_steps_and_falls_to_7(steps):
-    model = nn.Linear(2, 2)
-    schedule = recipe.make_schedule(recipe.optim.SGD(model.parameters(), 2.0), steps)
+@pytest.mark.parametrize("steps", [1, 2, 100])
+def test_rates_fall_in_a_straight_line_to_0(steps):
+    schedule = recipe.make_schedule(recipe.optim.SGD(nn.Linear(2, 2).parameters(), 2.0), steps)
     rates = []
     for _ in range(steps + 1):
         rates.append(schedule.get_last_lr()[0] / 2)
         schedule.step()
-    top = int(0.23 * steps)
-    expected = np.interp(np.arange(steps + 1), [0, top, steps], [0.2, 1, 0.07])
-    np.testing.assert_allclose(rates, expected)
-
-
-@pytest.mark.parametrize("steps", [1, 2, 3, 5])
-def test_the_shortest_trainings_have_a_schedule(steps):
-    schedule = recipe.make_schedule(recipe.optim.SGD(nn.Linear(2, 2).parameters(), 2.0), steps)
-    assert 0 < schedule.get_last_lr()[0] <= 2
+    np.testing.assert_allclose(rates, 1 - np.arange(steps + 1) / steps, atol=1e-12)
 
 
 # ---- images ----------------------------------------------------------------------------------------------------------
@@ -208,25 +188,22 @@ def holds(image, original):
 # ---- training --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("muon", [0.0, 0.24])
-def test_it_learns(muon):
-    run = Training(settings_for(widths=(8, 8, 8), batch_size=16, epochs=6.0, lr=60.0, muon=muon), photos(160, 80))
+def test_it_learns():
+    run = Training(settings_for(widths=(8, 8, 8), batch_size=16, epochs=6.0, lr=60.0), photos(160, 80))
     losses = [run.do_step() for _ in range(run.steps)]
     run.measure()
-    assert np.mean(losses[-5:]) < np.mean(losses[:5]) - 0.3
-    assert run.seen[-1]["accuracy"] >= 0.25  # by chance 0.1
+    assert np.mean(losses[-5:]) < np.mean(losses[:5]) - 0.2
+    assert run.seen[-1]["accuracy"] > 0.2  # by chance 0.1
 
 
-@pytest.mark.parametrize(("norm", "muon"), [("batch", 0.0), ("none", 0.0), ("batch", 0.24)])
-def test_a_step_is_what_the_recipe_says(norm, muon):
+@pytest.mark.parametrize("norm", ["batch", "none"])
+def test_a_step_is_what_the_recipe_says(norm):
     """The first two steps, against a few lines of NumPy over the gradients that minidl gives."""
-    run = training(norm, lr=2.0, epochs=3.0, muon=muon)
-    other = training(norm, lr=2.0, epochs=3.0, muon=muon)
+    run, other = (training(norm, lr=2.0, muon_lr=0.1, epochs=3.0) for _ in range(2))
     k, size, smoothing = 1024 * (1 + 1 / 0.15), 8, run.settings.label_smoothing
     momentum = {}
-    top = int(0.23 * run.steps)
     for step in range(2):
-        factor = np.interp(step, [0, top, run.steps], [0.2, 1, 0.07])
+        factor = 1 - step / run.steps
         x, labels = other.batch()
         for p in other.model.parameters():
             p.grad = None
@@ -234,26 +211,26 @@ def test_a_step_is_what_the_recipe_says(norm, muon):
         logits = other.model(Tensor(x))
         loss = F.cross_entropy(logits, labels, label_smoothing=smoothing) * float(size)  # the sum
         loss.backward()
-        fast = {id(m.bias) for m in other.model.modules() if isinstance(m, nn.BatchNorm)}
+        fast = {id(other.model[0].bias), *(id(m.bias) for m in other.model.modules() if isinstance(m, nn.BatchNorm))}
         for p in other.model.parameters():
             if not p.requires_grad:
                 continue
-            if muon and p.shape[:2] == (3, 3):
-                g, b = p.grad, momentum.get(id(p), 0)
-                momentum[id(p)] = b = 0.6 * b + 0.4 * g
-                d = (0.6 * b + 0.4 * g).reshape(-1, p.shape[-1])
+            before = momentum.get(id(p), 0)
+            if p.shape[:2] == (3, 3):
+                momentum[id(p)] = b = 0.6 * before + 0.4 * p.grad
+                d = (0.6 * b + 0.4 * p.grad).reshape(-1, p.shape[-1])
                 o = by_singular_values(d, 3).reshape(p.shape)
-                p.data = p.data * np.float32(np.sqrt(p.shape[-1]) / np.linalg.norm(p.data))
-                p.data = (p.data - factor * muon * o).astype(np.float32)
+                length = np.sqrt(p.shape[-1]) / np.linalg.norm(p.data) if norm == "batch" else 1
+                p.data = (p.data * length - factor * 0.1 * o).astype(np.float32)
                 continue
             lr = 2.0 / k * (run.settings.bias_lr if id(p) in fast else 1)
             g = p.grad + run.settings.decay * size / k / lr * p.data
-            momentum[id(p)] = b = 0.85 * momentum[id(p)] + g if step else g
+            momentum[id(p)] = b = 0.85 * before + g
             p.data = (p.data - factor * lr * (g + 0.85 * b)).astype(np.float32)
         other.step += 1
         assert run.do_step() == pytest.approx(float(loss) / size, rel=1e-5)
         for (name, p), q in zip(run.model.named_parameters(), other.model.parameters(), strict=True):
-            np.testing.assert_allclose(p.data, q.data, rtol=2e-4, atol=2e-5 if muon else 2e-6, err_msg=name)
+            np.testing.assert_allclose(p.data, q.data, rtol=2e-4, atol=2e-5, err_msg=name)
 
 
 def test_the_first_bias_learns_for_three_epochs_only():
@@ -264,37 +241,7 @@ def test_the_first_bias_learns_for_three_epochs_only():
         biases.append(run.model[0].bias.data.copy())
     frozen = 3 * run.per_epoch - 1
     assert all(np.any(a != b) for a, b in pairwise(biases[: frozen + 1]))
-    before_the_end = [b for i, b in enumerate(biases) if i >= frozen and (i + 1) % 5 and i + 1 < run.steps]
-    assert len({b.tobytes() for b in before_the_end}) <= 2  # lookahead alone moves it then, every five steps
-
-
-def test_lookahead_sets_the_network_back_every_five_steps_and_at_the_end():
-    run = training()
-    slow = copy.deepcopy(run.model.state_dict())
-    decays = []
-    update = run.lookahead.update
-
-    def spy(decay):
-        decays.append((run.step, decay))
-        update(decay)
-
-    run.lookahead.update = spy
-    while run.step < run.steps:
-        run.do_step()
-    fives = [t for t in range(1, run.steps + 1) if t % 5 == 0]
-    expected = [(t, 0.95**5 * (t / run.steps) ** 3) for t in fives] + [(run.steps, 1)]
-    assert decays == expected
-    average = run.lookahead.state_dict()
-    for name, array in run.model.state_dict().items():
-        np.testing.assert_array_equal(array, average[name])
-    assert np.any(slow["2.weight"] != average["2.weight"])
-
-
-@pytest.mark.parametrize(
-    ("batch_size", "steps", "every"), [(1024, 528, 5), (512, 1056, 10), (256, 2112, 20), (4096, 132, 1), (8, 60, 5)]
-)
-def test_lookahead_comes_after_as_many_images_as_in_five_steps_of_1024(batch_size, steps, every):
-    assert recipe._lookahead_every(batch_size, steps) == every
+    assert len({bias.tobytes() for bias in biases[frozen:]}) == 1
 
 
 def test_it_continues_to_the_same_bits_from_any_step():

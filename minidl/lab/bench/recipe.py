@@ -98,8 +98,7 @@ def case_of(plan, path):
         "recipe": {
             "momentum": recipe.MOMENTUM, "muon_momentum": recipe.MUON_MOMENTUM, "muon_steps": recipe.MUON_STEPS,
             "schedule": training.schedules[0].points, "shift": recipe.SHIFT,
-            "bias_epochs": recipe.BIAS_EPOCHS, "lookahead_every": training.lookahead_every,
-            "lookahead_decay": recipe.LOOKAHEAD_DECAY,
+            "bias_epochs": recipe.BIAS_EPOCHS,
         },
     }  # fmt: skip
     size = training.settings.batch_size

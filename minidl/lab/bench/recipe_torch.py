@@ -59,7 +59,6 @@ class Recipe:
         self._take_weights(arrays)
         self.model.to(memory_format=self.layout)
         self._make_optimizers()
-        self.slow = {name: array.clone() for name, array in self.model.state_dict().items()}
         self.done = 0
 
     def _take_weights(self, arrays):
@@ -74,20 +73,19 @@ class Recipe:
         self.model[0].weight.requires_grad = False
 
     def _make_optimizers(self):
-        share = self.size / (1024 * (1 + 1 / (1 - self.recipe["momentum"])))
-        lr, decay = self.settings["lr"] * share, self.settings["decay"] * share
-        fast = [m.bias for m in self.model.modules() if isinstance(m, nn.BatchNorm2d)]
+        settings, recipe = self.settings, self.recipe
+        share = self.size / (1024 * (1 + 1 / (1 - recipe["momentum"])))
+        lr, decay = settings["lr"] * share, settings["decay"] * share
         self.filters = [m.weight for m in self.model.modules() if isinstance(m, nn.Conv2d) and m.weight.requires_grad]
-        by_muon = self.filters if self.settings["muon"] else []
-        elsewhere = {id(p) for p in (*fast, *by_muon)}
+        fast = [self.model[0].bias, *(m.bias for m in self.model.modules() if isinstance(m, nn.BatchNorm2d))]
+        elsewhere = {id(p) for p in (*fast, *self.filters)}
         others = [p for p in self.model.parameters() if p.requires_grad and id(p) not in elsewhere]
-        groups = [(fast, lr * self.settings["bias_lr"]), (others, lr)]
-        groups = [{"params": part, "lr": rate, "weight_decay": decay / rate} for part, rate in groups if part]
-        self.optimizers = [torch.optim.SGD(groups, lr=lr, momentum=self.recipe["momentum"], nesterov=True)]
-        if by_muon:
-            self.optimizers.append(
-                _Muon(by_muon, self.settings["muon"], self.recipe["muon_momentum"], self.recipe["muon_steps"])
-            )
+        groups = [(fast, lr * settings["bias_lr"]), (others, lr)]
+        groups = [{"params": part, "lr": rate, "weight_decay": decay / rate} for part, rate in groups]
+        self.optimizers = [
+            torch.optim.SGD(groups, lr=lr, momentum=recipe["momentum"], nesterov=True),
+            _Muon(self.filters, settings["muon_lr"], recipe["muon_momentum"], recipe["muon_steps"]),
+        ]
         points = list(zip(*self.recipe["schedule"], strict=True))
 
         def factor(step):
@@ -121,29 +119,18 @@ class Recipe:
         loss = F.cross_entropy(logits, labels, label_smoothing=self.settings["label_smoothing"])
         self.model.zero_grad()
         loss.backward()
-        if self.settings["muon"] and self.settings["norm"] != "none":
+        if self.settings["norm"] != "none":
             self._keep_length()
         for optimizer, schedule in zip(self.optimizers, self.schedules, strict=True):
             optimizer.step()
             schedule.step()
         self.done += 1
-        if self.done % self.recipe["lookahead_every"] == 0:
-            self._look_ahead(self.recipe["lookahead_decay"] * (self.done / self.steps) ** 3)
-        if self.done == self.steps:
-            self._look_ahead(1.0)
         self.loss = loss.item()
 
     @torch.no_grad()
     def _keep_length(self):
         for weight in self.filters:
             weight.mul_(len(weight) ** 0.5 / weight.norm())
-
-    @torch.no_grad()
-    def _look_ahead(self, decay):
-        for name, array in self.model.state_dict().items():
-            if array.is_floating_point():
-                self.slow[name].lerp_(array, 1 - decay)
-                array.copy_(self.slow[name])
 
     def check(self):
         """Return the loss of the last step."""

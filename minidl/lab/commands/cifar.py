@@ -85,12 +85,12 @@ def add_arguments(parser):
     )
     tuning.add_argument(
         "--bias-lr", type=positive(float), metavar="FACTOR",
-        help=f"how many times as fast the biases of norms learn ({_defaults('bias_lr')})",
+        help=f"how many times as fast the biases of norms learn, and that of the first layer ({_defaults('bias_lr')})",
     )  # fmt: skip
 
     tuning.add_argument(
-        "--muon-lr", dest="muon", type=zero_or_more, metavar="RATE",
-        help=f"rate of Muon for the filters of 3×3 convolutions; 0: SGD for all ({_defaults('muon')})",
+        "--muon-lr", type=positive(float), metavar="RATE",
+        help=f"rate of Muon at its highest, for the filters of 3×3 convolutions ({_defaults('muon_lr')})",
     )  # fmt: skip
 
 
@@ -162,7 +162,7 @@ def _train(training, checkpoints, every, stop):
 def _settings(args):
     changes = {
         name: getattr(args, name)
-        for name in ("epochs", "lr", "decay", "label_smoothing", "bias_lr", "muon", "batch_size")
+        for name in ("epochs", "lr", "decay", "label_smoothing", "bias_lr", "muon_lr", "batch_size")
     }
     if args.model == "plain" and args.norm not in (None, "none"):
         raise ValueError(f"--model plain has no normalisation, and --norm is {args.norm}; use --model fast for that")
