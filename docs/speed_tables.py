@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from minidl.lab.bench.report import fastest_peer
 from minidl.system.tables import markdown_table
 
 __all__ = ["NETWORKS", "main", "pages", "records"]
@@ -24,46 +25,45 @@ NETWORKS = {
 OURS = "minidl", "minidl, fused and replayed"
 EAGER = "torch eager"
 PARTS = {"quiet": "networks", "busy": "busy"}
+ONE = {"low": 1, "median": 1, "high": 1}
 
 
 def records() -> list[dict[str, Any]]:
-    """Return the records, the oldest first."""
-    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(DOCS.glob("bench-*.json"))]
+    """Return the records, the oldest first.
+
+    Errors  ValueError for records of several versions of minidl, or of several machines, which no median may mix
+    """
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(DOCS.glob("bench-*.json"))]
+    for key in ("minidl", "machine", "threads", "isa"):
+        if any(record[key] != found[0][key] for record in found):
+            raise ValueError(f"the records in {DOCS} differ in {key!r}; keep those of one version on one machine")
+    return found
 
 
 class Runs:
     """What the runs found of one network in one part."""
 
-    def __init__(self, found, part, network):
+    def __init__(self, runs, part, network):
         self.entries = [
-            entry
-            for record in found
+            (entry, record["peers"])
+            for record in runs
             for entry in record["results"]
             if (entry["part"], entry["name"]) == (part, network)
         ]
-        self.names = list(dict.fromkeys(name for entry in self.entries for name in entry["contenders"]))
+        self.names = list(dict.fromkeys(name for entry, _ in self.entries for name in entry["contenders"]))
 
     def of(self, name, key):
         """Median, lowest and highest of a number of a contender; of one run, its quartiles; None if there is none."""
-        return merged([entry["contenders"].get(name, {}).get(key) for entry in self.entries])
+        return merged([entry["contenders"].get(name, {}).get(key) for entry, _ in self.entries])
 
     def against(self, name, peer=None):
-        """How many times as fast as a peer; without one, as that of each run against which it does worst.
-
-        A peer is held against the one that is worst for minidl as written.
-        """
-        found = []
-        for entry in self.entries:
-            other = peer or worst(entry, name if name in OURS else OURS[0])
-            ratios = entry["contenders"].get(name, {}).get("against", {})
-            found.append({"low": 1, "median": 1, "high": 1} if name == other else ratios.get(other))
-        return merged(found)
-
-
-def worst(entry: dict[str, Any], ours: str) -> str | None:
-    """Return the peer against which a contender of minidl's does worst, by the medians of ratios; None without peers."""
-    ratios = entry["contenders"].get(ours, {}).get("against", {})
-    return min((name for name in ratios if name not in OURS), key=lambda name: ratios[name]["median"], default=None)
+        """How many times as fast as a peer; without one, as the fastest beside it in each run."""
+        ratios = []
+        for entry, peers in self.entries:
+            if name in entry["contenders"]:
+                other = peer or fastest_peer(entry, name, peers)
+                ratios.append(ONE if name == other else entry["contenders"][name]["against"].get(other))
+        return merged(ratios)
 
 
 def merged(values: list[Any]) -> tuple[float, float, float] | None:
@@ -97,7 +97,7 @@ def first_step_table(found: list[dict[str, Any]]) -> str:
     rows = [["contender", *(f"{network}{how}" for network in NETWORKS for how in ("", ", kept"))]]
     sides = [[record for record in found if record["cold"] is cold] for cold in (True, False)]
     runs = [Runs(side, "networks", network) for network in NETWORKS for side in sides]
-    for name in found[0]["contenders"]:
+    for name in dict.fromkeys(name for record in found for name in record["contenders"]):
         cells = [spread(each.of(name, "first_step_s"), three) for each in runs]
         if set(cells) != {"–"}:
             rows.append([name, *cells])
@@ -107,10 +107,10 @@ def first_step_table(found: list[dict[str, Any]]) -> str:
 def readme_table(found: list[dict[str, Any]]) -> str:
     """Lay out README's rows: against PyTorch's default, and against the fastest peer."""
     rows = [["network", "as written", "fused and replayed", "as written, one core taken", "replayed, same"]]
-    for network, told in NETWORKS.items():
+    for network, words in NETWORKS.items():
         runs = [Runs(found, part, network) for part in PARTS.values()]
         pairs = [[each.against(name, peer) for peer in (EAGER, None)] for each in runs for name in OURS]
-        rows.append([told, *(", ".join(f"{ratio[0]:.1f}×" for ratio in pair if ratio) or "–" for pair in pairs)])
+        rows.append([words, *(", ".join(f"{ratio[0]:.1f}×" for ratio in pair if ratio) or "–" for pair in pairs)])
     return markdown_table(rows, len(rows[0])).replace(" --- ", "---")  # README's words are counted
 
 
@@ -144,7 +144,7 @@ def pages() -> dict[Path, str]:
             _, end, after = rest.partition(END)
             if not mark or not end:
                 raise ValueError(
-                    f"{path}: there is no table {name!r}; it must stand between {MARK.format(name)} and {END}"
+                    f"{path}: the table {name!r} is missing; put {MARK.format(name)} and {END} where it belongs"
                 )
             text = f"{before}{mark}\n\n{table}\n\n{end}{after}"
         texts[path] = text
@@ -154,7 +154,7 @@ def pages() -> dict[Path, str]:
 def main() -> None:
     """Write the tables."""
     for path, text in pages().items():
-        path.write_text(text, encoding="utf-8")
+        path.write_text(text, encoding="utf-8", newline="\n")
         print(f"wrote the tables of {path}")
 
 

@@ -3,7 +3,7 @@
 A frozen first layer that whitens; filters that begin as the identity and are moved by Muon, each layer's of constant length;
 batch norms without γ, whose biases learn 64 times as fast as the last layer; rates that fall in a straight line to 0; label
 smoothing; shifted and alternately mirrored images. From Jordan 2024, "94% on CIFAR-10 in 3.29 Seconds on a Single GPU", and
-its public code: the facts, in our words.
+its public code, which later took to Muon: the facts, in our words.
 
 All that is random is a function of the seed, the epoch and the step: a run that continues has no generator to restore.
 """
@@ -35,7 +35,7 @@ _MOST_STEPS = 100_000_000
 
 @dataclass(frozen=True)
 class Size:
-    """A network and how long it is trained: channels of its three groups, epochs."""
+    """A network and how long it is trained: channels of its three groups, epochs, norm."""
 
     widths: tuple[int, ...]
     epochs: float
@@ -89,7 +89,7 @@ class Settings:
 
 
 def settings_for(model="fast", norm=None, **changes):
-    """Return the settings of one of `SIZES`, with a norm's `RATES`; changes that are None are none."""
+    """Return the settings of one of `SIZES`, with a norm's `RATES`; a change of None keeps the default."""
     size = SIZES[model]
     given = {"widths": size.widths, "epochs": size.epochs, "norm": norm or size.norm, **vars(RATES[norm or size.norm])}
     return Settings(**given | {name: value for name, value in changes.items() if value is not None})
@@ -104,18 +104,18 @@ def as_input(images, mean, std):
 
 
 def build(settings, classes):
-    """Build the network of the settings; its first layer, which whitens, has no say in the training."""
+    """Build the network of the settings; the weight of its first layer is frozen."""
     model = cifar_net(settings.widths, settings.norm, classes, np.random.default_rng([settings.seed, 0]))
     model[0].weight.requires_grad = False
     return model
 
 
 def make_optimizers(model, settings):
-    """Make both: Muon for the filters; SGD for the rest, with a rate that is times the batch, as the loss is a mean."""
+    """Make both: SGD, whose rate is multiplied by the batch size, as the loss is a mean; and Muon for the filters."""
     share = settings.batch_size / _PER
     lr, decay = settings.lr * share, settings.decay * share
     filters = filters_of(model)
-    fast = [model[0].bias, *(m.bias for m in model.modules() if m is not model and hasattr(m, "eps"))]
+    fast = [model[0].bias, *(m.bias for m in model.modules() if isinstance(m, nn.BatchNorm | nn.GroupNorm))]
     elsewhere = {id(p) for p in (*fast, *filters)}
     others = [p for p in model.parameters() if p.requires_grad and id(p) not in elsewhere]
     groups = [(fast, lr * settings.bias_lr), (others, lr)]
@@ -127,14 +127,14 @@ def make_optimizers(model, settings):
 
 
 def filters_of(model):
-    """Return the weights of the 3×3 convolutions."""
+    """Return the weights of all convolutions but the first, which is frozen."""
     return [m.weight for m in model.modules() if isinstance(m, nn.Conv2d) and m.weight.requires_grad]
 
 
 def keep_length(filters):
-    """Set the length of each layer's filters to the root of their number, so that a step turns them as far at any time.
+    """Set the length of each layer's filters to the root of their number, so that the next step turns them as far as any.
 
-    A norm behind them takes their length out again (§3.3), but longer ones are turned less by the same step.
+    A norm behind them takes their length out again (Ioffe and Szegedy 2015, §3.3), but the same step turns longer ones less.
     """
     for weight in filters:
         length = math.sqrt(np.square(weight.data, dtype=np.float64).sum())
@@ -159,7 +159,7 @@ class Training:
     def __init__(self, settings, photos):
         train, test = photos
         if settings.held_out:
-            train, test = hold_out(train, int(len(train.labels) * settings.held_out))
+            train, test = hold_out(train, max(1, int(len(train.labels) * settings.held_out)))
         self.settings, self.train, self.test = settings, train, test
         if settings.batch_size > len(train.labels):
             raise ValueError(

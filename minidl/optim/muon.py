@@ -1,4 +1,4 @@
-"""Muon: an optimizer for matrices, whose steps move them in all of their directions by about as much.
+"""Muon: an optimizer for matrices, which moves them by about the same amount in every direction.
 
 Gradients of a weight matrix are large in a few directions and tiny in the others, so SGD learns little in most of them. Muon
 brings the singular values of its step near 1.
@@ -19,14 +19,14 @@ __all__ = ["COEFFICIENTS", "Muon", "orthogonalised"]
 
 COEFFICIENTS = 3.4445, -4.775, 2.0315  # of Jordan et al. 2024
 RATIOS = None, "original", "match_rms_adamw"
-_MOST_STEPS = 99  # as in PyTorch; more would change nothing
+_MOST_STEPS = 99  # PyTorch's limit
 _LARGEST = 1e6  # of a coefficient
 
 
 def orthogonalised(
     matrix: np.ndarray, steps: int = 5, coefficients: Sequence[float] = COEFFICIENTS, eps: float = 1e-7
 ) -> np.ndarray:
-    """Bring the singular values of a matrix near 1: of U·S·Vᵀ about U·Vᵀ is left, by products alone (Newton–Schulz).
+    """Return a matrix with its singular values near 1: about U·Vᵀ for U·S·Vᵀ, by products alone (Newton–Schulz).
 
     Maths     x ← m / max(‖m‖, eps), so that no singular value is above 1; then in each step x ← x·(a + b·g + c·g²), where
               g = xᵀ·x, which makes a·s + b·s³ + c·s⁵ of each singular value s. With more columns than rows g = x·xᵀ instead,
@@ -36,11 +36,12 @@ def orthogonalised(
     Shape     float32 or float64 (N, M), returned as (N, M); the bits do not depend on threads
     Source    Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks"; Bernstein and Newhouse 2024
     """
-    a, b, c = map(matrix.dtype.type, coefficients)
+    number = matrix.dtype.type
+    a, b, c = map(number, coefficients)
     norm = math.sqrt(np.square(matrix, dtype=np.float64).sum())
-    x = matrix / matrix.dtype.type(np.maximum(norm, eps))  # NaN stays, which max() would lose
+    x = matrix / np.maximum(number(norm), max(number(eps), np.finfo(number).tiny))  # NaN stays, which max() would lose
+    tall = x.shape[0] >= x.shape[1]
     for _ in range(steps):
-        tall = x.shape[0] >= x.shape[1]
         g = matmul(x.T, x) if tall else matmul(x, x.T)
         factor = b * g + c * matmul(g, g)
         factor.flat[:: len(factor) + 1] += a  # the diagonal
@@ -55,7 +56,8 @@ class Muon(Optimizer):
                 d = momentum·b + (1 − momentum)·g with nesterov, else b
                 p ← p − lr·weight_decay·p − lr·r·o, with o = `orthogonalised(d, ns_steps, ns_coefficients, eps)`
                 r = √max(1, out/in), so that an output moves as much with any number of outputs; with adjust_lr_fn
-                "match_rms_adamw" r = 0.2·√max(in, out), which makes numbers of o as large as those of a step of AdamW
+                "match_rms_adamw" r = 0.2·√max(in, out), which makes numbers of o as large as those of a step of AdamW.
+                None and "original" are the same
     params      weights (…, in, out), or groups of them: see `Optimizer`. A convolution's (kh, kw, C, O) is taken as
                 (kh·kw·C, O). Biases, embeddings and the last layer go into another optimizer
     Errors      as for `Optimizer`, and ValueError for a parameter with fewer than two axes

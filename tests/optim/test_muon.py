@@ -137,6 +137,7 @@ def test_scale_does_not_matter_and_zeros_stay():
     matrix = np.random.default_rng(3).standard_normal((6, 4)).astype(np.float32)
     assert_close(orthogonalised(1024 * matrix), orthogonalised(matrix), np.float32)
     assert not orthogonalised(np.zeros((6, 4))).any()
+    assert not orthogonalised(np.zeros((6, 4), np.float32), eps=0.0).any()
     assert np.isnan(orthogonalised(np.full((6, 4), np.nan))).all()
 
 

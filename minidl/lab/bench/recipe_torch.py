@@ -47,7 +47,9 @@ class Recipe:
 
     def __init__(self, case, variant):
         self.settings, self.recipe = case["settings"], case["recipe"]
-        self.steps, self.size = case["steps"], case["settings"]["batch_size"]
+        self.size = self.settings["batch_size"]
+        if self.settings["norm"] not in ("batch", "none"):
+            raise ValueError(f"the recipe in PyTorch has no norm {self.settings['norm']!r}; use batch or none")
         with np.load(case["file"]) as file:
             arrays = {name: file[name] for name in file.files}
         self.images, self.test_images = (_channels_first(arrays[f"{part}_images"]) for part in ("train", "test"))
@@ -59,7 +61,7 @@ class Recipe:
         self._take_weights(arrays)
         self.model.to(memory_format=self.layout)
         self._make_optimizers()
-        self.done = 0
+        self.done, self.order = 0, (None, None)
 
     def _take_weights(self, arrays):
         with torch.no_grad():
@@ -97,8 +99,9 @@ class Recipe:
         per_epoch = len(self.labels) // self.size
         epoch, place = divmod(self.done, per_epoch)
         seed = self.settings["seed"]
-        order = np.random.default_rng([seed, 1, epoch]).permutation(len(self.labels))
-        chosen = order[place * self.size : (place + 1) * self.size]
+        if self.order[0] != epoch:
+            self.order = epoch, np.random.default_rng([seed, 1, epoch]).permutation(len(self.labels))
+        chosen = self.order[1][place * self.size : (place + 1) * self.size]
         mirrored = torch.from_numpy(self.mirrored_first[chosen] ^ (epoch % 2 == 1))
         x = self._normalised(self.images[torch.from_numpy(chosen)])
         x = torch.where(mirrored.view(-1, 1, 1, 1), x.flip(-1), x)
@@ -160,7 +163,9 @@ class _Muon(torch.optim.Optimizer):
     def step(self):
         for group in self.param_groups:
             for p in group["params"]:
-                buffer = self.state[p].setdefault("momentum_buffer", torch.zeros_like(p))
+                if "momentum_buffer" not in self.state[p]:
+                    self.state[p]["momentum_buffer"] = torch.zeros_like(p)
+                buffer = self.state[p]["momentum_buffer"]
                 buffer.lerp_(p.grad, 1 - group["momentum"])
                 update = p.grad.lerp(buffer, group["momentum"])
                 rows = update.reshape(len(update), -1)

@@ -5,7 +5,7 @@ import math
 from minidl.lab.bench.remote import REPLAYED
 from minidl.system.tables import markdown_table, text_table
 
-__all__ = ["as_markdown", "as_text", "changes"]
+__all__ = ["as_markdown", "as_text", "changes", "fastest_peer"]
 
 TITLES = {
     "networks": "Training steps",
@@ -143,13 +143,13 @@ def _references(record):
     if "torch eager" in record["peers"]:
         found.append(("speed, eager = 1", lambda entry, name: "torch eager"))
     if len(record["peers"]) > 1:
-        found.append((_FASTEST, lambda entry, name: _fastest(entry, name, record["peers"])))
+        found.append((_FASTEST, lambda entry, name: fastest_peer(entry, name, record["peers"])))
     for other in record["ours"][1:]:
         found.append((f"speed, {other} = 1", lambda entry, name, other=other: other))
     return found
 
 
-def _fastest(entry, name, peers):
+def fastest_peer(entry, name, peers):
     """Name the peer that is fastest beside a contender, by the ratios of single rounds; itself, if it is that peer."""
     against = {peer: one for peer, one in entry["contenders"][name]["against"].items() if peer in peers}
     fastest = min(against, key=lambda peer: against[peer]["median"], default=None)
