@@ -16,7 +16,7 @@ import numpy as np
 
 from minidl import Tensor, nn, optim
 from minidl import functional as F
-from minidl.data.augment import alternating_flip, random_shift
+from minidl.data.augment import alternating_flip, cutout, random_shift
 from minidl.lab.models import cifar_net
 from minidl.lab.photos import hold_out
 from minidl.train import check_finite, evaluate, predict_logits
@@ -25,7 +25,6 @@ __all__ = ["RATES", "SIZES", "Rates", "Settings", "Size", "Training", "as_input"
 
 MOMENTUM, MUON_MOMENTUM = 0.85, 0.6
 MUON_STEPS = 3  # of Newton and Schulz
-SHIFT = 2  # pixels
 WHITENED_BY = 5000  # training images from which the first layer's filters are made
 BIAS_EPOCHS = 3  # for which the first layer's bias learns
 _PER = 1024 * (1 + 1 / (1 - MOMENTUM))  # rates and decays are stated for so many images, as each step counts this often
@@ -35,11 +34,17 @@ _MOST_STEPS = 100_000_000
 
 @dataclass(frozen=True)
 class Size:
-    """A network and how long it is trained: channels of its three groups, epochs, norm."""
+    """A network, how long it is trained, and on what.
+
+    widths, norm    channels of its three groups, and what normalises them
+    shift, cutout   by how many pixels images are moved at most, and the side of the square that is covered; 0: none is
+    """
 
     widths: tuple[int, ...]
     epochs: float
     norm: str = "batch"
+    shift: int = 2
+    cutout: int = 0
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,8 @@ class Settings:
     label_smoothing: float
     bias_lr: float
     muon_lr: float
+    shift: int = 2
+    cutout: int = 0
     batch_size: int = 1024
     seed: int = 0
     held_out: float = 0.0
@@ -91,7 +98,7 @@ class Settings:
 def settings_for(model="fast", norm=None, **changes):
     """Return the settings of one of `SIZES`, with a norm's `RATES`; a change of None keeps the default."""
     size = SIZES[model]
-    given = {"widths": size.widths, "epochs": size.epochs, "norm": norm or size.norm, **vars(RATES[norm or size.norm])}
+    given = vars(size) | vars(RATES[norm or size.norm]) | {"norm": norm or size.norm}
     return Settings(**given | {name: value for name, value in changes.items() if value is not None})
 
 
@@ -194,7 +201,10 @@ class Training:
             self._order = epoch, np.random.default_rng([seed, 1, epoch]).permutation(len(self.train.labels))
         chosen = self._order[1][place * size : (place + 1) * size]
         images = alternating_flip(self.train.images[chosen], chosen, epoch, seed)
-        images = random_shift(images, SHIFT, np.random.default_rng([seed, 2, self.step]))
+        generator = np.random.default_rng([seed, 2, self.step])
+        images = random_shift(images, self.settings.shift, generator)
+        if self.settings.cutout:
+            images = cutout(images, self.settings.cutout, generator, self.mean.round())
         return self.as_input(images), self.train.labels[chosen]
 
     def do_step(self):

@@ -64,7 +64,8 @@ def test_the_page_states_the_numbers_of_the_code():
     assert table["norm"] == [each.norm for each in settings]
     for name, attribute in {
         "epochs": "epochs", "learning rate": "lr", "weight decay": "decay", "label smoothing": "label_smoothing",
-        "Muon's rate": "muon_lr", "biases learn faster by": "bias_lr",
+        "shift, in pixels": "shift", "cutout, in pixels": "cutout", "Muon's rate": "muon_lr",
+        "biases learn faster by": "bias_lr",
     }.items():  # fmt: skip
         assert [float(cell) for cell in table[name]] == [getattr(each, attribute) for each in settings], name
 
@@ -175,6 +176,17 @@ def test_each_epoch_shows_each_image_once_the_other_way_round_than_before():
         if (1 - epoch, i) in shown:
             assert holds(shown[1 - epoch, i], (flipped, original)[ways[0]])
     assert 0 < straight < len(shown)
+
+
+def test_cutout_covers_a_square_with_the_mean_colour():
+    usual, covered = training(), training(cutout=9)
+    (images, _), (others, _) = usual.batch(), covered.batch()
+    differ = (images != others).any(-1)
+    assert 0 < differ.sum((1, 2)).max() <= 81
+    assert np.abs(others[differ]).max() < 0.05  # the mean, to a byte
+    rows, columns = np.nonzero(differ[0])
+    assert np.ptp(rows) < 9
+    assert np.ptp(columns) < 9
 
 
 def holds(image, original):

@@ -97,8 +97,7 @@ def case_of(plan, path):
         "steps": training.steps,
         "recipe": {
             "momentum": recipe.MOMENTUM, "muon_momentum": recipe.MUON_MOMENTUM, "muon_steps": recipe.MUON_STEPS,
-            "schedule": training.schedules[0].points, "shift": recipe.SHIFT,
-            "bias_epochs": recipe.BIAS_EPOCHS,
+            "schedule": training.schedules[0].points, "bias_epochs": recipe.BIAS_EPOCHS,
         },
     }  # fmt: skip
     size = training.settings.batch_size

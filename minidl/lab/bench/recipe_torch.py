@@ -105,9 +105,14 @@ class Recipe:
         mirrored = torch.from_numpy(self.mirrored_first[chosen] ^ (epoch % 2 == 1))
         x = self._normalised(self.images[torch.from_numpy(chosen)])
         x = torch.where(mirrored.view(-1, 1, 1, 1), x.flip(-1), x)
-        by = self.recipe["shift"]
-        shifts = np.random.default_rng([seed, 2, self.done]).integers((-by, -by), (by + 1, by + 1), (len(chosen), 2))
+        by, generator = self.settings["shift"], np.random.default_rng([seed, 2, self.done])
+        shifts = generator.integers((-by, -by), (by + 1, by + 1), (len(chosen), 2))
         x = _shifted(x, torch.from_numpy(shifts), by)
+        if self.settings["cutout"]:
+            centres = torch.from_numpy(generator.integers(0, x.shape[2:], (len(chosen), 2)))
+            x = torch.where(
+                _covered(centres, self.settings["cutout"], x.shape[2:]), self._normalised(self.mean.round()), x
+            )
         return x.contiguous(memory_format=self.layout), self.labels[torch.from_numpy(chosen)]
 
     def _normalised(self, images):
@@ -192,6 +197,15 @@ def _shifted(x, shifts, by):
             which = (shifts[:, 0] == down) & (shifts[:, 1] == right)
             moved[which] = padded[which, :, by + down : by + down + height, by + right : by + right + width]
     return moved
+
+
+def _covered(centres, size, shape):
+    """Which pixels a square around each image's centre covers: (N, 1, H, W)."""
+    down, right = (
+        (torch.arange(n) >= first[:, None]) & (torch.arange(n) < first[:, None] + size)
+        for n, first in zip(shape, (centres - size // 2).T, strict=True)
+    )
+    return (down[:, :, None] & right[:, None, :])[:, None]
 
 
 def _channels_first(images):

@@ -77,6 +77,10 @@ def add_arguments(parser):
         metavar="N",
         help="channels of the three groups, in place of the model's",
     )
+    tuning.add_argument("--shift", type=whole, metavar="N", help="pixels that images are moved by at most (2)")
+    tuning.add_argument(
+        "--cutout", type=whole, metavar="N", help="side of the square that is covered in each image (0: none)"
+    )
     tuning.add_argument("--batch-size", type=positive(int), help="images in a batch (1024)")
     tuning.add_argument("--lr", type=positive(float), help=f"learning rate at its highest ({_defaults('lr')})")
     tuning.add_argument("--decay", type=zero_or_more, help=f"weight decay, whatever the rate ({_defaults('decay')})")
@@ -162,7 +166,7 @@ def _train(training, checkpoints, every, stop):
 def _settings(args):
     changes = {
         name: getattr(args, name)
-        for name in ("epochs", "lr", "decay", "label_smoothing", "bias_lr", "muon_lr", "batch_size")
+        for name in ("epochs", "lr", "decay", "label_smoothing", "bias_lr", "muon_lr", "shift", "cutout", "batch_size")
     }
     if args.model == "plain" and args.norm not in (None, "none"):
         raise ValueError(f"--model plain has no normalisation, and --norm is {args.norm}; use --model fast for that")
