@@ -18,7 +18,7 @@ from minidl.tensor import Tensor
 __all__ = ["COEFFICIENTS", "Muon", "orthogonalised"]
 
 COEFFICIENTS = 3.4445, -4.775, 2.0315  # of Jordan et al. 2024
-RATIOS = None, "original", "match_rms_adamw"
+_RATIOS = None, "original", "match_rms_adamw"
 _MOST_STEPS = 99  # PyTorch's limit
 _LARGEST = 1e6  # of a coefficient
 
@@ -110,7 +110,7 @@ class Muon(Optimizer):
             check_between(name, "ns_coefficients", coefficient, -_LARGEST, _LARGEST)
         if check_whole(name, "ns_steps", group["ns_steps"], 0) > _MOST_STEPS:
             raise ValueError(f"{name}: ns_steps is {group['ns_steps']}; it must be at most {_MOST_STEPS}")
-        if group["adjust_lr_fn"] not in RATIOS:
+        if group["adjust_lr_fn"] not in _RATIOS:
             raise ValueError(
                 f"{name}: adjust_lr_fn is {group['adjust_lr_fn']!r}; it must be None, 'original' or 'match_rms_adamw'"
             )
