@@ -78,13 +78,14 @@ def cifar_conv(generator: np.random.Generator | None = None) -> nn.Sequential:
 
 def cifar_net(
     widths: Sequence[int] = (64, 256, 256), norm: str = "batch", classes: int = 10,
-    generator: np.random.Generator | None = None,
+    generator: np.random.Generator | None = None, pool: int = 2,
 ) -> nn.Sequential:  # fmt: skip
     """Build the network of `minidl cifar`: that of `cifar_conv`, with the norms and initial weights of its recipe.
 
     widths      channels of the three groups
     norm        "batch": without γ, ε = 1e-12, running statistics keep 0.6 of themselves; "group": group norm, 16 channels
                 in a group if that divides them; "none", where convolutions have biases
+    pool        side of the windows that halve a map; 2 leaves out the last row and column of odd ones, 3 does not
     Weights     uniform in ±1/√fan_in, as PyTorch has them; in ±√(6/fan_in), as He says, where no norm keeps the scale. The
                 first filters of each 3×3 convolution pass the input's channels on unchanged; biases are 0. The first layer
                 is meant for `init.whitening_`
@@ -93,7 +94,7 @@ def cifar_net(
     """
     if len(widths) != 3:
         raise ValueError(f"cifar_net: widths are {widths}; there must be three, the channels of each group")
-    model = _photo_network(widths, classes, _norm_of_photos(norm))
+    model = _photo_network(widths, classes, _norm_of_photos(norm), pool)
     spread = 6.0 if norm == "none" else 1.0
 
     def weights(weight):
@@ -142,17 +143,17 @@ def _norm_of_photos(norm):
     return lambda channels: nn.GroupNorm(math.gcd(channels, max(1, channels // 16)), channels)
 
 
-def _photo_network(widths, classes, make_norm):
+def _photo_network(widths, classes, make_norm, pool=2):
     """Stack the layers of `cifar_conv`; the initial weights are the caller's."""
     spare = spare_generator()
 
-    def block(n_in, n_out, pool=()):
+    def block(n_in, n_out, first=()):
         conv = nn.Conv2d(n_in, n_out, 3, padding=1, bias=make_norm is None, generator=spare)
-        return [conv, *pool, *([make_norm(n_out)] if make_norm else []), nn.GELU()]
+        return [conv, *first, *([make_norm(n_out)] if make_norm else []), nn.GELU()]
 
     layers, n_in = [nn.Conv2d(3, 24, 2, generator=spare), nn.GELU()], 24
     for width in widths:
-        layers += [*block(n_in, width, [nn.MaxPool2d(2)]), *block(width, width)]
+        layers += [*block(n_in, width, [nn.MaxPool2d(pool, 2)]), *block(width, width)]
         n_in = width
     layers += [nn.MaxPool2d(3), nn.Flatten(), nn.Linear(n_in, classes, bias=False, generator=spare), Scale(1 / 9)]
     return nn.Sequential(*layers)

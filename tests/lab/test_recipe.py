@@ -62,6 +62,7 @@ def test_the_page_states_the_numbers_of_the_code():
     settings = [settings_for(model) for model in SIZES]
     assert table["channels of the groups"] == [", ".join(map(str, each.widths)) for each in settings]
     assert table["norm"] == [each.norm for each in settings]
+    assert table["mirrored pairs"] == ["yes" if each.mirror else "no" for each in settings]
     for name, attribute in {
         "epochs": "epochs", "learning rate": "lr", "weight decay": "decay", "label smoothing": "label_smoothing",
         "shift, in pixels": "shift", "cutout, in pixels": "cutout", "Muon's rate": "muon_lr",
@@ -145,7 +146,7 @@ def test_images_of_one_colour_do_not_divide_by_zero():
 
 
 def test_the_first_layer_whitens_the_patches():
-    first = training().model[0]
+    first = training(mirror=False).model[0]
     run = training()
     y = first(Tensor(run.as_input(run.train.images))).data.reshape(-1, 24).astype(np.float64)
     covariance = np.cov(y[:, :12].T)
@@ -201,7 +202,7 @@ def holds(image, original):
 
 
 def test_it_learns():
-    run = Training(settings_for(widths=(8, 8, 8), batch_size=16, epochs=6.0, lr=60.0), photos(160, 80))
+    run = Training(settings_for(widths=(14, 14, 14), batch_size=16, epochs=6.0, lr=60.0), photos(160, 80))
     losses = [run.do_step() for _ in range(run.steps)]
     run.measure()
     assert np.mean(losses[-5:]) < np.mean(losses[:5]) - 0.2
@@ -223,6 +224,7 @@ def test_a_step_is_what_the_recipe_says(norm):
         logits = other.model(Tensor(x))
         loss = F.cross_entropy(logits, labels, label_smoothing=smoothing) * float(size)  # the sum
         loss.backward()
+        other.mirror.average_gradients()  # see test_mirror.py
         fast = {id(other.model[0].bias), *(id(m.bias) for m in other.model.modules() if isinstance(m, nn.BatchNorm))}
         for p in other.model.parameters():
             if not p.requires_grad:
@@ -239,10 +241,26 @@ def test_a_step_is_what_the_recipe_says(norm):
             g = p.grad + run.settings.decay * size / k / lr * p.data
             momentum[id(p)] = b = 0.85 * before + g
             p.data = (p.data - factor * lr * (g + 0.85 * b)).astype(np.float32)
+        other.mirror.average_weights()
         other.step += 1
         assert run.do_step() == pytest.approx(float(loss) / size, rel=1e-5)
         for (name, p), q in zip(run.model.named_parameters(), other.model.parameters(), strict=True):
             np.testing.assert_allclose(p.data, q.data, rtol=2e-4, atol=2e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("norm", ["batch", "none"])
+def test_an_image_and_its_mirror_image_get_the_same_answer(norm):
+    differ = {}
+    for tied in (True, False):
+        run = training(norm, mirror=tied)
+        while run.step < run.steps:
+            run.do_step()
+        run.measure()
+        x = run.as_input(run.test.images)
+        run.model.eval()
+        a, b = (run.model(Tensor(np.ascontiguousarray(each))).data for each in (x, x[:, :, ::-1]))
+        differ[tied] = np.abs(a - b).max() / a.std()
+    assert differ[True] < 1e-3 < 0.05 < differ[False]
 
 
 def test_the_first_bias_learns_for_three_epochs_only():

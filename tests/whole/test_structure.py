@@ -20,8 +20,8 @@ FILES = sorted(ROOT.rglob("*.py"))
 LAYERS = ["_version", "_numbers", "_arrays", "_python", "random", "system", "kernels", "autograd", "tensor", "ops",
           "functional", "nn", "optim", "data", "train", "probe", "exchange", "checkpoint", "gradcheck", "replay",
           "anatomy", "lab", "__main__"]  # fmt: skip
-LAB = ["models", "graphs", "language", "scenes", "photos", "recipe", "study", "web", "plot", "paper", "after", "registry",
-       "live", "course", "bench", "commands"]  # fmt: skip
+LAB = ["models", "graphs", "language", "scenes", "photos", "mirror", "recipe", "study", "web", "plot", "paper", "after",
+       "registry", "live", "course", "bench", "commands"]  # fmt: skip
 
 # What one must read, to understand everything from `loss.backward()` to a trained network.
 CORE = ["autograd", "tensor", "_python", "ops", "functional", "nn", "optim", "train", "data/loader"]

@@ -85,6 +85,8 @@ def write_start(plan, path):
         "mean": training.mean, "std": training.std,
         "mirrored_first": alternating_flip(probe, np.arange(n), 0, seed)[:, 0, 0, 0] == 1,
     }  # fmt: skip
+    if training.mirror:
+        arrays |= {f"pairs {i}": pairs for i, pairs in enumerate(training.mirror.pairs)}
     weights = {f"weight {name}": parameter.data for name, parameter in training.model.named_parameters()}
     np.savez(path, **arrays, **weights)
 

@@ -30,14 +30,14 @@ def build(case, arrays, variant):
     return Recipe(case, variant)
 
 
-def _network(widths, classes, norm):
-    def block(c, o, pool=()):
+def _network(widths, classes, norm, pool):
+    def block(c, o, first=()):
         conv = nn.Conv2d(c, o, 3, padding=1, bias=not norm)
-        return [conv, *pool, *([nn.BatchNorm2d(o, eps=1e-12, momentum=0.4)] if norm else []), nn.GELU()]
+        return [conv, *first, *([nn.BatchNorm2d(o, eps=1e-12, momentum=0.4)] if norm else []), nn.GELU()]
 
     layers, c = [nn.Conv2d(3, 24, 2), nn.GELU()], 24
     for width in widths:
-        layers += [*block(c, width, [nn.MaxPool2d(2)]), *block(width, width)]
+        layers += [*block(c, width, [nn.MaxPool2d(pool, 2)]), *block(width, width)]
         c = width
     return nn.Sequential(*layers, nn.MaxPool2d(3), nn.Flatten(), nn.Linear(c, classes, bias=False))
 
@@ -57,8 +57,14 @@ class Recipe:
         self.mean, self.std = (torch.from_numpy(arrays[name]).float().view(1, 3, 1, 1) for name in ("mean", "std"))
         self.mirrored_first = arrays["mirrored_first"]
         self.layout = torch.channels_last if variant == "channels-last" else torch.contiguous_format
-        self.model = _network(self.settings["widths"], case["classes"], self.settings["norm"] == "batch")
+        self.model = _network(
+            self.settings["widths"],
+            case["classes"],
+            self.settings["norm"] == "batch",
+            3 if self.settings["mirror"] else 2,
+        )
         self._take_weights(arrays)
+        self._tie([torch.from_numpy(arrays[name]) for name in sorted(arrays) if name.startswith("pairs")])
         self.model.to(memory_format=self.layout)
         self._make_optimizers()
         self.done, self.order = 0, (None, None)
@@ -73,6 +79,30 @@ class Recipe:
             if isinstance(module, nn.BatchNorm2d):
                 module.weight.requires_grad = False  # it stays 1
         self.model[0].weight.requires_grad = False
+
+    def _tie(self, pairs):
+        """Which channels each array exchanges when images are mirrored: as its input, and as its output."""
+        self.tied, incoming = [], None
+        for layer in self.model if pairs else ():
+            if isinstance(layer, nn.Conv2d):
+                outgoing = pairs.pop(0)
+                if incoming is not None:
+                    self.tied.append((layer.weight, lambda w, i=incoming, o=outgoing: w.flip(3)[:, i][o]))
+                if layer.bias is not None:
+                    self.tied.append((layer.bias, lambda b, o=outgoing: b[o]))
+                incoming = outgoing
+            elif isinstance(layer, nn.BatchNorm2d):
+                per_channel = (layer.bias, layer.running_mean, layer.running_var)
+                self.tied += [(array, lambda b, o=incoming: b[o]) for array in per_channel]
+            elif isinstance(layer, nn.Linear):
+                self.tied.append((layer.weight, lambda w, i=incoming: w[:, i]))
+
+    @torch.no_grad()
+    def _average(self, gradients):
+        for array, mirrored in self.tied:
+            array = array.grad if gradients else array
+            if array is not None:
+                array.add_(mirrored(array)).mul_(0.5)
 
     def _make_optimizers(self):
         settings, recipe = self.settings, self.recipe
@@ -127,11 +157,13 @@ class Recipe:
         loss = F.cross_entropy(logits, labels, label_smoothing=self.settings["label_smoothing"])
         self.model.zero_grad()
         loss.backward()
+        self._average(gradients=True)
         if self.settings["norm"] != "none":
             self._keep_length()
         for optimizer, schedule in zip(self.optimizers, self.schedules, strict=True):
             optimizer.step()
             schedule.step()
+        self._average(gradients=False)
         self.done += 1
         self.loss = loss.item()
 

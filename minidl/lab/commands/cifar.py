@@ -1,5 +1,6 @@
 """`minidl cifar`: train a small network for photographs on CIFAR-10 by the recipe, and show what it learned."""
 
+import argparse
 import dataclasses
 import math
 import time
@@ -77,6 +78,10 @@ def add_arguments(parser):
         metavar="N",
         help="channels of the three groups, in place of the model's",
     )
+    tuning.add_argument(
+        "--mirror", action=argparse.BooleanOptionalAction, default=None,
+        help="whether filters come in mirrored pairs, and so a mirrored image gets the same answer (yes; group: no)",
+    )  # fmt: skip
     tuning.add_argument("--shift", type=whole, metavar="N", help="pixels that images are moved by at most (2)")
     tuning.add_argument(
         "--cutout", type=whole, metavar="N", help="side of the square that is covered in each image (0: none)"
@@ -164,10 +169,8 @@ def _train(training, checkpoints, every, stop):
 
 
 def _settings(args):
-    changes = {
-        name: getattr(args, name)
-        for name in ("epochs", "lr", "decay", "label_smoothing", "bias_lr", "muon_lr", "shift", "cutout", "batch_size")
-    }
+    names = "epochs", "lr", "decay", "label_smoothing", "bias_lr", "muon_lr", "mirror", "shift", "cutout", "batch_size"
+    changes = {name: getattr(args, name) for name in names}
     if args.model == "plain" and args.norm not in (None, "none"):
         raise ValueError(f"--model plain has no normalisation, and --norm is {args.norm}; use --model fast for that")
     changes["widths"] = args.widths and tuple(args.widths)
