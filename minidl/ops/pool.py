@@ -35,59 +35,75 @@ def max_pool2d(x: Tensor, kernel_size: int | tuple[int, int], stride: int | tupl
 
 
 @device
+def _larger(here, where, best, there):
+    return (here, where) if here > best or here != here else (best, there)  # NaN wins, and is kept
+
+
+@device
+def _largest(x, pixels, y, place, to, n):
+    """Of a few pixels, which a tuple names: its length is known to the compiler, which writes the loop over them out."""
+    to = offset(to)
+    for c in range(offset(n)):
+        best, where = x[pixels[0] + c], np.int32(0)
+        for k in range(1, len(pixels)):
+            best, where = _larger(x[pixels[k] + c], np.int32(k), best, where)
+        y[to + c], place[to + c] = best, where
+
+
+@device
 def _keep_larger(x, at, where, y, place, to, n):
     at, to, where = offset(at), offset(to), place.dtype.type(where)
     for c in range(offset(n)):
-        here, best, there = x[at + c], y[to + c], place[to + c]
-        better = here > best or here != here  # NaN wins, and is kept
-        y[to + c] = here if better else best
-        place[to + c] = where if better else there
-
-
-@device
-def _larger(here, where, best, there):
-    return (here, where) if here > best or here != here else (best, there)
-
-
-@device
-def _largest_of_four(x, at, line, y, place, to, n):
-    """A 2×2 window whose second line is `line` numbers on: by far the most frequent, and in one pass twice as fast."""
-    to, features = offset(to), offset(n)
-    a0, a2 = offset(at), offset(at) + offset(line)
-    a1, a3 = a0 + features, a2 + features
-    for c in range(features):
-        best, where = x[a0 + c], np.int32(0)
-        best, where = _larger(x[a1 + c], np.int32(1), best, where)
-        best, where = _larger(x[a2 + c], np.int32(2), best, where)
-        y[to + c], place[to + c] = _larger(x[a3 + c], np.int32(3), best, where)
+        y[to + c], place[to + c] = _larger(x[at + c], where, y[to + c], place[to + c])
 
 
 @kernel(cost=2)
 def _max_forward(x, kernel_size, stride, y, place):
     _, height, width, features = x.shape
     pixels, out, places = x.reshape(-1), y.reshape(-1), place.reshape(-1)
-    four = kernel_size[0] == 2 and kernel_size[1] == 2
+    square = kernel_size[0] if kernel_size[0] == kernel_size[1] else 0
+    right, down = offset(features), offset(width * features)
     for row in prange(y.shape[0] * y.shape[1]):
         n, i = divmod(np.int64(row), y.shape[1])
         for j in range(y.shape[2]):
             at = ((n * height + i * stride[0]) * width + j * stride[1]) * features
             to = (np.int64(row) * y.shape[2] + j) * features
-            if four:
-                _largest_of_four(pixels, at, width * features, out, places, to, features)
+            a = offset(at)
+            b, c = a + down, a + down + down
+            if square == 2:  # in one pass: twice as fast, and 3×3 four times
+                _largest(pixels, (a, a + right, b, b + right), out, places, to, features)
+                continue
+            if square == 3:
+                window = (
+                    a,
+                    a + right,
+                    a + right + right,
+                    b,
+                    b + right,
+                    b + right + right,
+                    c,
+                    c + right,
+                    c + right + right,
+                )
+                _largest(pixels, window, out, places, to, features)
                 continue
             copy(pixels, at, out, to, features)
             places[to : to + features] = 0
             for where in range(1, kernel_size[0] * kernel_size[1]):
-                a, b = divmod(where, kernel_size[1])
-                _keep_larger(pixels, at + (a * width + b) * features, where, out, places, to, features)
+                line, column = divmod(where, kernel_size[1])
+                _keep_larger(pixels, at + (line * width + column) * features, where, out, places, to, features)
 
 
 @device
-def _put_where(grad_y, place, from_, where, grad_x, to, n):
-    from_, to, where, zero = offset(from_), offset(to), place.dtype.type(where), grad_x.dtype.type(0)
+def _collect(grad_y, place, windows, wheres, grad_x, to, n):
+    """What a pixel gets from a few windows; wheres are its places in them."""
+    to, zero, number = offset(to), grad_x.dtype.type(0), place.dtype.type
     for c in range(offset(n)):
-        grad, there = grad_y[from_ + c], place[from_ + c]
-        grad_x[to + c] = grad if there == where else zero
+        total = grad_y[windows[0] + c] if place[windows[0] + c] == number(wheres[0]) else zero
+        for k in range(1, len(windows)):
+            more = total + grad_y[windows[k] + c]
+            total = more if place[windows[k] + c] == number(wheres[k]) else total
+        grad_x[to + c] = total
 
 
 @device
@@ -113,16 +129,30 @@ def _max_backward(grad_y, place, kernel_size, stride, grad_x):
             if left < right and w == left * stride[1] + kernel_size[1]:
                 left += 1
             to = (np.int64(line) * width + w) * features
-            if top >= bottom or left >= right:
+            lines, columns = bottom - top, right - left
+            if lines <= 0 or columns <= 0:
                 clear(out, to, features)
-            for i in range(top, bottom):
-                for j in range(left, right):
-                    where = (h - i * stride[0]) * kernel_size[1] + w - j * stride[1]
-                    from_ = ((n * high + i) * wide + j) * features
-                    if i == top and j == left:
-                        _put_where(grads, places, from_, where, out, to, features)
-                    else:
-                        _add_where(grads, places, from_, where, out, to, features)
+                continue
+            first = ((n * high + top) * wide + left) * features
+            a, b = offset(first), offset(first + features)
+            c, d = offset(first + wide * features), offset(first + (wide + 1) * features)
+            in_a = (h - top * stride[0]) * kernel_size[1] + w - left * stride[1]
+            in_b, in_c = in_a - stride[1], in_a - stride[0] * kernel_size[1]
+            in_d = in_b + in_c - in_a
+            if lines == 1 and columns == 1:  # in one pass: up to six times as fast
+                _collect(grads, places, (a,), (in_a,), out, to, features)
+            elif lines == 1 and columns == 2:
+                _collect(grads, places, (a, b), (in_a, in_b), out, to, features)
+            elif lines == 2 and columns == 1:
+                _collect(grads, places, (a, c), (in_a, in_c), out, to, features)
+            elif lines == 2 and columns == 2:
+                _collect(grads, places, (a, b, c, d), (in_a, in_b, in_c, in_d), out, to, features)
+            else:
+                _collect(grads, places, (a,), (in_a,), out, to, features)
+                for i in range(lines):
+                    for j in range(int(i == 0), columns):
+                        where = in_a - i * stride[0] * kernel_size[1] - j * stride[1]
+                        _add_where(grads, places, first + (i * wide + j) * features, where, out, to, features)
 
 
 def avg_pool2d(x: Tensor, kernel_size: int | tuple[int, int], stride: int | tuple[int, int] | None = None) -> Tensor:
