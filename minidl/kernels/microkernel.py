@@ -17,7 +17,7 @@ from minidl.kernels.vectors import REGISTERS, VECTOR_BYTES, Arrays, Vectors
 
 __all__ = ["TILE_ROWS", "tile"]
 
-LINE_BYTES = 64  # what a cache fetches at a time
+_LINE_BYTES = 64  # what a cache fetches at a time
 # Two vectors for each row of the tile, and some to spare for the numbers to be multiplied. Measured with AVX-512: 12 rows
 # reach 185 to 200 GFLOP/s on a core that can do 200; 11 and 13 the same within 3 %, 14 some 10 % less.
 TILE_ROWS = 12 if REGISTERS == 32 else 6
@@ -78,7 +78,7 @@ def tile(rows, wide, goes_on=False):
                 sums = v.choose(v.is_set(keep, 2), lambda: [v.load(place) for place in places(*begin)], sums)
 
             def two_steps(in_a, in_b, in_ahead, *sums):
-                for line in range(0, 2 * VECTOR_BYTES, LINE_BYTES):
+                for line in range(0, 2 * VECTOR_BYTES, _LINE_BYTES):
                     v.prefetch(builder.gep(ahead, [builder.add(in_ahead, ir.Constant(depth.type, line // v.bytes))]))
                 for _ in range(2):
                     sums = add_products(in_a, in_b, sums)
