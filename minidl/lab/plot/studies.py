@@ -193,8 +193,9 @@ def intervals(
 
     rows    label → values (S,), one a seed; what is not finite is left out
     zero    draw a line at 0, for differences
+    log     a logarithmic axis, and the mean and interval of logarithms; for ratios
     limits  (lowest, highest) of the x axis, so that panels share it; by default its own
-    Errors  ValueError for no rows, or one without finite values
+    Errors  ValueError for no rows, one without finite values, or with `log` one that is not above 0
     """
     check_mapping("intervals", "rows", rows, "label → one value for each seed")
     for i, (name, values) in enumerate(rows.items()):
@@ -202,7 +203,9 @@ def intervals(
         values = values[np.isfinite(values)]
         if not values.size:
             raise ValueError(f"intervals: {name!r} has no finite value; each row must have one")
-        mean, low, high = t_interval(values)
+        if log and values.min() <= 0:
+            raise ValueError(f"intervals: {name!r} has {values.min():g}; on a logarithmic axis all must be above 0")
+        mean, low, high = np.exp(t_interval(np.log(values))) if log else t_interval(values)
         if values.size > 1:
             ax.plot([low, high], [i, i], color=INKS[0], linewidth=2.2, zorder=2)
         ax.plot(values, np.full(values.size, i + 0.22), ".", color=INKS[1], markersize=5, zorder=3)
@@ -211,6 +214,9 @@ def intervals(
         ax.axvline(0, **GUIDE)
     if log:
         ax.set_xscale("log")
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.xaxis.set_minor_locator(NullLocator())
     else:
         ax.xaxis.set_major_locator(MaxNLocator(6))
     if limits is not None:
