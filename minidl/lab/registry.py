@@ -10,9 +10,6 @@ from minidl.lab.study.claim import PARTS
 __all__ = ["NOT_TESTED", "claims"]
 
 NOT_TESTED = {
-    "steps": """the abstract, Figures 2 and 3: the same accuracy in fourteen times fewer steps, and the table of networks
-        trained with 5 and 30 times the learning rate. The study is there (`minidl reproduce --claim steps`); it takes
-        hours, and has not been run in full yet.""",
     "ImageNet": """the accuracies themselves (4.9 % top-5 error of an ensemble of Inception networks, better than human
         raters) need a million images and weeks on many machines; nothing here supports or contradicts them.""",
 }

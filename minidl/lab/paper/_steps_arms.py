@@ -2,7 +2,19 @@
 
 from itertools import accumulate
 
-__all__ = ["ARMS", "BASE", "BUNDLE", "CHANGES", "DECIDING", "OTHERS", "STACK", "WATERFALLS", "changed", "stacked"]
+__all__ = [
+    "ARMS",
+    "BASE",
+    "BUNDLE",
+    "CHANGES",
+    "DECIDING",
+    "OTHERS",
+    "RETUNED",
+    "STACK",
+    "WATERFALLS",
+    "changed",
+    "stacked",
+]
 
 # Inception as the paper has it (§4.2), scaled down. `factor` is of the plain network's best rate, `l2` of 5e-4, `hurry` of
 # the exponent of the decay.
@@ -49,6 +61,11 @@ ARMS = {
     "sigmoid": changed(activation="sigmoid", own=True),
     "sigmoid, standardised": changed(activation="sigmoid", own=True),
     "tuned plain": changed(*BUNDLE, warmup=0.05, own=True),
+}
+# All changes but the rate and the decay, which are each arm's own: the two differ in batch norm alone
+RETUNED = {
+    "plain, retuned": changed(*BUNDLE, hurry=1, warmup=0.05, own=True),
+    "BN, retuned": changed(BN, *BUNDLE, hurry=1, warmup=0.05, own=True),
 }
 DECIDING = ("plain", "BN", "BN, own rate", "BN-x5", "tuned plain")  # these have more seeds than others
 STACK = DECIDING  # with the plain stack of convolutions

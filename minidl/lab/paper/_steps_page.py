@@ -3,7 +3,7 @@
 import numpy as np
 
 from minidl.lab.paper._search import cells, chosen
-from minidl.lab.paper._steps_arms import ARMS, STACK, WATERFALLS
+from minidl.lab.paper._steps_arms import ARMS, RETUNED, STACK, WATERFALLS
 from minidl.lab.paper._steps_run import kind
 from minidl.lab.paper._steps_verdict import LONG, Curves, judge
 from minidl.lab.study.statistics import t_interval
@@ -17,7 +17,7 @@ def tables(result):
     spent = result.where(stage="time").runs[0].record
     parts = [
         _table(("sentence", "verdict", "number"), [(s.text, s.word, s.number) for s in judge(result)]),
-        _title("Steps to the plain network's own best", curves) + _arms(result, curves, ARMS, spent),
+        _title("Steps to the plain network's own best", curves) + _arms(result, curves, ARMS | RETUNED, spent),
         _title("The same with the plain stack of convolutions", stack) + _arms(result, stack, STACK, spent),
         _title("The same with four times the steps", long) + _arms(result, long, LONG, spent, "long"),
         "From the plain network to BN-x5, one change at a time; each row has all changes above it. Speed-ups are against "
@@ -83,8 +83,9 @@ def _grids(result):
     rates, rows = sorted(tuned.settings("lr")), []
     for arm in tuned.settings("arm"):
         tried, best = cells(result, arm), tuple(chosen(result, arm).values())
+        hurry = tuned.where(arm=arm).runs[0].config["hurry"]
         for decay, start in dict.fromkeys(cell[1:] for cell in tried):
-            row = [f"{arm}, decay 1/{1 / decay:.0f}, {start}"]
+            row = [f"{arm}, decay 1/{decay**-hurry:,.0f}, {start}"]
             for rate in rates:
                 cell = (rate, decay, start)
                 text = f"{100 * np.mean(tried[cell]):.1f}" if cell in tried else ""

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from minidl.lab.paper import steps
-from minidl.lab.paper._steps_arms import ARMS, STACK
+from minidl.lab.paper._steps_arms import ARMS, RETUNED, STACK
 from minidl.lab.paper._steps_verdict import Curves, judge
 from minidl.lab.study.page import page
 from tests.lab.paper.made_up_steps import TARGET, study
@@ -102,6 +102,34 @@ def test_a_plain_network_that_misses_its_own_mean_is_a_bound():
     assert speed.text().startswith("at least ")
 
 
+def test_to_each_seeds_own_best_every_plain_network_arrives():
+    """And so the ratio is a value, of about what the bound was of."""
+    curves = Curves(study(wobble=0.005))
+    own, bound = curves.own("BN-x5"), curves.speed("BN-x5")
+    assert (own.at_least, own.at_most, own.unknown) == (0, 0, 0)
+    assert np.isfinite(own.high)
+    assert own.mean == pytest.approx(10, rel=0.2)
+    assert bound.at_least
+    usual = Curves(study())
+    assert usual.own("BN-x5") == usual.speed("BN-x5")
+    assert usual.own("BN × 5").seeds == 3
+
+
+def test_a_share_of_a_bound_is_called_a_bound():
+    assert re.search(r", \d\d % of the logarithm", judge(study())[4].number)
+    assert re.search(r", at most \d\d % of the logarithm", judge(study(wobble=0.005))[4].number)
+
+
+def test_the_retuned_networks_differ_in_batch_norm_alone():
+    with_bn, without = RETUNED["BN, retuned"], RETUNED["plain, retuned"]
+    assert {name: value for name, value in with_bn.items() if without[name] != value} == {"norm": "batch"}
+    numbers = [sentence.number for sentence in judge(study({"BN, retuned": 540}))]
+    assert "on both sides +5.00 ± 0.00" in numbers[2]
+    assert re.search(
+        r"1\.00 ± 0\.00 points better, BN-x5 4\.\d\d× .*and the same recipe with batch norm 1\.\d\d×", numbers[4]
+    )
+
+
 def test_speed_ups_are_those_that_were_made_up(usual):
     curves = Curves(usual)
     for arm, factor in (("BN", 3), ("BN-x5", 10), ("tuned plain", 2.5)):
@@ -143,7 +171,7 @@ def test_the_page_shows_every_verdict(word):
     assert "not yet" not in text
     for sentence in judge(result):
         assert f"| {sentence.text} | {sentence.word} | {sentence.number} |" in text
-    for arm in ARMS:
+    for arm in ARMS | RETUNED:
         assert re.search(rf"^\| {re.escape(arm)} \| [\d.e-]+ \| [35] \| ", text, re.M)
     table = [line.count("|") for line in text.splitlines() if line.startswith("| ") and "§" not in line]
     assert min(table) >= 4
@@ -158,7 +186,7 @@ def test_the_page_shows_the_grids_with_what_was_chosen(usual):
     assert "**70.0**" in row
     for arm in ("BN, own rate", "stack: plain", "sigmoid", "tuned plain"):
         assert f"\n| {arm}, decay 1/" in text
-    assert len(re.findall(r"^\| .*\*\*.*$", text, re.M)) == 8  # one choice for each arm that was tuned
+    assert len(re.findall(r"^\| .*\*\*.*$", text, re.M)) == 10  # one choice for each arm that was tuned
 
 
 def test_the_waterfalls_go_from_plain_to_bn_x5(usual):
