@@ -24,7 +24,7 @@ PAGES = {
     "study": (
         "Studies and claims",
         "minidl.lab.study minidl.lab.registry minidl.lab.paper minidl.lab.after minidl.lab.models minidl.lab.graphs "
-        "minidl.lab.language minidl.lab.scenes minidl.lab.recipe minidl.lab.photos",
+        "minidl.lab.language minidl.lab.scenes minidl.lab.recipe minidl.lab.mirror minidl.lab.photos",
     ),
     "bench": ("Benchmark and commands", "minidl.lab.bench minidl.lab.commands"),
     "inside": ("Kernels and system", "minidl.ops minidl.kernels minidl.system"),

@@ -199,5 +199,8 @@ def _training(settings, photos):
             .replace("cifar_net: norm is", "--norm is")
             .replace("the batch size", "--batch-size")
             .replace("epochs are", "--epochs is")
+            .replace("Mirror: a convolution makes", "--widths: a convolution makes")
+            .replace("make that an even number", "make that an even number, or use --no-mirror")
+            .replace("Mirror: the", "--mirror: the")
         )
         raise ValueError(message) from None

@@ -135,10 +135,15 @@ def test_plain_is_the_same_network_without_norms(pictures, tmp_path, flags):
 
 
 def test_rates_can_be_given(pictures, tmp_path):
-    given = ["--widths", "5", "6", "7", "--lr", "3", "--decay", "0", "--label-smoothing", "0.1", "--bias-lr", "2"]
+    given = ["--widths", "6", "8", "12", "--lr", "3", "--decay", "0", "--label-smoothing", "0.1", "--bias-lr", "2"]
     settings = run(pictures, tmp_path, *given)["settings"]
-    assert settings["widths"] == [5, 6, 7]
+    assert settings["widths"] == [6, 8, 12]
     assert (settings["lr"], settings["decay"], settings["label_smoothing"], settings["bias_lr"]) == (3, 0, 0.1, 2)
+
+
+def test_filters_need_not_come_in_pairs(pictures, tmp_path):
+    settings = run(pictures, tmp_path, "--widths", "5", "6", "7", "--no-mirror")["settings"]
+    assert (settings["widths"], settings["mirror"]) == ([5, 6, 7], False)
 
 
 def test_one_image_of_a_hundred_classes(tmp_path):
@@ -281,7 +286,10 @@ def test_wrong_flags(pictures, tmp_path, capsys, flags, word):
         (["--batch-size", "81"], "--batch-size is 81, but there are 80 training images"),
         (["--epochs", "1e308"], "--epochs is 1e+308, which makes inf steps; there must be from 1 to"),
         (["--threads", "1000"], "--threads: got 1000"),
-        (["--lr", "1e30", "--norm", "none"], "smaller learning rate"),
+        (["--muon-lr", "1e30", "--norm", "none"], "smaller learning rate"),
+        (["--widths", "4", "4", "7"], "--widths: a convolution makes 7 channels from 4, and 3 of them come in pairs"),
+        (["--widths", "4", "4", "7"], "make that an even number, or use --no-mirror"),
+        (["--widths", "32", "32", "32", "--norm", "group", "--mirror"], "--mirror: the 2 groups of a norm cut pairs"),
     ],
 )
 def test_settings_that_cannot_work(pictures, tmp_path, capsys, flags, word):
