@@ -62,7 +62,7 @@ def _max_forward(x, kernel_size, stride, y, place):
     _, height, width, features = x.shape
     pixels, out, places = x.reshape(-1), y.reshape(-1), place.reshape(-1)
     square = kernel_size[0] if kernel_size[0] == kernel_size[1] else 0
-    right, down = offset(features), offset(width * features)
+    right, two, down = offset(features), offset(2 * features), offset(width * features)
     for row in prange(y.shape[0] * y.shape[1]):
         n, i = divmod(np.int64(row), y.shape[1])
         for j in range(y.shape[2]):
@@ -74,17 +74,7 @@ def _max_forward(x, kernel_size, stride, y, place):
                 _largest(pixels, (a, a + right, b, b + right), out, places, to, features)
                 continue
             if square == 3:
-                window = (
-                    a,
-                    a + right,
-                    a + right + right,
-                    b,
-                    b + right,
-                    b + right + right,
-                    c,
-                    c + right,
-                    c + right + right,
-                )
+                window = a, a + right, a + two, b, b + right, b + two, c, c + right, c + two
                 _largest(pixels, window, out, places, to, features)
                 continue
             copy(pixels, at, out, to, features)
