@@ -26,8 +26,10 @@ through the three maps around the products by their transposes:
     ∂M = A·∂Y·Aᵀ    ∂U_k = V_kᵀ·∂M_k    ∂W = Gᵀ·∂U·G
 
 **In the cache.** A block of tiles goes through all steps before the next one starts, so that V and the part of M at work, 64
-channels wide, stay in the second-level cache. For ∂W it is a part of ∂U that must stay there, of some input and some output
-channels, until all tiles have been added to it; V and ∂M are made anew for each part, being cheap next to the products.
+channels wide, stay in the second-level cache. For ∂W a task adds all tiles to a part of ∂U, of some input and some output
+channels; V and ∂M are made anew for each part. Small parts stay in a cache of 1 or 2 MB. Where it is smaller, it is better
+to make V once, and to fetch each ∂U_k when its turn comes. V and ∂M lie position by position, so that the factors of a
+product are neighbours.
 
 **Words.** Tiles, strips, blocks, grids and panels are what `tiles.py` says.
 
@@ -56,7 +58,7 @@ from minidl.kernels.tiles import (
     tiles_with,
     tiling,
 )  # fmt: skip
-from minidl.kernels.vectors import VECTOR_BYTES, sandwich, transpose
+from minidl.kernels.vectors import REGISTERS, VECTOR_BYTES, sandwich, transpose
 
 __all__ = ["backward_weight", "backward_x", "forward"]
 
@@ -70,7 +72,8 @@ _BT3, _A3 = _BT[:5, :5], _A[:5, :3]
 # Numbers between tiles, and between panels: 1,024 apart they would meet in the same lines of the cache.
 _GAP = VECTOR_BYTES // 4
 _TILES = 32  # in a block, about: V and 64 channels of M stay in the second-level cache. 16 and 64 are no faster
-_PART = 64  # channels of x in a part of ∂U, which with 64 of y takes 590 KB of the second-level cache
+# Channels of x and, at most, of y in a part of ∂U. 64 × 64 take 590 KB: too much for most processors without AVX-512.
+_PART, _ACROSS = 64, 64 if REGISTERS == 32 else 256
 # Channels whose filters are transformed one after another, for the same panel: then there are 36 places to write to and not
 # 36 in each panel, more than the processor follows and finds the next lines for (a step of cifar_conv: 6.3 → 3.5 ms).
 _CHANNELS = 16
@@ -138,8 +141,8 @@ def backward_weight(grad_y, x, padding):
     (*rows, covered_rows), (*columns, covered_columns) = tiling(grad_y.shape[1]), tiling(grad_y.shape[2])
     grad_y = padded(padded(grad_y, 1, covered_rows), 2, covered_columns)
     c, o = x.shape[3], grad_y.shape[3]
-    in_parts, across = n_chunks(c, _PART), min(2, n_chunks(o, PANEL_BYTES // x.itemsize)) * PANEL_BYTES // x.itemsize
-    out_parts = n_chunks(o, across)
+    width, in_parts, out_parts = PANEL_BYTES // x.itemsize, n_chunks(c, _PART), n_chunks(o, _ACROSS)
+    across = min(n_chunks(o, out_parts * width) * width, n_chunks(o, lanes) * lanes)
     groups = n_chunks(_TASKS, in_parts * out_parts)
     grad_u = np.empty((groups, out_parts, 36, c * across + _GAP), x.dtype)
     _multiply_back[grad_y.size](grad_y, x, padding, (*rows, *columns), in_parts, across, grad_u)
@@ -214,14 +217,14 @@ def _transform_filters_back(grad_u, across, grad_weight):
 
 @device
 def _tile_size(channels):
-    """Return how far apart the transforms of two tiles lie: 36 positions, and a gap."""
+    """Return how far apart the transforms of two tiles lie where a tile's 36 positions lie together: these, and a gap."""
     return 36 * channels + _GAP
 
 
 @device
-def _tile_in_block(array, tile, channels):
-    """Return a view of a tile's 6 × 6 positions, for one of a block's tiles."""
-    return view(array, tile * _tile_size(channels), 6 * channels, channels)
+def _tile_in_block(array, tile, steps):
+    """Return a view of a tile's 6 × 6 positions; steps: how far apart two tiles lie, and two positions."""
+    return view(array, tile * steps[0], 6 * steps[1], steps[1])
 
 
 @device
@@ -234,8 +237,8 @@ def _tile_in_image(y, s, t, grid, channel):
 
 
 @device
-def _transform_inputs(x, channel, block, grid, padding, lines, v):
-    """Compute V = Bᵀ·X·B for a block, and as many channels as `lines` has, from `channel` on."""
+def _transform_inputs(x, channel, block, grid, padding, lines, v, steps):
+    """Compute V = Bᵀ·X·B for a block, and as many channels as `lines` has, from `channel` on; steps: `_tile_in_block`."""
     (first, count), (rows, columns), (_, pixels, c) = block, grid, lines.shape
     strip_lines = view(lines.reshape(-1), 0, pixels * c, c)
     for s in range(first, first + count):
@@ -245,7 +248,7 @@ def _transform_inputs(x, channel, block, grid, padding, lines, v):
         for t in range(columns[0] + columns[1]):
             tile = place_tile(t, columns, first_wide, first_narrow)
             pixels_of_tile = shifted(strip_lines, 0, begin_of(t, columns[0]))
-            _input_tile(tall, t < columns[0], pixels_of_tile, _tile_in_block(v, tile, c), c)
+            _input_tile(tall, t < columns[0], pixels_of_tile, _tile_in_block(v, tile, steps), c)
 
 
 @device
@@ -255,20 +258,20 @@ def _transform_outputs(m, channels, block, grid, y):
     for s in range(first, first + count):
         tall, first_wide, first_narrow = place_strip(s, block, grid)
         for t in range(columns[0] + columns[1]):
-            tile = _tile_in_block(m, place_tile(t, columns, first_wide, first_narrow), across)
+            tile = _tile_in_block(m, place_tile(t, columns, first_wide, first_narrow), (_tile_size(across), across))
             _output_tile(
                 tall, t < columns[0], tile, _tile_in_image(y, s, t, grid, start), min(across, y.shape[3] - start)
             )
 
 
 @device
-def _transform_output_gradients(grad_y, channels, block, grid, m):
-    """Compute ∂M = A·∂Y·Aᵀ for a block; channels as in `_transform_outputs`."""
+def _transform_output_gradients(grad_y, channels, block, grid, m, steps):
+    """Compute ∂M = A·∂Y·Aᵀ for a block; channels: `_transform_outputs`, steps: `_tile_in_block`."""
     (first, count), columns, (start, across) = block, grid[1], channels
     for s in range(first, first + count):
         tall, first_wide, first_narrow = place_strip(s, block, grid)
         for t in range(columns[0] + columns[1]):
-            tile = _tile_in_block(m, place_tile(t, columns, first_wide, first_narrow), across)
+            tile = _tile_in_block(m, place_tile(t, columns, first_wide, first_narrow), steps)
             outputs = _tile_in_image(grad_y, s, t, grid, start)
             _gradient_tile(tall, t < columns[0], outputs, tile, min(across, grad_y.shape[3]))
 
@@ -289,9 +292,9 @@ def _convolve(x, u, padding, sizes, y):
         grid = (sizes[0], sizes[1]), (sizes[2], sizes[3])
         first = np.int64(task) * strips
         block = first, min(strips, images * per_image - first)
-        tiles = block[1] * across
+        tiles, lines = block[1] * across, np.zeros((6, 4 * across + 2, c), x.dtype)
         v, m = aligned(tiles * _tile_size(c), x), aligned(tiles * _tile_size(2 * width), x)
-        _transform_inputs(x, np.int64(0), block, grid, padding, np.zeros((6, 4 * across + 2, c), x.dtype), v)
+        _transform_inputs(x, np.int64(0), block, grid, padding, lines, v, (_tile_size(c), c))
         at = 0
         for g in range(n_chunks(o_all, 2 * width)):
             start, panels = pair_of_panels(g, o_all, width)
@@ -321,9 +324,10 @@ def _multiply_back(grad_y, x, padding, sizes, in_parts, across, grad_u):
         channel = in_part * c // in_parts
         count = (in_part + 1) * c // in_parts - channel
         out_channels = max(0, min(out_part * across, o - across)), across  # the last part may overlap
-        in_tile, out_tile = _tile_size(count), _tile_size(across)
         lines = np.zeros((6, 4 * tiles_across + 2, count), x.dtype)
-        v, m = aligned(strips * tiles_across * in_tile, x), aligned(strips * tiles_across * out_tile, x)
+        in_tile, out_tile = count + _GAP, across + _GAP
+        inputs_of_k, gradients_of_k = strips * tiles_across * in_tile, strips * tiles_across * out_tile
+        v, m = aligned(36 * inputs_of_k, x), aligned(36 * gradients_of_k, x)
         m[:] = 0
         to = (group * out_parts + out_part) * 36 * size + channel * across
         begin, end = group * all_strips // groups, (group + 1) * all_strips // groups
@@ -331,14 +335,15 @@ def _multiply_back(grad_y, x, padding, sizes, in_parts, across, grad_u):
             grad_u[group, out_part, :, channel * across : (channel + count) * across] = 0
         for first in range(begin, end, strips):
             block = first, min(strips, end - first)
-            _transform_inputs(x, channel, block, grid, padding, lines, v)
-            _transform_output_gradients(grad_y, out_channels, block, grid, m)
+            _transform_inputs(x, channel, block, grid, padding, lines, v, (in_tile, inputs_of_k))
+            _transform_output_gradients(grad_y, out_channels, block, grid, m, (out_tile, gradients_of_k))
             for k in range(36):
                 tile, stop = tiles_with(k, block, grid)
                 if tile == stop and first == begin:
                     clear(sums, to + k * size, count * across)
                 for p in range(0, across if tile < stop else 0, width):
-                    inputs = transposed(view(v, tile * in_tile + k * count, in_tile, 1))
-                    gradients = view(m, tile * out_tile + k * across + p, out_tile, 1)
+                    inputs = transposed(view(v, k * inputs_of_k + tile * in_tile, in_tile, 1))
+                    gradients = view(m, k * gradients_of_k + tile * out_tile + p, out_tile, 1)
                     total = view(sums, to + k * size + p, across, 1)
-                    multiply_tiles(inputs, gradients, total, (count, stop - tile, width), min(1, first - begin), 0)
+                    shape = count, stop - tile, min(width, across - p)
+                    multiply_tiles(inputs, gradients, total, shape, min(1, first - begin), 0)
