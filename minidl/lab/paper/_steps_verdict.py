@@ -232,8 +232,8 @@ def verdict(result):
     said = " ".join(f"({i}) {s.text}: {s.word}, {s.number}." for i, s in enumerate(sentences, 1))
     return Verdict(
         word,
-        f"BN-x5 {curves.speed('BN-x5').text()}, batch norm alone {curves.speed('BN').text()}, against a plain network "
-        f"with the rest of the bundle {curves.speed('BN-x5', 'tuned plain').text()}; of four sentences {_count(words)}",
+        f"all changes {curves.speed('BN-x5').text()}, batch norm alone {curves.speed('BN').text()}, against a plain "
+        f"network with the other six {curves.speed('BN-x5', 'tuned plain').text()}; of four sentences {_count(words)}",
         f"The target is {100 * curves.target:.1f} %, the plain network's own best. {said} {_elsewhere(result)}",
         {
             "sentences": {s.text: [s.word, s.number] for s in sentences},
