@@ -69,9 +69,9 @@ class Rates:
 
 
 SIZES = {
-    "fast": Size((64, 128, 128), 11.0),
-    "best": Size((64, 256, 256), 9.9),
-    "plain": Size((64, 128, 128), 11.0, norm="none"),
+    "fast": Size((64, 256, 256), 10.0),
+    "best": Size((64, 256, 256), 16.0),
+    "plain": Size((64, 256, 256), 10.0, norm="none"),
 }
 RATES = {
     "batch": Rates(lr=6.5, decay=0.0153, label_smoothing=0.2, bias_lr=64.0, muon_lr=0.24, mirror=True),

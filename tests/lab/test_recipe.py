@@ -39,9 +39,9 @@ def training(norm="batch", model="fast", **changes):
 
 
 def test_the_models():
-    assert SIZES["fast"].widths == (64, 128, 128)
+    assert SIZES["fast"].widths == (64, 256, 256)
     assert SIZES["best"].widths == (64, 256, 256)
-    assert (SIZES["fast"].epochs, SIZES["best"].epochs) == (11, 9.9)
+    assert (SIZES["fast"].epochs, SIZES["best"].epochs) == (10, 16)
     assert settings_for("plain").widths == SIZES["fast"].widths
     assert settings_for("plain") == settings_for("fast", "none")
     batch = settings_for("best")
