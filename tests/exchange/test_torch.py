@@ -43,6 +43,11 @@ def momentum(ours, optimizer, **options):
     return {i: entry["momentum_buffer"] for i, entry in state.items()}
 
 
+def assert_same_outputs(theirs, ours, x):
+    found, expected = outputs(theirs, ours, x)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * (1 + np.abs(expected).max()))
+
+
 def assert_agree(theirs, ours, x, **options):
     """From PyTorch, in evaluation; a step of training; and back to PyTorch."""
     optimizers = (
@@ -53,7 +58,7 @@ def assert_agree(theirs, ours, x, **options):
     assert exchange.torch.load_state_dict(ours, theirs.state_dict(), **options) == ([], [])
     assert_near(exchange.torch.state_dict(ours, **options), theirs.state_dict())
     theirs.eval(), ours.eval()
-    np.testing.assert_allclose(*outputs(theirs, ours, x), rtol=0, atol=1e-5)
+    assert_same_outputs(theirs, ours, x)
     theirs.train(), ours.train()
     step(theirs, ours, optimizers, x, labels)
     assert_near(momentum(ours, optimizers[1], **options), dict(enumerate(p.grad for p in theirs.parameters())))
@@ -62,8 +67,7 @@ def assert_agree(theirs, ours, x, **options):
     assert_near(exchange.torch.state_dict(ours, **options), theirs.state_dict())
     fresh.load_state_dict(as_tensors(exchange.torch.state_dict(ours, **options)))
     fresh.eval(), ours.eval()
-    found, expected = outputs(fresh, ours, x)
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * (1 + np.abs(expected).max()))
+    assert_same_outputs(fresh, ours, x)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -76,7 +80,7 @@ def test_a_network_to_pytorch_without_having_come_from_there():
     theirs, ours, x = pair(1)
     theirs.load_state_dict(as_tensors(exchange.torch.state_dict(ours)))
     theirs.eval(), ours.eval()
-    np.testing.assert_allclose(*outputs(theirs, ours, x), rtol=0, atol=1e-5)
+    assert_same_outputs(theirs, ours, x)
 
 
 def test_it_is_a_copy():
