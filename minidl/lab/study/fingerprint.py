@@ -1,6 +1,7 @@
 """A number that changes with the code of a run, so that old results are not taken for those of new code."""
 
 import ast
+import functools
 import hashlib
 import inspect
 import sys
@@ -108,9 +109,9 @@ def _files(modules, library):
     while waiting:
         name = waiting.pop()
         if name not in found:
-            tree = _without_docstrings(ast.parse(_text(sys.modules[name])))
-            found[name] = [ast.unparse(tree)]
-            waiting += [imported for imported in _imported(tree) if _within(imported, library)]
+            code, imported = _parsed(_text(sys.modules[name]))
+            found[name] = [code]
+            waiting += [other for other in imported if other in sys.modules and _within(other, library)]
     return found
 
 
@@ -118,11 +119,17 @@ def _text(module):
     return Path(module.__file__).read_text(encoding="utf-8")
 
 
+@functools.cache  # claims use the same files, and there are a hundred
+def _parsed(text):
+    """A file's code, and the names that are modules, or may be, which the statements at its head import."""
+    tree = _without_docstrings(ast.parse(text))
+    return ast.unparse(tree), tuple(_imported(tree))
+
+
 def _imported(tree):
-    """Names of the modules that the statements at the head of a file load."""
     for node in tree.body:
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names if alias.name in sys.modules)
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and not node.level:
-            inner = [f"{node.module}.{alias.name}" for alias in node.names]
-            yield from (name for name in (node.module, *inner) if name in sys.modules)
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
