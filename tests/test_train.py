@@ -194,9 +194,10 @@ def test_what_cannot_be_evaluated():
 # ---- learning one batch by heart -------------------------------------------------------------------------------------
 
 IMAGES = pytest.mark.skipif(not JIT, reason="takes minutes without compiled kernels")
+SIZES = (784 if JIT else 80, 100, 100, 100, 10)
 NETWORKS = {
-    "paper_mlp": (lambda g: paper_mlp(generator=g), (784,), 0.5),
-    "paper_mlp without norm": (lambda g: paper_mlp("none", generator=g), (784,), 1.0),
+    "paper_mlp": (lambda g: paper_mlp(sizes=SIZES, generator=g), SIZES[:1], 0.5),
+    "paper_mlp without norm": (lambda g: paper_mlp("none", sizes=SIZES, generator=g), SIZES[:1], 1.0),
     "mnist_conv": (lambda g: mnist_conv(generator=g), (28, 28, 1), 0.05),
     "mnist_conv without norm": (lambda g: mnist_conv("none", g), (28, 28, 1), 0.02),
     "cifar_conv": (lambda g: cifar_conv(g), (32, 32, 3), 0.1),

@@ -10,7 +10,7 @@ from minidl.kernels.jit import kernel
 from minidl.kernels.microkernel import TILE_ROWS
 from minidl.kernels.product import _DEPTH, _FEWER, PACK_FROM, PANEL_BYTES, multiply, multiply_tiles, part_depth
 from minidl.kernels.runs import view
-from tests.helpers import DTYPES, assert_close
+from tests.helpers import DTYPES, assert_close, sizes
 
 SIZES = [(3, 5, 4), (1, 1, 1), (1, 9, 1), (7, 1, 1), (1, 1, 6), (60, 300, 100), (26, 17, 64), (130, 600, 40)]
 
@@ -79,7 +79,7 @@ def test_writes_only_what_it_is_given():
 # --- the same bits whatever the cut -------------------------------------------------------------------------------------
 
 # Edges of tiles in both directions, in one part of the sums and in several, below and above what makes packing pay.
-CUT_SIZES = [(61, 300, 100), (26, 17, 70), (130, 600, 40), (13, 1100, 33), (5, 4, 3)]
+CUT_SIZES = sizes((61, 300, 100), (130, 600, 40), (13, 1100, 33), tiny=((26, 17, 70), (7, 600, 18), (5, 4, 3)))
 
 
 def pieces(rng, size):

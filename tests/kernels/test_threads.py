@@ -56,6 +56,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="needs a system that can fork")
+@pytest.mark.skipif(not JIT, reason="has no threads without")
 def test_forked_processes_train_to_the_same_bits(tmp_path):
     """Numba's threads stay with the parent; a parallel loop in the child would kill it, and the pool would wait for ever."""
     program = tmp_path / "program.py"

@@ -9,13 +9,13 @@ from minidl import functional as F
 from minidl.nn import Parameter
 from minidl.optim import Muon, muon
 from minidl.optim.muon import COEFFICIENTS, orthogonalised
-from tests.helpers import DTYPES, assert_close, golden
+from tests.helpers import DTYPES, JIT, assert_close, golden, sizes
 from tests.optim.test_optim import gradients, walk
 
 SETTINGS = {
     "lr", "weight_decay", "momentum", "nesterov", "ns_coefficients", "eps", "ns_steps", "adjust_lr_fn",
 }  # fmt: skip
-SHAPES = [(1, 1), (5, 1), (1, 5), (7, 7), (40, 9), (9, 40), (70, 130)]
+SHAPES = [(1, 1), (5, 1), (1, 5), (7, 7), (40, 9), (9, 40), *sizes((70, 130))]
 
 
 def by_singular_values(matrix, steps, coefficients=COEFFICIENTS):
@@ -166,6 +166,7 @@ def test_it_continues_to_the_same_bits():
     np.testing.assert_array_equal(walk(second, other, grads[3:]), whole[3:])
 
 
+@pytest.mark.skipif(not JIT, reason="has no threads without")
 def test_it_does_not_depend_on_threads():
     grads, paths = gradients((300, 200), 2, np.float32), []
     before = minidl.get_num_threads()

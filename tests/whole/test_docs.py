@@ -45,9 +45,9 @@ def python_of_readme():
     return re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 
+@pytest.mark.skipif(not JIT, reason="takes minutes as plain Python")
 def test_the_python_of_readme_runs_and_learns(monkeypatch):
-    steps = 100 if JIT else 5
-    monkeypatch.setattr(data, "mnist", lambda: data.strokes(train=60 * steps, test=100))
+    monkeypatch.setattr(data, "mnist", lambda: data.strokes(train=6000, test=100))
     (code,) = python_of_readme()
     names = {}
     exec(compile(code, "README.md", "exec"), names)
@@ -55,7 +55,7 @@ def test_the_python_of_readme_runs_and_learns(monkeypatch):
     model.eval()
     pixels = test.images.reshape(-1, 784).astype("float32") / 255
     right = model(names["Tensor"](pixels)).data.argmax(-1) == test.labels
-    assert np.mean(right) > (0.5 if steps == 100 else 0)  # one of ten by chance
+    assert np.mean(right) > 0.5  # one of ten by chance
 
 
 def test_the_commands_of_readme_exist():

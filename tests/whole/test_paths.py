@@ -11,6 +11,7 @@ from minidl.lab.commands.main import main
 from minidl.lab.course.notebooks import read, sources
 from minidl.lab.study.page import put_table
 from minidl.lab.study.store import Store
+from tests.helpers import JIT
 from tests.lab.commands.conftest import folder  # noqa: F401  a fixture
 from tests.lab.commands.test_predict import drawn
 
@@ -62,6 +63,7 @@ def test_the_lab_knows_it_too(home):
         put_table("~/README.md", [])
 
 
+@pytest.mark.skipif(not JIT, reason="takes minutes as plain Python")
 def test_the_commands_know_it(home, folder):  # noqa: F811
     (home / "bars").symlink_to(folder)
     drawn(home / "one.png")

@@ -4,6 +4,7 @@ import importlib.util
 import re
 
 import numpy as np
+import pytest
 
 from minidl import nn
 from minidl.data import augment
@@ -14,16 +15,15 @@ DRAWING = ROOT / "docs" / "draw_augment.py"
 PAGE = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.skipif(not JIT, reason="takes minutes as plain Python")
 def test_the_code_of_the_page_runs(capsys):
-    n, side, batch = (64, 32, 8) if JIT else (8, 6, 2)
+    n, side, batch = 64, 32, 8
     labels = np.arange(n) % 2
     noise = np.random.default_rng(0).integers(0, 256, (n, side, side, 3))
     names = {"images": (noise // (1 + labels[:, None, None, None])).astype(np.uint8), "labels": labels}
     blocks = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
     code = "\n".join(block for block in blocks if "SummaryWriter" not in block)  # for that see test_probe_records.py
     code = code.replace("// 64)", f"// {batch})").replace("batch_size=64", f"batch_size={batch}")
-    if not JIT:
-        code = code.replace(", 2, rng), 8, rng)", ", 2, rng), 2, rng)").replace("(1, 32, 32, 3)", "(1, 6, 6, 3)")
     exec(compile(code, "recipes.md", "exec"), names)
     printed = capsys.readouterr().out
     assert re.match(r"[\d.]+%, with six views [\d.]+%\n", printed)

@@ -20,7 +20,8 @@ from minidl.train import evaluate, train_one_epoch, update_bn
 from tests.helpers import JIT
 
 FEATURES, CLASSES, EXAMPLES, BATCH = 12, 4, 60, 6
-STEPS, FEWER = (2000, 600) if JIT else (450, 450)
+STEPS, FEWER = 2000, 600
+pytestmark = pytest.mark.skipif(not JIT, reason="takes minutes as plain Python")
 # What may stay: 2,000 steps were seen to leave 1,800 bytes and no object; on Python 3.10, which gives code a cache of its
 # own at its 1,024th call, 11,000 to 26,000 bytes.
 MOST_BYTES, MOST_OBJECTS = (8_000 if sys.version_info >= (3, 11) else 40_000), 20
@@ -176,7 +177,7 @@ def resident():
 
 
 @pytest.mark.full
-@pytest.mark.skipif(not sys.platform.startswith("linux") or not JIT, reason="reads /proc")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_an_hour_of_training_in_constant_memory(tmp_path):
     """All of the above with steps of real size, MLP and convolutional; MINIDL_SOAK_MINUTES makes it shorter."""
     life, rng = Life(tmp_path), np.random.default_rng(0)
