@@ -194,7 +194,7 @@ def test_what_cannot_be_evaluated():
 # ---- learning one batch by heart -------------------------------------------------------------------------------------
 
 IMAGES = pytest.mark.skipif(not JIT, reason="takes minutes without compiled kernels")
-SIZES = (784 if JIT else 80, 100, 100, 100, 10)
+SIZES = (784 if JIT else 80, 100, 100, 100, 10)  # fewer pixels as plain Python, where they take long
 NETWORKS = {
     "paper_mlp": (lambda g: paper_mlp(sizes=SIZES, generator=g), SIZES[:1], 0.5),
     "paper_mlp without norm": (lambda g: paper_mlp("none", sizes=SIZES, generator=g), SIZES[:1], 1.0),

@@ -33,8 +33,8 @@ product are neighbours.
 
 **Words.** Tiles, strips, blocks, grids and panels are what `tiles.py` says.
 
-Measured on two cores with AVX-512, 128 images, forward and backward: 31×31×24→64 21 ms (PyTorch 61), 15×15×64→256 38 (78),
-7×7×256→256 31 (60), 3×3×256→256 7 (12).
+Measured on two cores with AVX-512, 128 images, forward and backward, before V and ∂M lay position by position:
+31×31×24→64 21 ms (PyTorch 61), 15×15×64→256 38 (78), 7×7×256→256 31 (60), 3×3×256→256 7 (12).
 
 A NaN or infinity in a pixel spoils the tiles that it is in: up to 8 × 8 outputs, not only the 3 × 3 that see it.
 
@@ -72,7 +72,7 @@ _BT3, _A3 = _BT[:5, :5], _A[:5, :3]
 # Numbers between tiles, and between panels: 1,024 apart they would meet in the same lines of the cache.
 _GAP = VECTOR_BYTES // 4
 _TILES = 32  # in a block, about: V and 64 channels of M stay in the second-level cache. 16 and 64 are no faster
-# Channels of x and, at most, of y in a part of ∂U. 64 × 64 take 590 KB: too much for most processors without AVX-512.
+# Channels of x and, at most, of y in a part of ∂U. 64 × 64 take 590 KB: too much where a second-level cache has 512.
 _PART, _ACROSS = 64, 64 if REGISTERS == 32 else 256
 # Channels whose filters are transformed one after another, for the same panel: then there are 36 places to write to and not
 # 36 in each panel, more than the processor follows and finds the next lines for (a step of cifar_conv: 6.3 → 3.5 ms).

@@ -45,7 +45,7 @@ def python_of_readme():
     return re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.skipif(not JIT, reason="takes minutes as plain Python")
+@pytest.mark.skipif(not JIT, reason="takes long as plain Python")
 def test_the_python_of_readme_runs_and_learns(monkeypatch):
     monkeypatch.setattr(data, "mnist", lambda: data.strokes(train=6000, test=100))
     (code,) = python_of_readme()

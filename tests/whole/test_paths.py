@@ -63,7 +63,7 @@ def test_the_lab_knows_it_too(home):
         put_table("~/README.md", [])
 
 
-@pytest.mark.skipif(not JIT, reason="takes minutes as plain Python")
+@pytest.mark.skipif(not JIT, reason="takes long as plain Python")
 def test_the_commands_know_it(home, folder):  # noqa: F811
     (home / "bars").symlink_to(folder)
     drawn(home / "one.png")

@@ -15,7 +15,7 @@ DRAWING = ROOT / "docs" / "draw_augment.py"
 PAGE = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.skipif(not JIT, reason="takes minutes as plain Python")
+@pytest.mark.skipif(not JIT, reason="takes long as plain Python")
 def test_the_code_of_the_page_runs(capsys):
     n, side, batch = 64, 32, 8
     labels = np.arange(n) % 2

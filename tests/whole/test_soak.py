@@ -21,7 +21,7 @@ from tests.helpers import JIT
 
 FEATURES, CLASSES, EXAMPLES, BATCH = 12, 4, 60, 6
 STEPS, FEWER = 2000, 600
-pytestmark = pytest.mark.skipif(not JIT, reason="takes minutes as plain Python")
+pytestmark = pytest.mark.skipif(not JIT, reason="takes long as plain Python")
 # What may stay: 2,000 steps were seen to leave 1,800 bytes and no object; on Python 3.10, which gives code a cache of its
 # own at its 1,024th call, 11,000 to 26,000 bytes.
 MOST_BYTES, MOST_OBJECTS = (8_000 if sys.version_info >= (3, 11) else 40_000), 20

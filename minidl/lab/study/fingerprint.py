@@ -119,9 +119,9 @@ def _text(module):
     return Path(module.__file__).read_text(encoding="utf-8")
 
 
-@functools.cache  # claims use the same files, and there are a hundred
+@functools.cache  # claims share a hundred files
 def _parsed(text):
-    """A file's code, and the names that are modules, or may be, which the statements at its head import."""
+    """A file's code, and what the statements at its head import: modules, or names in modules."""
     tree = _without_docstrings(ast.parse(text))
     return ast.unparse(tree), tuple(_imported(tree))
 
