@@ -23,12 +23,12 @@ def figure(result):
     curves, stack, long = Curves(result), Curves(result, network="stack"), Curves(result, "long")
     _accuracy(plot, axes[0], curves, SHOWN, "Inception")
     _accuracy(plot, axes[1], stack, ("plain", "BN", "BN-x5", "tuned plain"), "Plain stack")
-    _accuracy(plot, axes[2], long, LONG, "Four times the steps")
+    _accuracy(plot, axes[2], long, LONG, "4× the steps")
     arms = [arm for arm in ARMS | RETUNED if arm != "plain"]
     fastest = max(arms, key=lambda arm: np.log(_ratios(curves, arm)).mean())
     rows = {_name(curves, arm): _ratios(curves, arm) for arm in arms}
     _speeds(plot, axes[3], rows, f"Soonest at the plain network's best: {fastest}")
-    for ax, fall, order in zip(axes[4:], WATERFALLS, ("One by one", "One by one, reversed"), strict=True):
+    for ax, fall, order in zip(axes[4:], WATERFALLS, ("One by one", "Reversed"), strict=True):
         steps = np.diff([np.log(_ratios(curves, arm)).mean() for arm in fall.values()])
         most = list(fall)[1 + int(np.argmax(steps))]
         rows = {_name(curves, arm, f"+ {name}"): _ratios(curves, arm) for name, arm in fall.items() if name != "plain"}
