@@ -69,8 +69,8 @@ class Rates:
 
 
 SIZES = {
-    "fast": Size((64, 256, 256), 10.0),
-    "best": Size((64, 256, 256), 16.0),
+    "fast": Size((64, 256, 256), 10.0, shift=4, cutout=8),
+    "best": Size((64, 256, 256), 16.0, shift=4, cutout=8),
     "plain": Size((64, 256, 256), 10.0, norm="none"),
 }
 RATES = {

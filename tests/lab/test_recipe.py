@@ -43,7 +43,8 @@ def test_the_models():
     assert SIZES["best"].widths == (64, 256, 256)
     assert (SIZES["fast"].epochs, SIZES["best"].epochs) == (10, 16)
     assert settings_for("plain").widths == SIZES["fast"].widths
-    assert settings_for("plain") == settings_for("fast", "none")
+    assert settings_for("plain") == settings_for("fast", "none", shift=2, cutout=0)
+    assert [(size.shift, size.cutout) for size in SIZES.values()] == [(4, 8), (4, 8), (2, 0)]
     batch = settings_for("best")
     assert (batch.lr, batch.decay, batch.label_smoothing, batch.bias_lr, batch.muon_lr) == (6.5, 0.0153, 0.2, 64, 0.24)
     assert batch.batch_size == 1024

@@ -82,9 +82,11 @@ def add_arguments(parser):
         "--mirror", action=argparse.BooleanOptionalAction, default=None,
         help="whether filters come in mirrored pairs, and so a mirrored image gets the same answer (yes; group: no)",
     )  # fmt: skip
-    tuning.add_argument("--shift", type=whole, metavar="N", help="pixels that images are moved by at most (2)")
     tuning.add_argument(
-        "--cutout", type=whole, metavar="N", help="side of the square that is covered in each image (0: none)"
+        "--shift", type=whole, metavar="N", help="pixels that images are moved by at most (4; plain: 2)"
+    )
+    tuning.add_argument(
+        "--cutout", type=whole, metavar="N", help="side of the square that is covered in each image (8; plain: 0, none)"
     )
     tuning.add_argument("--batch-size", type=positive(int), help="images in a batch (1024)")
     tuning.add_argument("--lr", type=positive(float), help=f"learning rate at its highest ({_defaults('lr')})")
