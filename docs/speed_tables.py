@@ -104,6 +104,54 @@ def first_step_table(found: list[dict[str, Any]]) -> str:
     return markdown_table(rows)
 
 
+def goals_table(found: list[dict[str, Any]]) -> str:
+    """Lay out the goals, which were set before the work, and what was found; what misses its goal is bold."""
+    rows = [["", "goal", *NETWORKS]]
+    for words, at_least, bounds, measured in GOALS:
+        goal = ", ".join(f"{bound:g}" for bound in dict.fromkeys(bounds))
+        cells = []
+        for network, bound in zip(NETWORKS, bounds, strict=False):
+            number = measured(found, network)
+            met = number is None or (number >= bound if at_least else number <= bound)
+            cells.append("–" if number is None else f"{number:.2f}" if met else f"**{number:.2f}**")
+        cells += [""] * (len(NETWORKS) - len(bounds))
+        rows.append([words, f"{'≥' if at_least else '≤'} {goal}", *cells])
+    return markdown_table(rows, 2)
+
+
+def _times_as_fast(part, name, peer=None):
+    def measured(found, network):
+        ratio = Runs(found, PARTS[part], network).against(name, peer)
+        return ratio and ratio[0]
+
+    return measured
+
+
+def _busy_over_quiet(found, network):
+    busy, quiet = (Runs(found, part, network).of(OURS[1], "ms") for part in ("busy", "networks"))
+    return busy[0] / quiet[0] if busy and quiet else None
+
+
+def _first_step(cold):
+    def measured(found, network):
+        runs = Runs([record for record in found if record["cold"] is cold], "networks", network)
+        seconds = runs.of(OURS[0], "first_step_s")
+        return seconds and seconds[0]
+
+    return measured
+
+
+GOALS = [  # what, whether at least, a bound for each network (fewer: for the first ones), how it is measured
+    ("as written, × torch eager", True, (2, 2, 2), _times_as_fast("quiet", OURS[0], EAGER)),
+    ("fused and replayed, × torch eager", True, (3, 3, 3), _times_as_fast("quiet", OURS[1], EAGER)),
+    ("fused and replayed, × the fastest peer", True, (1.7, 2, 2), _times_as_fast("quiet", OURS[1])),
+    ("the same with one core taken, × torch eager", True, (5, 5, 5), _times_as_fast("busy", OURS[1], EAGER)),
+    ("the same, busy / quiet", False, (1.5,), _busy_over_quiet),
+    ("first step, nothing compiled, s", False, (6, 15, 15), _first_step(cold=True)),
+    ("first step, kernels kept, s", False, (0.5, 0.5, 0.5), _first_step(cold=False)),
+]
+
+
 def readme_table(found: list[dict[str, Any]]) -> str:
     """Lay out README's rows: against PyTorch's default, and against the fastest peer."""
     rows = [["network", "as written", "fused and replayed", "as written, one core taken", "replayed, same"]]
@@ -133,6 +181,7 @@ def pages() -> dict[Path, str]:
     tables = {
         DOCS / "speed.md": {
             "quiet": steps_table(found, "quiet"), "busy": steps_table(found, "busy"), "first step": first_step_table(found),
+            "goals": goals_table(found),
         },
         DOCS.parent / "README.md": {"speed": readme_table(found)},
     }  # fmt: skip

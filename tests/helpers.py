@@ -31,7 +31,7 @@ def in_a_process(code, **environment):
     """What a Python process prints that runs this code."""
     command = [sys.executable, "-c", code]
     return subprocess.run(
-        command, capture_output=True, text=True, check=True, env=os.environ | environment
+        command, capture_output=True, text=True, check=True, env=os.environ | environment, timeout=300
     ).stdout.strip()
 
 

@@ -70,7 +70,7 @@ def _max_forward(x, kernel_size, stride, y, place):
             to = (np.int64(row) * y.shape[2] + j) * features
             a = offset(at)
             b, c = a + down, a + down + down
-            if square == 2:  # in one pass: twice as fast, and 3×3 four times
+            if square == 2:  # in one pass: 2×2 twice as fast, and 3×3 almost three times
                 _largest(pixels, (a, a + right, b, b + right), out, places, to, features)
                 continue
             if square == 3:
@@ -129,7 +129,7 @@ def _max_backward(grad_y, place, kernel_size, stride, grad_x):
             in_a = (h - top * stride[0]) * kernel_size[1] + w - left * stride[1]
             in_b, in_c = in_a - stride[1], in_a - stride[0] * kernel_size[1]
             in_d = in_b + in_c - in_a
-            if lines == 1 and columns == 1:  # in one pass: up to six times as fast
+            if lines == 1 and columns == 1:  # in one pass: with windows of 3×3 almost three times as fast
                 _collect(grads, places, (a,), (in_a,), out, to, features)
             elif lines == 1 and columns == 2:
                 _collect(grads, places, (a, b), (in_a, in_b), out, to, features)

@@ -209,6 +209,30 @@ def test_all_thread_layers_give_the_same_bits_on_any_number_of_threads_quiet_and
 
 
 @pytest.mark.skipif(not JIT, reason="needs compiled kernels")
+def test_a_process_that_has_used_pytorch_before_has_the_same_bits():
+    """PyTorch brings an OpenMP of its own, whose threads are there already."""
+    pytest.importorskip("torch")
+    before = "import torch\ntorch.ones(999, 999).matmul(torch.ones(999, 999)).sum().item()\n"
+    assert in_a_process(before + LAYER) == in_a_process(LAYER)
+
+
+@pytest.mark.skipif(not JIT, reason="needs compiled kernels")
+@pytest.mark.skipif(not load.can_be_seen(), reason="the system does not tell")
+def test_beside_a_busy_program_the_cores_are_watched_and_the_bits_stay():
+    """As LAYER, with the watch at work; each loop asks it, so the number of threads may change between any two."""
+    watched = LAYER.replace('threads._watch.due = float("inf")', "load._EVERY = 0.001")
+    watched = watched.replace("aside, threads", "aside, load, threads").replace(
+        "    assert numba.get_num_threads() == n\n", ""
+    )
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as partner:
+        try:
+            seen = in_a_process(watched + "print(threads._watch._before is not None)")
+        finally:
+            partner.kill()
+    assert seen.split() == [*in_a_process(LAYER).split(), "True"]
+
+
+@pytest.mark.skipif(not JIT, reason="needs compiled kernels")
 @pytest.mark.parametrize("seen", [True, False])
 def test_openmp_comes_first_where_busy_cores_can_be_seen(seen):
     """Its threads spin, which is the fastest as long as none is started for a core that is taken."""
