@@ -195,7 +195,7 @@ check("bands", bands);
 # (dashed lines). On the right: the three percentiles of all units at the end of training, measured against predicted;
 # if the prediction were perfect, every dot would lie on the line.
 
-# %%
+# %% tags=["hide-input"]
 foretold = betas[:, :, None] + 1.04 * np.abs(gammas)[:, :, None] * np.array([-1, 0, 1])  # (101, 100, 3)
 width = (batch.inputs[:, :, 2] - batch.inputs[:, :, 0])[:, :, None]
 miss = np.abs(foretold - batch.inputs) / width

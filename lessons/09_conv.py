@@ -261,7 +261,7 @@ def batch_norm_images(x, gamma, beta, eps):
 # %%
 check("images", batch_norm_images);
 
-# %%
+# %% tags=["hide-input"]
 maps = np.random.default_rng(0).standard_normal((60, 14, 14, 16)).astype(np.float32)
 tall = maps.reshape(-1, 16)
 as_maps, as_matrix = (F.batch_norm(Tensor(a), None, None, training=True).data for a in (maps, tall))
@@ -352,7 +352,7 @@ check("fold-conv", fold_conv);
 # %% [markdown]
 # **Prediction**: is this exact for a 3 × 3 convolution with zero padding, too?
 
-# %%
+# %% tags=["hide-input"]
 rng = np.random.default_rng(0)
 norm, conv = nn.BatchNorm(8), nn.Conv2d(8, 8, 3, padding=1, generator=rng)
 for array in (norm.weight.data, norm.bias.data, norm.running_mean, norm.running_var):

@@ -67,7 +67,7 @@ check("three_norms", normalise, three_norms);
 # that away: it multiplies the centred table by the inverse root of the **covariance**, the table of how every two
 # features vary together. The paper begins with it (§2) and turns away. How do the four relate?
 
-# %%
+# %% tags=["hide-input"]
 WIDTH, GROUPS = 64, 8
 sums = x[HELD : HELD + 500] @ np.random.default_rng(16).normal(0, 0.1, (784, WIDTH)).astype(np.float32)
 batch, layer = (alternatives.normalise(Tensor(sums), axes, 1e-5).data for axes in ((0,), (1,)))

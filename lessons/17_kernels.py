@@ -252,7 +252,7 @@ def two_readings(x, mean, var):
 arguments = rows, np.empty_like(gamma), np.empty_like(gamma)
 print(kernels.race(compiled(two_readings), compiled(one_pass), arguments, goal=1.2, seconds=SECONDS))
 
-# %%
+# %% tags=["hide-input"]
 @compiled
 def add_sums(x, first, start, stop, sums):
     """Add Σd and Σd² of some rows to sums[0] and sums[1]; d is the distance from the row `first`."""
@@ -558,10 +558,9 @@ for ax, (hall, (found, _)) in zip(axes, halls.items(), strict=True):
 # ## What we did not show
 #
 # - Other machines. Yours may have wider vectors, a larger cache, more cores; the order of the rungs may differ.
-# - A quiet machine. The run that you read on the web is from a server that others used at the time: its second core was
-#   seldom free. So threads may gain less in it than they can; peak and bandwidth may be too low. The fastest of many calls
-#   is robust against what else runs, but not immune. And minidl's own kernels (tiles, Winograd) start no thread for a core
-#   that others keep busy ([how they watch](../minidl/kernels/load.py)).
+# - A steady machine. The run that you read on the web is from a virtual server that others use, too: its second core may
+#   have been taken for a moment. The fastest of many calls is robust against that, but not immune. And minidl's own kernels
+#   (tiles, Winograd) start no thread for a core that others keep busy ([how they watch](../minidl/kernels/load.py)).
 # - The cost of moving data *within* the processor. The roofline counts memory only, and the convolution's arrays fit into
 #   a cache.
 # - Small batches, where starting threads costs more than it brings. [threads.py](../minidl/kernels/threads.py) decides.

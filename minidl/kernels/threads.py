@@ -5,8 +5,8 @@ wait, so the next loop begins at once: that is the fastest where loops last some
 for a partner whose core another program has taken makes a step of half a millisecond last many. So where the system tells
 what its cores do, OpenMP is used, and no thread is started for a core that others keep busy: see `load.py`. Elsewhere it
 is TBB: in it, a thread that runs takes the parts of one that does not, and one without work sleeps, and must be woken for
-each loop (docs/speed-tried.md has figures). Where there is neither, it is Numba's own `workqueue`. Numba looks for TBB on the
-loader's path, and pip puts it elsewhere: it is loaded from there before Numba looks. Who sets Numba's variables for any
+each loop (docs/speed-tried.md has figures). Where there is neither, it is Numba's own `workqueue`. Numba looks for TBB on
+the loader's path, and pip puts it elsewhere: it is loaded from there before Numba looks. Who sets Numba's variables for any
 of this is obeyed, and the bits are the same.
 """
 

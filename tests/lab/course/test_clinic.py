@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from minidl import Tensor, data, nn
-from minidl.lab.course import clinic
+from minidl.lab.course import check, clinic
 from minidl.lab.course.broken_runs import PATIENTS, ship_exactly, ship_folded
 from minidl.lab.course.clinic_run import HEALTHY, HandNorm, Parts, convolutional, run
 from minidl.train import predict_logits
@@ -154,3 +154,22 @@ def test_checks_use_the_ward_that_was_opened(monkeypatch):
     monkeypatch.setattr(clinic, "_opened", [])
     mine = clinic.open_ward(data.strokes(6000, 1000))
     assert clinic.ward() is mine
+
+
+def test_whoever_is_right_hears_what_the_number_looked_at_first_was_worth(monkeypatch, ward, capsys):
+    """By counting, from the charts, from how many of the other patients a number tells each."""
+    monkeypatch.setattr(clinic, "_opened", [ward])
+    told = clinic.telling(ward.charts)
+    worst = {letter: min(counts, key=counts.get) for letter, counts in told.items()}
+    best = {letter: max(counts, key=counts.get) for letter, counts in told.items()}
+    for first in (worst, best):
+        check("diagnoses", {letter: (PATIENTS[letter][0], first[letter]) for letter in PATIENTS})
+        lines = [line for line in capsys.readouterr().out.splitlines() if "of the other 7" in line]
+        assert len(lines) == len(PATIENTS)
+        for line, (letter, counts) in zip(lines, told.items(), strict=True):
+            assert (
+                f"{letter}, {PATIENTS[letter][0]}: {first[letter]} tells it from {counts[first[letter]]} of the" in line
+            )
+            assert ("would have told it from 7" in line) == (counts[first[letter]] < 7)
+            assert ("nothing tells more" in line) == (counts[first[letter]] == 7)
+    assert any(counts[worst[letter]] < 7 for letter, counts in told.items())

@@ -23,7 +23,7 @@ WORDS = {
 }  # fmt: skip
 NUMBER = re.compile(r"(?<![\w.,^_{−/-])\d[\d,]*(?:\.\d+)?(?![\w^}])")
 SMALL = 12  # counts of things that stand in the text
-IN_OUR_RUN = re.compile(r"in our run", re.I)
+IN_OUR_RUN = re.compile(r"in\s+our\s+run", re.I)
 
 
 def prose(source, skip=0):
