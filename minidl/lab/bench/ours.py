@@ -18,8 +18,8 @@ _NETWORKS = {"mlp": models.paper_mlp, "mnist_conv": models.mnist_conv, "cifar_co
 
 
 def start(variant, threads):
-    """Use that many threads, and tell what the kernels are compiled for."""
-    minidl.set_num_threads(threads)
+    """Use that many threads, or one, and tell what the kernels are compiled for."""
+    minidl.set_num_threads(1 if variant == "one thread" else threads)
     numba = sys.modules["numba"]
     from llvmlite.binding import get_host_cpu_name
     from threadpoolctl import threadpool_info

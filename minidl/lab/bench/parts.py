@@ -10,7 +10,7 @@ from typing import NamedTuple
 from minidl.lab.bench.cases import REFERENCE_BATCH, Case, copy, matmul, network, operations
 from minidl.lab.bench.contest import Budget, Team
 from minidl.lab.bench.environment import worker_environment
-from minidl.lab.bench.remote import Contender, fused_and_replayed, minidl_at, numpy_contender
+from minidl.lab.bench.remote import Contender, fused_and_replayed, minidl_at, numpy_contender, on_one_thread
 from minidl.system.progress import progress
 
 __all__ = ["Measurement", "Run", "Settings", "measure_busy", "measure_limits", "measure_networks", "measure_operations",
@@ -101,7 +101,10 @@ def _one_core_taken():
 
 def _measure_network(run, settings, part, name):
     case = network(name, 8 if settings.quick else None)
-    everyone = (*settings.ours, *map(fused_and_replayed, settings.ours), *settings.peers)
+    alone = settings.ours[:1] if part == "networks" and settings.threads > 1 else ()
+    everyone = (
+        *settings.ours, *map(fused_and_replayed, settings.ours), *map(on_one_thread, alone), *settings.peers
+    )  # fmt: skip
     contenders = [c for c in everyone if not c.images or len(case.arrays["x"][0]) == 4]
     _measure(run, settings, part, contenders, [case], cold=settings.cold)
 

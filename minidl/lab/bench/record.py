@@ -8,7 +8,7 @@ import minidl
 from minidl.lab.bench.environment import pinned
 from minidl.lab.bench.limits import floor_seconds, limits_of
 from minidl.lab.bench.quartiles import five_digits, quartiles, speed_ratio
-from minidl.system.machine import machine
+from minidl.system.machine import commit, machine
 
 __all__ = ["as_record"]
 
@@ -22,6 +22,7 @@ def as_record(run, settings, arguments):
     limits = limits_of(run.measurements)
     return {
         "minidl": minidl.__version__,
+        "commit": commit(),
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "arguments": arguments,
         "machine": machine(),

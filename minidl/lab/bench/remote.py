@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 __all__ = [
+    "ONE_THREAD",
     "PEERS",
     "REPLAYED",
     "Contender",
@@ -19,10 +20,12 @@ __all__ = [
     "fused_and_replayed",
     "minidl_at",
     "numpy_contender",
+    "on_one_thread",
 ]
 
 _HERE = Path(__file__).parent
 REPLAYED = ", fused and replayed"  # after the name of a minidl that is
+ONE_THREAD = ", one thread"
 _CAN_HALT = hasattr(signal, "SIGSTOP")
 
 
@@ -54,6 +57,11 @@ def minidl_at(root=None, name="minidl"):
 def fused_and_replayed(ours):
     """Return the same minidl, with `nn.fuse(model)`, and a replay in place of forward and backward."""
     return replace(ours, name=ours.name + REPLAYED, variant="replay")
+
+
+def on_one_thread(ours):
+    """Return the same minidl, which leaves all cores but one to others: what a step on a taken core is measured by."""
+    return replace(ours, name=ours.name + ONE_THREAD, variant="one thread")
 
 
 def numpy_contender():
