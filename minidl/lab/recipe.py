@@ -76,7 +76,7 @@ SIZES = {
 RATES = {
     "batch": Rates(lr=6.5, decay=0.0153, label_smoothing=0.2, bias_lr=64.0, muon_lr=0.24, mirror=True),
     "group": Rates(lr=6.5, decay=0.0153, label_smoothing=0.2, bias_lr=64.0, muon_lr=0.24, mirror=False),
-    "none": Rates(lr=2.0, decay=0.0153, label_smoothing=0.2, bias_lr=1.0, muon_lr=0.02, mirror=True),
+    "none": Rates(lr=2.0, decay=0.0153, label_smoothing=0.2, bias_lr=1.0, muon_lr=0.06, mirror=True),
 }
 
 
