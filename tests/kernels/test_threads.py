@@ -18,6 +18,7 @@ import minidl
 from minidl import Tensor
 from minidl import functional as F
 from minidl.kernels import load, threads
+from minidl.lab.bench.parts import _one_core_taken
 from tests.helpers import JIT, in_a_process
 
 ROOT = Path(__file__).parents[2]
@@ -197,11 +198,10 @@ def test_all_thread_layers_give_the_same_bits_on_any_number_of_threads_quiet_and
     with contextlib.suppress(metadata.PackageNotFoundError):
         assert metadata.version("tbb")
         installed.append("tbb")
-    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as partner:
+    with _one_core_taken():
         for asked in ("default", *installed):
             *hashes, layers[asked] = in_a_process(LAYER, NUMBA_THREADING_LAYER=asked).split()
             bits |= set(hashes)
-        partner.kill()
     assert len(bits) == 1
     default = layers.pop("default")
     assert layers == {name: name for name in installed}
@@ -224,11 +224,8 @@ def test_beside_a_busy_program_the_cores_are_watched_and_the_bits_stay():
     watched = watched.replace("aside, threads", "aside, load, threads").replace(
         "    assert numba.get_num_threads() == n\n", ""
     )
-    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as partner:
-        try:
-            seen = in_a_process(watched + "print(threads._watch._before is not None)")
-        finally:
-            partner.kill()
+    with _one_core_taken():
+        seen = in_a_process(watched + "print(threads._watch._before is not None)")
     assert seen.split() == [*in_a_process(LAYER).split(), "True"]
 
 
@@ -239,6 +236,7 @@ def test_openmp_comes_first_where_busy_cores_can_be_seen(seen):
     order = in_a_process(f"""
 import numba
 from minidl.kernels import load, threads
+from minidl.lab.bench.parts import _one_core_taken
 load.can_be_seen = lambda: {seen}
 threads.parallel_from()
 print(*numba.config.THREADING_LAYER_PRIORITY)

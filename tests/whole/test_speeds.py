@@ -101,8 +101,8 @@ def test_goals_that_are_missed_are_bold(tables):
     )
     busy = entry("busy", fused=(1.6, 1.0, {"torch eager": 5.5}))
     runs = [record(quick, busy, cold=True), record(entry(minidl=(2.0, 0.5, {"torch eager": 2.0})))]
-    found = {row[0]: row[2] for row in map(lambda line: cells(line, ""), tables.goals_table(runs).splitlines()[2:])}
-    assert list(found.values()) == ["2.00", "3.00", "**1.60**", "5.50", "**1.60**", "", "**7.00**", "0.50"]
+    found = [cells(line, "")[2] for line in tables.goals_table(runs).splitlines()[2:]]
+    assert found == ["2.00", "3.00", "**1.60**", "5.50", "**1.60**", "", "**7.00**", "0.50"]
     assert cells(tables.goals_table(runs), "| as written, × torch eager")[3:] == ["–", "–"]
 
 

@@ -39,7 +39,7 @@ def add_arguments(parser):
     """Add the flags of `minidl cifar`."""
     parser.add_argument(
         "--model", choices=list(SIZES), default="fast",
-        help="fast, best (the same network, trained for longer), or plain: fast without any normalisation (fast)",
+        help="fast, best (the same network, trained for longer), or plain: without any normalisation (fast)",
     )  # fmt: skip
     parser.add_argument("--epochs", type=positive(float), help="passes over the images (10; best: 16)")
     parser.add_argument("--seed", type=whole, default=0, help="of initial weights, batch order and augmentation (0)")
