@@ -138,17 +138,26 @@ def max_pool2d(n, size, c, kernel, backward=True):
     return _pooling("max_pool2d", n, size, c, kernel, flops, numbers, backward)
 
 
-def avg_pool2d(n, size, c, kernel, backward=True):
-    """Windows side by side: a sum and a division; backward divides ∂y, and writes it to each place of its window."""
-    x, y = n * size * size * c, n * (size // kernel) ** 2 * c
-    flops, numbers = (x + 2 * y, 2 * (x + y)) if backward else (x + y, x + y)
-    return _pooling("avg_pool2d", n, size, c, kernel, flops, numbers, backward)
+def avg_pool2d(n, size, c, kernel, stride=None, backward=True):
+    """Sums of windows and a division; backward divides ∂y, and adds it at each place of its window, or writes it there."""
+    stride = stride or kernel
+    x, y = n * size * size * c, n * ((size - kernel) // stride + 1) ** 2 * c
+    inside = kernel * kernel * y
+    overlap = inside if stride < kernel else 0
+    flops, numbers = (inside + 2 * y + overlap, 2 * (x + y)) if backward else (inside + y, x + y)
+    return _pooling("avg_pool2d", n, size, c, kernel, flops, numbers, backward, stride)
 
 
-def _pooling(name, n, size, c, kernel, flops, numbers, backward):
-    arrays = {"x": ((n, size, size, c), 0, 1)}
-    shape = f"{_times(n, size, size, c)}, {kernel}×{kernel}"
-    return _operation(name, shape, arrays, flops, numbers, backward, kernel=kernel)
+def _pooling(name, n, size, c, kernel, flops, numbers, backward, stride=None):
+    arrays, stride = {"x": ((n, size, size, c), 0, 1)}, stride or kernel
+    shape = f"{_times(n, size, size, c)}, {kernel}×{kernel}" + (f", stride {stride}" if stride != kernel else "")
+    return _operation(name, shape, arrays, flops, numbers, backward, kernel=kernel, stride=stride)
+
+
+def add(*shape, backward=True):
+    """x + y: reads two arrays and writes one; backward hands ∂y on, to both."""
+    size = math.prod(shape)
+    return _operation("add", _times(*shape), {"x": (shape, 0, 1), "y": (shape, 0, 1)}, size, 3 * size, backward)
 
 
 def residual(*shape, backward=True):
@@ -164,6 +173,28 @@ def cat(*shape, backward=True):
     size = 2 * math.prod(shape)
     arrays = {"x": (shape, 0, 1), "y": (shape, 0, 1)}
     return _operation("cat", f"2 · {_times(*shape)}", arrays, size, (4 if backward else 2) * size, backward)
+
+
+def inception(n, size, c, o, backward=True):
+    """A small Inception module: branches of o channels each, which `cat` joins, with ReLU after each convolution.
+
+    1×1; 1×1 and 3×3; 1×1 and two 3×3; 3×3 average pooling of stride 1 and 1×1, whose border of zeros restores the size.
+    The 1×1 before a 3×3 has half as many channels.
+    Source   Szegedy et al. 2014; Ioffe and Szegedy 2015, §4.2
+    """
+    half, arrays = o // 2, {"x": ((n, size, size, c), 0, 1)}
+    parts = [avg_pool2d(n, size, c, 3, 1, backward)]
+    for name, n_in, n_out, kernel in (
+        ("single", c, o, 1), ("before", c, half, 1), ("three", half, o, 3), ("first", c, half, 1),
+        ("double", half, half, 3), ("last", half, o, 3), ("pooled", c, o, 1),
+    ):  # fmt: skip
+        side, padding = (size - 2, 1) if name == "pooled" else (size, kernel // 2)
+        convolution = conv2d(n, side, n_in, n_out, kernel, padding, backward=backward)
+        arrays[name] = convolution.arrays["weight"]
+        parts += [convolution, activation("relu", n, size, size, n_out, backward=backward)]
+    joined = (4 if backward else 2) * 4 * n * size * size * o
+    flops, numbers = sum(part.flops for part in parts), sum(part.bytes for part in parts) // _FLOAT + joined
+    return _operation("inception", f"{_times(n, size, size, c)}→4·{o}", arrays, flops, numbers, backward)
 
 
 def dropout(*shape, backward=True):
@@ -277,8 +308,8 @@ def steps_operations(name, batch):
 # ---- the operations that are timed alone --------------------------------------------------------------------------------
 
 OPERATIONS = ("conv2d", "conv_transpose2d", "linear", "matmul", "batch_norm", "group_norm", "relu", "gelu", "silu",
-              "sigmoid", "max_pool2d", "avg_pool2d", "cross_entropy", "residual", "cat", "dropout", "embedding",
-              "adam")  # fmt: skip
+              "sigmoid", "max_pool2d", "avg_pool2d", "cross_entropy", "add", "residual", "cat", "inception",
+              "dropout", "embedding", "adam")  # fmt: skip
 _CONVOLUTIONS = [(128, 14, 32, 64), (128, 32, 64, 64), (128, 16, 128, 128), (128, 8, 256, 256), (128, 16, 64, 256)]
 
 
@@ -297,9 +328,9 @@ def _round():
         conv_transpose2d(128, 16, 128, 64), linear(4096, 512, 512), batch_norm(128, 32, 32, 64),
         group_norm(128, 32, 32, 64, groups=32), group_norm(128, 8, 8, 256, groups=32), activation("relu", 128, 32, 32, 64),
         activation("gelu", 128, 32, 32, 64), activation("silu", 128, 32, 32, 64), activation("sigmoid", 128, 32, 32, 64),
-        max_pool2d(128, 32, 64, 2), avg_pool2d(128, 32, 64, 2),
-        cross_entropy(4096, 1000), group_norm(4096, 512, groups=32), residual(128, 16, 16, 64), cat(128, 16, 16, 32),
-        dropout(128, 3136), embedding(8192, 10000, 128), adam(3136, 128),
+        max_pool2d(128, 32, 64, 2), avg_pool2d(128, 32, 64, 2), avg_pool2d(128, 16, 64, 3, stride=1),
+        cross_entropy(4096, 1000), group_norm(4096, 512, groups=32), add(128, 16, 16, 64), residual(128, 16, 16, 64),
+        cat(128, 16, 16, 32), inception(128, 16, 64, 32), dropout(128, 3136), embedding(8192, 10000, 128), adam(3136, 128),
     ]  # fmt: skip
 
 
@@ -309,6 +340,6 @@ def _small():
         conv2d(4, 8, 4, 8, kernel=5, padding=2), conv_transpose2d(4, 3, 4, 8), linear(8, 12, 10, bias=True),
         matmul(32), batch_norm(4, 6, 6, 8), group_norm(4, 6, 6, 8, groups=2), activation("relu", 4, 60),
         activation("gelu", 4, 60), activation("silu", 4, 60), activation("sigmoid", 4, 60), max_pool2d(4, 6, 8, 2),
-        avg_pool2d(4, 6, 8, 2),
-        cross_entropy(6, 10), residual(4, 6, 6, 8), cat(4, 6, 6, 8), dropout(200, 200), embedding(20, 30, 8), adam(12, 10),
+        avg_pool2d(4, 6, 8, 2), avg_pool2d(4, 6, 8, 3, stride=1), cross_entropy(6, 10), add(4, 6, 6, 8),
+        residual(4, 6, 6, 8), cat(4, 6, 6, 8), inception(2, 8, 8, 4), dropout(200, 200), embedding(20, 30, 8), adam(12, 10),
     ]  # fmt: skip

@@ -181,13 +181,29 @@ def _operation(case, arrays, inputs):
         "silu": lambda: F.silu(x),
         "sigmoid": lambda: F.sigmoid(x),
         "max_pool2d": lambda: F.max_pool2d(x, case["kernel"]),
-        "avg_pool2d": lambda: F.avg_pool2d(x, case["kernel"]),
+        "avg_pool2d": lambda: F.avg_pool2d(x, case["kernel"], case["stride"]),
         "cross_entropy": lambda: F.cross_entropy(x, arrays["labels"]),
+        "add": lambda: x + y,
         "residual": lambda: F.add_relu(x, y),
         "cat": lambda: minidl.cat([x, y], -1),
+        "inception": lambda: _inception(inputs),
         "dropout": lambda: F.dropout(x, case["p"], training=True),
         "embedding": lambda: F.embedding(arrays["labels"], weight),
     }[case["name"]]
+
+
+def _inception(inputs):
+    x = inputs["x"]
+
+    def conv(x, name, padding=0):
+        return F.relu(F.conv2d(x, inputs[name], padding=padding))
+
+    double = conv(conv(x, "first"), "double", 1)
+    branches = [
+        conv(x, "single"), conv(conv(x, "before"), "three", 1), conv(double, "last", 1),
+        conv(F.avg_pool2d(x, 3, 1), "pooled", 1),
+    ]  # fmt: skip
+    return minidl.cat(branches, -1)
 
 
 def _copy(x, y):

@@ -211,15 +211,31 @@ def _operation(case, arrays, inputs):
         "silu": lambda: F.silu(x),
         "sigmoid": lambda: torch.sigmoid(x),
         "max_pool2d": lambda: F.max_pool2d(x, case["kernel"]),
-        "avg_pool2d": lambda: F.avg_pool2d(x, case["kernel"]),
+        "avg_pool2d": lambda: F.avg_pool2d(x, case["kernel"], case["stride"]),
+        "add": lambda: x + y,
         "residual": lambda: F.relu(x + y),
         "cat": lambda: torch.cat([x, y], 1),
+        "inception": lambda: _inception(inputs),
         "dropout": lambda: F.dropout(x, case["p"]),
     }[case["name"]]
 
 
+def _inception(inputs):
+    x = inputs["x"]
+
+    def conv(x, name, padding=0):
+        return F.relu(F.conv2d(x, inputs[name], padding=padding))
+
+    double = conv(conv(x, "first"), "double", 1)
+    branches = [
+        conv(x, "single"), conv(conv(x, "before"), "three", 1), conv(double, "last", 1),
+        conv(F.avg_pool2d(x, 3, 1), "pooled", 1),
+    ]  # fmt: skip
+    return torch.cat(branches, 1)
+
+
 def _own_layout(operation, name, array):
-    if operation == "conv2d" and name == "weight":
+    if (operation == "conv2d" and name == "weight") or (operation == "inception" and name != "x"):
         return array.transpose(3, 2, 0, 1)
     if operation == "conv_transpose2d" and name == "weight":
         return array.transpose(2, 3, 0, 1)

@@ -72,6 +72,30 @@ def test_bytes_count_each_array_once_for_each_use():
     assert cases.copy(10).bytes == 80
 
 
+@pytest.mark.parametrize(("size", "kernel", "stride"), [(6, 2, 2), (6, 3, 1), (7, 3, 2)])
+def test_flops_of_an_average_are_those_of_its_loops(size, kernel, stride):
+    out, forward, backward = (size - kernel) // stride + 1, 0, 0
+    for _ in itertools.product(range(out), repeat=2):
+        forward, backward = forward + 1, backward + 1  # a division each
+        for _ in itertools.product(range(kernel), repeat=2):
+            forward += 1
+            backward += stride < kernel  # what overlaps is added; else it is written
+    case = cases.avg_pool2d(1, size, 1, kernel, stride)
+    assert cases.avg_pool2d(1, size, 1, kernel, stride, backward=False).flops == forward
+    assert case.flops == forward + backward
+
+
+def test_an_inception_module_is_the_sum_of_its_operations():
+    case = cases.inception(2, 8, 8, 4)
+    products = (
+        8 * 4 + 8 * 2 + 9 * 2 * 4 + 8 * 2 + 9 * 2 * 2 + 9 * 2 * 4 + 8 * 4
+    )  # for each place, were all of them 8 × 8
+    activations = 2 * (4 + 2 + 4 + 2 + 2 + 4 + 4) * 2 * 64
+    assert case.flops == 3 * 2 * 2 * 64 * products + activations + cases.avg_pool2d(2, 8, 8, 3, 1).flops
+    assert set(case.arrays) == {"x", "single", "before", "three", "first", "double", "last", "pooled"}
+    assert cases.inception(2, 8, 8, 4, backward=False).flops < case.flops / 2
+
+
 def test_a_training_step_is_the_sum_of_its_operations():
     parts = cases.steps_operations("mnist_conv", 8)
     assert cases.network("mnist_conv", 8).flops == sum(part.flops for part in parts)
