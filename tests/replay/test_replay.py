@@ -125,6 +125,13 @@ def test_the_reference_networks(make, rows, norm):
     assert both_ways(model, given) == [RECORDED] + 19 * [None]
 
 
+@pytest.mark.skipif(not JIT, reason="minutes of plain Python")
+def test_the_reference_network_for_photographs():
+    model, generator = models.cifar_conv(generator=rng()), rng(1)
+    given = [(generator.random((4, 32, 32, 3), np.float32), generator.integers(0, 10, 4)) for _ in range(4)]
+    assert both_ways(model, given) == [RECORDED] + 3 * [None]
+
+
 @pytest.mark.skipif(not JIT, reason="has no threads without")
 def test_on_another_number_of_threads():
     model, before = models.paper_mlp(generator=rng()), minidl.get_num_threads()
