@@ -7,6 +7,7 @@ import numpy as np
 
 from minidl import functional as F
 from minidl import nn
+from minidl.lab.after._deep_sigmoids import Shift
 from minidl.tensor import Tensor
 
 __all__ = ["CHANGES", "Shift", "Whitening", "changed_by", "normalise", "three_norms", "unchanged", "whitened_distance"]
@@ -61,17 +62,6 @@ class Whitening(nn.Module):
         values, vectors = np.linalg.eigh(self.running_cov.astype(np.float64))
         whitener = (vectors / np.sqrt(np.maximum(values, 0) + self.eps) @ vectors.T).astype(np.float32)
         return (x - self.running_mean) @ Tensor(whitener) * self.weight + self.bias
-
-
-class Shift(nn.Module):
-    """Adds a learned number to each feature, at first 0: the bias that a linear layer before a norm does not have."""
-
-    def __init__(self, features: int):
-        self.bias = nn.Parameter(np.zeros(features, np.float32))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return x + bias."""
-        return x + self.bias
 
 
 def whitened_distance(m: int) -> float:

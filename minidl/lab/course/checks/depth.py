@@ -108,7 +108,8 @@ def branch_scale(answer):
         "By what does BN divide the gradient? It is the standard deviation of the sums, over the batch.",
         "Sums of n weights of variance s² have the variance n·s²·Var[f] over the batch. Back through the weights the mean "
         "square of the gradient is multiplied by n·s², back through the activation by E[f′²].",
-        "n·s²·E[f′²] / (n·s²·Var[f])",
+        "Write the three factors down: of BN, of the weights, of the activation. Which letters cancel? Two averages over z "
+        "are left, one of the slope and one of f.",
     ),
 )
 def explosion(answer):

@@ -101,8 +101,8 @@ def in_order(answer):
         "From which two sums over the rows do you get a mean and a variance, without a second reading?",
         "Σx and Σx² do, but where the mean is large, both parts of the difference are huge and nearly equal, and its digits "
         "are lost. The variance does not change if you subtract the same number from all rows first.",
-        "Subtract something near the mean that you know from the start: the channel's first number, from a copy of row 0. "
-        "Var = Σd²/n − (Σd/n)², where d is the distance from it.",
+        "Something near the mean is known from the start: the channel's first number, if you copy row 0. Sum up the "
+        "distances from it and their squares. What is still missing for the mean?",
     ),
 )
 def one_pass(answer):

@@ -43,7 +43,7 @@ def matching_rate(answer):
     hints=(
         "w and the step ηg make a right angle. How long is the third side of that triangle?",
         "‖w − ηg‖² = ‖w‖² + (the square of the step's length). The next step starts from there.",
-        "‖w_T‖² = ‖w_0‖² + η²(‖g_1‖² + … + ‖g_T‖²)",
+        "Keep ‖w‖² from step to step, not ‖w‖: each step adds one square. Take the root only for what you return.",
     ),
 )
 def growth(answer):

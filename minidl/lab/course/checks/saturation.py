@@ -60,8 +60,8 @@ def gain(weight_std):
         "Can you write the slope of the sigmoid with its output y alone, without x?",
         "σ′ = y(1 − y), at most ¼. Make an array of True and False: is the slope below a tenth of that? For"
         " units, look down each column.",
-        "flat = y(1 − y) < 0.025;  the fraction of outputs is the mean of flat, that of units counts the "
-        "columns in which all are flat.",
+        "The mean of an array of True and False is a fraction. For units, ask first of each column whether all of it is "
+        "True (`all` has an axis), and then take the mean.",
     ),
 )
 def saturation(measure):
