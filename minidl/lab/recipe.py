@@ -70,7 +70,7 @@ class Rates:
 
 SIZES = {
     "fast": Size((64, 256, 256), 10.0, shift=4, cutout=8),
-    "best": Size((64, 256, 256), 16.0, shift=4, cutout=8),
+    "best": Size((64, 384, 384), 10.0, shift=4, cutout=8),
     "plain": Size((64, 256, 256), 10.0, norm="none"),
 }
 RATES = {

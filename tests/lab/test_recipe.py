@@ -40,8 +40,8 @@ def training(norm="batch", model="fast", **changes):
 
 def test_the_models():
     assert SIZES["fast"].widths == (64, 256, 256)
-    assert SIZES["best"].widths == (64, 256, 256)
-    assert (SIZES["fast"].epochs, SIZES["best"].epochs) == (10, 16)
+    assert SIZES["best"].widths == (64, 384, 384)
+    assert (SIZES["fast"].epochs, SIZES["best"].epochs) == (10, 10)
     assert settings_for("plain").widths == SIZES["fast"].widths
     assert settings_for("plain") == settings_for("fast", "none", shift=2, cutout=0)
     assert [(size.shift, size.cutout) for size in SIZES.values()] == [(4, 8), (4, 8), (2, 0)]

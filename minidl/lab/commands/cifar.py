@@ -39,9 +39,9 @@ def add_arguments(parser):
     """Add the flags of `minidl cifar`."""
     parser.add_argument(
         "--model", choices=list(SIZES), default="fast",
-        help="fast, best (the same network, trained for longer), or plain: without any normalisation (fast)",
+        help="fast, best (a wider network), or plain: without any normalisation (fast)",
     )  # fmt: skip
-    parser.add_argument("--epochs", type=positive(float), help="passes over the images (10; best: 16)")
+    parser.add_argument("--epochs", type=positive(float), help="passes over the images (10)")
     parser.add_argument("--seed", type=whole, default=0, help="of initial weights, batch order and augmentation (0)")
     parser.add_argument("--norm", choices=list(RATES), help="normalisation (batch; plain: none)")
     parser.add_argument(
