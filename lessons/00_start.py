@@ -62,7 +62,8 @@ plot.images(train_images[:16], train_labels[:16], "Sixteen training images, and 
 # image's answer does not depend on its neighbours; [lesson 08](08_inference.ipynb) is about that.)
 #
 # This operation is what the course is about. It comes from Ioffe and Szegedy, *Batch Normalization: Accelerating Deep
-# Network Training by Reducing Internal Covariate Shift* (2015), here "the paper".
+# Network Training by Reducing Internal Covariate Shift* (2015), here "the paper". A **covariate shift** is a change in what
+# arrives at the input; it is *internal* if it happens at a layer inside, because the layers before it learn.
 
 # %%
 DEPTH, BATCH = 8, 60
@@ -167,14 +168,18 @@ for name, model in models.items():
 # %% [markdown]
 # ## Was that fair?
 #
-# A sceptic objects: *you chose the start.* The initial weights were drawn with standard deviation 0.1, and the biases
-# $b$ were 0. The plain network may be no worse than BN, only badly started. So give it a start made for sigmoids:
-# weights and biases chosen so that what differs between images reaches the last layer about as large as it started.
+# A sceptic objects: *you chose the start.* The initial weights were drawn around 0 with a **standard deviation** (how far
+# numbers spread) of 0.1, and the biases $b$ were 0. The plain network may be no worse than BN, only badly started. So
+# give it a start made for sigmoids: weights and biases chosen so that what differs between images reaches the last
+# layer about as large as it started.
 # (A recipe by Glorot and Bengio, 2010, with two corrections for sigmoids. [Lesson 03](03_signal.ipynb) derives them;
 # here we only use them.)
 #
 # **Prediction**: the plain network with this careful start, and no BN, after 2,000 steps: (a) still guesses; (b)
-# learns, but ends far below BN; (c) ends within two points of BN. Write down which, and why.
+# learns, but ends far below BN; (c) ends within two points of BN?
+
+# %%
+predict(plain_with_careful_start=...)  # "a", "b" or "c"
 
 
 # %%
@@ -193,6 +198,8 @@ runs["careful start"] = train_and_watch(careful(network("none")), ([], []), lr=0
 draw(runs, target=0.9)
 first = ", ".join(f"{100 * run[1][1]:.0f} % ({name})" for name, run in runs.items())
 print(f"after {runs['BN'][0][1]} steps: {first}")
+started, normed = (100 * runs[name][1][-1] for name in ("careful start", "BN"))
+recall("plain_with_careful_start", f"{started:.1f} %, and {normed:.1f} % with BN")
 
 # %% [markdown]
 # (c): in our run it ended level with BN; with another seed one or the other is a point ahead. So the network *could*
@@ -247,6 +254,8 @@ check("reach", reach);
 # the careful start add to BN?
 
 # %%
+predict(still_learn_at_rate_2=...)  # a list of "plain", "BN", "careful start", "both"
+predict(careful_start_adds_to_bn=...)  # points of test accuracy at rate 2.0
 RATES, SEEDS, SHORT = (0.1, 0.5, 2.0), pick((0, 1, 2), (0,)), pick(1000, 100)
 starts = {
     "plain": lambda seed: network("none", seed),
@@ -270,6 +279,8 @@ for i, (name, seeds) in enumerate(ends.items()):
     each = zip(RATES, seeds.T, strict=True)
     print(f"{name + ':':15}", "; ".join(f"{v.mean():.0f} % ({v.min():.0f} to {v.max():.0f}) at {lr}" for lr, v in each))
 worst = [name for name, seeds in ends.items() if seeds.mean(0).min() < 50]
+recall("still_learn_at_rate_2", ", ".join(name for name, seeds in ends.items() if seeds.mean(0)[-1] > 50))
+recall("careful_start_adds_to_bn", f"{(ends['both'] - ends['BN']).mean(0)[-1]:.1f} points")
 title = f"At some learning rate {' and '.join(worst)} did not learn"
 plot.label(ax, title, "learning rate", f"test accuracy after {SHORT:,} steps (%)")
 ax.set(xscale="log", ylim=(0, 101))

@@ -31,7 +31,7 @@
 #
 # ### Prediction
 #
-# Write down your answers before you continue:
+# Put your answers into the next cell, in place of the dots, before you continue:
 #
 # 1. With plain gradient descent at learning rate 0.1 and weights of standard deviation (std) 0.1: by how many points of
 #    test accuracy will BN win after 50,000 steps: about 0.5, 2, 5, or more than 10?
@@ -43,10 +43,15 @@ import numpy as np
 
 from minidl import nn
 from minidl.lab import plot
-from minidl.lab.course import check, digits, explore, hint, ledger, pick, recall
+from minidl.lab.course import check, digits, explore, hint, ledger, pick, predict, recall
 from minidl.lab.paper import fig1, fig1a
 from minidl.lab.study.statistics import paired, t_interval
 
+predict(
+    points_by_bn_in_figure_1=...,  # 0.5, 2, 5 or 10
+    gap_when_both_are_tuned=...,  # "grows", "stays", "shrinks" or "turns around"
+    what_could_unsettle_panel_c=...,  # in a few words
+)
 found = digits()
 settings = fig1.Settings(steps=pick(50_000, 1000), lr=0.1, init_std=0.1, batch_size=60, seed=0)
 stated = f"{settings.steps:,} steps, lr {settings.lr:g}, std {settings.init_std:g}, seed {settings.seed}"
@@ -61,8 +66,9 @@ print(f"{found.source}: {len(found.train.labels):,} training and {len(found.test
 # same weights and see the same batches in the same order. We measure a hundred times, and also keep γ and β of the
 # last BN: we will need them.
 #
-# Measurements are made in evaluation mode: with BN by population statistics, computed anew from 10,000 training
-# images (Algorithm 2 of the paper; [08](08_inference.ipynb) is about it). Percentiles are over 2,000 test images.
+# Measurements are made in evaluation mode: with BN by the statistics of the **population**, of which each batch is a sample,
+# computed anew from 10,000 training images (Algorithm 2 of the paper; [08](08_inference.ipynb) is about it). Percentiles
+# are over 2,000 test images.
 
 
 # %%
@@ -86,6 +92,8 @@ print(f"without BN: {100 * none.accuracy[-1]:.2f} % of the test images are read 
 batch, scales = run("batch")
 gammas, betas = scales[:, 0], scales[:, 1]  # (101, 100) each
 print(f"with BN: {100 * batch.accuracy[-1]:.2f} % of the test images are read right")
+gap = f"{100 * (batch.accuracy[-1] - none.accuracy[-1]):+.2f} points"
+recall("points_by_bn_in_figure_1", gap)
 
 # %% [markdown]
 # ## 3. Figure 1, with the panel that the paper leaves out
@@ -150,7 +158,7 @@ check("recorder", recorder);
 # %%
 order = np.argsort(np.abs(np.diff(none.inputs[:, :, 1], axis=0)).sum(0))
 shared = (min(none.inputs.min(), batch.inputs.min()), max(none.inputs.max(), batch.inputs.max()))
-figure, (left, middle, right) = plot.panels(3, size=(5.2, 5.25), note=f"{stated}, {found.source}")
+figure, (left, middle, right) = plot.panels(3, size=(4.4, 5.25), note=f"{stated}, {found.source}")
 plot.unit_bands(none.steps, none.inputs, left, name="(b) Without BN", ink=1, order=order, limits=shared)
 plot.unit_bands(batch.steps, batch.inputs, middle, name="(c) With BN", order=order, limits=shared)
 _ = plot.unit_bands(batch.steps, batch.before, right, name="(d) With BN, before", ink=2, order=order)
@@ -211,7 +219,9 @@ figure, (left, right) = plot.panels(2, size=(6, 4.2), note=f"{stated}, {found.so
 name, measured = f"input of sigmoid, unit {unit}", batch.inputs[:, unit]
 plot.percentile_bands(batch.steps, measured, left, name=name, foretold=foretold[:, unit])
 title = f"At the end half of all dots are within {half:.2f} band widths of the line"
-_ = plot.dots(right, dots, title, "foretold from γ and β", "measured on test images", diagonal=True)
+plot.dots(right, dots, title, "foretold from γ and β", "measured on test images", diagonal=True)
+close = f"γ and β alone foretell half of all percentiles to {half:.2f} band widths"
+recall("what_could_unsettle_panel_c", f"a move of γ or β, or another shape of x̂; {close}")
 
 # %% [markdown]
 # Two numbers for each unit predict the panel. They even predict the fanning out: |γ| grows. What γ and β cannot
@@ -323,6 +333,7 @@ choices = {f"at std 0.1, lr {near:g}": {name: cost(norm, 0.1, near).mean() for n
            "each where it ends best": ends, "each where it is fastest": fastest}  # fmt: skip
 for where, steps in choices.items():
     recall("speedup", f"{steps['without BN'] / steps['with BN']:.1f} times as many steps without BN, {where}")
+recall("gap_when_both_are_tuned", f"{difference} points, and {gap} at lr {settings.lr:g}, std {settings.init_std:g}")
 
 # %%
 for std in stds:
@@ -393,7 +404,8 @@ print(f"The ledger's verdict by its rule: {verdict.word}.\n{verdict.because}")
 #   and calm; whether one causes the other is a separate claim, and [10](10_shift.ipynb) tests it.
 # - Anything about deep or convolutional networks. Three hidden layers are few; where the paper's large effects are (its
 #   Figures 2 and 3), plain networks are harder to train than this one.
-# - Other optimizers and schedules. Momentum, weight decay or a falling learning rate may change the order.
+# - Other optimizers and schedules. Momentum, **weight decay** (which pulls weights towards 0 at each step) or a falling
+#   learning rate may change the order.
 # - What the authors ran. They give no learning rate; ours are guesses, spread over a grid.
 #
 # ## Summary
@@ -403,7 +415,8 @@ print(f"The ledger's verdict by its rule: {verdict.word}.\n{verdict.because}")
 # - Panel (c) is nearly true by construction: γ and β fix the bands. Panel (d) could have gone either way, and it did:
 #   at learning rate 0.1 its medians cover more ground than without BN, in steps that are smaller mostly at the start; at
 #   2 they are larger once the start is over.
-# - A comparison is only as good as its baseline: tune both arms, choose on validation images, show seeds.
+# - A comparison is only as good as its baseline: tune both **arms** (the settings compared), choose on validation
+#   images, show seeds.
 #
 # **Confusions settled**: "calm after BN" is not a finding about training; the best run is not the best setting; and a
 # gap at one learning rate is not a gap.

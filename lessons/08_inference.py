@@ -22,7 +22,7 @@ from minidl import Tensor, data, nn, no_grad, optim, train
 from minidl import functional as F
 from minidl.gradcheck import jacobian
 from minidl.lab import models, plot
-from minidl.lab.course import check, digits, hint, inference, pick
+from minidl.lab.course import check, digits, hint, inference, pick, predict, recall
 from minidl.lab.study.statistics import t_interval
 
 all_digits = digits()
@@ -57,8 +57,11 @@ print(f"after {steps:,} steps {100 * accuracy:.2f} % of the test digits are read
 # training does. Let us classify the test digits in this mode, in batches of 60, 30 times, each time in a new random
 # order. Nothing is trained: the weights are the same each time, and so is each picture. Only its neighbours change.
 #
-# **Prediction.** Write down which share of the test digits will change their class at least once in the 30 rounds:
-# (a) none, the weights are fixed; (b) about 1 %; (c) about 5 %; (d) more than 10 %.
+# **Prediction.** Which share of the test digits will change their class at least once in the 30 rounds: (a) none, the
+# weights are fixed; (b) about 1 %; (c) about 5 %; (d) more than 10 %? Put your letter in place of the dots.
+
+# %%
+predict(digits_that_change_with_their_batch=...)  # "a", "b", "c" or "d"
 
 
 # %%
@@ -79,6 +82,7 @@ classes = rounds.argmax(-1)
 flipped = (classes != classes[0]).any(0)
 print(f"{100 * flipped.mean():.1f} % of the digits changed their class at least once in {len(rounds)} rounds")
 print(f"accuracy of the single rounds: {100 * np.mean(classes == y_test):.2f} % on average")
+recall("digits_that_change_with_their_batch", f"{100 * flipped.mean():.1f} %")
 
 # %% [markdown]
 # (d). In our run it was more than one digit in eight, although each round by itself had nearly the usual accuracy:
@@ -87,6 +91,9 @@ print(f"accuracy of the single rounds: {100 * np.mean(classes == y_test):.2f} % 
 # That was with mixed batches. A real queue of pictures is often *sorted*: all the sevens of one form, then the next
 # form. **Prediction.** The test digits are now sorted by class, so that nearly every batch has digits of one class
 # only. The accuracy in training mode will be (a) about the same; (b) some points lower; (c) below 25 %.
+
+# %%
+predict(accuracy_when_sorted_by_class=...)  # "a", "b" or "c"
 
 # %%
 sorted_order, sizes = np.argsort(y_test, kind="stable"), [2, 5, 10, 60, 200, 1000]
@@ -107,7 +114,8 @@ plot.label(left, title, "its probability, in varying company (the digit that swi
 runs = {"mixed batches": mixed, "sorted by class": in_line, "evaluation mode": [accuracy] * len(sizes)}
 runs = {name: (sizes, 100 * np.array(values)) for name, values in runs.items()}
 title = f"Sorted by class, at m = 60: {100 * in_line[at_60]:.1f} %"
-_ = plot.lines(right, runs, title, "m, digits in a batch", "accuracy (%)", log="x")
+plot.lines(right, runs, title, "m, digits in a batch", "accuracy (%)", log="x")
+recall("accuracy_when_sorted_by_class", f"{100 * in_line[at_60]:.1f} %, instead of {100 * mixed[at_60]:.1f} %")
 
 # %% [markdown]
 # (c): in our run 17 % at $m = 60$. (The right curve shows all of this; where batches are small, mixed ones are no
@@ -116,6 +124,9 @@ _ = plot.lines(right, runs, title, "m, digits in a batch", "accuracy (%)", log="
 #
 # What does a batch of sevens lose? **Prediction**: BN subtracts the batch's mean, and divides by the root of its
 # variance. Which of the two is to blame for the sorted queue: the mean, the variance, or both?
+
+# %%
+predict(to_blame_for_the_sorted_queue=...)  # "mean", "variance" or "both"
 
 
 # %%
@@ -135,10 +146,13 @@ def accuracy_with(order, m, batch_mean, batch_var):
     return right / len(order)
 
 
+read = {}
 for batch_mean, batch_var in itertools.product((True, False), repeat=2):
-    share = 100 * accuracy_with(sorted_order, 60, batch_mean, batch_var)
+    share = read[batch_mean, batch_var] = 100 * accuracy_with(sorted_order, 60, batch_mean, batch_var)
     what = [("the batch's" if own else "constant") for own in (batch_mean, batch_var)]
     print(f"sorted, m = 60: mean {what[0]:12} variance {what[1]:12} {share:.1f} % right")
+either = f"{read[True, False]:.1f} % right with the batch's mean, {read[False, True]:.1f} % with its variance"
+recall("to_blame_for_the_sorted_queue", either)
 
 # %% [markdown]
 # The mean, and the mean alone: in our run the batch's variance did no harm. The mean of a batch of sevens is what
@@ -170,6 +184,9 @@ for batch_mean, batch_var in itertools.product((True, False), repeat=2):
 #
 # **Prediction** for $m = 4$ at the third BN: the ratio is (a) 0.75, as the formula says; (b) smaller; (c) nearly 1.
 
+# %%
+predict(variance_ratio_at_third_bn=...)  # "a", "b" or "c"
+
 
 # %%
 def moments(model, m, batches=400, still=()):
@@ -191,6 +208,7 @@ layers = {m: moments(model, m) for m in sizes}
 shares = {m: [np.mean(b[:, 1].mean(0) / (b[:, 1].mean(0) + b[:, 0].var(0))) for b in layers[m]] for m in sizes}
 for m in (4, 60):
     print(f"m = {m}: E[σ²_B] / σ² at the three BNs:", np.round(shares[m], 3), f"and (m − 1)/m = {(m - 1) / m:.3f}")
+recall("variance_ratio_at_third_bn", f"{shares[4][2]:.3f} at m = 4")
 
 # %%
 figure, (left, right) = plot.panels(2, size=(5.2, 3.8))
@@ -287,6 +305,8 @@ for alpha in (0.1, 0.9):
 # population, here 10,000 training digits in batches of 1,000.
 
 # %%
+# two lists, such as ["pass", 5]: 0.01, 0.1, 0.9 or "pass", and by how many points
+predict(worst_statistics_after_50_steps=..., worst_statistics_after_2000_steps=...)
 ALPHAS, PASS = (0.01, 0.1, 0.9), "population"
 
 
@@ -326,7 +346,11 @@ title = f"At step {marks[at]} α = 0.01 is {apart:.1f} σ from the population"
 plot.lines(left, means, title, "training step", f"mean of unit {unit} at the last BN", log="x")
 curves = {names[way]: (marks, 100 * np.array(values)) for way, values in accuracies.items()}
 title = f"At step {marks[at]}: {late:.0f} % with α = 0.01"
-_ = plot.lines(right, curves, title, "training step", "test accuracy (%)", log="x")
+plot.lines(right, curves, title, "training step", "test accuracy (%)", log="x")
+for question, place in (("worst_statistics_after_50_steps", at), ("worst_statistics_after_2000_steps", -1)):
+    reads = {name: values[place] for name, (_, values) in curves.items()}
+    worst = min(reads, key=reads.get)
+    recall(question, f"{worst}, {max(reads.values()) - reads[worst]:.1f} points below the best")
 
 # %% [markdown]
 # The unit on the left is the one whose population mean moves most. All four curves on the right belong to *the same
@@ -346,12 +370,17 @@ _ = plot.lines(right, curves, title, "training step", "test accuracy (%)", log="
 # And there is one more difference between the modes. Algorithm 2 makes sure that the mean of the *variance* is right.
 # But BN multiplies by $1/\sigma_B$, and the mean of that is not $1/\sigma$: a batch of four that happen to lie close
 # together is magnified a lot. For normal numbers, the mean of $\sigma/\sigma_B$ is 1.60 at $m = 4$ and 1.02 at
-# $m = 60$ (the next cell estimates both). So what the layers after a BN see in training is 1.6 times as large as what
+# $m = 60$ (a cell below estimates both). So what the layers after a BN see in training is 1.6 times as large as what
 # evaluation gives them. If that matters, all variances times a factor $c < 1$ should be *better* than the right ones,
 # best near $c = 1/1.6^2 = 0.39$. And at $m = 60$ this should not happen. **Prediction**: will it?
 #
 # Five **seeds** (five sets of initial weights and batches) for each $m$; the learning rate is 0.5 at $m = 60$ and 0.1
 # at $m = 4$, neither tuned.
+
+# %%
+predict(best_statistics_in_batches_of_4=...)  # 0.01, 0.1, 0.9, "pass" or "pass of 4"
+predict(worst_statistics_in_batches_of_4=...)  # the same
+predict(smaller_variances_help_in_batches_of=...)  # 4, 60, "both" or "neither"
 
 # %%
 FACTORS, table, scaled = (0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.3), {4: {}, 60: {}}, {4: [], 60: []}
@@ -379,6 +408,9 @@ for m, rows in table.items():
     print(f"normal numbers, m = {m}: the mean of σ / σ_B is {np.mean(1 / samples[:, :m].std(1)):.2f}")
     for way, values in rows.items():
         print(f"  m = {m:2}  {way:22}{np.mean(values):6.2f} %, seeds from {min(values):.2f} to {max(values):.2f}")
+ranked = [f"{way}, {mean:.2f} %" for mean, way in sorted((np.mean(values), way) for way, values in table[4].items())]
+recall("best_statistics_in_batches_of_4", f"{ranked[-1]}; then {ranked[-2]}")
+recall("worst_statistics_in_batches_of_4", ranked[0])
 
 # %%
 figure, (left, right) = plot.panels(2, size=(5.6, 3.8))
@@ -393,6 +425,8 @@ plot.lines(right, curves, title, "factor c on all variances of the pass", "gain 
 for m, values in gains.items():
     each = ", ".join(f"{gain:+.2f}" for gain in values[:, FACTORS.index(0.4)])
     print(f"m = {m}, c = 0.4, gain: {at_04[m].text(1, sign=True)} points; of each seed: {each}")
+gained = [f"{at_04[m].text(1, sign=True)} points at m = {m}" for m in at_04]
+recall("smaller_variances_help_in_batches_of", f"with c = 0.4: {' and '.join(gained)}")
 
 # %% [markdown]
 # In our run, at $m = 60$ all ways are within half a point. At $m = 4$ the swapped momentum costs some seven points. A
@@ -412,6 +446,9 @@ for m, values in gains.items():
 # points lower; (c) the network is useless.
 
 # %%
+predict(accuracy_after_forgetting_eval=...)  # "a", "b" or "c"
+
+# %%
 broken = copy.deepcopy(model)
 before = train.evaluate(broken, x_test, y_test).accuracy
 broken.train()  # here eval() was forgotten
@@ -426,6 +463,7 @@ repaired = train.evaluate(broken, x_test, y_test).accuracy
 print(f"before {100 * before:.2f} %, after the loop {100 * after:.2f} %, and no weight moved ({weights_moved})")
 print(f"a pass over training digits, without a single gradient, repairs it: {100 * repaired:.2f} %")
 print("read right after the loop, of each digit:", ", ".join(f"{d}: {100 * s:.0f} %" for d, s in enumerate(by_digit)))
+recall("accuracy_after_forgetting_eval", f"{100 * before:.2f} % before, {100 * after:.2f} % after")
 
 counter = copy.deepcopy(model)[1]  # the first BN counts the batches that it has taken in
 print(f"\nbatches counted: {int(counter.num_batches_tracked):,} after {steps:,} steps of training", end="; ")
@@ -447,7 +485,10 @@ print(f"one forward in training mode later: {int(counter.num_batches_tracked):,}
 # You do need gradients in evaluation mode: to ask which pixels matter, or to continue training with frozen
 # statistics. The statistics are constants then, so each output depends on its own input alone. **Prediction**: the
 # **Jacobian** of BN for one feature and 8 examples is the 8 × 8 table of $\partial y_i/\partial x_j$. Sketch it for
-# both modes.
+# both modes. How many of its 56 entries off the diagonal are not 0?
+
+# %%
+predict(jacobian_of_bn_off_the_diagonal=...)  # two numbers: [8, 8], in training and in evaluation
 
 # %%
 values = np.random.default_rng(4).normal(1, 2, (8, 1))
@@ -461,11 +502,13 @@ def normalise(t, training):
 
 tables = [jacobian(lambda t, m=mode: normalise(t, m), values)[:, 0, :, 0] for mode in (True, False)]
 figure, axes = plot.panels(2, size=(4.6, 3.6))
-most = max(np.abs(j).max() for j in tables)
+most, nonzero = max(np.abs(j).max() for j in tables), []
 for ax, j, mode in zip(axes, tables, ("Training", "Evaluation"), strict=True):
     away = np.count_nonzero(j[~np.eye(8, dtype=bool)])
+    nonzero.append(int(away))
     title = f"{mode}: {away} of 56 entries off the diagonal are nonzero"
     plot.heat_map(ax, j, title, "j, example that moves", "i, example that answers", limit=most)
+recall("jacobian_of_bn_off_the_diagonal", nonzero)
 
 # %% [markdown]
 # In training every output depends on every input ([06](06_backward.ipynb)). In evaluation only the diagonal is left,

@@ -19,7 +19,7 @@ import numpy as np
 from minidl import Tensor, data, nn, optim, train
 from minidl import functional as F
 from minidl.lab import plot
-from minidl.lab.course import check, digits, hint, pick
+from minidl.lab.course import check, digits, hint, pick, predict, recall
 
 all_digits = digits()
 (x, y), (x_test, y_test) = ((part.images[..., None].astype(np.float32) / 255, part.labels) for part in all_digits)
@@ -91,6 +91,10 @@ for name, norm in ARMS.items():
 # **Prediction 2.** Then we move the *test* digits to the right by 0 to 6 pixels. The networks have never seen that.
 # What will be the accuracy of each arm at 4 pixels: about the same, some points lower, or down to less than half?
 
+# %%
+predict(best_norm_after_convolutions=...)  # "none", "per channel" or "per activation"
+predict(accuracy_of_digits_moved_by_4=...)  # for each of the three, in a list: "same", "lower" or "less than half"
+
 
 # %%
 def draws(m, seed):
@@ -118,6 +122,9 @@ for name, values in accuracies.items():
     print(f"{name:15}", ", ".join(text), f"({len(values)} seeds)")
 lost = x_test[:, :, -4:].sum() / x_test.sum()
 print(f"moving by 4 takes {100 * lost:.2f} % of the ink round the edge")
+for question, by in (("best_norm_after_convolutions", 0), ("accuracy_of_digits_moved_by_4", 4)):
+    reads = {name: np.array(values)[:, by] for name, values in accuracies.items()}
+    recall(question, ", ".join(f"{name} {seen.min():.1f} to {seen.max():.1f} %" for name, seen in reads.items()))
 
 # %%
 at_4 = {name: np.mean(values, 0)[4] for name, values in accuracies.items()}
@@ -145,6 +152,9 @@ _ = plot.images(pair, ["as it is", "moved by 4"], "A test digit, and the same mo
 # positions of a 28 × 28 map is this factor largest, and how large can it get with $\varepsilon = 10^{-5}$?
 
 # %%
+predict(where_1_over_sigma_is_largest=..., largest_1_over_sigma=...)  # in a few words; a number
+
+# %%
 channel_net, activation_net = models["per channel", 0], models["per activation", 0]
 norm = activation_net[1].norm
 gains = 1 / np.sqrt(norm.running_var + norm.eps).reshape(28, 28, 8)
@@ -156,6 +166,9 @@ reach = int(np.flatnonzero(ink > 0.01).max())  # the last column with more than 
 most = gains[14, reach + 1 : reach + 5, channel].max()
 least, largest = gains[..., channel].min(), gains[..., channel].max()
 print(f"per activation: {least:.1f} to {largest:.0f}; per channel: {common[channel]:.1f}")
+corner, middle = gains[0, 0, channel], gains[14, 14, channel]
+recall("where_1_over_sigma_is_largest", f"{corner:.0f} in a corner, {middle:.1f} in the middle")
+recall("largest_1_over_sigma", f"{largest:.0f}")
 
 factor, columns = "1/√(σ² + ε)", range(28)
 rows = {"per activation, row 14": (columns, gains[14, :, channel]), "per channel": (columns, [common[channel]] * 28)}
@@ -179,6 +192,9 @@ _ = right.axvspan(reach + 0.5, min(reach + 4, 27) + 0.5, color="0.85", zorder=0)
 #
 # **Prediction**: which of them have to move along: (a) the variances; (b) the means; (c) γ and β; (d) all four?
 
+# %%
+predict(what_must_move_with_the_digits=...)  # "a", "b", "c" or "d"
+
 
 # %%
 def moved_along(net, by, names):
@@ -201,6 +217,9 @@ for names in ((), ("σ²",), ("μ",), ("μ", "σ²"), ("γ", "β"), ("μ", "σ²
 rows["(digits not moved)"] = [values[0] for values in accuracies["per activation"]]
 for name, values in rows.items():
     print(f"{name:20}", ", ".join(f"{value:.1f} %" for value in values))
+means = {name: np.mean(values) for name, values in rows.items() if name != "(digits not moved)"}
+best = max(means, key=means.get)
+recall("what_must_move_with_the_digits", f"{best}: {means[best]:.0f} % instead of {means['nothing']:.0f} %")
 
 # %%
 figure, (ax,) = plot.panels(1, size=(8, 3.6))
@@ -287,6 +306,9 @@ print(
 # 784; (b) about 100; (c) about 10; (d) 1.
 
 # %%
+predict(worth_of_784_positions=...)  # "a", "b", "c" or "d"
+
+# %%
 worth = {}
 for name, index in (("pixels", 0), ("BN 1", 1), ("BN 2", 5), ("BN 3", 9)):
     arriving = train.predict_logits(channel_net[:index], x_test)  # what this BN receives, in evaluation mode
@@ -294,6 +316,7 @@ for name, index in (("pixels", 0), ("BN 1", 1), ("BN 2", 5), ("BN 3", 9)):
     worth[name] = positions, arriving.var((0, 1, 2)) / arriving.mean((1, 2)).var(0)
     low, middle, high = np.percentile(worth[name][1], (0, 50, 100))
     print(f"{name}: {positions} positions are worth {middle:.0f} numbers (median), {low:.0f} to {high:.0f}, by channel")
+recall("worth_of_784_positions", f"{worth['BN 1'][1].min():.0f} to {worth['BN 1'][1].max():.0f}, by channel")
 
 places, each = list(worth), list(worth.values())
 dots = {
@@ -352,6 +375,9 @@ check("fold-conv", fold_conv);
 # %% [markdown]
 # **Prediction**: is this exact for a 3 × 3 convolution with zero padding, too?
 
+# %%
+predict(bn_folds_into_padded_conv_behind_it=...)  # "yes" or "no"
+
 # %% tags=["hide-input"]
 rng = np.random.default_rng(0)
 norm, conv = nn.BatchNorm(8), nn.Conv2d(8, 8, 3, padding=1, generator=rng)
@@ -372,6 +398,8 @@ for ax, (name, (two, single)) in zip(axes, pairs.items(), strict=True):
     print(f"{name}: off by {apart[1:-1, 1:-1].max():.0e} inside, {apart.max():.0e} at the edge")
     title = f"{name}: off by {apart.max():.0e} at most"
     plot.log_map(ax, apart + 1e-9, title, "column", "row", limits=(1e-8, 10), bar="largest difference")
+off = f"off by {apart[1:-1, 1:-1].max():.0e} inside, by {apart.max():.0e} at the edge"
+recall("bn_folds_into_padded_conv_behind_it", off)
 
 # %% [markdown]
 # A frame, one pixel wide. The padding is zeros *after* BN; folded, the same zeros are *before* it, and a zero before

@@ -45,7 +45,7 @@
 import numpy as np
 
 from minidl.lab import plot
-from minidl.lab.course import check, digits, explore, hint, ledger, pick, recall, shift
+from minidl.lab.course import check, digits, explore, hint, ledger, pick, predict, recall, shift
 from minidl.lab.paper import ics
 from minidl.lab.study.statistics import paired, t_interval
 
@@ -70,11 +70,17 @@ print(found.source)
 # ### Prediction
 #
 # Five networks with the same initial weights and the same batches: **without BN**, **with BN**, **noise after BN**,
-# **noise, no BN**, and **noise in σ, no BN**. Write down, before you continue:
+# **noise, no BN**, and **noise in σ, no BN**. Put into the next cell, before you continue:
 #
 # - what the noise does to the accuracy with BN, and without it: much worse, a little worse, no difference, better?
 # - will the *gradient change* be smaller with BN than without: always, sometimes, never?
 # - two learning rates, 0.1 and 2: will the answers be the same for both?
+
+# %%
+predict(effect_of_noise_with_bn=...)  # "much worse", "a little worse", "no difference" or "better"
+predict(effect_of_noise_without_bn=...)  # the same
+predict(gradient_change_smaller_with_bn=...)  # "always", "sometimes" or "never"
+predict(noise_and_shift_alike_at_both_rates=...)  # "yes" or "no"
 
 # %% [markdown]
 # ## 3. Exercise: the probe for the second definition
@@ -163,6 +169,9 @@ for ax, (measure, lr) in zip(axes, [(m, lr) for m in ("drift", "gradient change"
     curves = {arm: (runs[lr, arm][0]["steps"], [run[measure] for run in runs[lr, arm]]) for arm in shift.ARMS}
     unit, key = shift.MEASURES[measure], ax is axes[-1]
     plot.lines(ax, curves, f"Rate {lr:g}: {compared(measure, lr)}", "training step", unit, log="y", inks=INKS, key=key)
+changes = [compared("gradient change", lr) for lr in RATES]
+recall("gradient_change_smaller_with_bn", "; ".join(f"rate {lr:g}: {c}" for lr, c in zip(RATES, changes, strict=True)))
+recall("noise_and_shift_alike_at_both_rates", f"{'yes' if len(set(changes)) == 1 else 'no'}, by the gradient change")
 
 # %% [markdown]
 # In our run (MNIST, 1,500 steps, five seeds) the two definitions disagree.
@@ -212,6 +221,9 @@ for ax, lr in zip(axes, RATES, strict=True):
         dots[name] = over_training("drift", arm, lr), 100 * over_training("accuracy", arm, lr)
     title = f"Rate {lr:g}. Noise after BN: {cost(lr, 'noise after BN')[1]} points"
     plot.dots(ax, dots, title, shift.MEASURES["drift"], "test accuracy, mean over training (%)", log="x", inks=INKS)
+for question, quiet in (("effect_of_noise_with_bn", "with BN"), ("effect_of_noise_without_bn", "without BN")):
+    each = [f"{arm}, rate {lr:g}: {cost(lr, arm)[1]} points" for arm in NOISY if NOISY[arm] == quiet for lr in RATES]
+    recall(question, "; ".join(each))
 
 # %% [markdown]
 # Here is the answer to claim 2, on this network. At learning rate 0.1 BN was 47 points ahead of the plain network
@@ -308,7 +320,7 @@ pairs = (("with BN", "without BN"), ("noise after BN", "without BN"), ("with BN"
 names = ("BN − none", "noise − none", "BN − noise")
 measures = {"drift": "band widths", "gradient change": "‖G − G′‖/‖G‖", "test": "points of test accuracy"}
 note = f"{facts['data']}; learning rate {rate:g}, {facts['seeds']} seeds; titles: against the network without BN"
-figure, axes = plot.panels(3, size=(4.6, 2.5), note=note)
+figure, axes = plot.panels(3, size=(4.4, 2.5), note=note)
 for ax, (measure, unit) in zip(axes, measures.items(), strict=True):
     factor, what = (100, "accuracy") if measure == "test" else (1, measure)
     rows = {n: factor * (recorded(measure, a) - recorded(measure, b)) for n, (a, b) in zip(names, pairs, strict=True)}
@@ -343,6 +355,10 @@ for measure in ("drift", "gradient change"):
 # **Prediction.** Will all three be smaller with BN than without, at both learning rates?
 
 # %%
+predict(landscape_measures_smaller_with_bn=...)  # "yes" or "no", all three at both rates
+
+# %%
+exceptions = []
 figure, axes = plot.panels(2, size=(6, 3), note=f"with BN / without BN; {len(SEEDS)} seeds, {found.source}")
 for ax, lr in zip(axes, RATES, strict=True):
     rows, less = {}, 0
@@ -350,10 +366,13 @@ for ax, lr in zip(axes, RATES, strict=True):
         logs = [np.log(over_training(measure, arm, lr)) for arm in ("with BN", "without BN")]
         rows[measure], interval = (logs[0] - logs[1]) / np.log(2), paired(*logs)
         less += interval.below_zero
+        if not interval.below_zero and measure not in ("drift", "gradient change"):
+            exceptions.append(f"{measure} at rate {lr:g}")
         print(f"rate {lr:<4g} {measure:<16}{np.exp(interval.mean):5.2f} times ({np.exp(interval.low):.2f} to "
               f"{np.exp(interval.high):.2f})")  # fmt: skip
     title = f"Learning rate {lr:g}: {less} of {len(rows)} smaller with BN"
     plot.intervals(ax, rows, title, "doublings (−1: half as large with BN)", zero=True)
+recall("landscape_measures_smaller_with_bn", f"no, not {' and '.join(exceptions)}" if exceptions else "yes")
 
 # %% [markdown]
 # In our run, at the small rate two of the three were in favour of BN (gradient range 0.7 times, curvature 0.6 times
@@ -382,7 +401,7 @@ def profile(ax, step, lr):
     plot.lines(ax, curves, title, "way along the gradient (learning rates)", "loss of the batch", inks=[1, 0])
 
 
-figure, axes = plot.panels(3, size=(4.6, 3.8), note=f"learning rate {RATES[-1]:g}, {len(SEEDS)} seeds, {found.source}")
+figure, axes = plot.panels(3, size=(4.4, 3.8), note=f"learning rate {RATES[-1]:g}, {len(SEEDS)} seeds, {found.source}")
 for ax, step in zip(axes, (0, STEPS // 5, STEPS), strict=True):
     profile(ax, step, RATES[-1])
 

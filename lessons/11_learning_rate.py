@@ -258,7 +258,8 @@ print(f"effective rates, × 30 against × 1: {first:.0f} times at first, {last:.
 # learning rate with three arms: without BN; with BN; and with BN where only the hidden weights get the larger rate.
 #
 # RATE × 1 is to be the best rate of the network *without* BN, as in the paper, whose 5 and 30 are multiples of the
-# rate of its network without BN. All numbers are accuracies on held-out images.
+# rate of its network without BN. All numbers are accuracies on **held-out images**, on which
+# nothing is trained, and settings are chosen.
 #
 # **Prediction.** Which arms still learn at 5, at 30, at 300 times that rate?
 
@@ -421,7 +422,11 @@ print(f"from BN-Baseline to BN-x5: {13.3 / 2.1:.1f} times fewer")
 
 # %% [markdown]
 # **Prediction.** Which two neighbours in this table differ in the learning rate alone?
-#
+
+# %%
+predict(rows_that_differ_in_rate_alone=...)  # two of "Inception", "BN-Baseline", "BN-x5", "BN-x30"
+
+# %% [markdown]
 # Only BN-x5 and BN-x30 do. BN-Baseline adds BN and nothing else, and takes 2.3 times fewer steps. From there to BN-x5,
 # §4.2.1 changes seven things at once: the rate is 5 times as large, dropout is gone, weight decay is a fifth, the rate
 # falls 6 times as fast, local response normalisation (an older method) is gone, examples are shuffled more thoroughly,
@@ -431,11 +436,15 @@ print(f"from BN-Baseline to BN-x5: {13.3 / 2.1:.1f} times fewer")
 # Two more questions to ask of such a table. Was the baseline tuned as well? ("Inception" has one rate.) And how many
 # seeds? One, as far as the paper says. And one arm is missing: all the other changes, without BN. The ledger, our
 # record of the paper's claims ([07](07_figure_1.ipynb)), has a study with that arm, `steps`, on a smaller network and
-# CIFAR-10. It took more than seven hours of one core; the next cell prints what came out, or how to make it.
+# CIFAR-10. It took more than seven hours of one core; a cell below prints what came out, or how to make it.
 #
 # **Prediction.** On that network, too, BN alone and BN-x5 need fewer steps than the plain network. Now give the plain
 # network the other six changes and a rate of its own. What is left of the lead of BN-x5: (a) most of it; (b) about half,
 # counted in logarithms; (c) nothing?
+
+# %%
+recall("rows_that_differ_in_rate_alone", "BN-x5 and BN-x30")
+predict(lead_of_bn_x5_over_tuned_plain=...)  # "a", "b" or "c"
 
 # %%
 try:
@@ -447,7 +456,9 @@ try:
         mean, low, _ = verdict.numbers[f"speed of {arm}"]
         print(f"{arm:15} {mean:.2f} (from {low:.2f})" if low else f"{arm:15} never there")
     print("\nBN-x5 against a plain network with the other six changes, tuned:")
-    print(next(number for words, (_, number) in verdict.numbers["sentences"].items() if words.startswith("(ours)")))
+    remains = next(number for words, (_, number) in verdict.numbers["sentences"].items() if words.startswith("(ours)"))
+    print(remains)
+    recall("lead_of_bn_x5_over_tuned_plain", remains.partition(";")[0])
 except FileNotFoundError as missing:
     print(missing)
 

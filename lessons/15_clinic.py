@@ -123,10 +123,11 @@ plot.lines(right, statistics(healthy), heading, "training step", "the unit's sum
 # ([torchvision](https://github.com/pytorch/vision/issues/8250)). Somebody asked whether data in the order of its labels
 # needs shuffling ([MatConvNet](https://github.com/vlfeat/matconvnet/issues/393)). An example read test images that were not
 # prepared like the others ([mlpack](https://github.com/mlpack/examples/pull/213)). Frozen BN went on moving
-# ([Keras](https://github.com/keras-team/keras/issues/7085)). Somebody lost 8 % with accumulation and BN
-# ([mmcv](https://github.com/open-mmlab/mmcv/issues/1869)). A fold over padding did not agree with the network
-# ([Diverse Branch Block](https://github.com/DingXiaoH/DiverseBranchBlock/issues/9)). We know of these from the threads, and
-# have not run their code.
+# ([Keras](https://github.com/keras-team/keras/issues/7085)). Somebody lost 8 % with **accumulation** (adding up the
+# gradients of several batches before a step) and BN ([mmcv](https://github.com/open-mmlab/mmcv/issues/1869)). A fold over
+# padding did not agree with the network
+# ([Diverse Branch Block](https://github.com/DingXiaoH/DiverseBranchBlock/issues/9)). We know of these from their pages,
+# and have not run their code.
 #
 # **Prediction.** (1) In how many of the eight does the *training* accuracy look well, within 5 points of the healthy run, or
 # above it? (2) How many gain at least 5 points from fresh statistics, with their weights as they are?
@@ -157,7 +158,7 @@ ended = " and ".join(letter for letter, chart in charts.items() if np.isnan(char
 heading = f"Statistics at the first BN: in {ended or 'none'} the variance ends"
 kept = {letter: statistics(chart) for letter, chart in charts.items()}
 below = f"dotted: an epoch ends, held-out images are read; {note}"
-drawn = {"size": (3.6, 2.6), "mark": healthy.epoch - 0.5, "legend": "E"}
+drawn = {"size": (3.3, 2.6), "mark": healthy.epoch - 0.5, "legend": "E"}
 plot.line_grid(kept, heading, "training step", "the unit's sum", note=below, **drawn);
 
 # %%

@@ -1,13 +1,16 @@
 """What every lesson has, found by folder: a lesson that is added comes under these tests when it arrives."""
 
 import ast
+import base64
 import importlib
+import io
 import pkgutil
 import re
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 nbformat = pytest.importorskip("nbformat")
 
@@ -24,6 +27,7 @@ WRONG = {
     for name, cases in importlib.import_module(f"{wrong.__name__}.{module.name}").WRONG.items()
 }
 DRAWING = {"ax", "axes", "left", "right", "figure", "plot", "title", "titles", "xlabel", "ylabel"}
+WIDEST = 1340  # pixels
 MOST_DRAWING = 20  # percent of a lesson's lines
 BARE = re.compile(r"(?:\d+ panels\. \(1\) )?(?:\d+ (?:line|band|set|bar|image|map)s?\b|x:|y:)")
 
@@ -78,6 +82,18 @@ def test_figures_have_titles_and_words(source):
     assert alternatives
     assert all(len(text) > 40 for text in alternatives)
     assert not [text for text in alternatives if BARE.match(text)], "a figure has no title"
+
+
+@lesson
+def test_figures_are_readable_in_a_column_and_in_a_dark_page(source):
+    """In a column of 1,000 pixels the smallest text, 8 points at 100 an inch, has 8 pixels; the paper is white."""
+    for output in outputs(source):
+        if "image/png" in output.get("data", {}):
+            image = Image.open(io.BytesIO(base64.b64decode(output.data["image/png"])))
+            told = output.metadata["image/png"]["alt"][:60]
+            assert image.width <= WIDEST, f"{image.width} pixels: {told}"
+            corners = [(0, 0), (image.width - 1, 0), (0, image.height - 1), (image.width - 1, image.height - 1)]
+            assert {image.convert("RGBA").getpixel(place) for place in corners} == {(255, 255, 255, 255)}, told
 
 
 @lesson
