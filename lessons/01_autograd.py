@@ -15,7 +15,7 @@ import numpy as np
 
 from minidl import Tensor
 from minidl.lab import plot
-from minidl.lab.course import check, hint, pick
+from minidl.lab.course import check, hint, pick, predict, recall
 from minidl.lab.course.defects import DEFECTS, SOUND, WRONG_FUNCTION
 
 # %% [markdown]
@@ -26,8 +26,11 @@ from minidl.lab.course.defects import DEFECTS, SOUND, WRONG_FUNCTION
 # grows by a small $h$, $L$ grows by about $h \cdot \partial L/\partial w$. So you can measure it: take a small step,
 # and look.
 #
-# **Prediction**: $w = 2$, $x = 3$, $b = 1$, $y = 5$. Before you run the cell, write down $\partial L/\partial w$ and
-# $\partial L/\partial b$.
+# **Prediction**: $w = 2$, $x = 3$, $b = 1$, $y = 5$. What are $\partial L/\partial w$ and $\partial L/\partial b$?
+# Before you go on, put your numbers into the next cell, in place of the dots.
+
+# %%
+predict(slope_of_the_loss_in_w=..., slope_of_the_loss_in_b=...)  # two numbers, at w = 2, x = 3, b = 1, y = 5
 
 
 # %%
@@ -36,9 +39,13 @@ def loss_of(w, b, x=3.0, y=5.0):
 
 
 h = 1e-4
+slope_w = (loss_of(2.0 + h, 1.0) - loss_of(2.0, 1.0)) / h
+slope_b = (loss_of(2.0, 1.0 + h) - loss_of(2.0, 1.0)) / h
 print(f"L = {loss_of(2.0, 1.0):g}")
-print(f"a step of {h:g} in w changes L by {(loss_of(2.0 + h, 1.0) - loss_of(2.0, 1.0)) / h:.3f} times the step")
-print(f"a step of {h:g} in b changes L by {(loss_of(2.0, 1.0 + h) - loss_of(2.0, 1.0)) / h:.3f} times the step")
+print(f"a step of {h:g} in w changes L by {slope_w:.3f} times the step")
+print(f"a step of {h:g} in b changes L by {slope_b:.3f} times the step")
+recall("slope_of_the_loss_in_w", f"{slope_w:.2f}")
+recall("slope_of_the_loss_in_b", f"{slope_b:.2f}")
 
 # %% [markdown]
 # That costs one more evaluation of $L$ for each parameter: 150,000 of them for every step of the network in lesson
@@ -119,6 +126,9 @@ print(path_by_path(error * error), "visits; w has", w.grad, "and b has", b.grad)
 #
 # You can watch minidl do the same: a **hook** is a function that it calls when the gradient of a node is complete.
 
+# %%
+predict(visits_path_by_path_after_30_doublings=...)  # 30, 60, 1_000 or 2_000_000_000
+
 
 # %%
 def doublings(x, n):
@@ -148,7 +158,9 @@ title = f"Path by path every doubling doubles the visits, up to {paths[-1]:,}"
 plot.lines(
     ax, {"path by path": (sizes, paths), "minidl, each node once": (sizes, ordered)},
     title, "doublings x ← x + x", "visits to nodes", log="y",
-);
+)
+after_30 = paths[-1] * 2 ** (30 - sizes[-1])
+recall("visits_path_by_path_after_30_doublings", f"{after_30:,}, if each doubling doubles them")
 
 # %% [markdown]
 # `path_by_path` walks every way from the loss to a leaf, and the ways double with each doubling: $2^{n+1} - 1$
@@ -188,6 +200,10 @@ check("walk", walk);
 # `[0.25, 0.25, 0.25]`? And its shape?
 
 # %%
+predict(gradient_of_a_broadcast_bias=...)  # [1, 1, 1], [4, 4, 4] or [0.25, 0.25, 0.25]
+predict(shape_of_a_broadcast_bias_gradient=...)  # a list of whole numbers
+
+# %%
 x = Tensor(np.arange(12.0).reshape(4, 3))
 b = Tensor(np.zeros(3), requires_grad=True)
 (x + b).sum().backward()
@@ -197,6 +213,8 @@ b = Tensor(np.zeros(3), requires_grad=True)
 rows = [x[i] + b for i in range(4)]
 (rows[0] + rows[1] + rows[2] + rows[3]).sum().backward()
 print("b.grad, row by row:    ", b.grad)
+recall("gradient_of_a_broadcast_bias", b.grad.tolist())
+recall("shape_of_a_broadcast_bias_gradient", list(b.grad.shape))
 
 # %% [markdown]
 # Broadcasting *is* using a node several times, and its gradients *add up*: a sum over the rows, back in $b$'s own
@@ -252,6 +270,9 @@ check("affine", affine_backward);
 # the sigmoid's value there); in **float64** (numbers with 16 digits, as above) and
 # in **float32** (7 digits, in which networks are trained).
 
+# %%
+predict(measured_slope_as_its_step_shrinks=...)  # "a", "b" or "c"
+
 
 # %%
 def sigmoid(x):
@@ -278,7 +299,9 @@ curves = {
 best = {name: (x[y.argmin()], y.min()) for name, (x, y) in curves.items()}
 _, (ax,) = plot.panels(1, size=(7, 4))
 title = "A smaller step is better only down to a point"
-plot.lines(ax, curves, title, "step h", "mean error of the measured slope", log="xy");
+plot.lines(ax, curves, title, "step h", "mean error of the measured slope", log="xy")
+at, least = best["both sides, float64"]
+recall("measured_slope_as_its_step_shrinks", f"{'b' if at > steps[0] else 'a'}: best at h = {at:.0e}, off by {least:.0e}")
 
 # %%
 for name, (step, least) in best.items():
@@ -347,6 +370,9 @@ check("hunt", my_gradcheck);
 #
 # **Prediction**: which of the five misses most? And does `random` catch all eight?
 
+# %%
+predict(gradient_check_that_misses_most=...)  # "u = 1", "m = 2", "x = 0", "one element" or "random"
+predict(random_gradient_check_catches_all_eight=...)  # "yes" or "no"
 
 # %% tags=["hide-input"]
 def disagreement(f, x, u, v, h=1e-6):
@@ -388,7 +414,10 @@ print(f"found of {len(DEFECTS)} wrong gradients:", ", ".join(f"{n} by “{kind}�
 every = [f"“{kind}”" for kind, n in always.items() if n == len(DEFECTS)]
 title = f"All {len(DEFECTS)} wrong gradients are found by {' and '.join(every) or 'none of the checks'}"
 xlabel = f"the check, and in how many of {DRAWS} draws it disagrees by more than {LIMIT:g}"
-plot.tallies(found, DRAWS, title, xlabel).axhline(len(DEFECTS) - 0.5, color="black", linewidth=1.5);
+plot.tallies(found, DRAWS, title, xlabel).axhline(len(DEFECTS) - 0.5, color="black", linewidth=1.5)
+recall("gradient_check_that_misses_most", min(always, key=always.get))
+caught = sum(times["random"] > 0.9 * DRAWS for times in found.values())
+recall("random_gradient_check_catches_all_eight", f"{caught} of {len(found)}")
 
 # %%
 for name, f in SOUND.items():

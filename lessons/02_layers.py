@@ -18,7 +18,7 @@ import minidl
 from minidl import Tensor, data, nn, optim
 from minidl import functional as F
 from minidl.lab import plot
-from minidl.lab.course import check, digits, hint, pick
+from minidl.lab.course import check, digits, hint, pick, predict, recall
 from minidl.train import evaluate, predict_logits
 
 found = digits()
@@ -44,6 +44,9 @@ print(f"{found.source}: x {x.shape} from {x.min():g} to {x.max():g}, y {y.shape}
 # **Prediction**: what is the loss of a network whose weights are still random and small? (a) 0; (b) about 1; (c)
 # about 2.3; (d) about 10.
 
+# %%
+predict(loss_of_an_untrained_network=...)  # "a", "b", "c" or "d"
+
 
 # %%
 def network(seed=0):
@@ -56,6 +59,8 @@ for seed in range(3):
     start = evaluate(network(seed), x_test, y_test)
     print(f"seed {seed}: loss {start.loss:.3f}, accuracy {100 * start.accuracy:.1f} %")
 print(f"log 10 = {np.log(10):.3f}")
+nearest = "abcd"[np.abs(np.array([0, 1, 2.3, 10]) - start.loss).argmin()]
+recall("loss_of_an_untrained_network", f"{nearest}: {start.loss:.3f}")
 
 # %% [markdown]
 # (c): ten digits with about equal probabilities make $-\log \frac{1}{10} = \log 10 \approx 2.303$. It is the first
@@ -127,6 +132,10 @@ check("cross-entropy", loss_forward, loss_backward);
 # accuracy on the whole *test* set? (3) Now give the 32 images **random labels**, drawn without looking. Will the loss
 # still go to 0?
 
+# %%
+predict(loss_on_32_digits_goes_to_0=..., loss_on_32_random_labels_goes_to_0=...)  # "yes" or "no"
+predict(test_accuracy_after_learning_32_digits=...)  # in percent
+
 
 # %%
 def fit(images, labels, steps=200, lr=0.5, bug=None):
@@ -151,13 +160,17 @@ few, few_labels = x[:32], y[:32]
 random_labels = np.random.default_rng(7).integers(0, 10, 32)
 steps = np.arange(200)
 learned = {name: fit(few, wanted) for name, wanted in (("true labels", few_labels), ("random labels", random_labels))}
-ax, right = plot.loss_curves({name: (steps, losses) for name, (_, losses) in learned.items()}), []
+ax, right, tested = plot.loss_curves({name: (steps, losses) for name, (_, losses) in learned.items()}), [], []
 for (name, (model, losses)), wanted in zip(learned.items(), (few_labels, random_labels), strict=True):
     seen, unseen = (100 * evaluate(model, *known).accuracy for known in ((few, wanted), (x_test, y_test)))
     right.append(seen == 100)
+    tested.append(unseen)
     print(f"{name + ':':15}loss {losses[-1]:.4f}; {seen:.0f} % right of the 32, {unseen:.1f} % of the test images")
 title = f"After {len(steps)} steps {'both are' if all(right) else 'not both are'} known by heart"
-plot.label(ax, title, "training step", "loss");
+plot.label(ax, title, "training step", "loss")
+recall("loss_on_32_digits_goes_to_0", f"{learned['true labels'][1][-1]:.4f}")
+recall("test_accuracy_after_learning_32_digits", f"{tested[0]:.1f} %")
+recall("loss_on_32_random_labels_goes_to_0", f"{learned['random labels'][1][-1]:.4f}")
 
 # %% [markdown]
 # In our run on MNIST both losses went to nearly 0, and all 32 labels were learned, the random ones too, which took
@@ -196,6 +209,10 @@ check("loop", descend);
 # **Prediction**: at which of the four will the 32 images give the mistake away, and how will its curve look?
 
 # %%
+predict(mistakes_that_32_images_show=...)  # a list of "bytes", "softmax before the loss", "labels shuffled", "no zero_grad"
+predict(curves_of_mistakes_on_32_images=...)  # in a few words
+
+# %%
 broken = {
     "as it should be": learned["true labels"],
     "bytes": fit(few * 255, few_labels, bug="bytes"),
@@ -213,6 +230,11 @@ share = np.bincount(few_labels) / len(few_labels)
 share = share[share > 0]
 print(f"log(1 + 9/e) = {np.log(1 + 9 / np.e):.4f}")
 print(f"the loss of one who knows only how often each label occurs: {-(share * np.log(share)).sum():.4f}")
+shown = [name for name in broken if name not in fine]
+recall("mistakes_that_32_images_show", ", ".join(shown) or "none")
+curves = {name: broken[name][1] for name in shown}
+told = (f"{name} {row[0]:.2f} at first, at most {max(row):.3g}, {row[-1]:.2f} at last" for name, row in curves.items())
+recall("curves_of_mistakes_on_32_images", "; ".join(told))
 
 # %% [markdown]
 # In our run two gave themselves away, each in its own manner:
@@ -239,8 +261,15 @@ print(f"the loss of one who knows only how often each label occurs: {-(share * n
 # **Prediction**: the test accuracy after two epochs: about 80, 90, 95 or 99 %? And with shuffled labels? And without
 # `zero_grad`?
 
+# %%
+predict(test_accuracy_after_two_epochs=...)  # 80, 90, 95 or 99
+predict(test_accuracy_with_shuffled_labels=..., test_accuracy_without_zero_grad=...)  # in percent
+
 
 # %%
+accuracies = []  # the test accuracy after each call of train
+
+
 def train(model, labels=y, epochs=2, lr=0.1, zero=True):
     """The whole loop: returns the steps and losses."""
     optimizer, losses = optim.SGD(model.parameters(), lr), []
@@ -255,6 +284,7 @@ def train(model, labels=y, epochs=2, lr=0.1, zero=True):
             losses.append(loss.item())
         result = evaluate(model, x_test, y_test)
         print(f"epoch {epoch}: test loss {result.loss:.3f}, test accuracy {100 * result.accuracy:.2f} %")
+    accuracies.append(100 * result.accuracy)
     return np.arange(len(losses)), losses
 
 
@@ -265,6 +295,9 @@ print("labels shuffled:")
 runs["labels shuffled"] = train(network(), np.random.default_rng(0).permutation(y))
 print("no zero_grad:")
 runs["no zero_grad"] = train(network(), zero=False)
+recall("test_accuracy_after_two_epochs", f"{accuracies[0]:.1f} %")
+recall("test_accuracy_with_shuffled_labels", f"{accuracies[1]:.1f} %")
+recall("test_accuracy_without_zero_grad", f"{accuracies[2]:.1f} %")
 
 
 # %%
@@ -302,6 +335,9 @@ plot.misclassified(x_test.reshape(-1, 28, 28), y_test, probabilities, count=10);
 # those pixels: (a) they go to 0; (b) they change a little, at random; (c) not one bit of them changes?
 
 # %%
+predict(weights_at_always_white_pixels=...)  # "a", "b" or "c"
+
+# %%
 weights = model[0].weight.data
 change = weights - first_weights
 most = np.argsort(-np.abs(change).sum(0))[:16]
@@ -309,7 +345,8 @@ never = x.max(0) == 0
 same = (weights == first_weights).all(1)
 title = f"What training changed: nothing at {(same & never).sum()} of {never.sum()} pixels that never have ink"
 figure = plot.images(change.T[most].reshape(-1, 28, 28), [f"unit {i}" for i in most], title, signed=True)
-figure.axes[-1].set_ylabel("change of a weight");
+figure.axes[-1].set_ylabel("change of a weight")
+recall("weights_at_always_white_pixels", f"no bit changes at {(same & never).sum()} of {never.sum()} pixels")
 
 # %% [markdown]
 # (c), and you have derived why: $\partial L/\partial W = x^{\mathsf T}\,\partial L/\partial y$, and a pixel that is 0
@@ -320,6 +357,10 @@ figure.axes[-1].set_ylabel("change of a weight");
 # thing. How much accuracy is left: (a) nearly all; (b) a few points less; (c) little better than guessing? And with
 # as much ink on pixels that have some in one to ten of a hundred training images? (So that it seldom covers the
 # digit.)
+
+# %%
+predict(accuracy_with_ink_on_always_white_pixels=...)  # "a", "b" or "c"
+predict(accuracy_with_ink_on_seldom_inked_pixels=...)  # the same
 
 # %%
 def with_ink(spots):
@@ -333,12 +374,15 @@ share, draws = (x > 0).mean(0), np.random.default_rng(0)
 sometimes = np.flatnonzero((share >= 0.01) & (share < 0.1))
 few_of_them = [draws.choice(sometimes, min(never.sum(), sometimes.size), replace=False) for _ in range(5)]
 reached = sorted(with_ink(spots) for spots in few_of_them)
-print(f"{with_ink([]):.1f} % right without added ink, {with_ink(never):.1f} % with ink where there never was any")
+clean, inked = with_ink([]), with_ink(never)
+print(f"{clean:.1f} % right without added ink, {inked:.1f} % with ink where there never was any")
 print(f"{reached[0]:.1f} to {reached[-1]:.1f} % with as much ink where there sometimes was (five draws of pixels)")
 added = {"there never was any": [never], "there sometimes was": few_of_them}
 for where, spots in added.items():
     size = np.mean([np.abs(weights[pixels].sum(0)).mean() for pixels in spots])
     print(f"all that ink where {where} moves a unit's sum by {size:.2f} on average")
+recall("accuracy_with_ink_on_always_white_pixels", f"{inked:.1f} %, instead of {clean:.1f} %")
+recall("accuracy_with_ink_on_seldom_inked_pixels", f"{reached[0]:.1f} to {reached[-1]:.1f} %, instead of {clean:.1f} %")
 
 # %% [markdown]
 # In our run (a): hardly anything changed. We had expected a disaster, and were wrong. The random weights are small,

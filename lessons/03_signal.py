@@ -19,7 +19,7 @@ import numpy as np
 from minidl import Tensor
 from minidl import functional as F
 from minidl.lab import plot
-from minidl.lab.course import check, digits, explore, hint, pick
+from minidl.lab.course import check, digits, explore, hint, pick, predict, recall
 
 (images, labels), _ = digits()
 pixels = images.reshape(len(images), -1).astype(np.float32) / 255
@@ -35,7 +35,10 @@ print(f"and a pixel's variance from image to image is {x.var(0).mean():.2f} on a
 # each time. All in float32, the type in which networks compute.
 #
 # **Prediction.** For each of $s = 1$, $s = 0.01$ and $s = 0.1$, which of these comes out: (a) numbers of about size 1;
-# (b) huge, but finite numbers; (c) exactly 0; (d) not numbers at all (`nan`)? Write it down first.
+# (b) huge, but finite numbers; (c) exactly 0; (d) not numbers at all (`nan`)? Put your letters into the next cell first.
+
+# %%
+predict(vector_after_fifty_random_products=...)  # three letters: ["a", "b", "c"], for s = 1, 0.01 and 0.1
 
 # %%
 rng = np.random.default_rng(0)
@@ -53,6 +56,8 @@ def fifty_products(s):
 
 
 sizes = {f"s = {s}": fifty_products(s) for s in (1, 0.12, 0.1, 0.08, 0.01)}
+ends = (f"size {sizes[name][-1]:.1g} for {name}" for name in ("s = 1", "s = 0.01", "s = 0.1"))
+recall("vector_after_fifty_random_products", ", ".join(ends))
 
 # %%
 runs = {name: (range(1, 51), row) for name, row in sizes.items()}
@@ -129,6 +134,9 @@ def measure(network):
 # tiny; (c) the outputs have kept their size, and the signal is gone.
 
 # %%
+predict(outputs_and_signal_of_20_sigmoid_layers=...)  # "a", "b" or "c"
+
+# %%
 found = measure(stack(depth, gain=1))
 figure, (left, right) = plot.panels(2, size=(5.2, 3.9))
 runs = {"size of the outputs": (layers, found["size"]), "signal": (layers, found["signal"])}
@@ -138,6 +146,8 @@ runs, title = {"gradient": (layers, found["gradient"])}, f"The gradient shrinks 
 plot.lines(right, runs, title, "layer", "∂loss/∂(input of the sigmoid)", log="y", inks=[2])
 shares = np.array(found["signal"][1:]) / found["signal"][:-1]
 print(f"from a layer to the next, the signal is divided by {1 / shares.max():.2f} to {1 / shares.min():.2f}")
+last = f"outputs of size {found['size'][-1]:.2f}, signal {found['signal'][-1]:.0e}"
+recall("outputs_and_signal_of_20_sigmoid_layers", last)
 
 # %% [markdown]
 # (c). The size stays near ½, and each layer divides the signal by about four.
@@ -227,6 +237,9 @@ print(f"tanh: {keeping_gain(np.tanh):.2f}")
 # (c) in none of them?
 
 # %%
+predict(gains_that_keep_half_of_the_signal=...)  # "a", "b" or "c"
+
+# %%
 seeds = range(pick(5, 2))
 
 
@@ -243,6 +256,7 @@ kept = [name for name, share in left_over.items() if share >= 0.5]
 title = f"At layer {depth} half of the signal is left with {' and '.join(kept) if kept else 'none of these gains'}"
 plot.lines(None, runs, title, "layer", "signal", log="y")
 print(", ".join(f"{name}: {share:.1e} of the signal is left" for name, share in left_over.items()))
+recall("gains_that_keep_half_of_the_signal", " and ".join(kept) or "none of them")
 
 # %% [markdown]
 # (c), in our run. The algebra is right, and still the signal dies. What did we leave out? We computed the gain for an

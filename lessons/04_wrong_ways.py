@@ -20,7 +20,7 @@ import numpy as np
 from minidl import Tensor
 from minidl import functional as F
 from minidl.lab import plot
-from minidl.lab.course import check, digits, hint, pick
+from minidl.lab.course import check, digits, hint, pick, predict, recall
 from minidl.lab.course.broken_norms import MovingNorm, PathNorm, normalise, suspects, watch
 
 (images, labels), _ = digits()
@@ -47,6 +47,9 @@ print(f"{len(x):,} images")
 # and the loss falls; (d) $b$ grows without end, and the loss does not move.
 
 # %%
+predict(bias_with_the_mean_outside_the_graph=...)  # "a", "b", "c" or "d"
+
+# %%
 u, t, lr, steps = np.random.default_rng(0).standard_normal(50), 1.0, 0.1, 1000
 
 
@@ -67,6 +70,8 @@ def train_bias(inside):
 outside, inside = train_bias(inside=False), train_bias(inside=True)
 for name, (b, loss) in {"outside": outside, "inside": inside}.items():
     print(f"{name + ' the graph:':19} b = {b[-1]:9.4g}, the loss went from {loss[0]:.6f} to {loss[-1]:.6f}")
+moved = "stays" if np.ptp(outside[1]) < 1e-6 else "moves"
+recall("bias_with_the_mean_outside_the_graph", f"b = {outside[0, -1]:.4g} after {steps:,} steps, and the loss {moved}")
 
 # %%
 figure, (left, right) = plot.panels(2, size=(5.2, 3.8))
@@ -88,16 +93,16 @@ right.set_ylim(0, 1.2 * outside[1].max());
 # $\partial \hat x_i/\partial b = 1 - \frac1m\sum_j 1 = 0$. A gradient of 0 is correct: $b$ *cannot* change the loss.
 #
 # **Exercise `runaway`.** Any $u$ and $t$ (arrays of $m$ numbers), any learning rate: where is $b$ after so many steps,
-# from $b = 0$, with the mean outside the graph? Write `predict(u, t, lr, steps)`. You need no loop.
+# from $b = 0$, with the mean outside the graph? Write `runaway(u, t, lr, steps)`. You need no loop.
 
 # %% tags=["exercise:runaway"]
-def predict(u, t, lr, steps):
+def runaway(u, t, lr, steps):
     """b after so many steps."""
     raise NotImplementedError  # stuck? hint("runaway")
 
 
 # %%
-check("runaway", predict);
+check("runaway", runaway);
 
 # %% [markdown]
 # ## 2. And the scale?
@@ -108,6 +113,9 @@ check("runaway", predict);
 #
 # **Prediction.** $a$ starts at 1. In 1,000 steps at learning rate 0.1 it grows (a) as $b$ did, by the same amount in
 # every step; (b) faster and faster; (c) slower and slower, but without end; (d) up to some number, where it settles.
+
+# %%
+predict(factor_with_the_variance_outside_the_graph=...)  # "a", "b", "c" or "d"
 
 # %%
 u_hat = (u - u.mean()) / u.std()
@@ -133,7 +141,9 @@ print(f"a goes to {outside[0, -1]:.3g} outside the graph, and the loss from {out
 figure, (ax,) = plot.panels(1, size=(7, 3.8))
 title = f"Outside the graph a goes to {outside[0, -1]:.3g}"
 curves = {"outside the graph": (at, outside[0]), "inside": (at, inside[0]), "formula: √(1 + 2·lr·step)": (at, theory)}
-plot.lines(ax, curves, title, "training step", "a", inks=[0, 1, 5]);
+plot.lines(ax, curves, title, "training step", "a", inks=[0, 1, 5])
+told = ", ".join(f"{outside[0, step]:.1f} after {step}" for step in (0, 250, 500, 750, 1000))
+recall("factor_with_the_variance_outside_the_graph", f"a = {told} steps")
 
 # %% [markdown]
 # (c). Again the loss cannot react and $a$ never stops. But it brakes itself: the larger $a$, the larger the standard
@@ -156,6 +166,10 @@ plot.lines(ax, curves, title, "training step", "a", inks=[0, 1, 5]);
 #
 # **Prediction.** Which biases will grow, which weights? And which of the five networks still learn, at a learning rate
 # of 0.1, and at 1?
+
+# %%
+predict(networks_whose_biases_grow=..., networks_whose_weights_grow=...)  # two lists of the five names in bold
+predict(networks_that_learn_at_rate_0_1=..., networks_that_learn_at_rate_1=...)  # the same
 
 # %%
 norms = {
@@ -184,6 +198,18 @@ for lr in rates:
         more = loss - ends(lr, "loss")["both paths"]  # seed by seed: the same first weights, the same batches
         bias, weight = (ends(lr, what)[name].mean() for what in ("bias", "weight"))
         print(f"  {name:25}  {loss.mean():5.2f}  ({more.min():+.2f} to {more.max():+.2f})    {bias:7.1g}  {weight:7.2g}")
+
+
+# %%
+def those(lr, what, low, high):
+    """The networks for which something ends between two numbers, as a mean over the seeds."""
+    return ", ".join(name for name, values in ends(lr, what).items() if low < values.mean() < high) or "none"
+
+
+recall("networks_whose_biases_grow", those(1.0, "bias", 0.01, np.inf))
+recall("networks_whose_weights_grow", those(1.0, "weight", 0.2, np.inf))  # to more than twice their start
+recall("networks_that_learn_at_rate_0_1", those(0.1, "loss", 0, np.log(10)))  # log 10 is guessing
+recall("networks_that_learn_at_rate_1", those(1.0, "loss", 0, np.log(10)))
 
 # %%
 figure, axes = plot.panels(2, 2, size=(5.2, 3.4), note=f"seeds: {len(seeds)}; upper row: learning rate 0.1, lower row: 1")
@@ -237,6 +263,9 @@ for row, lr in enumerate(rates):
 # paths, and without that of the mean?
 
 # %%
+predict(percent_that_units_share_with_both_paths=..., percent_that_units_share_without_mean_path=...)  # 1 to 100
+
+# %%
 def directions(ax, runs, title, **options):
     """What the units do together over training, in percent, for name → runs."""
     curves = {name: (found[0]["step"], [100 * run["one direction"] for run in found]) for name, found in runs.items()}
@@ -250,6 +279,8 @@ for ax, lr in zip(axes, rates, strict=True):
     print(f"rate {lr:g}, in one direction:", ", ".join(f"{name} {share:.0f} %" for name, share in end.items()))
     title = f"Rate {lr:g}: {end['no mean path']:.0f} % in one direction with no mean path"
     directions(ax, {name: runs[lr, name] for name in norms}, title, key=lr == rates[0])
+recall("percent_that_units_share_with_both_paths", f"{end['both paths']:.0f}")  # at the last rate, 1
+recall("percent_that_units_share_without_mean_path", f"{end['no mean path']:.0f}")
 
 # %% [markdown]
 # At learning rate 1, within the first 30 steps (60 with the moving average), a layer of 100 units has become one
@@ -266,6 +297,9 @@ for ax, lr in zip(axes, rates, strict=True):
 #
 # **Prediction.** In which of the three does the collapse not happen: ū = 0; small steps of the output layer; small steps
 # of the hidden layers?
+
+# %%
+predict(changes_that_prevent_the_collapse=...)  # a list of "ū = 0", "output layer at 0.1", "hidden layers at 0.1"
 
 # %%
 changes = {
@@ -287,6 +321,7 @@ figure, (ax,) = plot.panels(1, size=(8, 4))
 together = {name: 100 * np.mean([run["one direction"][-1] for run in found]) for name, found in arms.items()}
 cured = [name for name in changes if together[name] < together["no mean path"] / 2]
 directions(ax, arms, f"No mean path, rate 1: no collapse with {' or '.join(cured) or 'none of the changes'}")
+recall("changes_that_prevent_the_collapse", ", ".join(cured) or "none")
 
 # %% [markdown]
 # In our run $\bar u = 0$ cures it altogether: the units stay as different as with both paths and the loss ends at the
@@ -392,7 +427,7 @@ check("suspects", verdicts);
 # - Two learning rates are no curve, and the losses are on training batches.
 # - Why a collapsed network is *worse* than guessing. With a hundred equal units each step of the output layer counts
 #   a hundred times, which would explain it; we did not test that.
-# - Whitening, the paper's first idea in §2: making the units uncorrelated as well. It would keep units from becoming
+# - **Whitening**, the paper's first idea in §2: making the units uncorrelated as well. It would keep units from becoming
 #   alike, and it has a price: study `whitening` of `minidl reproduce`.
 #
 # ## In short

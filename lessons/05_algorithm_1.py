@@ -17,7 +17,7 @@ import numpy as np
 from minidl import Tensor, nn, optim
 from minidl import functional as F
 from minidl.lab import plot
-from minidl.lab.course import check, digits, explore, hint, pick, show
+from minidl.lab.course import check, digits, explore, hint, pick, predict, recall, show
 
 (images, labels), _ = found = digits()
 images = images.reshape(-1, 784).astype(np.float32) / 255
@@ -75,7 +75,11 @@ print(F.batch_norm(Tensor(x), None, None, gamma, beta, training=True, eps=0).dat
 #
 # **Prediction.** (1) $x_5$ goes from 10 to a million. Then $\hat x_5$ becomes about (a) a million; (b) half a
 # million; (c) 100; (d) 2. (2) Meanwhile $\hat x_1, …, \hat x_4$, whose $x$ did not change, (a) stay; (b) all move
-# down by the same amount; (c) move together until they are equal. Write your choices down.
+# down by the same amount; (c) move together until they are equal. Put your letters into the next cell.
+
+# %%
+predict(x_hat_of_an_example_moved_to_a_million=...)  # "a", "b", "c" or "d"
+predict(x_hat_of_the_mates_of_a_million=...)  # "a", "b" or "c"
 
 # %%
 def x_hat(table):
@@ -87,7 +91,10 @@ places = np.linspace(-25, 39, 641)
 table = np.vstack([np.full((4, 641), [[4.0], [6], [7], [8]]), places])  # a column is a batch: x5 at one of the places
 training = x_hat(table)
 for far in (10.0, 100.0, 10_000.0, 1_000_000.0):
-    print(f"x5 = {far:>11,.0f}:  x̂ =", np.round(x_hat(np.array([[4, 6, 7, 8, far]]).T).ravel(), 4))
+    hats = np.round(x_hat(np.array([[4, 6, 7, 8, far]]).T).ravel(), 4)
+    print(f"x5 = {far:>11,.0f}:  x̂ =", hats)
+recall("x_hat_of_an_example_moved_to_a_million", f"{hats[4]:.2f}")
+recall("x_hat_of_the_mates_of_a_million", f"from {hats[:4].min():.2f} to {hats[:4].max():.2f}")
 
 # %% [markdown]
 # It is (d), and (c). The moved example drags the mean along with it, and the variance too: it stretches the very
@@ -166,6 +173,10 @@ check("stand_out", largest);
 # (b) half; (c) a quarter; (d) a sixteenth. And is it the same for both digits?
 
 # %%
+predict(spread_of_x_hat_in_batches_16_times_as_large=...)  # "a", "b", "c" or "d"
+predict(spread_falls_alike_for_both_digits=...)  # "yes" or "no"
+
+# %%
 generator = np.random.default_rng(5)
 unit = images @ generator.normal(0, 0.1, 784).astype(np.float32)  # this unit's number for every digit
 standing = (unit - unit.mean()) / unit.std()
@@ -197,6 +208,8 @@ title = f"From m = 15 on the spread falls, {'slower' if falls[2.5] < falls[1.0] 
 plot.lines(right, runs, title, "m, examples in the batch", "standard deviation of x̂", log="xy", inks=[0, 2, 1])
 right.set_yticks([0.1, 0.2, 0.5, 1], ["0.1", "0.2", "0.5", "1"])
 right.minorticks_off()
+recall("spread_of_x_hat_in_batches_16_times_as_large", f"1/{falls[1.0]:.1f}, for the digit at 1")
+recall("spread_falls_alike_for_both_digits", f"1/{falls[1.0]:.1f} and 1/{falls[2.5]:.1f}")
 
 # %% [markdown]
 # It is (c) for the first digit: the spread falls as $1/\sqrt m$, as that of a mean of $m$ random numbers does. In our
@@ -235,6 +248,9 @@ check("undo", identity);
 # off by less than a standard deviation, in most batches; (c) off by more.
 
 # %%
+predict(next_batch_with_gamma_and_beta_of_another=...)  # "a", "b" or "c"
+
+# %%
 def off(batch, own):
     """How far BN with γ and β from `own` moves a batch: y, and the largest distance in standard deviations (ε is 0)."""
     y = F.batch_norm(Tensor(batch), None, None, Tensor(own.std(0)), Tensor(own.mean(0)), training=True, eps=0).data
@@ -254,6 +270,7 @@ for ax, name, batch in zip(axes, names, (first, second), strict=True):
     ax.plot(batch, y, "o", color=plot.INKS[0], markersize=4, alpha=0.6, label="y after BN")
     ax.legend(frameon=False, fontsize=8.5)
     plot.label(ax, f"{name}:\noff by at most {distance:.2f} standard deviations", "x", "y")
+recall("next_batch_with_gamma_and_beta_of_another", f"off by {middle:.2f} standard deviations, in the median pair")
 
 # %% [markdown]
 # It is (b): in half of our 300 pairs the worst of the 60 numbers was off by less than half a standard deviation, in
@@ -282,9 +299,13 @@ show("sliders")
 # (a) the variance of all digits; (b) half of it; (c) twice as large.
 
 # %%
+predict(mean_variance_of_batches_of_2_by_1_over_m=...)  # "a", "b" or "c"
+
+# %%
 print("      mean of x̂², if the sum of      variance of a batch, as a share of")
 print("      squares is divided by          that of all digits, if divided by")
 print("  m        m       m − 1                  m       m − 1")
+shares = {}
 for m in (2, 4, 8, 60):
     shuffled = [generator.permutation(len(unit)).reshape(-1, m) for _ in range(10)]  # no digit twice in a batch
     batches = unit[np.vstack(shuffled).T].astype(np.float64)
@@ -292,7 +313,9 @@ for m in (2, 4, 8, 60):
     biased, unbiased = batches.var(0), batches.var(0, ddof=1)
     squares = [(centred**2 / v).mean() for v in (biased, unbiased)]
     relative = [v.mean() / unit.var() for v in (biased, unbiased)]
+    shares[m] = relative[0]
     print(f"{m:3}    {squares[0]:6.3f}      {squares[1]:6.3f}             {relative[0]:6.3f}      {relative[1]:6.3f}")
+recall("mean_variance_of_batches_of_2_by_1_over_m", f"{shares[2]:.3f} of that of all digits")
 
 # %% [markdown]
 # (b), and it is no mistake: these are two questions. "What must I divide by, so that *this batch* has mean square 1?"
@@ -309,6 +332,9 @@ for m in (2, 4, 8, 60):
 #
 # **Prediction.** 256 numbers with variance 1 and mean 10,000, in float32. The one-pass formula gives (a) 1.00; (b) 1 to
 # within 10 %; (c) 0; (d) something else.
+
+# %%
+predict(one_pass_variance_at_a_mean_of_10_000=...)  # "a", "b", "c" or "d"
 
 # %%
 def one_pass(x):
@@ -334,6 +360,7 @@ for mean in means:
         print("one pass at mean 10,000, eight features:", one_pass(x)[:8])
         with np.errstate(invalid="ignore"):
             print("their roots, by which BN divides:       ", np.sqrt(one_pass(x)[:8] + 1e-5).round(1))
+        recall("one_pass_variance_at_a_mean_of_10_000", f"{one_pass(x).min():.0f} to {one_pass(x).max():.0f}, by feature")
 
 # %%
 for name, error in errors.items():
@@ -372,6 +399,9 @@ check("bn_forward", forward);
 # by $1000\,\gamma$; (c) stays. (2) When we train, the gradient of $b$ is (a) as large as that of β; (b) smaller; (c) 0.
 
 # %%
+predict(output_of_bn_with_1_000_added_to_the_bias=..., gradient_of_a_bias_before_bn=...)  # "a", "b" or "c"
+
+# %%
 u, w, b = generator.standard_normal((60, 30)), generator.standard_normal((30, 20)), generator.standard_normal(20)
 for kind in (np.float64, np.float32):
     before, after = (x_hat((u @ w + b + shift).astype(kind)) for shift in (0, 1000))
@@ -392,6 +422,9 @@ for _ in range(pick(300, 60)):
     optimizer.step()
 for name, values in sizes.items():
     print(f"gradient of the {name + ',':22}mean size in {len(values)} steps: {np.mean(values):.0e}")
+recall("output_of_bn_with_1_000_added_to_the_bias", f"moves by {np.abs(after - before).max():.0e}, in float32")
+of_b, of_beta = (np.mean(sizes[name]) for name in ("bias b before the BN", "β of the BN"))
+recall("gradient_of_a_bias_before_bn", f"{of_b:.0e}, that of β {of_beta:.0e}")
 
 # %% [markdown]
 # (c) and (c). The constant is subtracted with the mean, so the loss does not depend on $b$, and $b$ has no gradient;
@@ -405,6 +438,9 @@ for name, values in sizes.items():
 # **Prediction.** $m = 1$. What does Algorithm 1 return?
 
 # %%
+predict(algorithm_1_for_a_batch_of_one=...)  # in a few words
+
+# %%
 for m in (3, 2, 1):
     batch = np.array([[4.0], [6.0], [10.0]])[:m]
     by_the_formula = (batch - batch.mean(0)) / np.sqrt(batch.var(0) + 1e-5)
@@ -415,6 +451,7 @@ except ValueError as error:
     print("\nminidl refuses:", error)
 image = x_hat(generator.standard_normal((1, 28, 28, 1)))
 print(f"\none image of 28 × 28 is fine: 784 values for its one feature, mean {image.mean():.1g}, std {image.std():.3f}")
+recall("algorithm_1_for_a_batch_of_one", f"x̂ = {by_the_formula.item():g}, so y = β for any x")
 
 # %% [markdown]
 # A number that is its own mean is at distance 0 from it: $\hat x = 0$, and $y = \beta$ **for any $x$**. Nothing is

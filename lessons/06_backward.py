@@ -19,7 +19,7 @@ from minidl import Tensor, nn, optim
 from minidl import functional as F
 from minidl.gradcheck import gradcheck, jacobian
 from minidl.lab import course, models, plot
-from minidl.lab.course import check, hint
+from minidl.lab.course import check, hint, predict, recall
 from minidl.lab.course.broken_norms import PathNorm
 from minidl.lab.course.norm_gradients import at_batch_norms, removed
 
@@ -41,8 +41,8 @@ grad_y = generator.standard_normal((m, features))  # ∂L/∂y: what arrives fro
 # table like $y$: by how much $L$ grows for each unit that an entry of $y$ grows. We must pass on
 # $\partial L/\partial x$.
 #
-# Here are the four lines as tensor operations, with a random $\partial L/\partial y$, and the graph that autograd
-# made of them. Each box has the size of the gradient that arrived there. Follow the arrows from $x$ down to the
+# Here are the four lines as tensor operations, with a random $\partial L/\partial y$, and the graph that **autograd** (computing
+# gradients along the graph, lesson 01) made of them. Each box has the size of the gradient that arrived there. Follow the arrows from $x$ down to the
 # division (`/`), whose result is $\hat x$: there is a direct path (through one subtraction), one through the mean,
 # and one through the variance (the square and the second mean). A fourth goes through the mean
 # and then the variance; keep it in mind.
@@ -93,6 +93,9 @@ plot.flow(places, arrows, "Three routes lead from one x to the loss", key={"dire
 # measures how wrong.)
 
 # %%
+predict(error_of_constant_statistics_at_m_60=..., error_of_constant_statistics_at_m_4=...)  # "a", "b", "c" or "d"
+
+# %%
 routes = {"both know": (True, True), "μ constant": (False, True), "σ² constant": (True, False)}
 routes["both constant"] = (False, False)
 for name, knows in routes.items():
@@ -120,7 +123,9 @@ for name, row in errors.items():
     print(f"{name:15} wrong by {100 * row[sizes.index(60)]:.0f} % at m = 60, by {100 * row[0]:.0f} % at m = 4")
 runs = {name: (sizes, 100 * np.array(row)) for name, row in errors.items()}
 title, ylabel = "The larger the batch, the smaller the error of constant statistics", "error of ∂L/∂x, in % of its length"
-plot.lines(None, runs, title, "m, examples in the batch", ylabel, log="xy", yticks=[5, 10, 20, 50, 100]);
+plot.lines(None, runs, title, "m, examples in the batch", ylabel, log="xy", yticks=[5, 10, 20, 50, 100])
+recall("error_of_constant_statistics_at_m_60", f"{100 * errors['both constant'][sizes.index(60)]:.0f} %")
+recall("error_of_constant_statistics_at_m_4", f"{100 * errors['both constant'][0]:.0f} %")
 
 # %% [markdown]
 # **Yes: the gradient flows through both**, and for random numbers both paths carry about the same. It is (c) at 60;
@@ -186,7 +191,11 @@ for row in zip(five[:, 0], g[:, 0], direct, through_var, through_mean, total, me
 # $x_i - \mu$ in the numerators, and one to σ². On paper these are separate; the graph shares one subtraction for both.)
 #
 # **Prediction 2.** Two kinds of arrows leave μ. What comes through one of them always adds up to 0. Which?
-#
+
+# %%
+predict(arrows_from_the_mean_that_bring_0=...)  # "to x − μ" or "to σ²"
+
+# %% [markdown]
 # ### Exercise: in stages
 #
 # Derive the gradient with that rule, with a pencil, for one feature: first $\partial L/\partial\hat x_i$, then
@@ -275,6 +284,7 @@ for name, ours, autograd in zip("xγβ", library(grad_y, x, gamma, beta), inputs
     print(f"∂L/∂{name}: one line and the graph of four lines differ by {np.abs(ours - autograd.grad).max():.0e}")
 distances = x - x.mean(0)
 print(f"and the term that is 0: Σ(x − μ) = {np.abs(distances.sum(0)).max():.0e}")
+recall("arrows_from_the_mean_that_bring_0", "to σ²")  # whose slope is −2 Σ(x − μ)/m
 
 # %% [markdown]
 # ## The third form: a projection
@@ -286,6 +296,9 @@ print(f"and the term that is 0: Σ(x − μ) = {np.abs(distances.sum(0)).max():.
 # direction. How far does $\hat x$ move, each time?
 
 # %%
+predict(move_of_x_hat_after_a_step_of_0_001=...)  # a list of three numbers: along 1, along x̂, at random
+
+# %%
 def normalise(column, eps=0.0):
     """x̂ of one feature, (m,) → (m,)."""
     return F.batch_norm(Tensor(np.asarray(column)[:, None]), None, None, training=True, eps=eps).data.ravel()
@@ -293,10 +306,12 @@ def normalise(column, eps=0.0):
 
 column = np.sort(x[:, 0])
 x_hat, sigma = normalise(column), column.std()
-directions = {"along 1": np.ones(m), "along x̂": x_hat, "at random": generator.standard_normal(m)}
+directions, moves = {"along 1": np.ones(m), "along x̂": x_hat, "at random": generator.standard_normal(m)}, []
 for name, direction in directions.items():
     step = 0.001 * direction / np.linalg.norm(direction)
-    print(f"a step of 0.001 {name}: x̂ moves by {np.linalg.norm(normalise(column + step) - x_hat):.1e}")
+    moves.append(np.linalg.norm(normalise(column + step) - x_hat))
+    print(f"a step of 0.001 {name}: x̂ moves by {moves[-1]:.1e}")
+recall("move_of_x_hat_after_a_step_of_0_001", ", ".join(f"{move:.1g}" for move in moves))
 
 # %% [markdown]
 # The forward undoes the first two, a shift and a stretch of the batch. So no loss above it can depend on them, and
@@ -477,6 +492,9 @@ for value in (0, 1e-5, 1e-3, 0.1):
 # layer.
 
 # %%
+predict(weights_below_bn_in_batches_of_two=...)  # "a", "b", "c" or "d"
+
+# %%
 digits = course.digits()
 images = (digits.train.images.reshape(-1, 784) > 127).astype(np.float32)
 labels = digits.train.labels
@@ -514,6 +532,8 @@ few = [2, 3, 4, 8, 16, 60]
 moved = np.array([[movement(batch, seed)[0] for batch in few] for seed in range(5)])
 for batch, values in zip(few, moved.T, strict=True):
     print(f"m = {batch:2}: in five runs the first weights moved by {values.min():.3g} to {values.max():.3g} lengths")
+least, most = moved[:, 0].min(), moved[:, 1:].max()
+recall("weights_below_bn_in_batches_of_two", f"they move by {least:.3g} lengths or more, with other m by {most:.2g} at most")
 
 # %%
 single = {f"m = {batch}": movement(batch, seed=0)[1] for batch in (60, 2)}
@@ -567,6 +587,9 @@ plot.lines(None, runs, "In a batch of two, x̂ is a step", "x₁ − x₂", "x̂
 # layer: in which way?
 
 # %%
+predict(share_of_gradients_along_1_in_three_layers=...)  # "a", "b", or in a few words how the layers differ
+
+# %%
 marks = [0, 10, 30, 100, 300, *course.pick([1000], [])]
 
 
@@ -602,6 +625,8 @@ mean, stretch = measured.mean(0).transpose(2, 0, 1)  # (marks, layers) each
 for i in range(3):
     print(f"layer {i + 1}: along 1 from {mean[:, i].min():.2f} to {mean[:, i].max():.2f} %; along x̂ {stretch[0, i]:.1f} % "
           f"at first, at most {stretch[:, i].max():.1f} %, {stretch[-1, i]:.2f} % at the end")  # fmt: skip
+found = ", ".join(f"{share:.1g}" for share in mean.mean(0))
+recall("share_of_gradients_along_1_in_three_layers", f"{found} % in layers 1, 2, 3, as a mean over the steps")
 
 # %% [markdown]
 # (c). In our run the two lower layers carry about 0.1 % along $\mathbf 1$, far *less* than a random arrow (dotted),

@@ -10,7 +10,7 @@
 
 
 # %% tags=["exercise:runaway"]
-def predict(u, t, lr, steps):
+def runaway(u, t, lr, steps):
     """∂loss/∂b = mean(x̂ − t) = −mean(t) in every step, as the mean of x̂ is 0 whatever b is."""
     return lr * steps * t.mean()
 

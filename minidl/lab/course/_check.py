@@ -139,7 +139,7 @@ def ask(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
     """
     if not callable(function):
         raise Wrong(f"The answer is a {type(function).__name__}; it should be a function.")
-    given = [a.copy() if isinstance(a, np.ndarray) else a for a in arguments]
+    given = [_copy(a) for a in arguments]
     try:
         result = function(*given, **named)
     except NotImplementedError:
@@ -154,7 +154,7 @@ def ask(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         which = f" It was given arrays of the shapes {shapes}." if shapes and isinstance(error, ValueError) else ""
         raise Wrong(f"Your function stopped with {type(error).__name__}: {said}{line}.{which}") from None
     for i, (before, after) in enumerate(zip(arguments, given, strict=True), 1):
-        if isinstance(before, np.ndarray) and not np.array_equal(before, after, equal_nan=True):
+        if _arrays(before) and not all(map(_same, _arrays(before), _arrays(after))):
             raise Wrong(
                 f"Your function changes its argument number {i} in place, and others still need it; work on a copy."
             )
@@ -165,6 +165,22 @@ def _learners(frames):
     """Return the last place in the learner's own code, not in minidl nor in what is installed; None if there is none."""
     own = [f for f in frames if not f.filename.startswith(_PACKAGE) and "site-packages" not in f.filename]
     return own[-1] if own else None
+
+
+def _arrays(argument):
+    """The arrays that an argument is, or holds as a list."""
+    listed = argument if isinstance(argument, list) else [argument]
+    return [a for a in listed if isinstance(a, np.ndarray)]
+
+
+def _copy(argument):
+    if isinstance(argument, list):
+        return [_copy(a) for a in argument]
+    return argument.copy() if isinstance(argument, np.ndarray) else argument
+
+
+def _same(before, after):
+    return np.array_equal(before, after, equal_nan=before.dtype.kind in "fc")
 
 
 def compare(

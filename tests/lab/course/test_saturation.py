@@ -5,6 +5,7 @@ import pytest
 
 from minidl import functional as F
 from minidl import nn
+from minidl.lab.course import check
 from minidl.lab.course.saturation import prepare, sigmoid_stack, signals
 from minidl.tensor import Tensor
 
@@ -72,3 +73,23 @@ def test_prepared_pixels_vary_by_one():
     np.testing.assert_allclose(rows.mean(0), 0, atol=1e-5)
     assert rows.var(0).mean() == pytest.approx(1, rel=1e-5)
     np.testing.assert_allclose(prepare(images[:3], images), rows[:3], rtol=1e-5)
+
+
+@pytest.mark.parametrize("off", [1, 1.7, 2.4])
+@pytest.mark.parametrize("small", [0.01, 0.1, 0.4])
+@pytest.mark.parametrize("flat_enough", [lambda s, f: f > 0.5, lambda s, f: f > 0.75, lambda s, f: s > 10])
+def test_any_sensible_limit_is_a_right_diagnosis(off, small, flat_enough):
+    def diagnosis(signal, off_centre, flat):
+        if off_centre > max(off, signal):
+            return "off centre"
+        return "asleep" if signal < small else "flat" if flat_enough(signal, flat) else "well"
+
+    assert check("diagnosis", diagnosis) == "pass"
+
+
+def test_a_layer_that_did_not_move_may_warn_or_not():
+    def ratios(before, after):
+        steps = [np.std(a - b) / np.std(b) for b, a in zip(before, after, strict=True)]
+        return [-np.inf if step == 0 else float(np.log10(step)) for step in steps]
+
+    assert check("update ratio", ratios) == "pass"

@@ -4,6 +4,7 @@ import numpy as np
 
 from minidl.lab.course._check import Wrong, ask, compare, exercise, parts
 
+ROWS = 150  # images, so that “at least 99 %” of them is not all
 _FUNCTIONS = {
     "a sigmoid": lambda x: 1 / (1 + np.exp(-x)),
     "tanh": np.tanh,
@@ -49,6 +50,14 @@ def gain(weight_std):
                 / (y.std() * root),
                 "it takes the mean of the squares for the variance, twice. A mean that is the same for all images is no "
                 "signal": np.sqrt((x * x).mean() / (y * y).mean()) / root,
+                "it takes x to have variance 1, and the mean of f(x)² for its variance": 1
+                / np.sqrt((y * y).mean())
+                / root,
+                "it has roots of standard deviations; the variances add up, so take the root once": np.sqrt(
+                    x.std() / (n * y.std())
+                ),
+                "one of its variances divides by the number of samples minus one, and the other does not": x.std(ddof=1)
+                / (y.std() * root),
                 "this is √(2/n), which is for ReLU, and for a variance over the draw of the weights": np.sqrt(2) / root,
             },
         )
@@ -67,12 +76,13 @@ def gain(weight_std):
 def saturation(measure):
     """A measure of saturation that counts what is flat, and finds the units that are flat for every image."""
     rng = np.random.default_rng()
-    for units, flat_only in ((9, False), (13, False), (8, True)):
-        x = rng.normal(rng.uniform(-6, 6, units), rng.uniform(0.5, 4, units), (60, units))
-        x[:, :2] = rng.uniform(-2, 2, (60, 2)) + np.array([8, -9])
-        x[:, 2] = rng.choice([-8, 8], 60) + rng.uniform(-2, 2, 60)  # at both ends in turns, and flat at both
-        x[:, 3:7] = rng.uniform(-1, 1, (60, 4)) + np.array([-9, 8, 8, 8])
-        x[1, 3], x[2:10, 4], x[2:10, 6], x[::2, 5] = 0, 2.2, 2.2, 0  # flat for 59, 52, 30 and 52 of the 60 images
+    for units, flat_only in ((12, False), (16, False), (11, True)):
+        x = rng.normal(rng.uniform(-2, 2, units), rng.uniform(0.5, 4, units), (ROWS, units))
+        x[:, :2] = rng.uniform(-2, 2, (ROWS, 2)) + np.array([8, -9])
+        x[:, 2] = rng.choice([-8, 8], ROWS) + rng.uniform(-2, 2, ROWS)  # at both ends in turns, and flat at both
+        x[:, 3:10] = rng.uniform(-1, 1, (ROWS, 7)) + np.array([-9, 8, 8, 8, 8, 8, 8])
+        x[1, 3], x[::2, 4], x[::2, 5], x[2:10, 6], x[2:6, 7:10] = 0, 2.1, 2.2, 2.2, 0  # no two misreadings count alike
+        x[3, :2] = 3.65, -3.65  # flat, though these outputs are from 0.025 to 0.975
         x[0, -1] = 0  # so that the steepest slope that occurs is 1/4, but for the grid in which all is flat
         if flat_only:
             x = np.where(x > 0, x, -x) + 5
@@ -80,7 +90,8 @@ def saturation(measure):
         got = parts(ask(measure, y), ("the fraction of outputs", "the fraction of units"))
         slope = y * (1 - y)
         flat = slope < 0.025
-        compare("The fraction of saturated outputs", got[0], flat.mean(), instead=_misread(y, slope))
+        swapped = {"this is the fraction of stuck units, which comes second": flat.all(0).mean()}
+        compare("The fraction of saturated outputs", got[0], flat.mean(), instead=_misread(y, slope) | swapped)
         compare(
             "The fraction of stuck units",
             got[1],
@@ -100,6 +111,15 @@ def saturation(measure):
                 "it misses a unit that is flat for every image, but at 0 for some of them and at 1 for others": (
                     (flat & (y > 0.5)).all(0) | (flat & (y < 0.5)).all(0)
                 ).mean(),
+                "it compares the slope with 0.1, not with a tenth of 1/4": (slope < 0.1).all(0).mean(),
+                "it asks for outputs below 0.1 or above 0.9, where the slope is still 0.09": ((y < 0.1) | (y > 0.9))
+                .all(0)
+                .mean(),
+                "it cuts the outputs at 0.025 and 0.975, which is near but not the same; take the slope itself": (
+                    (y < 0.025) | (y > 0.975)
+                )
+                .all(0)
+                .mean(),
                 "it asks whether a unit's mean output is flat; the question is whether each output is": (
                     y.mean(0) * (1 - y.mean(0)) < 0.025
                 ).mean(),
@@ -127,13 +147,15 @@ def _misread(y, slope):
         ).mean(),
         "this is in percent; return a fraction": 100 * (slope < 0.025).mean(),
         "this is a number of outputs, not a fraction of them": (slope < 0.025).sum(),
+        "it divides by the number of images; there are as many outputs as images times units": (slope < 0.025).sum()
+        / len(y),
     }
 
 
 _ILLNESSES = {  # word → ranges of the signal (as log10), of the mean off 0, and of the flat share
-    "asleep": ((-9, -1.3), (0, 0.6), (0, 0)),
-    "off centre": ((-3, -0.5), (1.6, 5), (0, 0.45)),
-    "flat": ((0.8, 1.5), (0, 1), (0.6, 1)),
+    "asleep": ((-9, -2.3), (0, 0.6), (0, 0)),
+    "off centre": ((-3, -0.5), (2.5, 5), (0, 0.45)),
+    "flat": ((1.08, 1.5), (0, 4), (0.8, 1)),
     "well": ((-0.25, 0.25), (0, 0.4), (0, 0.1)),
 }
 _WHY = {
@@ -210,9 +232,14 @@ def update_ratio(answer):
     def each(ratio):
         return np.log10([ratio(step, w) for step, w in zip(steps, before, strict=True)])
 
+    got = ask(answer, before, after)
+    if not isinstance(got, list | tuple | np.ndarray):
+        raise Wrong(
+            f"Your function returns a {type(got).__name__}; it should return a list, with a number for each layer."
+        )
     compare(
         "The list",
-        ask(answer, [w.copy() for w in before], [w.copy() for w in after]),
+        got,
         each(lambda step, w: step.std() / w.std()),
         instead={
             "these are the ratios themselves; take the logarithm to base 10": each(
@@ -235,3 +262,13 @@ def update_ratio(answer):
         },
         hint="One number for each layer, over all its weights.",
     )
+    with np.errstate(divide="ignore"):
+        rested = ask(answer, before, [before[0], *after[1:]])
+    rested = np.asarray(rested, dtype=float)
+    if rested.shape != (len(before),) or rested[0] != -np.inf:
+        found = (
+            f"{rested[0]:g}" if rested.shape == (len(before),) else f"{rested.size} numbers for {len(before)} layers"
+        )
+        raise Wrong(
+            f"The first layer did not move, which is −∞, and you have {found}. NumPy's log10 of 0 is −∞ by itself."
+        )

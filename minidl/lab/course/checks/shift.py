@@ -25,13 +25,7 @@ def gradient_change(answer):
     """How much of a layer's gradient is out of date once the layers before it have moved."""
     weights, gradients = _network(np.random.default_rng())
     lr, old = 0.3, gradients(weights)
-    count, before = len(weights), [w.copy() for w in weights]
-    got = ask(answer, gradients, weights, lr)
-    if not all(np.array_equal(w, b) for w, b in zip(weights, before, strict=True)):
-        raise Wrong(
-            "Your function moves the weights themselves; the training still needs them: make new arrays, w − lr·g."
-        )
-
+    count, got = len(weights), ask(answer, gradients, weights, lr)
     fresh, at = [], list(weights)
     for i in range(1, count):
         at[i - 1] = at[i - 1] - lr * gradients(at)[i - 1]

@@ -35,7 +35,7 @@ def predictions(plain, batch, speedup, shift):
             )
     if speedup <= 0:
         raise Wrong(f"speedup is {speedup}: it divides two numbers of steps; 1 means no difference, below 1 slower.")
-    if str(shift).lower() not in _SHIFT:
+    if str(shift).strip().lower() not in _SHIFT:
         raise Wrong(f"shift is {shift!r}; it should be one of {', '.join(map(repr, _SHIFT))}, which a test can decide.")
 
 
@@ -65,9 +65,14 @@ def reach(answer):
     if silent == 20:
         raise Wrong("Your function returns None each time, also for curves that get there: is there a `return`?")
     if silent:
-        raise Wrong("Where the curve reaches its target exactly, you say never: reaching means ≥, not >.")
+        raise Wrong(
+            "You say never, where a curve gets there. Is it exactly at the target there (reaching means ≥, not >), or does "
+            "your loop return None before it has seen the whole curve?"
+        )
     got = ask(answer, steps, accuracies, 0.95)
     if got is not None:
+        if isinstance(got, str | list | tuple) or got != got:
+            raise Wrong(f"This curve never reaches its target, and the answer is {got!r:.40}; it should be None.")
         got = number("The answer", got)
         why = "; NumPy's argmax of all False is 0" if got == steps[0] else ""
         raise Wrong(f"This curve never reaches its target, and the answer is {got:g}, not None{why}.")

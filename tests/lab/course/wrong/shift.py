@@ -118,7 +118,7 @@ WRONG = {
         ((fresh_gradients,), "each by a new gradient"),
         ((only_the_one_before,), "only the layer directly before it"),
         ((not_relative,), "not divided by ‖G‖"),
-        ((in_place,), "moves the weights themselves"),
+        ((in_place,), "argument number 2 in place"),
         ((accumulated,), "begin with the original weights"),
         ((of_lengths,), "compares the lengths"),
     ],

@@ -31,6 +31,16 @@ def says_nothing(steps, accuracies, target):
     steps[there[0]] if there.size else None
 
 
+def gives_up(steps, accuracies, target):
+    for step, accuracy in zip(steps, accuracies, strict=True):
+        return step if accuracy >= target else None
+
+
+def first(steps, accuracies, target, never):
+    there = np.flatnonzero(accuracies >= target)
+    return steps[there[0]] if len(there) else never
+
+
 WRONG = {
     "predictions": [
         ((0.6, 90, 3, "yes"), "looks like a fraction"),
@@ -45,6 +55,9 @@ WRONG = {
         ((last,), "is the last step at or above"),
         ((never_is_first,), "argmax of all False is 0"),
         ((above,), "≥, not >"),
+        ((gives_up,), "before it has seen the whole curve"),
+        ((lambda steps, accuracies, target: first(steps, accuracies, target, "never"),), "it should be None"),
+        ((lambda steps, accuracies, target: first(steps, accuracies, target, float("nan")),), "it should be None"),
         ((best,), "the step of the highest accuracy"),
         ((lambda steps, accuracies, target: steps[accuracies >= target],), "it should be one number"),
         ((lambda steps, accuracies, target: list(steps[accuracies >= target]),), "it should be one number"),
