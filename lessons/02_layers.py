@@ -156,6 +156,7 @@ def fit(images, labels, steps=200, lr=0.5, bug=None):
     return model, losses
 
 
+# %%
 few, few_labels = x[:32], y[:32]
 random_labels = np.random.default_rng(7).integers(0, 10, 32)
 steps = np.arange(200)
