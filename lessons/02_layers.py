@@ -289,6 +289,7 @@ def train(model, labels=y, epochs=2, lr=0.1, zero=True):
     return np.arange(len(losses)), losses
 
 
+# %%
 model = network()
 first_weights = model[0].weight.data.copy()
 runs = {"as it should be": train(model)}
