@@ -6,7 +6,7 @@
 # wake up, or not. Afterwards you can tell a network that is flat from one that is asleep, from two curves that every
 # training run can record.
 #
-# **Time**: about 60 minutes with the exercises; the cells run in about 1 minute on two cores.
+# **Time**: about 60 minutes with the exercises; the cells run in about 2 minutes on two cores.
 #
 # **You need** [02](02_layers.ipynb) (the training loop) and [03](03_signal.ipynb) (gain, signal, centred, flat).
 
