@@ -280,7 +280,8 @@ for i, (name, seeds) in enumerate(ends.items()):
 worst = [name for name, seeds in ends.items() if seeds.mean(0).min() < 50]
 recall("still_learn_at_rate_2", ", ".join(name for name, seeds in ends.items() if seeds.mean(0)[-1] > 50))
 added = (ends["both"] - ends["BN"]).mean(0)
-print("the careful start adds to BN:", ", ".join(f"{gain:+.1f} points at {lr}" for lr, gain in zip(RATES, added, strict=True)))
+gained = (f"{gain:+.1f} points at {lr}" for lr, gain in zip(RATES, added, strict=True))
+print("the careful start adds to BN:", ", ".join(gained))
 recall("careful_start_adds_to_bn", f"{added[-1]:.1f} points")
 title = f"At some learning rate {' and '.join(worst)} did not learn"
 plot.label(ax, title, "learning rate", f"test accuracy after {SHORT:,} steps (%)")

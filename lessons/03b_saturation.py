@@ -139,8 +139,8 @@ recall("centred_network_above_gain_4_8", f"at gain {gain} a signal of {signal:.0
 # (b). Larger weights do two things. They push more units off the steep part, and they enlarge the differences in the
 # units that are still there. Near gain 10, in our run, the two cancel: the signal comes through 16 layers, and so
 # does the gradient, although more than half of the outputs are saturated. At 8 about a quarter of the signal is left,
-# which was enough to train from. So a larger scale can make up for a wrong centre, at the price of about half of the outputs.
-# Centred, at 4.8, hardly any output is flat.
+# which was enough to train from. So a larger scale can make up for a wrong centre, at the price of about half of the
+# outputs. Centred, at 4.8, hardly any output is flat.
 #
 # And above these gains? There the gradient *grows* on its way back, at gain 16 to about a hundred times at layer 1
 # (plain) and to thousands (centred). The cells of gain 16 do not stall for lack of a signal.
@@ -235,8 +235,8 @@ plot.histogram_grid(at, grid, EDGES, columns=3, name="output of the sigmoids");
 # is **asleep**, not **flat**.
 #
 # Flat is not a good choice either: std 1 starts fastest, and is overtaken by std 0.1, in our run after some 500
-# steps. Whether its flatness is the reason was not tested. And a share of flat outputs alone tells little: the first layer of the best network ended with more of them
-# than that of the slowest.
+# steps. Whether its flatness is the reason was not tested. And a share of flat outputs alone tells little: the first
+# layer of the best network ended with more of them than that of the slowest.
 #
 # ## 4. How far does a step move the weights?
 #
@@ -294,7 +294,8 @@ recall("powers_of_ten_that_sleeping_layer_1_lags", f"{asleep[most] - asleep['lay
 # - That a lost signal *causes* every stall in part 1. Restoring the centre cures the stalled cells at gains 4 and 4.8,
 #   which is evidence; the signal was measured in the deepest row only, and with gain 16 it is not what is missing. And
 #   400 steps are few: the sleeping network of part 3 needed 1,000.
-# - Other learning rates: the tables have one, and one seed in each cell. A fair comparison tries several for each network (as [07](07_figure_1.ipynb) does), and chooses on images that are not the test set.
+# - Other learning rates: the tables have one, and one seed in each cell. A fair comparison tries several for each
+#   network (as [07](07_figure_1.ipynb) does), and chooses on images that are not the test set.
 # - Why batch normalization helps. We saw that it makes the start harmless, not that this is its whole effect.
 #
 # ## In short

@@ -41,11 +41,11 @@ grad_y = generator.standard_normal((m, features))  # ∂L/∂y: what arrives fro
 # table like $y$: by how much $L$ grows for each unit that an entry of $y$ grows. We must pass on
 # $\partial L/\partial x$.
 #
-# Here are the four lines as tensor operations, with a random $\partial L/\partial y$, and the graph that **autograd** (computing
-# gradients along the graph, lesson 01) made of them. Each box has the size of the gradient that arrived there. Follow the arrows from $x$ down to the
-# division (`/`), whose result is $\hat x$: there is a direct path (through one subtraction), one through the mean,
-# and one through the variance (the square and the second mean). A fourth goes through the mean
-# and then the variance; keep it in mind.
+# Here are the four lines as tensor operations, with a random $\partial L/\partial y$, and the graph that **autograd**
+# (computing gradients along the graph, lesson 01) made of them. Each box has the size of the gradient that arrived
+# there. Follow the arrows from $x$ down to the division (`/`), whose result is $\hat x$: there is a direct path
+# (through one subtraction), one through the mean, and one through the variance (the square and the second mean). A
+# fourth goes through the mean and then the variance; keep it in mind.
 
 # %%
 def four_lines(x, gamma, beta, mean_knows=True, var_knows=True, eps=eps):
