@@ -382,7 +382,7 @@ for norm in ("BN", "whitening"):
 # network says which. Batches of 60, the same networks with two outputs, each with its own rate. The test has each image
 # twice, once bold and once faint, so guessing gives 50 %.
 #
-# One arm has a bias *before* LN, in the sums ([`Shift`](../minidl/lab/course/alternatives.py)).
+# One arm has a bias *before* LN, in the sums ([`Shift`](../minidl/lab/after/_deep_sigmoids.py)).
 #
 # **Prediction.** Which networks will guess?
 

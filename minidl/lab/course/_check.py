@@ -154,7 +154,8 @@ def ask(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         which = f" It was given arrays of the shapes {shapes}." if shapes and isinstance(error, ValueError) else ""
         raise Wrong(f"Your function stopped with {type(error).__name__}: {said}{line}.{which}") from None
     for i, (before, after) in enumerate(zip(arguments, given, strict=True), 1):
-        if _arrays(before) and not all(map(_same, _arrays(before), _arrays(after))):
+        old, new = _arrays(before), _arrays(after)
+        if len(old) != len(new) or not all(map(_same, old, new)):
             raise Wrong(
                 f"Your function changes its argument number {i} in place, and others still need it; work on a copy."
             )

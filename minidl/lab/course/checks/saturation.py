@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minidl.lab.course._check import Wrong, ask, compare, exercise, parts
+from minidl.lab.course._check import Wrong, array, ask, compare, exercise, parts
 
 ROWS = 150  # images, so that “at least 99 %” of them is not all
 _FUNCTIONS = {
@@ -264,7 +264,7 @@ def update_ratio(answer):
     )
     with np.errstate(divide="ignore"):
         rested = ask(answer, before, [before[0], *after[1:]])
-    rested = np.asarray(rested, dtype=float)
+    rested = array("The list", rested)
     if rested.shape != (len(before),) or rested[0] != -np.inf:
         found = (
             f"{rested[0]:g}" if rested.shape == (len(before),) else f"{rested.size} numbers for {len(before)} layers"

@@ -71,7 +71,7 @@ def reach(answer):
         )
     got = ask(answer, steps, accuracies, 0.95)
     if got is not None:
-        if isinstance(got, str | list | tuple) or got != got:
+        if isinstance(got, str | list | tuple | np.ndarray) or (isinstance(got, float) and got != got):
             raise Wrong(f"This curve never reaches its target, and the answer is {got!r:.40}; it should be None.")
         got = number("The answer", got)
         why = "; NumPy's argmax of all False is 0" if got == steps[0] else ""

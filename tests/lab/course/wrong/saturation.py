@@ -108,6 +108,8 @@ WRONG = {
         ((over(lambda b, a: (a - b).std() / b.std() + 1e-12),), "did not move, which is −∞"),
         ((lambda b, a: [r for r in ratios(b, a) if np.isfinite(r)],), "3 numbers for 4 layers"),
         ((in_place,), "changes its argument number 2 in place"),
+        ((lambda b, a: [r for r in ratios(b, a) if a.pop() is not None],), "changes its argument number 2 in place"),
+        ((lambda b, a: [r if np.isfinite(r) else "none" for r in ratios(b, a)],), "it should be an array of numbers"),
         ((lambda b, a: iter(ratios(b, a)),), "it should return a list"),
         ((over(lambda b, a: np.linalg.norm(a - b) / np.linalg.norm(b)),), "root mean squares"),
     ],

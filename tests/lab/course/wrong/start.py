@@ -58,6 +58,8 @@ WRONG = {
         ((gives_up,), "before it has seen the whole curve"),
         ((lambda steps, accuracies, target: first(steps, accuracies, target, "never"),), "it should be None"),
         ((lambda steps, accuracies, target: first(steps, accuracies, target, float("nan")),), "it should be None"),
+        ((lambda steps, accuracies, target: first(steps, accuracies, target, steps[:0]),), "it should be None"),
+        ((lambda steps, accuracies, target: first(steps, accuracies, target, {}),), "it should be one number"),
         ((best,), "the step of the highest accuracy"),
         ((lambda steps, accuracies, target: steps[accuracies >= target],), "it should be one number"),
         ((lambda steps, accuracies, target: list(steps[accuracies >= target]),), "it should be one number"),
