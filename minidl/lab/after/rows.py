@@ -199,9 +199,14 @@ def _accuracy(path, name):
         elif head and cells and cells[0] == name and len(cells) == len(head):
             told = dict(zip(head, cells, strict=True))
             views = [f"{told[view]} ({view})" for view in ("one view", "six views") if _is_told(told.get(view))]
-            seeds = f", {told['seeds']} seeds" if _is_told(told.get("seeds")) else ""
+            seeds = _seeds(told["seeds"]) if _is_told(told.get("seeds")) else ""
             return ", ".join(views) + seeds if views else None
     return None
+
+
+def _seeds(cell):
+    """Say how many seeds, or which: "5" and "0–4" are told differently."""
+    return f", {cell} seeds" if cell.isdigit() else f", seeds {cell}"
 
 
 def _is_told(cell):
