@@ -4,6 +4,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -110,8 +111,10 @@ def _measure_network(run, settings, part, name):
 
 
 def measure_operations(run, settings, names):
-    """Measure single operations, by minidl and PyTorch eager."""
-    _measure(run, settings, "ops", _in_brief(settings), operations(names, settings.quick))
+    """Measure single operations, by minidl and PyTorch eager; products of matrices by NumPy, too, as its BLAS is another."""
+    for product, cases in groupby(operations(names, settings.quick), lambda case: case.name == "matmul"):
+        others = (numpy_contender(),) if product and settings.peers else ()
+        _measure(run, settings, "ops", (*_in_brief(settings), *others), list(cases))
 
 
 def measure_scaling(run, settings, names):
