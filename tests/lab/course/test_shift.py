@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from minidl import nn
-from minidl.lab.course import shift
+from minidl.lab.course import check, shift
+from minidl.lab.course.checks.shift import ROWS
 from minidl.lab.models import paper_mlp
 from minidl.lab.paper._norms import NoisyNorm
 from minidl.lab.paper._training import split
@@ -85,3 +86,11 @@ def test_percentiles_are_those_of_training_and_leave_the_statistics_alone(digits
 def test_divergence_is_said(digits):
     with pytest.raises(FloatingPointError, match=r"watch: the loss is not finite at step .*smaller lr than 1e"):
         shift.watch("none", 1e38, 0, digits, steps=20, looks=2)
+
+
+def test_the_table_does_not_blame_the_answer_where_the_ledger_is_missing(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert check("table", dict.fromkeys(ROWS, "smaller")) == "fail"
+    said = capsys.readouterr().out
+    assert "without the ledger's numbers: ledger: no results/ics.json" in said
+    assert "Nothing can be made of your answer" not in said

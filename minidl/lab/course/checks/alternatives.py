@@ -245,7 +245,7 @@ def _cases(generator):
     yield lambda s: s, lambda x, w: (x, w / a), False, "all outputs became smaller; take the absolute difference"
     yield by_largest, mates, False, "batch-mates move the first example's output; run norm on the whole table"
     yield over(0), lambda x, w: (x, -w), False, "the outputs have changed their signs; do not square them, nor take |·|"
-    yield over(0), lambda x, w: (x + 1.0, a * w), True, "`change` returns both, x and w; use both"
+    yield over(0, 0), lambda x, w: (x + 1.0, a * w), True, "`change` returns both, x and w; use both"
     yield shared, a_little(4e-4, slice(None)), True, "nothing moved by more than 0.0004; the tolerance is 0.001"
     yield (
         shared,

@@ -207,7 +207,10 @@ def table(answer):
         if rows:
             told = min(map(repr, rows))
             raise Wrong(f"The table should be a dict with these rows: {_listed(ROWS)}; {what} {told:.60}.")
-    result = ledger("ics").result
+    try:
+        result = ledger("ics").result
+    except FileNotFoundError as missing:
+        raise Wrong(f"Nobody can judge your table without the ledger's numbers: {missing}.") from None
     lr = result.settings("lr", arm="without BN", **ics.FINAL)[0]
     for row, (measure, arm, other, hint) in ROWS.items():
         interval = paired(*(_over_training(result, measure, one, lr) for one in (arm, other)))
