@@ -181,12 +181,12 @@ def _scores(result, norm, size, way="test"):
 
 
 def _lead(result, size, way="test"):
-    """Group norm less batch norm, evaluated in one way, one a seed."""
+    """Group norm less batch norm, evaluated in one way, one per seed."""
     return _scores(result, GROUP, size) - _scores(result, BATCH, size, way)
 
 
 def _part(result, size, part):
-    """One part of what batch norm loses, one a seed; the parts sum to the whole."""
+    """One part of what batch norm loses, one per seed; the parts sum to the whole."""
     better, worse = PARTS[part]
     if better is None:
         return _lead(result, size, worse)

@@ -86,24 +86,24 @@ def _products(weight):
 
 
 def _off(result, arm, start=1.0):
-    """How far measured lengths are from the balance, as a mean over layers, one a seed."""
+    """How far measured lengths are from the balance, as a mean over layers, one per seed."""
     measured, balance = (result.values(name, arm=arm, start=start) for name in ("measured", "balance"))
     return np.abs(measured / balance - 1).mean(1)
 
 
 def _bent(result, arm):
-    """How far the growth of ‖w‖² is from that of steps at right angles to w, as a mean over layers, one a seed."""
+    """How far the growth of ‖w‖² is from that of steps at right angles to w, as a mean over layers, one per seed."""
     return np.abs(result.values("gain", arm=arm, start=1.0) - 1).mean(1)
 
 
 def _apart(result, name="measured"):
-    """The largest over the smallest of three starts, less 1, one a seed and layer: of lengths, or of effective rates."""
+    """The largest over the smallest of three starts, less 1, one per seed and layer: of lengths, or of effective rates."""
     values = np.array([result.values(name, arm=BN, start=start) for start in STARTS])
     return values.max(0) / values.min(0) - 1
 
 
 def _grown(result, start):
-    """By how much lengths grow over the last fourth of the steps, as a mean over layers, one a seed."""
+    """By how much lengths grow over the last fourth of the steps, as a mean over layers, one per seed."""
     lengths = result.values("lengths", arm=BN, start=start)
     return (lengths[:, -1] / lengths[:, -1 - lengths.shape[1] // LAST] - 1).mean(1)
 

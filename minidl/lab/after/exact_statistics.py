@@ -99,7 +99,7 @@ def _error(model, x, y):
 
 
 def _measures(result, arm):
-    """Of each kind, one a seed: the mean error while the rate is held, how far it jumps between looks, the last one."""
+    """Of each kind, one per seed: the mean error while the rate is held, how far it jumps between looks, the last one."""
     runs = result.where(arm=arm, **FINAL)
     steps = runs.values("steps")[0]
     held = (steps > EARLY * steps[-1]) & (steps <= HELD * steps[-1])

@@ -60,7 +60,7 @@ def run(config, graphs):
 
 
 def _finals(result):
-    """graph → norm → test accuracies, one a seed."""
+    """graph → norm → test accuracies, one per seed."""
     return {g: {n: result.values("test", graph=g, norm=n, **FINAL) for n in NORMS} for g in GRAPHS}
 
 

@@ -50,7 +50,7 @@ def run(config, photos):
 
 
 def _logs(result, name, arm, lr):
-    """The mean logarithm of a measure over training, one a seed; without the start. nan for a network that diverged.
+    """The mean logarithm of a measure over training, one per seed; without the start. nan for a network that diverged.
 
     Of "by length", one for each seed and length: (S, 5).
     """

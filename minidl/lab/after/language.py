@@ -53,7 +53,7 @@ def _values(result, name, arm):
 
 
 def _less(result, name, arm):
-    """The loss less that with layer norm and the same batches, one a seed."""
+    """The loss less that with layer norm and the same batches, one per seed."""
     control = f"{LAYER}, {LIKE}" if arm.endswith(LIKE) else LAYER
     return _values(result, name, arm) - _values(result, name, control)
 

@@ -54,7 +54,7 @@ def arrival(steps, accuracy, target):
 
 
 class SpeedUp(NamedTuple):
-    """A geometric mean of ratios, one a seed, and the 95 % t interval of their logarithms; bounds where seeds are bounds.
+    """A geometric mean of ratios, one per seed, and the 95 % t interval of their logarithms; bounds where seeds are bounds.
 
     Where only the slow arm never arrived, a ratio is at least so large: mean and low end are lower bounds then, and there is
     no high end. Where only the fast arm never arrived, it is at most so large: mean and high end are upper bounds, and there
@@ -107,7 +107,7 @@ def _short(number):
 def speed_up(slow, fast, budget):
     """Return the SpeedUp of the fast arm: steps of the slow one over its own, paired by seed.
 
-    slow, fast  the steps to the target, one a seed; nan for a run that did not arrive within the budget, which is then
+    slow, fast  the steps to the target, one per seed; nan for a run that did not arrive within the budget, which is then
                 taken for what it would have needed at least. The spread of such bounds may be less than that of the truth
     Errors      ValueError for other than equal lengths, for none, or for steps that are not above 0
     """

@@ -57,7 +57,7 @@ def _try(arms, found, wanted, seeds):
 
 
 def cells(found, arm):
-    """Return the settings that an arm has tried: (lr, decay, start) → its validation accuracies, one a seed."""
+    """Return the settings that an arm has tried: (lr, decay, start) → its validation accuracies, one per seed."""
     tried = {}
     for run in found.where(arm=arm, stage="tune").runs:
         cell = tuple(run.config[name] for name in ("lr", "decay", "start"))

@@ -54,7 +54,7 @@ def _accuracy(plot, ax, curves, arms, name):
 
 
 def _ratios(curves, arm):
-    """Speed-ups, one a seed, where a run that never arrives counts as if it did at the end."""
+    """Speed-ups, one per seed, where a run that never arrives counts as if it did at the end."""
     plain, own = curves.arrivals("plain"), curves.arrivals(arm)
     return np.array(
         [np.nan_to_num(plain[s], nan=curves.budget) / np.nan_to_num(own[s], nan=curves.budget) for s in own]

@@ -47,7 +47,7 @@ def run(config, digits):
 
 
 def _drifts(result, lr, first=0):
-    """Place → mean drift between measurements, one a seed; from the interval number `first` on."""
+    """Place → mean drift between measurements, one per seed; from the interval number `first` on."""
     return {place: result.values(entry, norm=norm, lr=lr)[:, first:].mean(1) for place, (norm, entry) in PLACES.items()}
 
 

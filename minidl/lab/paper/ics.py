@@ -85,7 +85,7 @@ def _inputs(model, images, kind):
 
 
 def _means(result, measure, arm, lr):
-    """The mean of a measure over training, one a seed. Without the start, where the first step of all is a large one."""
+    """The mean of a measure over training, one per seed. Without the start, where the first step of all is a large one."""
     return np.nanmean(result.values(measure, arm=arm, lr=lr, **FINAL)[:, 1:], axis=1)
 
 

@@ -48,7 +48,7 @@ def _batches(data, reshuffled, seed):
 
 
 def _gains(result, lr):
-    """Reshuffled less fixed, one a seed, with batch norm and without."""
+    """Reshuffled less fixed, one per seed, with batch norm and without."""
     tests = {arm: result.values("test", arm=arm, lr=lr, **FINAL) for arm in ARMS}
     return {name: tests[f"{name}, reshuffled"] - tests[f"{name}, fixed batches"] for name in ("with BN", "without BN")}
 

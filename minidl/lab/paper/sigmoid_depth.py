@@ -55,7 +55,7 @@ def run(config, digits):
 
 
 def _tests(result):
-    """name → depth → test accuracies, one a seed."""
+    """name → depth → test accuracies, one per seed."""
     return {
         name: {
             depth: result.values("test", norm=norm, depth=depth, **FINAL) for depth in result.settings("depth", **FINAL)

@@ -191,7 +191,7 @@ def intervals(
 ) -> Axes:  # fmt: skip
     """Draw a row for each entry: every seed as a small dot, their mean as a large one, its 95 % t interval as a bar.
 
-    rows    label → values (S,), one a seed; what is not finite is left out
+    rows    label → values (S,), one per seed; what is not finite is left out
     zero    draw a line at 0, for differences
     log     a logarithmic axis, and the mean and interval of logarithms; for ratios
     limits  (lowest, highest) of the x axis, so that panels share it; by default its own
