@@ -3,13 +3,14 @@
 #
 # Batch normalization is one more operation between the layers of a network. Its inventors promise faster training,
 # larger learning rates, and less worry about how the network starts. Here you test that: the same deep network with
-# it and without, from a poor start and from a good one. Afterwards you can run everything in this course, and you
-# will have written down four predictions for its lessons to test.
+# it and without, from a poor start and from a good one. Before anything runs, you write down four predictions, which
+# this lesson and later ones test.
 #
 # **Time**: about 45 minutes with the exercises; the cells run in about 100 s on two cores.
 #
 # **You need**: Python, arrays, the chain rule. You need to know nothing about neural networks: this lesson shows, the
-# next ones explain. Words are in the [glossary](README.md#glossary), symbols in the [notation](README.md#notation).
+# next ones explain. Terms are explained in the [glossary](README.md#glossary), symbols in the
+# [notation](README.md#notation).
 
 # %%
 import math
@@ -40,20 +41,20 @@ plot.images(train_images[:16], train_labels[:16], "Sixteen training images, and 
 # %% [markdown]
 # ## The network
 #
-# We make the pixels black or white: 784 numbers, each 0 or 1. A **layer** turns a row of numbers $u$ into another one:
-# it takes weighted sums of them, $x = uW + b$, and bends each sum by the **sigmoid** $g(x) = 1 / (1 + e^{-x})$, which
-# squeezes any number between 0 and 1. The numbers in $W$ are its **weights**, those in $b$ its **biases**; all of them
-# are **parameters**: they start at random (a **seed**, a number, fixes all random draws, so that a run can be repeated),
-# and training changes them in small **steps**. Each step looks at a **batch** of 60 images, computes how wrong the network
-# is on them (a number called the **loss**), and moves every parameter a little in the direction that makes the loss
-# smaller. How far it moves is set by the **learning rate**. All this together is called **SGD**, stochastic gradient
-# descent: the slope of the loss is its *gradient*, and the batches are drawn at random.
+# We make the pixels black or white: 784 numbers, each 0 or 1. A **layer** turns a row of numbers $u$ into another
+# one: it takes weighted sums of them, $x = uW + b$, and bends each sum by the **sigmoid** $g(x) = 1 / (1 + e^{-x})$,
+# which squeezes any number between 0 and 1. The numbers in $W$ are its **weights**, those in $b$ its **biases**. All
+# of them are **parameters**: training changes them in small **steps**. The weights start at random. (A **seed**, a
+# number, fixes all random draws, so that a run can be repeated.) Each step looks at a **batch** of 60 images, computes
+# how wrong the network is on them (a number called the **loss**), and moves every parameter a little in the direction
+# that makes the loss smaller. How far it moves is set by the **learning rate**. All this together is called **SGD**,
+# stochastic gradient descent: the slope of the loss is its *gradient*, and the batches are drawn at random.
 #
-# Our network has eight such layers of 100 numbers each, its **hidden layers**. Then comes a last one with ten numbers,
-# one for each digit: the largest is its answer. **Batch normalization** (BN) is one extra operation before each sigmoid.
-# For each of the 100 sums it takes the mean $\mu_B$ and the variance $\sigma_B^2$ over the 60 images of the batch, and
-# shifts and scales the sum so that its mean is 0 and its variance 1. Two more parameters per sum, γ and β, let training
-# choose another scale and another mean:
+# Our network has eight such layers of 100 numbers each, its **hidden layers**. Then comes a last one with ten
+# numbers, one for each digit: the largest is its answer. **Batch normalization** (BN) is one extra operation before
+# each sigmoid. For each of the 100 sums it takes the mean $\mu_B$ and the variance $\sigma_B^2$ over the 60 images of
+# the batch $B$, and shifts and scales the sum so that its mean is 0 and its variance 1. Two more parameters per sum,
+# γ and β, let training choose another scale and another mean:
 #
 # $$\hat{x} = \frac{x - \mu_B}{\sqrt{\sigma_B^2 + \epsilon}}, \qquad y = \gamma\,\hat{x} + \beta$$
 #
@@ -62,8 +63,8 @@ plot.images(train_images[:16], train_labels[:16], "Sixteen training images, and 
 # image's answer does not depend on its neighbours; [lesson 08](08_inference.ipynb) is about that.)
 #
 # This operation is what the course is about. It comes from Ioffe and Szegedy, *Batch Normalization: Accelerating Deep
-# Network Training by Reducing Internal Covariate Shift* (2015), here "the paper". A **covariate shift** is a change in what
-# arrives at the input; it is *internal* if it happens at a layer inside, because the layers before it learn.
+# Network Training by Reducing Internal Covariate Shift* (2015), here "the paper". A **covariate shift** is a change
+# in what arrives at the input; it is *internal* if it happens at a layer inside, because the layers before it learn.
 
 # %%
 DEPTH, BATCH = 8, 60
@@ -84,10 +85,10 @@ plot.network((784, *[100] * DEPTH, 10), "Pixels on the left, ten answers on the 
 # %% [markdown]
 # ## Your predictions, before anything runs
 #
-# Write four predictions into the cell below; change the dots, nothing else. There are no wrong ones: a prediction is
-# worth something because a result can disagree with it. They are kept in the file `predictions.json` next to this
-# notebook, and the first answer stays: a prediction changed after the result is no prediction. Later lessons come
-# back to them.
+# Write four predictions into the cell below; change the dots, nothing else. Any guess will do: a prediction is worth
+# something because a result can disagree with it. `predict` keeps them in the file `predictions.json` next to this
+# notebook, and `recall` prints them beside the results. The first answer stays: a prediction changed after the result
+# is no prediction. Later lessons come back to them.
 #
 # - `plain`: the test accuracy, in percent, of our eight layers **without** BN after 2,000 steps. (10 is guessing.)
 # - `batch`: the same **with** BN.
@@ -95,7 +96,7 @@ plot.network((784, *[100] * DEPTH, 10), "Pixels on the left, ten answers on the 
 #   network with BN need to reach 95 %? 1 means no difference. [Lesson 07](07_figure_1.ipynb) counts.
 # - `shift`: the title says that BN works by *reducing internal covariate shift*: while the early layers learn, the
 #   numbers that reach the later layers keep changing, and BN is said to keep them steadier. If one measures that,
-#   does BN reduce it? `"yes"`, `"no"`, or `"depends"` (on how it is measured). [Lesson 10](10_shift.ipynb) measures.
+#   does BN reduce it? `"yes"`, `"no"`, or `"depends"`. [Lesson 10](10_shift.ipynb) measures.
 
 # %% tags=["exercise:predictions"]
 # stuck? hint("predictions")
@@ -112,8 +113,10 @@ if check("predictions", plain, batch, speedup, shift) == "pass":
 # ## The experiment
 #
 # Both networks start from the same random weights, see the same images in the same order, and take steps with the
-# same learning rate. The function below is the whole of training; [lesson 02](02_layers.ipynb) explains each of its
-# lines, and [01](01_autograd.ipynb) the one that looks like magic, `loss.backward()`.
+# same learning rate. The function below is the whole of training. [Lesson 02](02_layers.ipynb) explains the last four
+# lines of its loop, and [01](01_autograd.ipynb) the one that looks like magic, `loss.backward()`. The other lines
+# measure the accuracy (`evaluate`) and draw a batch. (`pick(2000, 300)`, above, is 2,000; quick tests of this notebook
+# take the 300.)
 
 
 # %%
@@ -158,21 +161,23 @@ for name, model in models.items():
     print(f"{name + ' answered this many times':37}0, 1, … 9:", np.bincount(answers, minlength=10))
 
 # %% [markdown]
-# In our run on MNIST the plain network ended at 11.3 % and had never been above 12 %. It has not learned slowly: in
-# 2,000 steps it has not begun. It gives the same answer to all images, sometimes one digit, sometimes another. Of the
-# 10,000 test images 1,135 are ones, so it said "1" at its last look, and after one more step (printed) "7". With BN
-# the same network read most digits after the first hundred steps, and ended near 94 %.
+# In our run on MNIST the plain network ended at 11.3 % and had never been above 12 %. It is not a slow learner: after
+# 2,000 steps it had not even begun. It gives the same answer to all images, sometimes one digit, sometimes another. At
+# the end of its curve the answer was "1": 1,135 of the 10,000 test images are ones. Then the loop takes one more step,
+# after which the answer, printed above, was "7". With BN the same network read most digits after the first hundred
+# steps, and ended near 94 %.
 #
 # What keeps the plain network from starting is the subject of [lesson 03](03_signal.ipynb).
 
 # %% [markdown]
 # ## Was that fair?
 #
-# A sceptic objects: *you chose the start.* The initial weights were drawn around 0 with a **standard deviation** (how far
-# numbers spread) of 0.1, and the biases $b$ were 0. The plain network may be no worse than BN, only badly started. So
-# give it a start made for sigmoids: weights and biases chosen so that much of what differs between images reaches the
-# last layer. (A recipe by Glorot and Bengio, 2010, with two corrections for sigmoids. [Lesson 03](03_signal.ipynb)
-# derives the biases, and a scale near this one; here we only use them.)
+# A sceptic objects: *you chose the start.* The initial weights were drawn around 0 with a **standard deviation** (how
+# far numbers spread) of 0.1, and the biases $b$ were 0. The plain network may be no worse than BN, only badly
+# started. So give it a start made for sigmoids: weights and biases chosen so that the differences between images
+# survive to the last layer. (A recipe by Glorot and Bengio, 2010, with two corrections for sigmoids. The first layer
+# gets both, too, although the mean of its inputs, the pixels, is not ½. [Lesson 03](03_signal.ipynb) derives the
+# biases, and a scale near this one; here we only use them.)
 #
 # **Prediction**: the plain network with this careful start, and no BN, after 2,000 steps: (a) still guesses; (b)
 # learns, but ends far below BN; (c) ends within two points of BN?
@@ -207,29 +212,30 @@ recall("plain_with_careful_start", f"{started:.1f} %, and {normed:.1f} % with BN
 
 # %% [markdown]
 # What do the layers receive in these three networks? [The living figure](../docs/live/index.html) has recorded longer
-# runs of them, with three seeds each, and you can move through every step. This is the end of it. Each row is a layer, the
-# first at the top, with a histogram of the sums that reach its sigmoids. (Here orange is without BN,
-# blue with it, and green from the good start. In the grey zones a sigmoid is flat.)
+# runs of them, with three seeds each, and you can move through every step. This is the last one. Each row is a
+# layer, the first at the top, with a histogram of the sums that reach its sigmoids. (Here orange is without BN, blue
+# with it, and green from the good start. In the grey zones a sigmoid is flat.)
 #
-# ![Histograms of what each of eight layers receives after 10,000 steps. Without BN they are narrow, and that of the last
-# layer is a single spike where a sigmoid is flat. With BN, and from a good start without it, they are wide in all layers.
-# Beside them the test accuracy over training: without BN it stays near 10 %, with BN it rises in the first steps, and from
-# a good start some hundred steps later to the same height.](../docs/live/sigmoid.png)
+# ![Histograms of what each of eight layers receives after 10,000 steps. Without BN they are narrow, and that of the
+# last layer is a single spike where a sigmoid is flat. With BN, and from a good start without it, they are wide in all
+# layers. Beside them the test accuracy over training: without BN it stays near 10 %, with BN it rises in the first
+# steps, and from a good start some hundred steps later to the same height.](../docs/live/sigmoid.png)
 #
-# **Signal** is how much those sums differ from image to image, as a share of the first layer's. Without BN next to nothing
-# of it reaches the last layer, which then can hardly tell one digit from another.
+# **Signal** is how much those sums differ from image to image; the figure gives it as a share of the first layer's.
+# Without BN next to nothing of it reaches the last layer, which then can hardly tell one digit from another.
 
 # %% [markdown]
 # ## Exercise: when does a curve reach its target?
 #
 # "How many times faster" compares the steps at which two curves first reach the same accuracy: the dots. Write the
-# function that finds them. `steps` and `accuracies` are arrays of equal length, the steps increase, the accuracies may
+# function that finds them. `steps` and `accuracies` are arrays of equal length; the steps increase, the accuracies may
 # go up and down. Return the first step at which the accuracy is **at least** `target`, and `None` if there is none.
-# (Two or three lines; `np.flatnonzero` or a loop. Mind the curve that never gets there: the plain network has one.)
+# (Accuracies and target are fractions: 0.9 is 90 %. Two or three lines; `np.flatnonzero` or a loop. Mind curves that
+# never get there, such as the plain network's.)
 #
-# A check follows each exercise. It prints *pass*, *fail* with what is likely behind it, or *not attempted*. If you are
-# stuck, run `hint("reach")` in a new cell, and again for the next hint. `course.progress()`, after
-# `from minidl.lab import course`, shows how far you are. One solution is in [solutions/00_start.py](solutions/00_start.py).
+# A check follows each exercise. It prints *pass*, *fail* with what is likely behind it, or *not attempted*. If you
+# are stuck, run `hint("reach")` in a new cell, and again for the next hint. After `from minidl.lab import course`,
+# `course.progress()` shows how far you are. One solution is in [solutions/00_start.py](solutions/00_start.py).
 
 
 # %% tags=["exercise:reach"]
@@ -241,13 +247,13 @@ def reach(steps, accuracies, target):
 check("reach", reach);
 
 # %% [markdown]
-# Then try it on our own curves, in a new cell: `reach(*np.array(runs["BN"]), 0.9)`.
+# Then try it on our own curves, in a new cell: `reach(*np.array(runs["BN"]), 0.9)`. (The array makes the step a float.)
 #
 # ## Four starts, three learning rates
 #
 # We have made one run each, at one learning rate, and BN has not been given the careful start. The next cell fills
 # the gaps: with BN and without, from both starts, with three learning rates and three seeds (which fix the initial
-# weights, and which images come when), in 36 short runs.
+# weights and the batches), in 36 short runs.
 #
 # **Prediction**: at the learning rate 2.0, four times the one so far, which of the four still learn? And what does
 # the careful start add to BN?
@@ -292,23 +298,23 @@ ax.legend(title="mean of the seeds (dots)", frameon=False, fontsize=9, loc="cent
 
 # %% [markdown]
 # (Printed: the mean over the seeds, and from the lowest to the highest.) In our run the plain network never moved.
-# The careful start came to 90 % at 0.1 and to 92 % at 0.5, within two points of BN; at 2.0 all its seeds were
+# The careful start reached 90 % at 0.1 and 92 % at 0.5, within two points of BN; at 2.0 all its seeds were
 # guessing. With BN every mean was 90 % or more, from either start, over learning rates that are twenty times apart.
-# So BN is not the only way to start such a network. It is the one that took no thought, and the only one of ours that
+# So BN is not the only way to start such a network. It is the one that needs no thought, and the only one of ours that
 # tolerated the large learning rate.
 #
-# And the careful start was not wasted on BN: it won 2.9 points at 2.0 and 1.3 at 0.5, and lost 1.2 at 0.1. A likely
-# reason: BN divides the spread of the sums out again, so both starts look the same to its sigmoids. But a step of the
-# same size turns larger weights less, as a smaller learning rate would. (Section 3.3 of the paper says so. The last
-# layer, which has no BN, differs, too.)
+# And the careful start was not wasted on BN: it gained 2.9 points at 2.0 and 1.3 at 0.5, and lost 1.2 at 0.1. A likely
+# reason: BN divides the spread of the sums out again, so both starts look the same to its sigmoids. But a step changes
+# larger weights by a smaller share of their size, as if the learning rate were smaller. (Section 3.3 of the paper says
+# so. The careful start also changes the last layer, which has no BN.)
 #
 # ## What we did not show
 #
 # - Why the plain network does not start ([03](03_signal.ipynb)), and why normalising helps it.
-# - That BN is needed. Here, at suitable learning rates, a better start came as far. On the paper's smaller network a
-#   well-tuned plain network ends half a point lower, and is at 95 % no later, as [07](07_figure_1.ipynb) shows.
-# - Who wins when each is tuned: three learning rates, a fixed number of steps and three seeds say how much one has to
-#   tune, not who is best.
+# - That BN is needed. Here, at suitable learning rates, a better start came as far. [07](07_figure_1.ipynb) compares
+#   the two on the paper's smaller network, each of them well tuned.
+# - Which wins when each is tuned: three learning rates, a fixed number of steps and three seeds say how much one has to
+#   tune, not which is best.
 # - That BN helps *because* it reduces internal covariate shift. Nothing here measures that; [10](10_shift.ipynb) does.
 # - Anything but sigmoids, SGD, and digits.
 #

@@ -8,7 +8,8 @@
 #
 # **Time**: about 75 minutes with the exercises; the cells run in about 10 s on two cores.
 #
-# **You need**: [00](00_start.ipynb) to have run; the chain rule. Words are in the [glossary](README.md#glossary).
+# **You need**: to have run [00](00_start.ipynb); the chain rule. Terms are explained in the
+# [glossary](README.md#glossary).
 
 # %%
 import numpy as np
@@ -48,14 +49,14 @@ recall("slope_of_the_loss_in_w", f"{slope_w:.2f}")
 recall("slope_of_the_loss_in_b", f"{slope_b:.2f}")
 
 # %% [markdown]
-# That costs one more evaluation of $L$ for each parameter: 150,000 of them for every step of the network in lesson
-# 00. `backward()` gets all slopes in one pass, because it works from the other end.
+# That costs one more evaluation of $L$ for each parameter: 150,000 of them for every step of lesson 00's network.
+# `backward()` gets all slopes in one pass, because it works from the other end.
 #
 # A `Tensor` is an array that remembers how it was made. Here is what the loss remembers: a **graph**, in which each
 # **node** is a number (or an array) and points to the nodes that it was computed from, its **parents**. Nodes that
 # were not computed are **leaves**; `requires_grad=True` marks those whose gradient we want (blue), the others are
-# constants (dashed). We take the picture first, since `backward()` takes the graph apart as it goes; the gradients
-# are filled in when they arrive.
+# constants (dashed). We ask for the picture before `backward()`, which takes the graph apart as it goes; the gradients
+# are filled in later.
 
 # %%
 w, b = Tensor(2.0, requires_grad=True), Tensor(1.0, requires_grad=True)
@@ -66,15 +67,15 @@ loss.backward()
 graph
 
 # %% [markdown]
-# Grey lines run down: the computation. Orange lines run up: the gradients. Read it from the bottom. The slope of $L$
-# with respect to itself is 1. Each operation knows one small fact: how far its own result moves when one of its
-# operands does ($a \cdot b$ moves $b$ times as far as $a$). It multiplies the gradient it receives by that, and
-# passes the product to its parents. That is the chain rule, one operation at a time. Did 12 and 4 agree with your
+# Grey lines run down: the computation. Orange lines run up: the gradients. Read these from the bottom. The slope of $L$
+# with respect to itself is 1. Each operation knows one small fact: how far its result moves if one of its operands
+# moves a little. (If $a$ moves, $a \cdot b$ moves $b$ times as far.) It multiplies the gradient it receives by that,
+# and passes the product to this parent. That is the chain rule, one operation at a time. Did 12 and 4 agree with your
 # prediction, and with the measured steps?
 #
-# Here is the same graph with that small fact, the **local slope**, on each arrow. To get from $w$ to $L$ there are two
-# ways, because the multiplication uses `error` **twice**: along each the slopes multiply to $3\cdot1\cdot1\cdot2 = 6$,
-# and the two ways add up to 12.
+# Here is the same graph with that small fact, the **local slope**, on each arrow. There are two
+# paths from $w$ to $L$, because the multiplication uses `error` **twice**. Along each the slopes multiply to
+# $3\cdot1\cdot1\cdot2 = 6$, and the two paths add up to 12.
 
 # %%
 places = {"w = 2": (0, 3), "x = 3": (1.6, 3), "w·x = 6": (0.8, 2), "b = 1": (2.6, 2), "w·x + b = 7": (1.7, 1)}
@@ -82,10 +83,10 @@ places |= {"y = 5": (3.7, 1), "error = 2": (2.7, 0), "L = 4": (4.7, 0)}
 arrows = [("w = 2", "w·x = 6", "3", 0), ("x = 3", "w·x = 6", "2"), ("w·x = 6", "w·x + b = 7", "1", 0),
           ("b = 1", "w·x + b = 7", "1"), ("w·x + b = 7", "error = 2", "1", 0), ("y = 5", "error = 2", "−1"),
           ("error = 2", "L = 4", "2", 0, 0.35), ("error = 2", "L = 4", "2", 0, -0.35)]  # fmt: skip
-plot.flow(places, arrows, "Along a way the slopes multiply, and ways add up", key={"two ways from w to L": 0});
+plot.flow(places, arrows, "Along a path the slopes multiply, and paths add up", key={"two paths from w to L": 0});
 
 # %% [markdown]
-# (An operand that is used twice is why the node `error` collected $2 + 2 = 4$ in the first picture.)
+# (So, in the first picture, the node `error` collected $2 + 2 = 4$.)
 
 # %% [markdown]
 # ## The whole idea in twenty lines
@@ -109,7 +110,7 @@ class Number:
 
 
 def path_by_path(node, grad=1.0):
-    """Hand every gradient on as soon as it comes; returns how many nodes were visited, again and again."""
+    """Hand every gradient on as soon as it comes; return the number of visits, repeated ones too."""
     node.grad += grad
     return 1 + sum(path_by_path(parent, grad * slope) for parent, slope in node.parents)
 
@@ -120,15 +121,16 @@ print(path_by_path(error * error), "visits; w has", w.grad, "and b has", b.grad)
 
 # %% [markdown]
 # It works: the same 12 and 4. But the graph has eight nodes, and there were 15 visits: `error` was visited twice, and
-# so were all six nodes above it, each time. That grows. **Prediction**: take a number and double it,
-# $x \leftarrow x + x$, thirty times. How many visits does `path_by_path` make: about 30, about 60, about 1,000, or
-# about two billion?
-#
-# You can watch minidl do the same: a **hook** is a function that it calls when the gradient of a node is complete.
+# so were all six nodes above it. In deeper graphs it gets worse. **Prediction**: take a number and double
+# it, $x \leftarrow x + x$, thirty times. How many visits does `path_by_path` make: about 30, about 60, about 1,000,
+# or about two billion?
 
 # %%
 predict(visits_path_by_path_after_30_doublings=...)  # 30, 60, 1_000 or 2_000_000_000
 
+# %% [markdown]
+# And minidl, in the same graph? To count its visits we use **hooks**: functions that it calls when the gradient of a
+# node is complete.
 
 # %%
 def doublings(x, n):
@@ -139,7 +141,7 @@ def doublings(x, n):
 
 
 def complete_gradients(n):
-    """How many nodes minidl visits in the same graph: a hook is called once for each gradient that is complete."""
+    """Count the nodes that minidl visits in the same graph: it calls a hook once for each gradient that is complete."""
     seen = []
     nodes = doublings(Tensor(1.0, requires_grad=True), n)
     for node in nodes:
@@ -163,19 +165,20 @@ after_30 = paths[-1] * 2 ** (30 - sizes[-1])
 recall("visits_path_by_path_after_30_doublings", f"{after_30:,}, if each doubling doubles them")
 
 # %% [markdown]
-# `path_by_path` walks every way from the loss to a leaf, and the ways double with each doubling: $2^{n+1} - 1$
-# visits, two billion for thirty. The cure: a node **waits** until all its users have sent their gradients, **adds
-# them up**, and then sends its own once. So the nodes must be visited in an order in which each comes after all its
-# users. An order that puts parents before children is called **topological**; the walk goes through it backwards. In
-# minidl [`walk`](../minidl/autograd/engine.py) makes it, and [`backward`](../minidl/autograd/engine.py) goes through
+# `path_by_path` walks every path from the loss to a leaf, and the paths double with each doubling: $2^{n+1} - 1$
+# visits, two billion for thirty. The cure: a node **waits** until all nodes that use it, its users, have sent their
+# gradients, **adds them up**, and then sends its own once. So each node must be visited after all its users. An order
+# of the nodes in which parents come before their users is called **topological**; the walk goes through it backwards.
+# One way to make it is to put a node into a list only when all its parents are there. In minidl
+# [`walk`](../minidl/autograd/engine.py) makes the list, and [`backward`](../minidl/autograd/engine.py) goes through
 # it.
 
 # %% [markdown]
 # ## Exercise: the walk
 #
-# Write `walk(last)`. It sets `last.grad` to 1, and gives every node that `last` was computed from its gradient, by
-# adding to `.grad`, which is 0.0 in all nodes at first. Each node has `.parents`, a list of pairs `(parent, slope)`;
-# the same parent may occur twice. It must work for a chain of 40 doublings.
+# Write `walk(last)`, which does both jobs. It sets `last.grad` to 1, and fills in `.grad` of every node that `last` was
+# computed from. Add to `.grad`: it is 0.0 in all nodes at first. Each node has `.parents`, a list of pairs
+# `(parent, slope)`; the same parent may occur twice. It must work for a chain of 40 doublings.
 #
 # (About ten lines; recursion is fine here. It returns nothing. If you are stuck, `hint("walk")` gives a first hint, and
 # the next one when you ask again. [Solution](solutions/01_autograd.py).)
@@ -219,7 +222,7 @@ recall("shape_of_a_broadcast_bias_gradient", list(b.grad.shape))
 # %% [markdown]
 # Broadcasting *is* using a node several times, and its gradients *add up*: a sum over the rows, back in $b$'s own
 # shape. There is no new rule. (An average would need a $1/4$ that the loss does not contain.) In minidl this sum is
-# [`_reduce`](../minidl/tensor.py), under every operator.
+# [`_reduce`](../minidl/tensor.py), which every operator that broadcasts calls.
 #
 # Here is a network of one layer, with shapes at its nodes, and for each gradient its size ‖grad‖, the root of the sum
 # of its squares. Where does the size change on its way up, and where not?
@@ -236,17 +239,18 @@ loss.backward()
 graph
 
 # %% [markdown]
-# The mean hands $1/8$ to each of eight squares: $\sqrt{8 \cdot (1/8)^2} = 0.3536$. From `error` up to the product `@`
-# the size stays the same, since $+$ and $-$ pass gradients on unchanged. At $b$ it changes: a gradient of shape (4,
-# 2) has been summed to (2,).
+# The mean hands $1/8$ to each of eight squares: $\sqrt{8 \cdot (1/8)^2} = 0.3536$. The square multiplies it by twice
+# the error. From `error` up to the product `@` the size stays the same, since $+$ and $-$ pass gradients on
+# unchanged. At $b$ it changes: a gradient of shape (4, 2) has been summed to (2,). At $W$ it has been multiplied by
+# $x$.
 #
 # ## Exercise: the gradient of $y = \gamma x + \beta$
 #
-# The last operation of batch normalization scales and shifts each **feature**: $x$ is (N, C), one row for each example,
-# and a feature is a column, one number for each of them.
-# $\gamma$ and $\beta$ are (C,), and are used for every row. Given `grad_y` $= \partial L/\partial y$, of shape (N,
-# C), return the three arrays `grad_x`, `grad_gamma`, `grad_beta`, each in the shape of what it belongs to. NumPy
-# only; three lines. In minidl this is part of [`batch_norm`](../minidl/ops/norm.py).
+# The last operation of batch normalization scales and shifts each **feature**. $x$ is (N, C): each row is an example,
+# and each column is a feature, with one number for each example. $\gamma$ and $\beta$ are (C,), and are used for every
+# row. Given `grad_y` $= \partial L/\partial y$, of shape (N, C), return the three arrays `grad_x`, `grad_gamma`,
+# `grad_beta`, each in the shape of what it belongs to. NumPy only; three lines. In minidl this is part of
+# [`batch_norm`](../minidl/ops/norm.py).
 
 
 # %% tags=["exercise:affine"]
@@ -263,12 +267,12 @@ check("affine", affine_backward);
 # The measured slope from the top of this lesson can judge every gradient. It has one free choice, the step $h$.
 #
 # **Prediction**: as $h$ gets smaller and smaller, the measured slope gets (a) ever more exact; (b) more exact up to a
-# point, and then worse; (c) it makes no difference.
+# point, and then worse; (c) neither better nor worse.
 #
-# One can step to one side, $(f(x+h) - f(x))/h$, or to both, $(f(x+h) - f(x-h))/2h$. The figure has both, for the
-# sigmoid at 50 random points, against the exact slope $y(1-y)$ ($y$ is
-# the sigmoid's value there); in **float64** (numbers with 16 digits, as above) and
-# in **float32** (7 digits, in which networks are trained).
+# One can step to one side, $(f(x+h) - f(x))/h$, or to both, $(f(x+h) - f(x-h))/2h$. The figure shows how far both are,
+# on average over 50 random points, from the exact slope of the sigmoid: $y(1-y)$, where $y$ is its value. Both are
+# computed in **float64** (numbers with 16 digits, as above), and the second in **float32**, too (7 digits, in which
+# networks are trained).
 
 # %%
 predict(measured_slope_as_its_step_shrinks=...)  # "a", "b" or "c"
@@ -308,11 +312,11 @@ for name, (step, least) in best.items():
     print(f"{name}: at its best, h = {step:.0e}, the slope is wrong by {least:.0e}")
 
 # %% [markdown]
-# (b). On the right the curve bends within the step: the error falls like $h$ to one side, and like $h^2$ to both. On
-# the left the two values agree in almost all digits, and their difference is mostly rounding, divided by a tiny $h$.
-# In between is a best step, near $10^{-5}$ for both sides in float64, and a thousand times larger in float32, where
-# the best slope is a million times less exact. (At the left end float32 cannot even tell $x + h$ from $x$.) So
-# gradients are checked in float64, even if training uses float32.
+# (b). On the right the steps are so large that the sigmoid bends within them: the error falls like $h$ with steps to
+# one side, and like $h^2$ with steps to both. On the left the two values agree in almost all digits, and their
+# difference is mostly rounding, divided by a tiny $h$. In between is a best step, near $10^{-5}$ for both sides in
+# float64, and a thousand times larger in float32, where the best slope is a million times less exact. (At the left end
+# float32 cannot even tell $x + h$ from $x$.) So gradients are checked in float64, even if training uses float32.
 
 # %% [markdown]
 # ## All gradients in one comparison
@@ -329,18 +333,17 @@ for name, (step, least) in best.items():
 #
 # ## Exercise: hunt them all
 #
-# Write this check. You need two words of a tensor `t`: `t.data` is its array, and `.item()` turns one of a single number
-# into a Python number. `my_gradcheck(f, x, rng)` gets an operation `f` (a Tensor in, a Tensor out), an array `x` of
-# float64, and a random generator (`rng.standard_normal(shape)`). It returns one number, how far the two sides are
-# apart, relative to the larger of them, or to 1 if both are smaller.
+# Write this check, with a step of $h = 10^{-6}$. A tensor `t` has its array in `t.data`, whose shape is `t.data.shape`.
+# `my_gradcheck(f, x, rng)` gets an operation `f` (a Tensor in, a Tensor out), an array `x` of float64, and a random
+# generator (`rng.standard_normal(shape)`). It returns one number: how far the two sides are apart, relative to the
+# larger of them, or to 1 if both are smaller.
 #
-# It is tried on four sound operations, for which it must return less than 0.00001, and on six that claim a wrong
-# gradient, for which it must return more than 0.001. They are about batch normalization, or about using a node
-# several times. (**Evaluation mode** is what batch norm does
-# when a trained network is used: it takes constants in place of the batch's own mean and variance.) You have not met
-# their formulas. You need not: a gradient check does not know them either. Two more
-# operations, with slopes in the millions and of a millionth, ask whether your number is relative as described. (Eight
-# to ten lines.)
+# It is tried on four sound operations, for which it must return less than 0.00001. Six others claim a wrong gradient:
+# for these it must return more than 0.001, at least once in four tries. They are about batch normalization, or about
+# using a node several times. (**Evaluation mode** is what batch norm does when a trained network is used: it takes
+# constants in place of the batch's own mean and variance.) You have not met their formulas. You need not: a gradient
+# check does not know them either. Two more operations, one with slopes in the millions and one with slopes of a
+# millionth, test whether your number is relative as described. (Eight to ten lines.)
 
 
 # %% tags=["exercise:hunt"]
@@ -366,7 +369,8 @@ check("hunt", my_gradcheck);
 # - `one element`: $u$ random, and only the first element of $x$ is moved
 # - `random`: six examples, everything random
 #
-# Each check is made 500 times, with other random numbers each time, and with the step $h = 10^{-6}$.
+# Each check is made 500 times, with other random numbers each time, and with the step $h = 10^{-6}$. (The folded cell
+# below holds our answer to the last exercise. Write yours first.)
 #
 # **Prediction**: which of the five misses most? And does `random` catch all eight?
 
@@ -427,18 +431,18 @@ for name, f in SOUND.items():
 # %% [markdown]
 # (Found means: in more than nine draws out of ten.) Four of the five checks have a hole:
 #
-# - A plain sum (`u = 1`) misses two in every draw, among them a batch norm that sends back **no gradient at all**.
-#   The reason is batch norm itself: for any $x$ the normalised batch sums to zero. So the true slope of the sum *is*
-#   zero, and so is what both of them claim.
+# - A plain sum (`u = 1`) misses two in every draw: the batch norm that sends back **no gradient at all**, and the one
+#   that treats only σ² as a constant. The reason is batch norm itself: whatever $x$ is, each column of the normalised
+#   batch sums to zero. So the true slope of the sum *is* zero, and both claim just that.
 # - With two examples (`m = 2`), normalising always gives +1 and −1; the true gradient is nearly zero, and "no
 #   gradient" looks right in most draws.
-# - At `x = 0`, the part of the gradient that one of them lacks is multiplied by zero.
+# - At `x = 0` the gradient through σ² is zero, so the batch norm with only σ² as a constant passes.
 # - `one element` is blind to what goes wrong in a row that it does not move.
 #
 # `random` finds all six. Not in every single draw: sometimes the random numbers happen to agree, in our run in 4 of
-# the 500 draws for one of the six. So draw more than once. It never accuses the two below the line, and could not:
-# their gradients are right. They are batch norms that compute **something else** than they should. No sound operation
-# comes near the limit.
+# the 500 draws for one of the six. So draw more than once. It never accuses the two below the black line, and could
+# not: their gradients are right. They are batch norms that compute **something else** than they should. No sound
+# operation comes near the limit.
 
 # %% [markdown]
 # ## What we did not show
@@ -446,7 +450,7 @@ for name, f in SOUND.items():
 # - Second derivatives. minidl does not support them; its `backward` functions work on plain arrays.
 # - A proof. A random check can miss a defect that shows only somewhere else (a kink, an overflow, another mode); so
 #   check with several shapes, in training and evaluation mode, and at values that occur.
-# - That the *function* is right. The last two rows of the table stay invisible to any gradient check: they need a
+# - That the *function* is right. The last two rows of the figure stay invisible to any gradient check: they need a
 #   second, simple implementation to compare with.
 #
 # ## Summary

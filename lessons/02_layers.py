@@ -1,15 +1,15 @@
 # %% [markdown]
 # # 02 Layers: can I train MNIST?
 #
-# Two layers, four lines that repeat, and a network reads handwritten digits. The same four lines with one mistake
-# also run without any error, and train something else. So this lesson builds the layers and the loop, and then breaks
-# the loop in four ways, to see which mistakes can be noticed, and how. Afterwards you can build a training loop, and
-# debug one.
+# Two layers and four lines that repeat are enough to read handwritten digits. But a mistake in these lines, or in what
+# they are fed, may raise no error, and the network learns something else. So this lesson builds the layers and the
+# loop, and then breaks the loop in four ways, to see which mistakes can be noticed, and how. Afterwards you can build a
+# training loop, and debug one.
 #
 # **Time**: about 60 minutes with the exercises; the cells run in about 10 s on two cores.
 #
-# **You need**: [01](01_autograd.ipynb): gradients, and that they add up where a node is used several times. Words are
-# in the [glossary](README.md#glossary).
+# **You need**: [01](01_autograd.ipynb): gradients, and that they add up where a node is used several times. Terms are
+# explained in the [glossary](README.md#glossary).
 
 # %%
 import numpy as np
@@ -30,8 +30,8 @@ print(f"{found.source}: x {x.shape} from {x.min():g} to {x.max():g}, y {y.shape}
 #
 # An image is a row of 784 numbers from 0 (paper) to 1 (ink). A **linear layer** makes `out` weighted sums of a row's
 # `in` numbers: $y = xW + b$, with $W$ of shape (in, out) and $b$ of shape (out,). A batch of $N$ images is a matrix
-# (N, in), and the same formula does all of them. Between two linear layers there is an **activation**, something that
-# is not linear, or the two would amount to one. Here it is **ReLU**, $\max(0, x)$.
+# (N, in), and the same formula does all of them. Between two linear layers there is an **activation**, a function that
+# is not linear; without it the two would amount to one. Here it is **ReLU**, $\max(0, x)$.
 #
 # The last layer gives ten numbers, the **logits**. **Softmax** turns them into probabilities, positive numbers that
 # sum to 1. The loss, **cross-entropy**, is minus the logarithm of the probability that the network gives to the right
@@ -39,7 +39,7 @@ print(f"{found.source}: x {x.shape} from {x.min():g} to {x.max():g}, y {y.shape}
 #
 # $$p_k = \frac{e^{z_k}}{\sum_j e^{z_j}}, \qquad L = -\frac{1}{N}\sum_i \log p_{i,\,\text{label}_i}$$
 #
-# Sure and right: $-\log 1 = 0$. Sure and wrong: very large.
+# A network that is sure and right has a loss of $-\log 1 = 0$; one that is sure and wrong has a very large one.
 #
 # **Prediction**: what is the loss of a network whose weights are still random and small? (a) 0; (b) about 1; (c)
 # about 2.3; (d) about 10.
@@ -63,9 +63,9 @@ nearest = "abcd"[np.abs(np.array([0, 1, 2.3, 10]) - start.loss).argmin()]
 recall("loss_of_an_untrained_network", f"{nearest}: {start.loss:.3f}")
 
 # %% [markdown]
-# (c): ten digits with about equal probabilities make $-\log \frac{1}{10} = \log 10 \approx 2.303$. It is the first
-# number to look at in any training: a loss that starts far above it comes from logits that are too large, or from a
-# mistake.
+# (c). `nn.Linear` draws its weights between $-1/\sqrt{n}$ and $1/\sqrt{n}$, for $n$ inputs. That is so small that all
+# ten digits get about the same probability, and $-\log \frac{1}{10} = \log 10 \approx 2.303$. This is the first number
+# to look at in any training: a loss that starts far above it comes from logits that are too large, or from a mistake.
 
 # %% [markdown]
 # ## Exercise: the linear layer
@@ -100,9 +100,9 @@ check("linear", linear_forward, linear_backward);
 # $z_{\text{label}}$.
 #
 # Both must survive logits of 1,000, whose $e^z$ no computer can hold. Softmax does not change when a constant is
-# subtracted from all logits of a row: which constant makes the largest $e^z$ exactly 1? And take the logarithm by
-# hand, as above: a probability that has been rounded to 0 has no logarithm. minidl's own is
-# [`cross_entropy`](../minidl/ops/loss.py).
+# subtracted from all logits of a row, as numerator and denominator get the same factor: which constant makes the
+# largest $e^z$ exactly 1? And take the logarithm on paper, as in $\log p_k$ above: a probability that has been rounded
+# to 0 has no logarithm. minidl's own is [`cross_entropy`](../minidl/ops/loss.py).
 
 
 # %% tags=["exercise:cross-entropy"]
@@ -120,7 +120,7 @@ check("cross-entropy", loss_forward, loss_backward);
 # %% [markdown]
 # ## The loop, and 32 images
 #
-# Training repeats four lines: forget the old gradients (`.grad` of a parameter collects, as every node does), compute
+# Training repeats four lines: forget the old gradients (`.grad` of a parameter adds up what arrives), compute
 # the loss, let `backward()` find the slopes, and move each parameter a little against its slope:
 # $W \leftarrow W - \eta\,\partial L/\partial W$, with the **learning rate** $\eta$. This is **gradient descent**;
 # SGD, *stochastic* gradient descent, if each step looks at a random batch.
@@ -129,8 +129,8 @@ check("cross-entropy", loss_forward, loss_backward);
 # able to learn 32 images by heart (to **overfit** them). If it is not, something is broken.
 #
 # **Prediction**: (1) After 200 steps, is the loss near 0? (2) The network has seen only 32 digits: what is its
-# accuracy on the whole *test* set? (3) Now give the 32 images **random labels**, drawn without looking. Will the loss
-# still go to 0?
+# accuracy on the whole *test* set? (3) Now give the 32 images **random labels**, drawn without looking at them. Will
+# the loss still go to 0?
 
 # %%
 predict(loss_on_32_digits_goes_to_0=..., loss_on_32_random_labels_goes_to_0=...)  # "yes" or "no"
@@ -167,7 +167,7 @@ for (name, (model, losses)), wanted in zip(learned.items(), (few_labels, random_
     right.append(seen == 100)
     tested.append(unseen)
     print(f"{name + ':':15}loss {losses[-1]:.4f}; {seen:.0f} % right of the 32, {unseen:.1f} % of the test images")
-title = f"After {len(steps)} steps {'both are' if all(right) else 'not both are'} known by heart"
+title = f"After {len(steps)} steps {'all' if all(right) else 'not all'} labels are known by heart"
 plot.label(ax, title, "training step", "loss")
 recall("loss_on_32_digits_goes_to_0", f"{learned['true labels'][1][-1]:.4f}")
 recall("test_accuracy_after_learning_32_digits", f"{tested[0]:.1f} %")
@@ -184,7 +184,7 @@ recall("loss_on_32_random_labels_goes_to_0", f"{learned['random labels'][1][-1]:
 # Write `descend(model, images, labels, steps, lr)`, without an optimizer: `steps` steps of gradient descent, all on
 # the same images. It returns the list of the losses, each computed before its step.
 # `F.cross_entropy(model(Tensor(images)), labels)` is the loss, and `.item()` turns it into a Python number. For each
-# `p` in `model.parameters()`, `p.data` is an array, to be changed in place, and `p.grad` its slope, or None if it has
+# `p` in `model.parameters()`, `p.data` is its array; change it in place. `p.grad` is the slope, or None if there is
 # none; set it to None to forget it. (Eight lines; minidl's own are [`SGD`](../minidl/optim/sgd.py) and
 # [`train_one_epoch`](../minidl/train.py).)
 
@@ -223,35 +223,35 @@ _, (ax,) = plot.panels(1, size=(7.5, 4.2))
 drawn = {name: (steps, np.clip(losses, 1e-4, None)) for name, (_, losses) in broken.items()}
 fine = [name for name, (_, losses) in broken.items() if losses[-1] < 0.01]
 title = f"{len(fine)} of {len(broken)} learn by heart: {', '.join(fine)}"
-ylabel = "loss (below 0.0001 is drawn there; bytes leaves at the top)"
+ylabel = "loss (0.0001 if below; bytes leaves at the top)"
 plot.lines(ax, drawn, title, "training step", ylabel, log="y").set_ylim(8e-5, 1e3)
 for name, (_, losses) in broken.items():
     print(f"{name + ':':25}first loss {losses[0]:6.2f}, highest {max(losses):14,.2f}, last {losses[-1]:8.4f}")
-share = np.bincount(few_labels) / len(few_labels)
-share = share[share > 0]
+often = np.bincount(few_labels) / len(few_labels)
+often = often[often > 0]
 print(f"log(1 + 9/e) = {np.log(1 + 9 / np.e):.4f}")
-print(f"the loss of one who knows only how often each label occurs: {-(share * np.log(share)).sum():.4f}")
+print(f"the loss of a guess that knows only how often each label occurs: {-(often * np.log(often)).sum():.4f}")
 shown = [name for name in broken if name not in fine]
 recall("mistakes_that_32_images_show", ", ".join(shown) or "none")
 curves = {name: broken[name][1] for name in shown}
-told = (f"{name} {row[0]:.2f} at first, at most {max(row):.3g}, {row[-1]:.2f} at last" for name, row in curves.items())
+told = (f"{name} {row[0]:.2f} at first, at most {max(row):.3g}, {row[-1]:.2f} at the end" for name, row in curves.items())
 recall("curves_of_mistakes_on_32_images", "; ".join(told))
 
 # %% [markdown]
 # In our run two gave themselves away, each in its own manner:
 #
 # - *bytes* started at 26 instead of near 2.3, and the next steps threw it to many millions. Larger inputs make larger
-#   gradients. Afterwards it came to rest at 2.212, the last number printed. A network gets this loss if it has
-#   learned how often each digit occurs among the 32, and no longer looks at the image.
+#   gradients. Afterwards it levelled off at 2.212. That is the printed loss of a guess that knows only how often each
+#   digit occurs among the 32: the network no longer looks at the image.
 # - *softmax before the loss* started at 2.30 and was still falling slowly at 1.465. It cannot get below 1.461,
 #   however long it trains. The best that a softmax of probabilities can do is with a 1 and nine zeros:
-#   $-\log \frac{e}{e + 9} = \log(1 + 9/e)$. If the loss of ten classes comes to rest near this number,
-#   look for a softmax too many.
+#   $-\log \frac{e}{e + 9} = \log(1 + 9/e)$. If the loss of ten classes levels off near this number,
+#   look for one softmax too many.
 #
 # The other two start where they should, and **pass the test**. *labels shuffled* is the random labels again, and
 # learns them by heart. *no zero_grad* is even faster than the right loop: it adds up all past gradients, so the
-# network moves faster and faster in the direction in which it went before. On 32 images that did no harm. What about
-# the whole training set?
+# network moves faster and faster in the direction in which it went before. On 32 images that did no harm: one direction
+# is good for all of them, until nothing is left to learn. What about the whole training set?
 
 # %% [markdown]
 # ## All of it
@@ -315,7 +315,7 @@ plot.loss_curves(means).set_ylabel("loss (means)");
 
 # %% [markdown]
 # In our run the right loop reached 94.6 % on the test images, and the other two were guessing. With shuffled labels
-# the loss rests at 2.30, $\log 10$: with 60,000 images there is too much to learn by heart in two epochs, and nothing
+# the loss stays at 2.30, $\log 10$: with 60,000 images there is too much to learn by heart in two epochs, and nothing
 # else to learn. Without `zero_grad` it grew above that: the network still moves in directions that were right for its
 # weights long ago. So the test with 32 images finds much, but not everything. The rest shows only on the whole
 # training set, and on images that were not trained on.
@@ -333,8 +333,8 @@ plot.misclassified(x_test.reshape(-1, 28, 28), y_test, probabilities, count=10);
 # The first layer makes 100 weighted sums; each of them, with its weights, is a **unit**. A unit has one weight for
 # each pixel, so its weights are an image. So are the changes that training made to them.
 #
-# **Prediction**: some pixels, in the corners say, are white in every training image. What happens to the weights at
-# those pixels: (a) they go to 0; (b) they change a little, at random; (c) not one bit of them changes?
+# **Prediction**: some pixels, such as those in the corners, are white in every training image. What happens to the
+# weights at those pixels: (a) they go to 0; (b) they change a little, at random; (c) not one bit of them changes?
 
 # %%
 predict(weights_at_always_white_pixels=...)  # "a", "b" or "c"
@@ -356,9 +356,9 @@ recall("weights_at_always_white_pixels", f"no bit changes at {(same & never).sum
 # start. So the trained network still has random weights there, and no training image has ever shown what they do.
 #
 # **Prediction**: now put ink, full black, on all those pixels of every test image. Training never showed such a
-# thing. How much accuracy is left: (a) nearly all; (b) a few points less; (c) little better than guessing? And with
-# as much ink on pixels that have some in one to ten of a hundred training images? (So that it seldom covers the
-# digit.)
+# thing. How much accuracy is left: (a) nearly all; (b) a few points less; (c) little better than guessing? And if you
+# ink as many other pixels, ones that have ink in 1 to 10 % of the training images? (They are at the edge of the digits,
+# so the digit is seldom covered.)
 
 # %%
 predict(accuracy_with_ink_on_always_white_pixels=...)  # "a", "b" or "c"
@@ -407,25 +407,25 @@ plot.images(
 
 # %% [markdown]
 # For the zero, orange is a ring, and ink in its middle counts against it. With no hidden layer that is all it can do:
-# add up, for each digit, what each pixel says on its own. In our run it reached 91.6 %, the network with a hidden
-# layer 94.6 %, at a learning rate that was tuned for neither.
+# add up, for each digit, what each pixel says on its own. In our run it reached 91.6 %, and the network with a hidden
+# layer 94.6 %. The learning rate was tuned for neither.
 #
 # ## What we did not show
 #
 # - The best that is possible on MNIST: a small convolutional network passes 99 % in five epochs
 #   ([demo](../docs/demo.md)); [09](09_conv.ipynb) is about such networks.
-# - How the learning rate was chosen. We took one that works; a fair comparison tunes it for each network, on images
-#   that are neither for training nor for the test.
+# - How the learning rates were chosen. We took two that work, 0.5 on the 32 images and 0.1 on all; a fair comparison
+#   tunes the rate for each network, on images that are neither for training nor for the test.
 # - Spread: these are runs with one seed each. The differences discussed here are large; for small ones, one seed
 #   would not be enough.
 # - Deep networks. Two layers start on their own; eight did not, in [00](00_start.ipynb). Why is the next question.
 #
 # ## Summary
 #
-# - linear, activation, linear, softmax with cross-entropy: `grad_x` $= \partial y\,W^{\mathsf T}$, `grad_W`
-#   $= x^{\mathsf T}\partial y$, and $(p - \text{one-hot})/N$ for the logits.
+# - A layer hands back two gradients: one to its input, and one to its weights. Both are a product with what arrives
+#   from above. For the logits it is the difference of what the network said and what it should have said, over N.
 # - The loop: zero_grad, loss, backward, step.
-# - Test a loop first on a few images; look at the first loss ($\log 10$), and at where it comes to rest.
+# - Test a loop first on a few images; look at the first loss ($\log 10$), and at where the loss levels off.
 #
 # **Confusions settled**: a loss that falls to 0 does not prove learning (random labels). `cross_entropy` takes
 # logits, not probabilities. Gradients add up until someone sets them to zero. A bug can pass the overfitting test:

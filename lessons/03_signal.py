@@ -9,7 +9,7 @@
 # **Time**: about 75 minutes with the exercises; the cells run in about 30 s on two cores.
 #
 # **You need** [01](01_autograd.ipynb) (the gradient flows backward through the graph) and [02](02_layers.ipynb)
-# (layers, cross-entropy). Words are in the [glossary](README.md#glossary).
+# (layers, cross-entropy). Terms are explained in the [glossary](README.md#glossary).
 
 # %%
 from itertools import pairwise
@@ -23,7 +23,7 @@ from minidl.lab.course import check, digits, explore, hint, pick, predict, recal
 
 (images, labels), _ = digits()
 pixels = images.reshape(len(images), -1).astype(np.float32) / 255
-x = (pixels - pixels.mean(0)) / np.sqrt(pixels.var(0).mean())  # less the mean image, and scaled
+x = (pixels - pixels.mean(0)) / np.sqrt(pixels.var(0).mean())  # minus the mean image, then scaled
 print(f"{len(x):,} training images, as rows of {x.shape[1]} numbers: their mean is {abs(x.mean()):.2f},")
 print(f"and a pixel's variance from image to image is {x.var(0).mean():.2f} on average")
 
@@ -34,8 +34,8 @@ print(f"and a pixel's variance from image to image is {x.var(0).mean():.2f} on a
 # it fifty times by a matrix (100, 100) of random normal numbers with mean 0 and standard deviation $s$; a new matrix
 # each time. All in float32, the type in which networks compute.
 #
-# **Prediction.** For each of $s = 1$, $s = 0.01$ and $s = 0.1$, which of these comes out: (a) numbers of about size 1;
-# (b) huge, but finite numbers; (c) exactly 0; (d) not numbers at all (`nan`)? Put your letters into the next cell first.
+# **Prediction.** For each of $s = 1$, $s = 0.01$ and $s = 0.1$, which of these comes out: (a) numbers of about size
+# 1; (b) huge, but finite numbers; (c) exactly 0; (d) not numbers at all (`nan`)? Put three letters into the next cell.
 
 # %%
 predict(vector_after_fifty_random_products=...)  # three letters: ["a", "b", "c"], for s = 1, 0.01 and 0.1
@@ -67,21 +67,22 @@ plot.lines(None, runs, title, "products", "size of the vector", log="y", yticks=
 
 # %% [markdown]
 # Each new number is a sum of $n = 100$ products $w_i x_i$. The weights are independent with mean 0, so variances add
-# up: the variance of the sum is $n s^2$ times the mean of $x_i^2$. A product multiplies the *size* by
-# $g = s\sqrt{n}$, which we call the **gain**, and fifty products multiply it by $g^{50}$. That is $10^{50}$ for
-# $s = 1$, and float32 ends at $3\cdot 10^{38}$: the numbers become infinite, and as the next product subtracts
-# infinities, `nan`. It is $10^{-50}$ for $s = 0.01$, and float32's smallest number is $1.4\cdot 10^{-45}$: exactly 0.
-# Only $g = 1$, $s = 1/\sqrt{n}$, passes something through. There is little margin: $0.8^{50}$ is about a
-# hundred-thousandth, and $1.2^{50}$ about nine thousand.
+# up: over draws of the weights, the variance of the sum is $n s^2$ times the mean of $x_i^2$. A product multiplies the
+# *size* by $g = s\sqrt{n}$, which we call the **gain**, and fifty products multiply it by $g^{50}$. That is $10^{50}$
+# for $s = 1$, and float32 ends at $3\cdot 10^{38}$: the numbers become infinite, the next product subtracts infinities,
+# and the result is `nan`. For $s = 0.01$, $g^{50}$ is $10^{-50}$, below the smallest number of float32,
+# $1.4\cdot 10^{-45}$: the numbers become exactly 0. Only $g = 1$, that is $s = 1/\sqrt{n}$, keeps the size. There is
+# little margin: $0.8^{50}$ is about a hundred-thousandth, and $1.2^{50}$ about nine thousand.
 #
 # ## 2. Now with sigmoids
 #
-# A **sigmoid** squeezes any number into (0, 1): $\sigma(x) = 1/(1 + e^{-x})$. So neither accident above can happen.
-# Take 20 layers, each a product with weights of gain 1 (biases 0) and then a sigmoid; a last product makes ten
-# logits. Each of the 100 numbers of a layer, with the weights that make it, is a **unit**. Feed the network 500 digits,
-# and look at two things in each layer: the **size** of the sigmoids' outputs, their root mean square; and the
-# **signal**, how much the input of a sigmoid differs *from image to image* (its standard deviation over the images,
-# averaged over the units as a root mean square). Only the signal can tell a 3 from an 8.
+# A **sigmoid** squeezes any number into (0, 1): $\sigma(x) = 1/(1 + e^{-x})$. So neither accident above can happen. (In
+# lesson 00 the sigmoid was $g$; here it is $\sigma$, and $g$ is the gain.) Take 20 layers, each a product with weights
+# of gain 1 (biases 0) and then a sigmoid; a last product makes ten logits. Each of the 100 numbers of a layer, with the
+# weights that make it, is a **unit**. Feed the network 500 digits, and look at two things in each layer: the **size**
+# of the sigmoids' outputs, their root mean square; and the **signal**, how much the input of a sigmoid differs *from
+# image to image* (its standard deviation over the images, averaged over the units as a root mean square). Only the
+# signal can tell a 3 from an 8.
 #
 # Here are the network and the measurement. (Everything in float64, unless we say otherwise. `measure` finds three more
 # numbers, which come later: the gradient below, off centre and flat in part 4.)
@@ -120,7 +121,7 @@ def rms(array):
 def measure(network):
     """Numbers for each layer, of a network as it is."""
     (*inputs, logits), outputs = forward(network, batch)
-    (F.cross_entropy(logits, batch_labels) * float(len(batch))).backward()
+    (F.cross_entropy(logits, batch_labels) * float(len(batch))).backward()  # the sum over the images, not the mean
     return {
         "size": [rms(y) for y in outputs],
         "signal": [rms(z.data - z.data.mean(0)) for z in inputs],
@@ -140,12 +141,12 @@ predict(outputs_and_signal_of_20_sigmoid_layers=...)  # "a", "b" or "c"
 found = measure(stack(depth, gain=1))
 figure, (left, right) = plot.panels(2, size=(5.2, 3.9))
 runs = {"size of the outputs": (layers, found["size"]), "signal": (layers, found["signal"])}
-title = f"The outputs keep their size; of the signal {found['signal'][-1]:.0e} is left"
+title = f"The signal shrinks to {found['signal'][-1]:.0e} at layer {depth}"
 plot.lines(left, runs, title, "layer", "root mean square", log="y")
 runs, title = {"gradient": (layers, found["gradient"])}, f"The gradient shrinks to {found['gradient'][0]:.0e} at layer 1"
 plot.lines(right, runs, title, "layer", "∂loss/∂(input of the sigmoid)", log="y", inks=[2])
 shares = np.array(found["signal"][1:]) / found["signal"][:-1]
-print(f"from a layer to the next, the signal is divided by {1 / shares.max():.2f} to {1 / shares.min():.2f}")
+print(f"from one layer to the next, the signal is divided by {1 / shares.max():.2f} to {1 / shares.min():.2f}")
 last = f"outputs of size {found['size'][-1]:.2f}, signal {found['signal'][-1]:.0e}"
 recall("outputs_and_signal_of_20_sigmoid_layers", last)
 
@@ -169,7 +170,7 @@ for name, values in inputs.items():
 
 # %% [markdown]
 # A small difference $\delta$ between two images leaves a sigmoid as $\sigma'(x)\,\delta$, and the product
-# with weights of gain $g$ makes $g\,\sigma'(x)\,\delta$ of it: a factor of $g/4$ at most, on average. The gradient
+# with weights of gain $g$ makes about $g\,\sigma'(x)\,\delta$ of it: a factor of at most $g/4$. The gradient
 # comes back by the chain rule through the same weights and the same slopes, so it shrinks by the same factor on the
 # way to the *first* layers (the right figure, read from right to left). The first layer has hardly anything to learn
 # from, and what it learns hardly arrives.
@@ -192,14 +193,14 @@ title = f"From layer {gone[0]} on, most of what float32 hands on is rounding" if
 plot.lines(None, {"correlation": (layers, agreement)}, title, "layer", "correlation of float32 with float64", key=False);
 
 # %% [markdown]
-# The output of such a layer is about the computer, not about digits, and the layers above it have nothing else to
-# learn from.
+# What such a layer hands on is mostly rounding, not digits, and the layers above it have nothing else to learn from.
 #
 # ## 3. Which weights would keep the signal?
 #
 # Let $x$ be what goes into the sigmoids of a layer, and $f$ any function in place of the sigmoid. A unit of the next
-# layer receives $\sum_i w_i f(x_i)$, with $n$ fixed weights, drawn with mean 0 and standard deviation $s$. Over the
-# images, treating the $x_i$ as independent, variances add up:
+# layer receives $\sum_i w_i f(x_i)$, with $n$ weights of mean 0 and standard deviation $s$. In part 1 the variance was
+# over draws of the weights. Here the weights are fixed and it is over the images, since the signal is what differs
+# from image to image. Treating the $x_i$ as independent, variances add up:
 #
 # $$\mathrm{Var}\Big[\sum_i w_i f(x_i)\Big] = \sum_i w_i^2\,\mathrm{Var}[f(x_i)] \approx n\,s^2\,\mathrm{Var}[f(x)]$$
 #
@@ -228,7 +229,7 @@ def keeping_gain(f, variance=1.0):
 
 # %%
 g = keeping_gain(sigmoid)
-print(f"sigmoid: gain {g:.2f} keeps a variance of 1; {keeping_gain(sigmoid, 0.01):.2f} keeps one of 0.01, all of it steep")
+print(f"sigmoid: gain {g:.2f} keeps a variance of 1; {keeping_gain(sigmoid, 0.01):.2f} keeps one of 0.01, all steep")
 print(f"tanh: {keeping_gain(np.tanh):.2f}")
 
 # %% [markdown]
@@ -266,7 +267,7 @@ recall("gains_that_keep_half_of_the_signal", " and ".join(kept) or "none of them
 # is flat: the third distribution of the drawing above. With the right scale it is the *mean* that kills the signal.
 #
 # If that is so, we can remove it: give each unit the bias $b_j = -\tfrac12\sum_i w_{ij}$, so that an output of ½
-# counts as nothing. We call this network **centred**. This test can fail: if the signal still dies, the explanation
+# contributes nothing. We call this network **centred**. This test can fail: if the signal still dies, the explanation
 # is wrong.
 
 # %%
@@ -282,9 +283,8 @@ plot.lines(right, runs, title, "layer", "∂loss/∂(input of the sigmoid)", log
 
 # %% [markdown]
 # After twenty layers the signal has kept its size, as a mean over five seeds. So a layer needs two things: the right
-# **scale** and the right **centre**. (For ReLU, $\max(x, 0)$, you may know a gain of $\sqrt{2}$, from He et al., 2015:
-# their variance is also over the draw of the weights, so the mean of $f(x)$ counts as well. Here only what differs from
-# image to image counts.)
+# **scale** and the right **centre**. (For ReLU, $\max(x, 0)$, you may know a gain of $\sqrt{2}$, from He et al. (2015).
+# Their variance is over draws of the weights, as in part 1, so what all images have in common counts, too.)
 #
 # In a running notebook the next cell has sliders; here it shows four gains.
 
@@ -325,13 +325,14 @@ for name, network in {
 # Return one of four words:
 #
 # - `"asleep"`: the differences have died out near 0, where the sigmoid is steep. Larger weights would help.
-# - `"off centre"`: the units were moved so far off the middle that the slope is much less steep there, and by more than
-#   the images differ. Biases would help.
+# - `"off centre"`: the units were moved so far off the middle that the slope is much less steep there, and they were
+#   moved by more than the images differ. Biases would help.
 # - `"flat"`: the differences themselves are so large that most outputs are saturated. Smaller weights would help.
 # - `"well"`: a signal of about 1, near the middle.
 #
-# You choose the limits; the cases of the check lie well away from any sensible ones. Which of the three numbers do you
-# need to look at first?
+# You choose the limits; the cases of the check lie well away from any sensible ones. (The sigmoid's slope is 0.25 in
+# the middle, 0.20 at 1 and 0.10 at 2.) Two signs can occur together. Which of the three numbers do you compare with a
+# limit, and which with each other?
 
 # %% tags=["exercise:diagnosis"]
 def diagnose(signal, off_centre, flat):
@@ -353,7 +354,7 @@ check("diagnosis", diagnose);
 #
 # - Through a layer, differences between images are multiplied by about gain × slope, and so is the gradient on its way
 #   back. A factor of ½ leaves a millionth after 20 layers.
-# - Size is not signal. Outputs of size ½ that are the same for all images carry nothing.
+# - Size is not signal. Outputs of size ½ that are the same for all images carry no information.
 # - Two things should be right before a sigmoid: the scale *and* the centre. The mean of ½ of the sigmoids' outputs is
 #   what kills a stack whose scale is right.
 #

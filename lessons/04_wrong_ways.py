@@ -4,8 +4,8 @@
 # Lesson 03 ended with a wish: in every step, bring what goes into a sigmoid back to mean 0 and standard deviation 1.
 # Nothing seems easier: compute the mean and the standard deviation of the batch, subtract, divide. One line of NumPy.
 # In this lesson you do that. You watch a parameter run away while the loss does not move, watch a layer of 100 units
-# turn into one, and find out why. And you learn to see, from a gradient alone, which of its paths a batch norm has
-# lost. Afterwards you can explain §2 of the paper, and why batch normalization is one operation *with a gradient of
+# turn into one, and find out why. And you learn to tell, from a batch norm's gradient alone, which paths are missing
+# in it. Afterwards you can explain §2 of the paper, and why batch normalization is one operation *with a gradient of
 # its own*.
 #
 # **Time**: about 75 minutes with the exercises; the cells run in about 1 minute on two cores.
@@ -156,16 +156,21 @@ recall("factor_with_the_variance_outside_the_graph", f"a = {told} steps")
 # Is that a curiosity of two toy examples, or does it ruin a network? We take the paper's network (three hidden layers
 # of 100 sigmoids) with a bias in each layer, and before each sigmoid a normalisation (without the trainable $\gamma$
 # and $\beta$ of the next lesson). From $x$ to $\hat x$ lead three paths: the direct one, one through the mean and one
-# through the variance. The forward is the same in all networks but the last:
+# through the variance. (Lesson 06 looks at a fourth, from the mean into the variance.) The forward is the same in all
+# networks but the last:
 #
-# - **both paths**: the gradient knows of the mean and of the variance. That is batch normalization.
-# - **no mean path**, **no variance path**: one of the two is a constant for the gradient.
-# - **neither path**: all of it outside the graph.
-# - **moving average**: another idea. Normalise with the statistics of *earlier* batches (a moving average). They really
-#   are constants, so nothing is missing from the gradient.
+# - **both paths**: beside the direct path, the gradient takes those through the mean and the variance. That is batch
+#   normalization.
+# - **no mean path**, **no variance path**: one of the two statistics is a constant for the gradient.
+# - **neither path**: both are constants, and only the direct path is left.
+# - **moving average**: another idea. Normalise with the average statistics of *earlier* batches. In each step these
+#   really are constants, so nothing is missing from the gradient.
 #
-# **Prediction.** Which biases will grow, which weights? And which of the five networks still learn, at a learning rate
-# of 0.1, and at 1?
+# [`watch`](../minidl/lab/course/broken_norms.py) trains one network. Every 30 steps it records the loss, the root mean
+# square of the biases and of the weights, and what part 4 needs.
+#
+# **Prediction.** At a learning rate of 1, which biases will grow, and which weights (to more than twice their start)?
+# And which of the five networks still learn, at 0.1 and at 1, that is, end below the loss of guessing, $\log 10$?
 
 # %%
 predict(networks_whose_biases_grow=..., networks_whose_weights_grow=...)  # two lists of the five names in bold
@@ -229,15 +234,16 @@ for row, lr in enumerate(rates):
 #
 # - **The biases move exactly where the path through the mean is missing** (and with the moving average). Where it is
 #   there they do not move, up to rounding. The path through the variance has nothing to do with it.
-# - **The bias does not keep a steady pace here**, as it did alone. The sums to which it is added spread wider as the
-#   network trains (at rate 1 the weights grow fivefold), and its gradient is divided by their standard deviation. It
-#   is the brake of part 2.
+# - **The bias does not keep a steady pace here** (left panels), as it did alone. The sums to which it is added spread
+#   wider as the network trains (at rate 1 the weights grow fivefold), and its gradient is divided by their standard
+#   deviation: the brake of part 2.
 # - **At learning rate 0.1 nobody is ruined.** The paper says that $b$ grows "while the loss remains fixed"; here the
 #   biases grow *and* the loss falls, as the other parameters keep learning. Each missing path costs a little, in
-#   every seed; that of the variance more than that of the mean.
-# - **At learning rate 1 the two paths part.** Without the variance's path the network learns nearly as with both
-#   (0.38 and 0.36). Without the mean's it ends at about 5, far *above* the loss of guessing ($\log 10$). So does the
-#   moving average. Its gradient is right for constants. But they follow each step a few batches later, and undo it.
+#   every seed; the variance path more than the mean path.
+# - **At learning rate 1 the two paths part.** Without the variance path the network learns nearly as well as with both
+#   (0.38 and 0.36). Without the mean path it ends at about 5, far *above* the loss of guessing ($\log 10$). So does the
+#   moving average. Its gradient is right for a mean and a variance that are constants. But they follow each step, a few
+#   batches later, and undo it.
 # - The paper reports something similar: its model "blows up when the normalization parameters are computed outside
 #   the gradient descent step". It also says that this "can get worse" if one scales as well as centres. Here that was
 #   so at rate 0.1. At rate 1 three seeds cannot tell *neither path* from *no mean path* (5.09 and 4.79, but the ranges
@@ -246,21 +252,21 @@ for row, lr in enumerate(rates):
 # ## 4. What has happened to them?
 #
 # The runaway biases cannot be the reason: the mean is subtracted, so a bias changes nothing at all. Something else must
-# have gone wrong. Let us follow the missing path into the weights.
+# have gone wrong. Let us see what the missing path does to the weights.
 #
-# Let $g_i$ be the gradient that arrives at a unit for example $i$, and $u_i$ the layer's input, one number for each
-# unit below. If its mean over the batch is not subtracted, a common part $\bar g$ remains, the same for all examples,
-# and it moves the unit's weights by $-\mathrm{lr}\,\bar g \sum_i u_i$, along the **mean input** $\bar u$. For a bias
-# that is harmless. For weights on sigmoids, whose outputs are all about ½, it means: every unit receives, with some
-# factor, *the same* new ingredient $\bar u \cdot u_i$, essentially "how many of the units below are on". That does
-# vary from image to image, so subtracting the mean does not remove it.
+# Let $g_i$ be the gradient that arrives at a unit for example $i$. And let $u_i$ now be the layer's whole input, a
+# vector with one number for each unit below. Without the mean path, the mean $\bar g$ of the $g_i$ is not subtracted.
+# It is the same for all examples, and moves the unit's weights by $-\mathrm{lr}\,\bar g \sum_i u_i$, along the
+# **mean input** $\bar u$. In a bias this common part is harmless. In weights on sigmoids (whose outputs are about ½) it
+# gives every unit, with some factor, *the same* new ingredient $\bar u \cdot u_i$, essentially "how many of the units
+# below are on". That does vary from image to image, so subtracting the mean does not remove it.
 #
 # If this is right, the units of a layer must become alike. That can be measured: **one direction** is the share of
 # the units' total variance (each unit scaled to 1) that they have in common, from 1/100 for unrelated units to 1 if
 # all of them compute the same number.
 #
 # **Prediction.** After 600 steps at learning rate 1: how much of what the last 100 units do is the same, with both
-# paths, and without that of the mean?
+# paths, and with no mean path?
 
 # %%
 predict(percent_that_units_share_with_both_paths=..., percent_that_units_share_without_mean_path=...)  # 1 to 100
@@ -284,8 +290,8 @@ recall("percent_that_units_share_without_mean_path", f"{end['no mean path']:.0f}
 
 # %% [markdown]
 # At learning rate 1, within the first 30 steps (60 with the moving average), a layer of 100 units has become one
-# unit, a hundred times. What 100 different units could say about a digit is gone. At 0.1 the missing path through the
-# mean shows nothing of the kind; there the one through the variance moves the units together, a little.
+# unit, a hundred times. What 100 different units could say about a digit is gone. At 0.1 nothing of the kind
+# happens without the mean path; without the variance path the units become a little more alike.
 #
 # The collapse and the bad loss go together. But does it happen as we described, along $\bar u$? And where does so
 # large a common part $\bar g$ come from? Two interventions, on the network without mean path at rate 1:
@@ -338,8 +344,8 @@ recall("changes_that_prevent_the_collapse", ", ".join(cured) or "none")
 #
 # ## 5. The detective
 #
-# In real code a missing path does not announce itself. The outputs are right, the network learns, a little worse.
-# Three examples of what has been found in published teaching code: statistics computed by NumPy from `x.data`;
+# In real code a missing path does not announce itself. The outputs are right, and the network learns, but a little
+# worse. Three examples of what has been found in published teaching code: statistics computed by NumPy from `x.data`;
 # statistics computed under `no_grad()`; a gradient check with the loss `y.sum()`, which passes even a batch norm that
 # sends nothing back (lesson 01).
 #
@@ -348,10 +354,11 @@ recall("changes_that_prevent_the_collapse", ", ".join(cured) or "none")
 #
 # - adding the same small number to all $x_i$ changes no output (the mean takes it out), so $\sum_i \partial x_i = 0$;
 # - stretching all $x_i$ away from their mean, $x_i \to x_i + \delta\,\hat x_i$, changes no output (the standard
-#   deviation takes it out; up to $\varepsilon$), so $\sum_i \partial x_i\,\hat x_i = 0$.
+#   deviation takes it out, but for $\varepsilon$, the small number under its root), so
+#   $\sum_i \partial x_i\,\hat x_i = 0$.
 #
 # The first sum is 0 only thanks to the path through the mean, the second only thanks to the path through the variance.
-# Two numbers, two paths. Here they are for the normalisations of above:
+# Two numbers, two paths. Here they are for the normalisations from above:
 
 # %%
 def two_sums(bn, rng):
@@ -369,11 +376,12 @@ for name, (first, second) in table.items():
 # %% [markdown]
 # **Exercise `detective`.** Write `missing_paths(bn)`. `bn` is a function that normalises a float64 `Tensor` (m, C) over
 # its rows, perhaps with a $\gamma$ and a $\beta$ that you do not know. Return the set of the paths that its gradient
-# misses: `set()`, `{"mean"}`, `{"variance"}` or `{"mean", "variance"}`. You choose the numbers that you feed it, and
-# the gradient that you send back, as above. The check tries your detective on batch norms that you have not seen.
+# misses: `set()`, `{"mean"}`, `{"variance"}` or `{"mean", "variance"}`. (The direct path is never missing.) You choose
+# m, C, the numbers that you feed it, and the gradient that you send back, as above. The check tries your detective on
+# batch norms that you have not seen.
 #
-# Two traps: with $\varepsilon = 10^{-5}$ the sums are not *exactly* 0. And not every gradient at the output reveals
-# the truth.
+# Two traps: with $\varepsilon = 10^{-5}$ the sums are not *exactly* 0. And some gradients at the output hide a missing
+# path. (If the mean is a constant, what is $\sum_i \partial x_i$? For which gradients is it 0 all the same?)
 
 # %% tags=["exercise:detective"]
 def missing_paths(bn):
@@ -385,7 +393,7 @@ def missing_paths(bn):
 check("detective", missing_paths);
 
 # %% [markdown]
-# **Exercise `suspects`.** Four people wrote a batch norm. All four give the right outputs, up to the last digits:
+# **Exercise `suspects`.** Four people wrote a batch norm. The outputs of all four are right, but for rounding:
 
 # %%
 people = suspects()
@@ -395,9 +403,9 @@ for name, bn in people.items():
     print(f"{name}: outputs differ from the library's by at most {np.abs(bn(Tensor(sample)).data - right).max():.0e}")
 
 # %% [markdown]
-# Not all their gradients are right. Question them (`people["A"]` is a function of a tensor), and write down for each
-# which paths are missing. (Their code is at the end of [`suspects`](../minidl/lab/course/broken_norms.py); read it after the
-# verdict, not before.)
+# Not all their gradients are right. Question them (`people["A"]` is a function of a tensor), and give for each the set
+# of its missing paths. (Their code is in the library, below [`suspects`](../minidl/lab/course/broken_norms.py). Read it
+# after the verdict, not before.)
 
 # %% tags=["exercise:suspects"]
 # stuck? hint("suspects")
@@ -415,13 +423,13 @@ check("suspects", verdicts);
 #
 # </details>
 #
-# We left out a fifth kind of defect: an output with no gradient function at all. It gives itself away, as
+# We left out another kind of defect: an output with no gradient function at all. It gives itself away, as
 # `backward()` stops with an error. The dangerous ones are silent.
 #
 # ## What we did not show
 #
-# - "Without bound". $b$ alone grows as long as one runs it. In float32 it would stop at about two million, where a step
-#   of 0.1 no longer changes it. In the networks we saw 600 steps.
+# - That a bias grows without end. $b$ alone grows as long as one runs it. In float32 it would stop at about two
+#   million, where a step of 0.1 no longer changes it. Of the networks we saw 600 steps.
 # - $\gamma$ and $\beta$. A $\beta$ after the normalisation can do what the gradient asks of the bias, so the bias is
 #   driven less.
 # - Two learning rates are no curve, and the losses are on training batches.
@@ -444,6 +452,6 @@ check("suspects", verdicts);
 # **Confusions settled.** "The gradient flows through $\gamma$ and $\beta$, the statistics are only measured": no, two
 # of its three paths lead through the statistics. "The loss falls, so the gradient is right": at learning rate 0.1 it
 # falls in all five networks, with and without missing paths. "Using running averages in training would be cleaner": see
-# the fifth network.
+# the network *moving average*.
 #
 # Now let us do it properly: [05 What does batch normalization compute?](05_algorithm_1.ipynb)

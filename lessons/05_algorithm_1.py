@@ -3,7 +3,7 @@
 #
 # Four lines of arithmetic, so short that you think you understand them after one reading. They hide three surprises.
 # No number can stand out from its batch by more than a fixed amount. The same picture gets a different answer in a
-# different batch. And with a textbook formula for the variance, features become `nan`. After this lesson you can
+# different batch. And a textbook formula for the variance can turn features into `nan`. After this lesson you can
 # write the transform, do it without losing digits, and say what each of its parameters is for.
 #
 # **Time**: about 60 minutes with the exercises; the cells run in about 10 s on two cores.
@@ -27,9 +27,9 @@ print(f"{len(images):,} digits ({found.source})")
 # ## Four lines
 #
 # A network is trained on a few examples at a time, its **batch** $B$; $m$ is how many. A layer computes several
-# numbers from each example, its **features**; a batch is a table of $m$ rows and one column a feature. Batch
-# normalization (BN) comes between a layer's sums and its activation. It treats each column on its own, so we need to
-# look at only one: $m$ numbers $x_1, …, x_m$.
+# numbers from each example, its **features**. So a batch is a table with a row for each example and a column for each
+# feature. Batch normalization (BN) comes between a layer's sums and its activation. It treats each column on its own,
+# so we need to look at only one: $m$ numbers $x_1, …, x_m$.
 #
 # Algorithm 1 of the paper:
 #
@@ -60,8 +60,8 @@ plot.batch_table(left, batch, "Batch norm: one feature, all examples", column=0)
 plot.batch_table(right, batch, "Layer norm: one example, all features", row=1);
 
 # %% [markdown]
-# The library's [`batch_norm`](../minidl/ops/norm.py) takes the table (here with one column) and, in this order, statistics
-# kept from training (`None`: there are none), γ and β.
+# The library's [`batch_norm`](../minidl/ops/norm.py) takes the table (here with one column) and, in this order, a mean
+# and a variance kept from training (here there are none: `None` twice), γ and β.
 
 # %%
 x = np.array([4.0, 6.0, 7.0, 8.0, 10.0])[:, None]  # 5 examples, 1 feature
@@ -97,9 +97,9 @@ recall("x_hat_of_an_example_moved_to_a_million", f"{hats[4]:.2f}")
 recall("x_hat_of_the_mates_of_a_million", f"from {hats[:4].min():.2f} to {hats[:4].max():.2f}")
 
 # %% [markdown]
-# It is (d), and (c). The moved example drags the mean along with it, and the variance too: it stretches the very
-# ruler that measures it. For comparison, **evaluation**: when a trained network is used, mean and variance
-# are constants (lesson 08 asks which), here those of the original batch, 7 and 4.
+# It is (d) for $\hat x_5$, and (c) for the others. The moved example drags the mean along with it, and the variance
+# too: it stretches the very ruler that measures it. For comparison, **evaluation**: when a trained network is used,
+# mean and variance are constants (lesson 08 asks which), here those of the original batch, 7 and 4.
 
 # %%
 constants = np.full(places.size, 7.0), np.full(places.size, 4.0)  # mean, variance
@@ -136,7 +136,7 @@ right.legend(fontsize=8, frameon=False, loc="upper left");
 show("drag")
 
 # %% [markdown]
-# In a running notebook the next cell has sliders: other sizes of the batch, and γ and β.
+# In a running notebook the next cell has sliders for the size of the batch, the place of the example, γ and β.
 
 # %% tags=["widget"]
 def draw(others=4, place=10.0, gamma=1.0, beta=0.0):
@@ -153,7 +153,7 @@ explore(draw, others=(1, 20), place=(-40.0, 40.0), gamma=(0.0, 3.0), beta=(-3.0,
 #
 # With $m = 5$ it stops at 2. Where does it stop for any $m$ (with ε = 0)? You need only two facts: the $\hat x_i$
 # have mean 0, and their squares have mean 1. Say the one is at $a$. The others sum to $-a$, and for a given sum their
-# squares are least when all are equal. Write a function that takes $m$ and returns the largest possible $a$.
+# squares are least when all are equal. Write `largest(m)`, which returns the largest possible $a$.
 
 # %% tags=["exercise:stand_out"]
 def largest(m):
@@ -165,9 +165,9 @@ check("stand_out", largest);
 # %% [markdown]
 # ## The same picture in different batches
 #
-# In a network nobody moves an example by hand. But each picture is drawn into a different batch each time. We take
-# one unit (a random weight vector $w$) and look at the $\hat x$ of one digit in 3,000 random batches: once for a
-# digit that lies one standard deviation above the mean of all digits, and once for one that lies 2.5 above it.
+# In a network nobody moves an example by hand. But a picture lands in a different batch each time. We take one unit (a
+# random weight vector $w$) and look at the $\hat x$ of one digit in 3,000 random batches: once for a digit whose number
+# is one standard deviation above the mean of all digits, and once for one that is 2.5 above it.
 #
 # **Prediction.** The spread of such 3,000 numbers, when the batch is 16 times as large (15 → 240), becomes (a) the same;
 # (b) half; (c) a quarter; (d) a sixteenth. And is it the same for both digits?
@@ -215,8 +215,8 @@ recall("spread_falls_alike_for_both_digits", f"1/{falls[1.0]:.1f} and 1/{falls[2
 # It is (c) for the first digit: the spread falls as $1/\sqrt m$, as that of a mean of $m$ random numbers does. In our
 # run it went from 0.33 at $m = 15$ to 0.08 at $m = 240$. Not so for the digit that stands out: in a small batch it
 # cannot. The bound of the exercise, $\sqrt{m-1}$, holds it down (2 for $m = 5$), and what cannot move does not
-# spread. In large batches it spreads *more* than the first digit: an error in σ counts in proportion to the distance
-# from the mean.
+# spread. In large batches it spreads *more* than the first digit: an error in σ changes every $\hat x$ by the same
+# share, so the largest ones move furthest.
 #
 # At $m = 2$ nothing is left of the number itself: $\hat x$ is $+1$ for the larger one and $-1$ for the other. (The few
 # dots in between are pairs that agree so closely that ε counts.) Lesson 06 shows what that does to learning, and
@@ -244,8 +244,9 @@ check("undo", identity);
 # %% [markdown]
 # So it can, for *this* batch.
 #
-# **Prediction.** With γ and β from one batch of 60, the *next* batch of 60 digits comes out (a) unchanged as well; (b)
-# off by less than a standard deviation, in most batches; (c) off by more.
+# **Prediction.** With γ and β from one batch of 60, look at the *next* batch of 60 digits, and in it at the number that
+# changes most. In most batches it (a) does not change either; (b) is off by less than a standard deviation; (c) is off
+# by more.
 
 # %%
 predict(next_batch_with_gamma_and_beta_of_another=...)  # "a", "b" or "c"
@@ -273,18 +274,18 @@ for ax, name, batch in zip(axes, names, (first, second), strict=True):
 recall("next_batch_with_gamma_and_beta_of_another", f"off by {middle:.2f} standard deviations, in the median pair")
 
 # %% [markdown]
-# It is (b): in half of our 300 pairs the worst of the 60 numbers was off by less than half a standard deviation, in
-# one of twenty by 0.9 or more. In training BN cannot be the identity for every batch, because it subtracts a
-# different number each time. In evaluation, where mean and variance are constants, it can be for all inputs at once.
-# The paper writes it so, with the mean and the variance over the whole training set.
+# It is (b). In half of our pairs of batches the worst number was off by less than half a standard deviation; in one
+# pair of twenty it was off by 0.9 or more. In training BN cannot be the identity for every batch, because it subtracts
+# a different number each time. In evaluation, where mean and variance are constants, it can be the identity for all
+# inputs at once. The paper's formula is for that case: it has the mean and the variance over the whole training set.
 #
 # What γ and β are for is simpler than the word identity: **after BN a feature has mean β and standard deviation |γ|**
 # in each batch (but for ε), for any input. Two numbers that depended on all the layers below, in a complicated way,
 # are now two parameters that a training step can set directly.
 #
 # [γ, β and ε over a histogram](../docs/live/sliders.html): move the mean and the spread of x, and y stays where it is.
-# Then move β and γ: y moves and widens, but never changes its shape. Last, make the spread of x as small as it gets. Now
-# ε is no longer small beside σ², and takes most of the width.
+# Then move β and γ: y moves and widens, but never changes its shape. Last, make the spread of x as small as it gets.
+# Now ε is no longer small beside σ², and y loses most of its width.
 
 # %%
 show("sliders")
@@ -319,10 +320,10 @@ recall("mean_variance_of_batches_of_2_by_1_over_m", f"{shares[2]:.3f} of that of
 
 # %% [markdown]
 # (b), and it is no mistake: these are two questions. "What must I divide by, so that *this batch* has mean square 1?"
-# needs $m$: the first column is 1 for every $m$. "What is the variance of *all* data?" needs $m - 1$: the last column
-# is 1 within the noise, and with $m$ it comes out too small by $(m-1)/m$, half at $m = 2$. BN normalises with the
-# first (**biased**), and keeps the second (**unbiased**) for evaluation, which needs the answer to the second
-# question: Algorithm 2, lesson 08.
+# needs $m$: on the left of the table, the first column is 1 for every $m$. "What is the variance of *all* data?" needs
+# $m - 1$: on the right, the last column is 1 within the noise. Divided by $m$ instead, next to it, the variance comes
+# out $(m-1)/m$ times as large, half at $m = 2$. BN normalises with the first (**biased**), and keeps the second
+# (**unbiased**) for evaluation, which needs the answer to the second question: Algorithm 2, lesson 08.
 #
 # ## A large mean in float32
 #
@@ -370,18 +371,19 @@ title, xlabel = "One pass loses all digits, and two passes do not", "mean of x (
 plot.lines(None, runs, title, xlabel, "largest relative error of the variance", log="xy");
 
 # %% [markdown]
-# It is (d): values far from 1, some *negative*. $\overline{x^2}$ is about $10^8$; there float32's numbers are 8
-# apart, and the difference of two such numbers knows nothing of a 1. The root of a negative variance is `nan`, and
-# one `nan` in one feature spoils the loss. The error grows with the square of the mean. Two passes, first the mean
-# and then the distances from it, were still right to four digits at a mean of 10,000 in our run; at a million the
-# mean itself is rounded. (minidl takes one pass, over the distances from the batch's *first row*, which is near
-# enough to the mean and, unlike it, needs no rounding; [`_batch_statistics`](../minidl/ops/norm.py) says why. What has
-# no error at all is drawn at $10^{-8}$.)
+# It is (d): values far from 1, some *negative*. (In the figure, an error of 0 is drawn at $10^{-8}$.) $\overline{x^2}$
+# is about $10^8$; there float32's numbers are 8 apart, and the difference of two such numbers cannot show a 1. The root
+# of a negative variance is `nan`, and one `nan` in one feature spoils the loss. The error grows with the square of the
+# mean. Two passes, first the mean and then the distances from it, were still right to four digits at a mean of 10,000
+# in our run; at a million the mean itself is rounded. (minidl takes one pass, with $x - x_1$ in the formula instead of
+# $x$. Subtracting the batch's first row $x_1$ does not change the variance, and brings the mean close enough to 0;
+# [`_batch_statistics`](../minidl/ops/norm.py) says why. Unlike the mean, $x_1$ is not rounded.)
 #
 # ### Exercise: write it
 #
-# The forward of BN. `x` is (m, C), float32 or float64; `gamma` and `beta` are (C,), of x's type. Return y: (m, C), of the
-# same type as x. Use NumPy alone. The check draws random shapes, both types, and features with mean 1,000.
+# The forward of BN. `x` is (m, C), float32 or float64; `gamma` and `beta` are (C,), of x's type; `eps` is a Python
+# float. Return y: (m, C), of the same type as x. Use NumPy alone; its `mean` and `var` are fine. The check draws random
+# shapes, both types, and features with mean 1,000.
 
 # %% tags=["exercise:bn_forward"]
 def forward(x, gamma, beta, eps):
@@ -427,9 +429,9 @@ of_b, of_beta = (np.mean(sizes[name]) for name in ("bias b before the BN", "β o
 recall("gradient_of_a_bias_before_bn", f"{of_b:.0e}, that of β {of_beta:.0e}")
 
 # %% [markdown]
-# (c) and (c). The constant is subtracted with the mean, so the loss does not depend on $b$, and $b$ has no gradient;
-# what you see is rounding. (In [04](04_wrong_ways.ipynb) $b$ ran away where the gradient ignored the mean.) β does
-# the job instead: it comes after the subtraction. That is why the layers before BN in minidl's networks are made with
+# It is (c) both times. The constant is subtracted with the mean, so the loss does not depend on $b$, and $b$ has no
+# gradient; what you see is rounding. (In [04](04_wrong_ways.ipynb) $b$ ran away where the gradient ignored the mean.)
+# β takes its place: it is added after the subtraction. So the layers before BN in minidl's networks are made with
 # `bias=False` ([`paper_mlp`](../minidl/lab/models.py)). And note the float32 line: a large constant is not *quite*
 # harmless in numbers with 7 digits.
 #

@@ -38,14 +38,13 @@ grad_y = generator.standard_normal((m, features))  # ∂L/∂y: what arrives fro
 # \hat x_i = \frac{x_i - \mu}{\sqrt{\sigma^2 + \varepsilon}} \qquad y_i = \gamma\,\hat x_i + \beta$$
 #
 # Somewhere above, the loss $L$, one number, is computed from $y$. The layers above give us $\partial L/\partial y$, a
-# table like $y$: by how much $L$ grows for each unit that an entry of $y$ grows. We must pass on
-# $\partial L/\partial x$.
+# table like $y$: the slopes of $L$, one for each entry of $y$. We must pass on $\partial L/\partial x$.
 #
 # Here are the four lines as tensor operations, with a random $\partial L/\partial y$, and the graph that **autograd**
 # (computing gradients along the graph, lesson 01) made of them. Each box has the size of the gradient that arrived
 # there. Follow the arrows from $x$ down to the division (`/`), whose result is $\hat x$: there is a direct path
 # (through one subtraction), one through the mean, and one through the variance (the square and the second mean). A
-# fourth goes through the mean and then the variance; keep it in mind.
+# fourth goes through the mean and then the variance; we come back to it.
 
 # %%
 def four_lines(x, gamma, beta, mean_knows=True, var_knows=True, eps=eps):
@@ -67,8 +66,8 @@ picture
 
 # %% [markdown]
 # The same on paper, with the three routes from one $x_i$ in three colours. The two lower routes do not end at
-# $\hat x_i$ alone: μ and $\sigma^2$ go into *every* $\hat x_j$ of the batch. The grey arrow from μ to $\sigma^2$ is the
-# fourth route.
+# $\hat x_i$ alone: μ and $\sigma^2$ go into *every* $\hat x_j$ of the batch. The grey arrow from μ to $\sigma^2$, with
+# the question mark, belongs to the fourth.
 
 # %%
 places = {"xᵢ": (0, 0), "μ": (1.6, -1.7), "σ²": (3.4, -1.7), "x̂ᵢ": (5.2, 0), "all x̂ⱼ": (5.2, -1.7)}
@@ -85,12 +84,12 @@ plot.flow(places, arrows, "Three routes lead from one x to the loss", key={"dire
 # `detach()`, which passes on the numbers of a tensor without their history).
 #
 # **Prediction 1.** With random numbers in batches of 60, treating both as constants makes $\partial L/\partial x$ wrong by
-# (a) nothing but rounding, (b) about 1 %, (c) about 20 %, (d) more than its own size. And with batches of 4?
+# (a) nothing but rounding, (b) about 1 %, (c) about 20 %, (d) about its own size. And with batches of 4?
 #
 # First, who is right? A **finite difference** decides, the change of $L$ between two places near each other:
-# `gradcheck` moves $x$, γ and β by $10^{-6}$ in random directions,
-# and compares what happens to $L$ with what the gradient says. (It shows *that* a gradient is wrong. The figure
-# measures how wrong.)
+# `gradcheck` moves $x$, γ and β by $10^{-6}$ in random directions, and compares the slope of $L$ there with what
+# the gradient says. ("Off by" is relative to that slope, or to 1 if 1 is more. It shows *that* a gradient is wrong. The
+# figure measures how wrong.)
 
 # %%
 predict(error_of_constant_statistics_at_m_60=..., error_of_constant_statistics_at_m_4=...)  # "a", "b", "c" or "d"
@@ -128,9 +127,10 @@ recall("error_of_constant_statistics_at_m_60", f"{100 * errors['both constant'][
 recall("error_of_constant_statistics_at_m_4", f"{100 * errors['both constant'][0]:.0f} %")
 
 # %% [markdown]
-# **Yes: the gradient flows through both**, and for random numbers both paths carry about the same. It is (c) at 60;
-# at 4 the error is as long as the gradient itself. It falls about as $1/\sqrt m$: a large batch makes the mistake
-# small, and easy to overlook. (You will see below where this curve comes from, and what happens in a real network.)
+# **Yes: the gradient flows through both**, and for random numbers each carries about as much as the other. It is (c) at
+# 60, and (d) at 4: there the error is as long as the gradient itself. It falls about as $1/\sqrt m$: a large batch
+# makes the mistake small, and easy to overlook. (Below you see where this curve comes from, and what happens in a real
+# network.)
 #
 # Watch it on eight numbers: [drag one example of a batch of eight](../docs/live/drag.html). The two lower rows are
 # gradients. One arrives at the orange example alone, and something passes to all eight. Choose *constants*: now it stays
@@ -150,12 +150,13 @@ course.show("drag")
 # - **Directly**: $\hat x_5$ grows by $h/\sigma = h/2$. It has $g_5 = 4$, so $L$ grows by $2h$.
 # - **Through μ**: the mean grows by $h/5$, so every $\hat x_j$ falls by $h/10$. Together they have $\sum g_j = 5$, so
 #   $L$ falls by $0.5h$.
-# - **Through $\sigma^2$**: $(x_5-\mu)^2$ grows by $6h$, and its mean, $\sigma^2$, by $1.2h$. Four tenths of a unit in 4 are
-#   a tenth, and a root grows by half of that: σ grows by the share $0.15h$. So every $\hat x_j$ shrinks by
-#   $0.15h\,\hat x_j$, and $L$ falls by $0.15h \sum g_j\hat x_j = 0.9h$.
+# - **Through $\sigma^2$**: $(x_5-\mu)^2$ grows by $6h$, and its mean, $\sigma^2$, by $1.2h$. Of 4 that is the share
+#   $0.3h$, and the root grows by half that share: σ grows by the share $0.15h$. So every $\hat x_j$
+#   shrinks by $0.15h\,\hat x_j$, and $L$ falls by $0.15h \sum g_j\hat x_j = 0.9h$.
 #
-# The sum is $2 - 0.5 - 0.9 = 0.6$. The next cell does it for all five: a route is what is lost when its statistic is
-# treated as a constant. The last column asks nobody's algebra, but the loss itself, at two places near $x_i$.
+# The sum is $2 - 0.5 - 0.9 = 0.6$. The next cell does it for all five. It finds what comes through a statistic by
+# making only the other one a constant, and taking away the direct part. The last column needs no algebra: it measures
+# the loss itself, at two places near $x_i$.
 
 # %%
 five, g = np.array([4.0, 6, 7, 8, 10])[:, None], np.array([0.0, 0, 1, 0, 4])[:, None]
@@ -187,10 +188,11 @@ for row in zip(five[:, 0], g[:, 0], direct, through_var, through_mean, total, me
 # ## The first form: the chain rule, in stages
 #
 # One rule is enough: the gradient of a quantity is the sum, over all arrows that leave it, of "gradient at the arrow's
-# end × slope of the arrow". Try it with a pencil for μ before you read on: which arrows leave it? (One to each
-# $x_i - \mu$ in the numerators, and one to σ². On paper these are separate; the graph shares one subtraction for both.)
+# end × slope of the arrow". (An arrow to "all $\hat x_j$" is $m$ arrows: sum over them, too.) Try it with a pencil for
+# μ before you read on: which arrows leave it? (One to each $x_i - \mu$ in the numerators, and one to σ². On paper these
+# are separate; the graph shares one subtraction for both.)
 #
-# **Prediction 2.** Two kinds of arrows leave μ. What comes through one of them always adds up to 0. Which?
+# **Prediction 2.** Two kinds of arrows leave μ. What arrives through one kind is always 0 in total. Through which?
 
 # %%
 predict(arrows_from_the_mean_that_bring_0=...)  # "to x − μ" or "to σ²"
@@ -200,8 +202,8 @@ predict(arrows_from_the_mean_that_bring_0=...)  # "to x − μ" or "to σ²"
 #
 # Derive the gradient with that rule, with a pencil, for one feature: first $\partial L/\partial\hat x_i$, then
 # $\partial L/\partial\sigma^2$, then $\partial L/\partial\mu$, and last $\partial L/\partial x_i$, which collects from
-# all three.
-# The five numbers above are there to test each of them. Then write it down: one line for each stage.
+# all three. Test each of them on the five numbers above, where $\partial L/\partial\sigma^2 = -0.75$ and
+# $\partial L/\partial\mu = -2.5$. Then write it down: one line for each stage.
 #
 # `grad_y` and `x` are (m, C), `gamma` is (C,). Return three arrays: ∂L/∂x (m, C), ∂L/∂γ (C,), ∂L/∂β (C,). NumPy alone.
 
@@ -247,10 +249,10 @@ check("staged", staged);
 #
 # ### Exercise: closed form
 #
-# Put $\partial L/\partial\sigma^2$ and $\partial L/\partial\mu$ into the equation of $\partial L/\partial x_i$, and factor
-# out what all three terms share. You get one
-# line in $g$, $\hat x$, $1/s$, γ and means over the batch; $x$, μ and σ² no longer occur. `grad_y` and `x_hat` are
-# (m, C); `inv_std`, which is $1/s$, and `gamma` are (C,). Return ∂L/∂x.
+# Put $\partial L/\partial\sigma^2$ and $\partial L/\partial\mu$ into your equation of $\partial L/\partial x_i$ (or the
+# paper's, above), and factor out what all three terms share. You get one line in $g$, $\hat x$, $1/s$, γ and means over
+# the batch; $x$, μ and σ² no longer occur. `grad_y` and `x_hat` are (m, C); `inv_std`, which is $1/s$, and `gamma` are
+# (C,). Return ∂L/∂x.
 
 # %% tags=["exercise:closed"]
 def closed(grad_y, x_hat, inv_std, gamma):
@@ -366,9 +368,10 @@ check("projector", projector);
 # %% [markdown]
 # ### Exercise: is it a projection?
 #
-# A shadow of a shadow is the shadow: a matrix is an orthogonal projection if $PP = P$ and $P^\top = P$. Write a
-# function that says (True or False) whether a square matrix is one, within rounding. A check must be able to say no:
-# yours is tried on matrices that are nearly projections, and on some that only look like one.
+# A matrix is an orthogonal projection if $PP = P$ (a shadow of a shadow is the shadow) and $P^\top = P$ (the light
+# falls at right angles: with the first alone the shadow may be slanted). Write a function that says (True or False)
+# whether a square matrix is one, within $10^{-9}$ for rounding. A check must be able to say no: yours is tried on
+# matrices that are nearly projections, and on some that only look like one.
 
 # %% tags=["exercise:is_projection"]
 def is_projection(matrix):
@@ -381,8 +384,8 @@ check("is_projection", is_projection);
 # ## The Jacobian
 #
 # The **Jacobian** of a function is the table of all its slopes: row $i$, column $j$ is $\partial y_i/\partial x_j$,
-# how much example $j$ moves example $i$. We do not trust our algebra, and let the library compute it number by number
-# (here with γ = 1, times σ, so it should be $P$).
+# how much example $j$ moves example $i$. As a test of our algebra the library computes it, number by number (here with
+# γ = 1, times σ, so it should be $P$).
 
 # %% tags=["hide-input"]
 def slopes(column, eps=0.0):
@@ -402,12 +405,11 @@ for ax, (name, matrix) in zip(axes, {**terms, "= the Jacobian × σ": P}.items()
 print(f"the three terms add up to the Jacobian to {np.abs(sum(terms.values()) - P).max():.0e}")
 
 # %% [markdown]
-# Read the last one. On the diagonal: how much an example moves itself. It is less than 1 everywhere, and less at the two
-# ends than in the middle: an extreme example stretches the ruler that it is measured with (lesson 05). Off the diagonal:
-# when an example goes up, its neighbours on the same side of the mean go down (orange), because it takes the mean with it,
-# and because it stretches the ruler if it moves away from the mean (towards it, it shrinks it). On the far side the two
-# effects work against each other, and between the two ends the second wins (purple): as the top one goes up, the bottom one
-# goes up too, towards the mean.
+# Read the last one. On the diagonal: how much an example moves itself. It is less than 1 everywhere, and less at the
+# two ends than in the middle: an extreme example stretches the ruler that it is measured with (lesson 05). Off the
+# diagonal: let the top example go up. It takes the mean with it, so all others go down. And it stretches the ruler, so
+# all others go towards the mean. For those above the mean, both effects push down (orange). For those below, they work
+# against each other, and at the far end the second wins (purple): the bottom example goes up.
 #
 # And the whole layer? Features do not mix: for three features the Jacobian is three blocks, and zeros. (This time it is not
 # multiplied by σ: a block is paler where its feature's σ is larger.)
@@ -446,8 +448,9 @@ check("freedom", freedom);
 
 # %% [markdown]
 # With ipywidgets installed, the next cell has sliders: how far the last example stands out, the size of the batch, and ε (as
-# a power of ten, against a variance near 1). Watch the last row and column fade as that example moves away; the
-# eigenvalues (by how much the matrix stretches its own directions) stay $m - 2$ ones and two zeros.
+# a power of ten, against a variance near 1). Watch the last row and column fade as that example moves away. The
+# eigenvalues say by how much the matrix stretches the directions that it does not turn: they stay $m - 2$ ones and two
+# zeros.
 
 # %% tags=["widget"]
 def draw(outlier=0.0, m=8, log10_eps=-5.0):
@@ -486,10 +489,10 @@ for value in (0, 1e-5, 1e-3, 0.1):
 # **Prediction 4.** We train with batches of two (ε = $10^{-5}$, as always). The weights below the BN layers (a) do not
 # move at all, (b) move a little, because of ε, (c) move as with any other batch, (d) move more than with any other.
 #
-# First one BN layer, the sums of 100 units with random weights, and random gradients from above. The **gain** of a
-# unit, $|\partial L/\partial x| \,/\, |\partial L/\partial y|$, is how many times as long its gradient is when it
-# leaves as when it arrived. Then the paper's network, and how far each training step moves the weights of its first
-# layer.
+# First one BN layer, the sums of 100 units with random weights, and random gradients from above. Here the **gain** of
+# a unit (in lesson 03 it was that of weights), $|\partial L/\partial x| \,/\, |\partial L/\partial y|$, is how many
+# times as long its gradient is when it leaves as when it arrived. Then the paper's network, and how far each training
+# step moves the weights of its first layer.
 
 # %%
 predict(weights_below_bn_in_batches_of_two=...)  # "a", "b", "c" or "d"
@@ -556,7 +559,8 @@ print(f"in all, the weights move {np.exp(np.log(moved[:, 0] / moved[:, -1]).mean
 # the gain of a batch of two is at most $\varepsilon/(\sigma^2+\varepsilon)^{3/2}$: next to nothing for most pairs,
 # but $1/\sqrt\varepsilon \approx 316$ for a pair that this unit finds equal.
 #
-# The picture behind it: with $m = 2$, $\hat x_1$ is a *step* in $x_1 - x_2$, from −1 to +1, whose edge ε rounds off.
+# The picture behind it: with $m = 2$, $\hat x_1$ is a *step function* of $x_1 - x_2$ (not a training step): it jumps
+# from −1 to +1, and ε rounds off the edge.
 
 # %%
 distance = np.linspace(-2, 2, 200_001)
@@ -570,10 +574,10 @@ for name, value in {"10⁻¹": 1e-1, "10⁻³": 1e-3, "10⁻⁵": 1e-5}.items():
 plot.lines(None, runs, "In a batch of two, x̂ is a step", "x₁ − x₂", "x̂ of the first");
 
 # %% [markdown]
-# A smaller ε makes the edge narrower and steeper. The step keeps its height of 2, so the *mean* slope hardly changes;
+# A smaller ε makes the edge narrower and steeper. The jump keeps its height of 2, so the *mean* slope hardly changes;
 # in the table, too, the mean gain is about 1 for every $m$. But the mean *square* grows: what the flat parts lack
-# goes into a few huge steps, and one of those outweighs hundreds of small ones. (The gain of 316 is twice the
-# steepest slope, because the gradient has an entry for each example.)
+# goes into a few huge training steps, and one of those outweighs hundreds of small ones. (The gain of 316 is twice the
+# steepest slope: $x_1$ moves $\hat x_2$ as fast as $\hat x_1$, the other way, and with $g_2 = -g_1$ the two add up.)
 #
 # ## How much of a real gradient is taken away?
 #
@@ -582,9 +586,10 @@ plot.lines(None, runs, "In a batch of two, x̂ is a step", "x₁ − x₂", "x̂
 # the statistics as constants keeps 2 parts of $m$ that should go, in addition to the $m - 2$ that should stay. The
 # error is $\sqrt{2/(m-2)}$ of the true length: 19 % at 60, 100 % at 4.) But real gradients are not random arrows.
 #
-# **Prediction 5.** In the paper's network (three BN layers) while it learns MNIST, the share along $\mathbf 1$ is (a) near
-# 1.7 % in all three layers, (b) much larger in all, as whole batches are pushed one way, (c) different from layer to
-# layer: in which way?
+# **Prediction 5.** In the paper's network (three BN layers) while it learns MNIST, the share along $\mathbf 1$ is (a)
+# near 1.7 % in all three layers, (b) much larger in all, because the loss pushes whole batches one way, (c) different
+# from layer to layer: in which way? ([`at_batch_norms`](../minidl/lab/course/norm_gradients.py) collects the gradients
+# that arrive at the BNs, `removed` computes their two shares.)
 
 # %%
 predict(share_of_gradients_along_1_in_three_layers=...)  # "a", "b", or in a few words how the layers differ
@@ -629,11 +634,12 @@ found = ", ".join(f"{share:.1g}" for share in mean.mean(0))
 recall("share_of_gradients_along_1_in_three_layers", f"{found} % in layers 1, 2, 3, as a mean over the steps")
 
 # %% [markdown]
-# (c). In our run the two lower layers carry about 0.1 % along $\mathbf 1$, far *less* than a random arrow (dotted),
-# and the top layer 3 to 6 %, more than one. A likely reason: the gradient that reaches layers 1 and 2 has just passed
-# the BN above them, which has removed the mean. A linear layer keeps a mean of 0, so only the sigmoid in between can
-# bring some back. The top layer has no BN above it. If that is the reason, the share must rise when the BNs above
-# remove nothing. We can try that: the same weights, with statistics that are constants on the way back.
+# It is (c). In our run the two lower layers carry about 0.1 % along $\mathbf 1$, far *less* than a random arrow
+# (dotted), and the top layer 3 to 6 %, more than one. A likely reason: the gradient that reaches layers 1 and 2 has
+# just passed the BN above them, which has removed the mean. The linear layer below that BN multiplies each example's
+# gradient by the same matrix, so a mean of 0 stays 0; only the sigmoid can bring some back. The top layer has no BN
+# above it. If that is the reason, the share must rise when the BNs above remove nothing. We can try that: the same
+# weights, with statistics that are constants on the way back (lesson 04's `PathNorm`).
 
 # %%
 rng = np.random.default_rng(0)
@@ -657,9 +663,9 @@ for name, norm in {"BN": "batch", "constant statistics": lambda n: PathNorm(n, m
 #
 # ## Train with your own
 #
-# A network of two layers, BN between them, without autograd: every gradient below is written by hand. With `MINE =
-# True` the gradient of BN is your `staged`; otherwise the library's. Next to it the same network is trained by
-# `loss.backward()`. Set it when your `staged` passes: then nothing in the training below is anybody else's gradient.
+# A network of two layers, BN between them, without autograd: every gradient below is written by hand, and only BN's is
+# the library's. When your `staged` passes, set `MINE = True`: then it is yours. Next to it the same network is trained
+# by `loss.backward()`.
 
 # %%
 MINE = False

@@ -53,9 +53,10 @@ print(f"after {steps:,} steps {100 * accuracy:.2f} % of the test digits are read
 # %% [markdown]
 # ## One digit, in different batches
 #
-# `model.train()` sets the mode in which each BN uses the mean and the variance of the batch before it; this is what
-# training does. Let us classify the test digits in this mode, in batches of 60, 30 times, each time in a new random
-# order. Nothing is trained: the weights are the same each time, and so is each picture. Only its neighbours change.
+# `model.train()` sets the mode in which each BN uses the mean and the variance of the batch that it is given; this is
+# what training does. Let us classify the test digits in this mode, in batches of 60, 30 times, each time in a new
+# random order. Nothing is trained: the weights are the same each time, and so is each picture. Only its neighbours
+# change.
 #
 # **Prediction.** Which share of the test digits will change their class at least once in the 30 rounds: (a) none, the
 # weights are fixed; (b) about 1 %; (c) about 5 %; (d) more than 10 %? Put your letter in place of the dots.
@@ -118,11 +119,11 @@ plot.lines(right, runs, title, "m, digits in a batch", "accuracy (%)", log="x")
 recall("accuracy_when_sorted_by_class", f"{100 * in_line[at_60]:.1f} %, instead of {100 * mixed[at_60]:.1f} %")
 
 # %% [markdown]
-# (c): in our run 17 % at $m = 60$. (The right curve shows all of this; where batches are small, mixed ones are no
+# (c): in our run 17 % at $m = 60$. (The right panel shows all of this; where batches are small, mixed ones are no
 # good either.) And a batch of *one* has no variance at all: [`batch_norm`](../minidl/ops/norm.py) refuses it in
 # training mode.
 #
-# What does a batch of sevens lose? **Prediction**: BN subtracts the batch's mean, and divides by the root of its
+# What is lost in a batch of sevens? **Prediction**: BN subtracts the batch's mean, and divides by the root of its
 # variance. Which of the two is to blame for the sorted queue: the mean, the variance, or both?
 
 # %%
@@ -160,9 +161,9 @@ recall("to_blame_for_the_sorted_queue", either)
 #
 # ## Algorithm 2: the population
 #
-# What should take the place of $\mu_B$ and $\sigma^2_B$? The paper's answer: once the weights are final, the mean and
-# the variance of the **population**, that is of all training examples. These are constants, so the answer for a
-# picture depends on the picture alone. Using them is **evaluation mode**, which `model.eval()` sets. The paper
+# What should replace $\mu_B$ and $\sigma^2_B$ when the network is used? The paper's answer: once the weights are final,
+# the mean and the variance of the **population**, that is of all training examples. These are constants, so the answer
+# for a picture depends on the picture alone. Using them is **evaluation mode**, which `model.eval()` sets. The paper
 # averages over many batches of size $m$:
 #
 # $$ \mathrm E[x] = \mathrm E_B[\mu_B], \qquad \mathrm{Var}[x] = \frac{m}{m-1}\,\mathrm E_B[\sigma^2_B]. $$
@@ -179,10 +180,11 @@ recall("to_blame_for_the_sorted_queue", either)
 # first and stores the second ([05](05_algorithm_1.ipynb)).
 #
 # The step that needs care is "if they are independent". Our network has three BNs, one after another. We pass 400
-# batches of 4 digits through it, and compare $\mathrm E[\sigma^2_B]$ with
-# $\mathrm E[\sigma^2_B] + \mathrm{Var}[\mu_B]$, the variance of everything that arrived.
+# batches of 4 digits through it. At each BN we compare the mean of their variances, $\mathrm E[\sigma^2_B]$, with the
+# variance of everything that arrived, $\mathrm E[\sigma^2_B] + \mathrm{Var}[\mu_B]$.
 #
-# **Prediction** for $m = 4$ at the third BN: the ratio is (a) 0.75, as the formula says; (b) smaller; (c) nearly 1.
+# **Prediction** for $m = 4$ at the third BN: the ratio of the first to the second is (a) 0.75, as the formula says; (b)
+# smaller; (c) nearly 1.
 
 # %%
 predict(variance_ratio_at_third_bn=...)  # "a", "b" or "c"
@@ -230,8 +232,8 @@ _ = plot.lines(right, arrivals, title, "m, digits in a batch", "E[σ²_B] / σ²
 # The answer is (c). The first BN sees independent digits, and the formula holds (its line lies on the dotted one).
 # The second and third do not follow it: in our run their ratio is 0.998 even at $m = 4$. The suspect is the BN before
 # them: it has set the mean of every feature of this batch to β, so the batch's members are no longer independent, and
-# the means after it hardly differ from batch to batch. We can test that: with the first two BNs in evaluation mode,
-# where they do nothing to the batch as a whole, the formula should hold at the third.
+# the means after it hardly differ from batch to batch. We can test that: in evaluation mode the first two BNs do the
+# same to every digit, whatever its batch. Then the formula should hold at the third.
 
 # %%
 free = moments(model, 4, still=(0, 1))[2]
@@ -278,7 +280,7 @@ check("running", update_running);
 # What does α do? Unroll the update: the batch from $k$ steps ago has the weight $\alpha(1-\alpha)^k$.
 #
 # - **Forgetting.** Of the start (mean 0, variance 1) the share $(1-\alpha)^t$ is left after $t$ steps: at α = 0.01
-#   that is 37 % after 100 steps. The statistics of old weights are forgotten no faster than that.
+#   that is 37 % after 100 steps. The statistics of earlier weights fade just as slowly.
 # - **Noise.** If batches were independent, the average's variance would be
 #   $\sum_k \alpha^2(1-\alpha)^{2k} = \alpha/(2-\alpha)$ times that of one batch: as good as the plain mean of
 #   $(2-\alpha)/\alpha$ batches. That is 199 for α = 0.01, 19 for 0.1, and 1.2 for 0.9.
@@ -297,12 +299,15 @@ for alpha in (0.1, 0.9):
     print(f"α = {alpha}: as good as {worth:.1f} batches; by the formula {(2 - alpha) / alpha:.1f}")
 
 # %% [markdown]
+# For α = 0.1 this is a rough test: 400 batches hold only about twenty independent averages of 19 batches each.
+#
 # A large α is noisy, a small one lags. **Prediction.** We compare α = 0.01, 0.1, 0.9 with a pass over the population.
 # Which is the worst after 50 steps, and which after 2,000? By how many points of accuracy?
 #
 # The running statistics have no influence on training, so one run can keep all three:
 # [`Averages`](../minidl/lab/course/inference.py) does. [`update_bn`](../minidl/optim/averages.py) is the pass over the
-# population, here 10,000 training digits in batches of 1,000.
+# population, here 10,000 training digits in batches of 1,000. In this pass the BNs are in training mode: each
+# normalises by the batch that it is given, and averages what it finds.
 
 # %%
 # two lists, such as ["pass", 5]: 0.01, 0.1, 0.9 or "pass", and by how many points
@@ -356,10 +361,9 @@ for question, place in (("worst_statistics_after_50_steps", at), ("worst_statist
 # The unit on the left is the one whose population mean moves most. All four curves on the right belong to *the same
 # weights* at every step. In our run the network with α = 0.01 read less than 40 % for about its first 100 steps, and
 # needed a few hundred to catch up: not because it had learned less, but because its statistics were still those of
-# the start. This is one reason why a network may be **"worse in evaluation than in training"**, and it needs no
-# training to repair. After 2,000 steps none is the worst: the four lie within a line's width. Even α = 0.9, the
-# swapped momentum, follows the population most closely at first, and is hardly worse later. So is it harmless? That
-# depends on $m$:
+# the start. This is one reason why a network may be **"worse in evaluation than in training"**, and the repair needs no
+# training. After 2,000 steps all four are within a point. The swapped momentum, α = 0.9, follows the population most
+# closely at first, and is the worst at the end, by 0.9 points. So is it nearly harmless? That depends on $m$:
 #
 # ## Four examples in a batch, or sixty
 #
@@ -370,9 +374,11 @@ for question, place in (("worst_statistics_after_50_steps", at), ("worst_statist
 # And there is one more difference between the modes. Algorithm 2 makes sure that the mean of the *variance* is right.
 # But BN multiplies by $1/\sigma_B$, and the mean of that is not $1/\sigma$: a batch of four that happen to lie close
 # together is magnified a lot. For normal numbers, the mean of $\sigma/\sigma_B$ is 1.60 at $m = 4$ and 1.02 at
-# $m = 60$ (a cell below estimates both). So what the layers after a BN see in training is 1.6 times as large as what
-# evaluation gives them. If that matters, all variances times a factor $c < 1$ should be *better* than the right ones,
-# best near $c = 1/1.6^2 = 0.39$. And at $m = 60$ this should not happen. **Prediction**: will it?
+# $m = 60$ (a cell below estimates both). So the factor by which BN multiplies a difference between two digits is, on
+# average over the batches, 1.6 times as large in training as in evaluation. (The outputs as a whole are no larger: in
+# each batch their mean square is 1, because digits that lie far apart are shrunk.) If that factor matters, all
+# variances times a $c < 1$ should be *better* than the right ones, perhaps near $c = 1/1.6^2 = 0.39$. And at $m = 60$
+# this should not happen. **Prediction**: will it?
 #
 # Five **seeds** (five sets of initial weights and batches) for each $m$; the learning rate is 0.5 at $m = 60$ and 0.1
 # at $m = 4$, neither tuned.
@@ -430,20 +436,21 @@ recall("smaller_variances_help_in_batches_of", f"with c = 0.4: {' and '.join(gai
 
 # %% [markdown]
 # In our run, at $m = 60$ all ways are within half a point. At $m = 4$ the swapped momentum costs some seven points. A
-# pass in batches of 4 is, on average, more than a point behind one in batches of 1,000: its correction overcorrects. (In
-# the right panel variances that are 1.3 times too large cost as much, or more.)
+# pass in batches of 4 is, on average, more than a point behind one in batches of 1,000: its correction $m/(m-1)$ makes
+# the variances of BN 2 and 3 too large, by a third. (In the right panel, a factor of 1.3 costs as much, or more.)
 #
 # And the right variances were *not* the best: with $c = 0.4$ the networks of $m = 4$ read 1.7 points more (each of the
-# five seeds gained, half a point or more), and those of $m = 60$ neither gained nor lost. A network that was trained in
-# small batches has learned with larger signals than the population gives it. (At $m = 4$ the curve is nearly flat from
-# 0.1 to 0.6. This is in favour of the explanation, but does not prove it, and does not show that 0.39 is best.)
+# five seeds gained, half a point or more), and those of $m = 60$ neither gained nor lost. So the right statistics are
+# not always the ones that suit the weights best. The larger factor of small batches predicted this, at $m = 4$ and not
+# at $m = 60$. That is in favour of it, but no proof: at $m = 4$ the curve is nearly flat from 0.1 to 0.6, so 0.39 is
+# not singled out, and larger outputs may help these networks for another reason.
 #
 # ## A network that broke while nobody trained it
 #
-# The three BNs update their running statistics whenever they run in training mode, for *any* purpose. Suppose that a
-# validation loop forgets `model.eval()`. It has `no_grad()`, so that "nothing can change". The validation digits are
-# sorted by class. **Prediction**: what is the accuracy, in the right mode, *after* this loop? (a) unchanged; (b) some
-# points lower; (c) the network is useless.
+# The three BNs update their running statistics whenever they run in training mode, for *any* purpose. Suppose that
+# somebody forgot `model.eval()` in a validation loop. The loop has `no_grad()`, so "nothing can change". The validation
+# digits are sorted by class. **Prediction**: what is the accuracy, in the right mode, *after* this loop? (a) unchanged;
+# (b) some points lower; (c) the network is useless.
 
 # %%
 predict(accuracy_after_forgetting_eval=...)  # "a", "b" or "c"
@@ -471,13 +478,13 @@ counter.train()(Tensor(np.random.default_rng(0).standard_normal((60, 100)).astyp
 print(f"one forward in training mode later: {int(counter.num_batches_tracked):,}")
 
 # %% [markdown]
-# (b), but 12 points in our run, merely from looking. With α = 0.1 the loop's last batches count most, and those were
+# (b): 12 points in our run, although the loop only looked. With α = 0.1 its last batches count most, and those were
 # nines, and before them eights: the very digits that are misread now. The running mean has become the mean of nines,
 # and subtracting it removes what makes a nine. In another order it would be other digits, and perhaps more or fewer
 # points.
 #
 # `no_grad()` stops gradients; `eval()` stops statistics. They are different things, and evaluation needs the second.
-# The counter `num_batches_tracked` gives it away: if it is not the number of training steps, something else has run
+# The counter `num_batches_tracked` shows the mistake: if it is not the number of training steps, something else has run
 # the model in training mode. [`evaluate`](../minidl/train.py) sets the mode itself, and then restores the old one.
 #
 # ## The backward of evaluation mode
@@ -514,10 +521,10 @@ recall("jacobian_of_bn_off_the_diagonal", nonzero)
 # In training every output depends on every input ([06](06_backward.ipynb)). In evaluation only the diagonal is left,
 # and all its entries are the same: $\gamma/\sqrt{\text{running\_var}+\varepsilon}$.
 #
-# **Exercise.** Write the backward of evaluation mode. With $s = 1/\sqrt{\text{running\_var}+\varepsilon}$ and
-# $\hat x = (x-\text{running\_mean})\,s$, the forward is $y = \gamma\hat x + \beta$. Given `grad_y`
-# $=\partial L/\partial y$, `(m, C)`, return `grad_x` `(m, C)`, `grad_gamma` `(C,)` and `grad_beta` `(C,)`. Only the
-# running statistics are constants: γ and β still learn, from all rows.
+# **Exercise.** Write the backward of evaluation mode. With $s = 1/\sqrt{\text{running\_var}+\varepsilon}$ (in lesson 06
+# $s$ was the root, here it is one over the root) and $\hat x = (x-\text{running\_mean})\,s$, the forward is
+# $y = \gamma\hat x + \beta$. Given `grad_y` $=\partial L/\partial y$, `(m, C)`, return `grad_x` `(m, C)`, `grad_gamma`
+# `(C,)` and `grad_beta` `(C,)`. Only the running statistics are constants: γ and β still learn, from all rows.
 
 
 # %% tags=["exercise:eval-backward"]
@@ -530,18 +537,18 @@ def eval_backward(grad_y, x, gamma, running_mean, running_var, eps):
 check("eval-backward", eval_backward);
 
 # %% [markdown]
-# In the library both modes share one [`batch_norm_backward`](../minidl/ops/norm.py): in evaluation, the `share` of the
-# mean terms is 0.
+# In the library both modes share one [`batch_norm_backward`](../minidl/ops/norm.py). Its argument `share` multiplies
+# the terms that come through mean and variance: it is $1/m$ in training, and 0 in evaluation.
 #
 # ## Shipping it without batch norm
 #
-# In evaluation mode BN multiplies each feature by a constant and adds a constant. The linear layer before it already
-# does that: two linear maps in a row are one,
+# In evaluation mode BN multiplies each feature by a constant and adds a constant. The linear layer before it can do
+# that as well, so the two become one,
 #
 # $$ \gamma\,\frac{xW + b - \text{mean}}{\sqrt{\text{var}+\varepsilon}} + \beta \;=\; x\,W' + b'. $$
 #
-# **Exercise.** Find $W'$ and $b'$. `weight` is `(in, out)`, all others but `eps` are `(out,)`; return the new weight
-# and the new bias. Folding must leave the outputs as they are, up to rounding.
+# **Exercise.** Find $W'$ and $b'$. `weight` is `(in, out)`, all others but `eps` are `(out,)` (a layer without a bias
+# has $b = 0$). Return the new weight and the new bias. Folding must leave the outputs as they are, up to rounding.
 
 
 # %% tags=["exercise:fold"]
@@ -569,7 +576,7 @@ print(f"digits alone against digits in company: {np.abs(one_by_one - folded[:100
 
 # %% [markdown]
 # Each `Identity` has replaced a BN, and does nothing. What you ship is a plain network of four matrices, four biases
-# and three sigmoids; BN was a way to find its numbers. It takes one digit or a thousand. And the bias before a BN,
+# and three sigmoids; BN has helped to find its numbers. It takes one digit or a thousand. And the bias before a BN,
 # which is redundant in training, is back: as $b'$.
 #
 # ## What we did not show
@@ -586,15 +593,16 @@ print(f"digits alone against digits in company: {np.abs(one_by_one - folded[:100
 # - Training mode uses the batch's statistics, evaluation mode the population's. In training mode a digit's class
 #   depends on the rest of its batch, and digits sorted by class are mostly misread.
 # - The moving average forgets the start like $(1-\alpha)^t$, and is worth $(2-\alpha)/\alpha$ batches.
-# - With constant statistics BN is one linear map for each feature: a diagonal Jacobian, and nothing left after folding.
+# - With constant statistics BN is $y = ax + b$ for each feature, with constants $a$ and $b$: a diagonal Jacobian, and
+#   nothing left after folding.
 #
 # **Confusions settled.**
 #
-# - *Eval is worse than train*: too few steps for the momentum, or polluted statistics: run `update_bn`, and compare. Or
-#   batches so small that the two modes differ for good.
+# - *Eval is worse than train*: too few steps for the running average, or polluted statistics: run `update_bn`, and
+#   compare. Or batches so small that the two modes differ for good.
 # - *Statistics polluted in evaluation*: `no_grad()` does not protect them, `eval()` does.
 # - *Momentum*: here α weighs the new batch. Swapping it costs little at $m = 60$, and much at $m = 4$.
-# - *Biased in the forward, unbiased in the buffer*: the first makes the variance of $\hat x$ 1 over the batch, the
-#   second over the population, if examples are independent. (ε aside.)
+# - *Biased in the forward, unbiased in the buffer*: the first gives $\hat x$ the variance 1 over the batch (but for ε).
+#   The second gives it the variance 1 over the population, if examples are independent.
 #
 # Next: [09](09_conv.ipynb): images have four axes. Over which of them should one average?

@@ -32,7 +32,8 @@ print(f"{all_digits.source}: {len(x):,} digits to train on, {len(x_test):,} to t
 # A **convolution** slides a small **filter**, here 3 × 3 numbers for each input channel, over the image, and writes
 # down at each position how well it fits. One filter gives one **channel** of the output, also called a **feature map**:
 # the same question, asked at every position. The result is an array (N, H, W, C): the examples, the height, the width,
-# the channels. One number of it is an **activation**.
+# the channels. One number of it is an **activation**, the paper's word. (Elsewhere in this course that is a function
+# such as ReLU, or what it returns.)
 #
 # Over which axes should BN take a mean? There are two candidates, for a batch of $m$ images and feature maps of
 # $p × q$ positions:
@@ -46,7 +47,8 @@ print(f"{all_digits.source}: {len(x):,} digits to train on, {len(x_test):,} to t
 #
 # minidl keeps features on the last axis, so that BN of (N, H, W, C) is BN of the tall matrix (N·H·W, C): every position
 # of every image is an example. [`BatchNorm`](../minidl/nn/norm.py) does this for 2 axes and for 4. Per activation is BN
-# of the wide matrix (N, H·W·C); we build it on top:
+# of the wide matrix (N, H·W·C). We build it on top, and put it into a small network. There `padding=1` keeps the maps as
+# large as they were. Pooling, `MaxPool2d(2)`, keeps the largest number of each 2 × 2 square, which halves height and width:
 
 
 # %%
@@ -81,15 +83,14 @@ for name, norm in ARMS.items():
 # %% [markdown]
 # The end of this network asks only whether a feature is *somewhere* in the image, not where. All three have the same
 # initial weights for the same seed, and see the same batches. (The bias of a convolution before BN is redundant; it
-# is kept so that all arms draw the same random numbers.)
+# is kept so that all arms draw the same random numbers.) The optimizer's `momentum` keeps 0.9 of the last step's
+# direction and adds the new gradient. It has nothing to do with the momentum of BN's running statistics.
 #
-# **Prediction 1.** All arms take 600 steps with batches of 60, at the same learning rate. (The optimizer's `momentum`
-# keeps 0.9 of the last step's direction and adds the new gradient; it has nothing to do with that of BN's running
-# statistics.) Which reads the test digits best: none, per channel, or per
-# activation?
+# **Prediction 1.** All arms take 600 steps with batches of 60, at the same learning rate. Which reads the test digits
+# best: none, per channel, or per activation?
 #
 # **Prediction 2.** Then we move the *test* digits to the right by 0 to 6 pixels. The networks have never seen that.
-# What will be the accuracy of each arm at 4 pixels: about the same, some points lower, or down to less than half?
+# What will the accuracy of each arm be at 4 pixels: about the same, some points lower, or down to less than half?
 
 # %%
 predict(best_norm_after_convolutions=...)  # "none", "per channel" or "per activation"
@@ -139,10 +140,10 @@ _ = plot.images(pair, ["as it is", "moved by 4"], "A test digit, and the same mo
 # %% [markdown]
 # On digits in their usual place, all nine networks lie within about five points in our run. The three with per-channel
 # BN are at the upper end, but three seeds are too few to call that a difference. The axes might seem a matter of taste.
-# With the digits moved by four pixels, which no reader would notice, per activation has lost about half of its accuracy,
-# and the other two about a point. No accuracy on MNIST's own test digits would have shown that. (One learning rate,
-# 0.05, not tuned for each arm: what counts here is how each arm *changes* with the shift, not which one is best on
-# MNIST.)
+# With the digits moved by four pixels, which a human reader hardly notices, the networks with BN per activation lose
+# about half of their accuracy, and the others about a point. No accuracy on MNIST's own test digits would have shown
+# that. (The learning rate, 0.05, was not tuned for each arm. What counts here is how each arm *changes* with the shift,
+# not which one is best on MNIST.)
 #
 # ## Why: a convolution moves along with its input
 #
@@ -180,17 +181,17 @@ plot.lines(right, rows, title, "column (grey: only moved digits have ink)", fact
 _ = right.axvspan(reach + 0.5, min(reach + 4, 27) + 0.5, color="0.85", zorder=0)
 
 # %% [markdown]
-# (The channel shown is the one whose factors are smallest in the median.) MNIST's digits are in the middle of the
-# image. Near the edge nothing ever happens, the variance there is 0, and the factor is $1/\sqrt{10^{-5}} = 316$. In
-# training this is harmless: 316 times nothing is nothing. A digit that reaches into these columns is multiplied by
+# (The channel shown is the one with the smallest median factor.) MNIST's digits are in the middle of the image. Near the
+# edge nothing ever happens, the variance there is 0, and the factor is $1/\sqrt{10^{-5}} = 316$. In training this is
+# harmless: 316 times nothing is nothing. A digit that reaches into the grey columns of the figure is multiplied by
 # anything from a few to more than a hundred.
 #
 # A good story; but is it *the* cause? In addition to its variance, each position has its own mean, its own γ and its
-# own β. We can test all of it without training: move them by 4 pixels too, along with the digit (by 2 after the first
-# pooling, which halves all distances, and by 1 after the second; we chose 4 so that this comes out even). If the only
-# fault is that everything stays in its old place, the accuracy must come back.
+# own β. We can test all four without training: move them along with the digit, by 4 pixels too. (By 2 after the first
+# pooling, which halves all distances, and by 1 after the second: 4 can be halved twice.) If the only fault is that
+# everything stays in its old place, the accuracy must come back.
 #
-# **Prediction**: which of them have to move along: (a) the variances; (b) the means; (c) γ and β; (d) all four?
+# **Prediction**: which of these have to move along: (a) the variances; (b) the means; (c) γ and β; (d) all four?
 
 # %%
 predict(what_must_move_with_the_digits=...)  # "a", "b", "c" or "d"
@@ -228,17 +229,17 @@ _ = plot.intervals(ax, rows, title, "test accuracy (%), digits moved by 4; per a
 
 # %% [markdown]
 # (d). In our run, with all four moved along, the three networks read some 90 % of the moved digits, nearly as many as
-# of those that were not moved. That had to happen, if nothing else in the network knows about positions (only the
-# edge does). It says what the network has learned: not what a digit looks like, but what it looks like *there*.
+# of those that were not moved. That had to happen: apart from these four, only the image's edge tells the network
+# about positions. So it has not learned what a digit looks like, but what a digit looks like *there*.
 #
-# The rest could have come out differently. Moving the variances alone, the spectacular factors at the edge, makes it
-# worse than moving nothing, and so does moving the means alone. Both together bring back a third to a half of what
+# The rest could have come out differently. Moving the variances alone, with the spectacular factors at the edge, is
+# worse than moving nothing, and so is moving the means alone. Both together bring back about a third to a half of what
 # was lost, γ and β alone about a quarter at most. There is no single culprit: the mean, variance, γ and β of a
 # position belong together.
 #
-# **Exercise.** Measure it. `layer` is a function from images (N, H, W, C) to images of the same height and width.
-# Compare `layer(moved x)` with `moved layer(x)`, where "moved" is `np.roll(…, by, axis=2)`, to the right. Return the
-# largest absolute difference, leaving out `edge` columns on both sides, where images wrap around.
+# **Exercise.** Measure it. `layer` is a function: it takes images, an array (N, H, W, C), and returns images of the same
+# height and width. Compare `layer(moved x)` with `moved layer(x)`, where "moved" is `np.roll(…, by, axis=2)`, to the
+# right. Return the largest absolute difference. Leave out `edge` ≥ 1 columns on each side, where images wrap around.
 
 
 # %% tags=["exercise:shift"]
@@ -267,8 +268,9 @@ for row, (name, model) in enumerate((("Per channel", channel_net), ("Per activat
 # %% [markdown]
 # Now write the right one yourself.
 #
-# **Exercise.** BN for images in training mode: `x` is (N, H, W, C), γ and β are (C,). Return $y$, of the shape of `x`.
-# The paper's variance divides by $m' = m·p·q$. With `reshape`, lesson 05's function for matrices is enough. NumPy only.
+# **Exercise.** BN for images in training mode: `x` is (N, H, W, C), γ and β are (C,). Return $y$, of the shape of
+# `x`. The paper's variance divides by $m' = m·p·q$. With `reshape` it is the function for matrices that you wrote in
+# lesson 05; copy that into the cell. NumPy only.
 
 
 # %% tags=["exercise:images"]
@@ -302,8 +304,8 @@ print(
 #
 # $$ \frac{\text{variance of all activations of the channel}}{\text{variance of the mean over one image}} $$
 #
-# independent numbers. **Prediction**: what are the 784 positions of an MNIST digit worth at the first BN? (a) nearly
-# 784; (b) about 100; (c) about 10; (d) 1.
+# independent numbers. **Prediction**: how many are the 784 positions of an MNIST digit worth at the first BN? (a) nearly
+# 784; (b) about 100; (c) about 10; (d) less than 784 in some channels, more in others.
 
 # %%
 predict(worth_of_784_positions=...)  # "a", "b", "c" or "d"
@@ -329,7 +331,7 @@ figure, (ax,) = plot.panels(1, size=(7, 3.4))
 _ = plot.dots(ax, dots, title, "numbers for each image", "", log="x", marks="|o", rows=places)
 
 # %% [markdown]
-# There is no single answer: it depends on the channel. So $m' = m·p·q$ is what BN divides by, not how much is known.
+# (d): it depends on the channel. So $m' = m·p·q$ is what BN divides by, not how much is known.
 # In our run 784 pixels are worth 55 numbers, and a channel's 784 positions anything from a few dozen to thousands.
 # How can they be worth *more* than their number? They can if they do not repeat each other, but cancel. Summed over
 # the image, a filter gives (sum of its nine weights) × (sum of the ink), so a filter whose weights sum to almost
@@ -344,16 +346,17 @@ for name, values in (("sum of the filter", sums), ("worth, by formula", formula)
     print(f"{name:18}", "".join(f"{value:9.2f}" for value in values))
 
 # %% [markdown]
-# (Only the variance above the line is measured there.) How well a channel's mean is known depends on the channel, and
-# so does the right correction in place of $m'/(m'-1)$; with some hundred numbers or more, all of these are nearly 1.
+# (The formula still takes the numerator, the variance of all activations, from a measurement.) How well a channel's mean
+# is known depends on the channel. So does the right correction in place of $m'/(m'-1)$; but with hundreds of numbers or
+# more, any such factor is nearly 1.
 #
 # ## Folding into a convolution
 #
 # In evaluation mode, conv → BN is one convolution: BN multiplies each output channel by
-# $s = \gamma/\sqrt{\text{var}+\varepsilon}$. Your function of [lesson 08](08_inference.ipynb) does it without a change,
-# because features are the last axis of the weight (kh, kw, C, O), too; in the library both share
-# [`_fold_into`](../minidl/nn/fold.py). (Per-activation BN cannot be folded: its factor differs from position to
-# position, and a filter is the same everywhere.)
+# $s = \gamma/\sqrt{\text{var}+\varepsilon}$. The weight of a convolution is (kh, kw, C, O): height and width of the
+# filter, input channels, output channels. Your function of [lesson 08](08_inference.ipynb) does it without a change,
+# because output channels are the last axis here, too; in the library both share [`_fold_into`](../minidl/nn/fold.py).
+# (Per-activation BN cannot be folded: its factor differs from position to position, and a filter is the same everywhere.)
 #
 # The other order, BN → conv, looks as easy: BN is a factor and a shift for each *input* channel.
 #
@@ -373,7 +376,8 @@ def fold_conv(weight, bias, gamma, beta, mean, var, eps):
 check("fold-conv", fold_conv);
 
 # %% [markdown]
-# **Prediction**: is this exact for a 3 × 3 convolution with zero padding, too?
+# **Prediction**: is this exact for a 3 × 3 convolution with **zero padding**, too? (That is `padding=1`: a frame of zeros
+# makes the output as large as the image, and filters at the edge look into the frame.)
 
 # %%
 predict(bn_folds_into_padded_conv_behind_it=...)  # "yes" or "no"
@@ -402,9 +406,9 @@ off = f"off by {apart[1:-1, 1:-1].max():.0e} inside, by {apart.max():.0e} at the
 recall("bn_folds_into_padded_conv_behind_it", off)
 
 # %% [markdown]
-# A frame, one pixel wide. The padding is zeros *after* BN; folded, the same zeros are *before* it, and a zero before
-# BN is $\beta - \text{mean}·s$ after it. Inside, no filter touches the padding, and the fold is exact to rounding.
-# [`fold_batch_norm`](../minidl/nn/fold.py) folds conv → BN only, and refuses the other.
+# No: it is wrong in a frame, one pixel wide. The padding is zeros *after* BN; folded, the same zeros are *before* it, and
+# a zero before BN is $\beta - \text{mean}·s$ after it. Inside, no filter touches the padding, and the fold is exact up to
+# rounding. [`fold_batch_norm`](../minidl/nn/fold.py) folds conv → BN only, and refuses the other order.
 #
 # The whole network, folded:
 

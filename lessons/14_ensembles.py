@@ -2,8 +2,8 @@
 # # 14 Ensembles: do errors decorrelate?
 #
 # The paper's best result is not from one network, but from six: their class probabilities are averaged (§4.2.3). Here you
-# build such an average, and find what it lives on: members that are wrong about *different* images. Then you ask what an
-# honest report asks. Six networks cost six times as much. What else could that have bought?
+# build such an average, and find out what makes it work: members that are wrong about *different* images. Then you put
+# the price beside the gain. Six networks cost six times as much as one. What else could that have bought?
 #
 # **Time**: about 75 minutes with the exercises; the cells run in about 90 s on two cores.
 #
@@ -140,16 +140,16 @@ recall("who_gains_more", f"with BN {more.text(2, sign=True)} points more than wi
 
 # %% [markdown]
 # In our run six networks with BN gained 1.98 ± 0.31 points over one: from 91.22 to 93.20 %. Plain ones gained 1.18 ± 0.45
-# points. So averaging works without BN, too, and an ensemble of networks with BN alone could not have shown what BN has to
-# do with it. Here members with BN gained more, by 0.81 ± 0.45 points. On average they also disagree more
-# often, on 7.96 ± 0.65 % of the images against 6.43 ± 1.08 %, but these intervals overlap.
+# points. So averaging works without BN, too. Ensembles with BN alone, as in the paper, cannot show what BN has to do
+# with it. Here members with BN gained more, by 0.81 ± 0.45 points. On average they also disagree more often:
+# on 7.96 ± 0.65 % of the images against 6.43 ± 1.08 %, but these intervals overlap.
 #
 # The bands of the figure overlap: they are over the five sets of 2,000 images. Both arms learn from the same sets, so the
 # gains are compared set by set.
 #
 # A sceptic adds: the two arms had rates of their own, 1 and 0.3, and a larger rate may be what drives members apart.
 #
-# Now the two other ways to average. `argmax` of the votes takes the lowest of classes that have equally many.
+# Now the two other ways to average. If classes tie for the most votes, `argmax` takes the lowest.
 
 
 # %%
@@ -166,13 +166,13 @@ for norm in rates:
 
 # %% [markdown]
 # In our run the votes were behind with BN, by 0.22 ± 0.16 points: a vote does not say how sure a member is. The mean of
-# the logits was ahead, in both arms, by some 5 images in 10,000. The intervals just leave out 0, and they are over the
-# ensembles alone. On such a difference one should not build. So no way is clearly better than the paper's.
+# the logits was ahead, in both arms, by about 5 images in 10,000. The intervals just leave out 0, and they are over the
+# ensembles alone. A difference like that is nothing to build on. So no way is clearly better than the paper's.
 #
 # ## 3. Do errors decorrelate?
 #
-# Suppose that members failed independently, like dice. Each is wrong on some share $e$ of the images, so all six would be
-# wrong together on a share of $e^6$.
+# Suppose that members failed independently, as dice fall. Each is wrong on some share $e$ of the images, so all six would
+# be wrong together on a share of $e^6$.
 #
 # **Prediction.** On how many of the 10,000 test images are all six members wrong: none, some 10, some 100, or more?
 
@@ -203,12 +203,12 @@ plot.lines(ax, lines, title, "members that are wrong", "test images", log="y")
 recall("all_six_wrong", t_interval(everyone).text(0))
 
 # %% [markdown]
-# In our run all six members with BN were wrong together on 304 images. Dice would be on 0.005. So errors are far from
-# independent, and averaging cannot repair what all members get wrong. With plain members it is worse: 442 images. That is
-# where the arms differ, and not so much in how good one member is.
+# In our run all six members with BN were wrong together on 304 images. If they were independent, it would be 0.005. So
+# errors are far from independent, and averaging cannot repair what all members get wrong. With plain members it was 442
+# images. (We made no interval for that difference.)
 #
-# Why are errors alike? The seeds *are* independent. So for one image the members are independent draws, but the dice differ
-# from image to image: most images are easy for every member, and some are hard for all. What members share (the
+# Why are errors alike? The seeds *are* independent. So for one image the members are independent draws, but the odds
+# differ from image to image: most images are easy for every member, and some are hard for all. What members share (the
 # training images, the kind of network) decides which. An ensemble gains on the images in between.
 #
 # ## 4. What averaging is sure to gain
@@ -241,7 +241,8 @@ again = ensembles.squared_error(p, shuffled) - ensembles.squared_error(p.mean(0)
 print(f"gain in squared error {gain:.6f}; with shuffled labels {again:.6f}; ambiguity {ensembles.ambiguity(p):.6f}")
 
 # %% [markdown]
-# How many members are worth it? Think of members that are drawn from one large pool, and of the gain in squared error.
+# How many members are worth it? Think of members that are drawn from one large pool. Then the members' own squared error
+# is the same on average, however many there are, and only the gain depends on their number.
 #
 # **Prediction.** What share of the gain of infinitely many do six have?
 
@@ -251,8 +252,8 @@ predict(share_of_six=...)  # in percent
 # %% [markdown]
 # ### Exercise: the gain of more members
 #
-# Two members gain `pair` over one, in squared error. Members are drawn from one large pool. How much do `k` members gain,
-# on average?
+# Two members from that pool gain `pair` over one, in squared error. How much do `k` members gain, on average? (The
+# variance of a mean of $k$ independent draws is that of one draw, divided by $k$: [08](08_inference.ipynb).)
 
 
 # %% tags=["exercise:expected_gain"]
@@ -294,7 +295,7 @@ recall("share_of_six", f"{100 * (1 - 1 / MEMBERS):.0f} %, by the formula")
 #
 # “Six are better than one” compares a cost of six with a cost of one. With the same training cost you can also have:
 #
-# - **the best of six** on the held-out images. The mean of the members is not what anyone would use who has six.
+# - **the best of six** on the held-out images (nobody who has six would settle for an average one),
 # - **one network trained six times as long**,
 # - **one network with six times as many weights**: hidden layers of 382 units instead of 100.
 #
@@ -316,7 +317,7 @@ for name, setting in (("longer", {"steps": 6 * STEPS}), ("larger", {"width": pic
 correct["ensemble"] = np.array([[int(digit) for digit in one["together"]] for one in results["batch"]], float)
 
 # %% [markdown]
-# The five ensembles are read on the same 10,000 test images. An interval over the ensembles says what another five would
+# The five ensembles are tested on the same 10,000 images. An interval over the ensembles says what another five would
 # give *on these images*. Other images would move all five together. So we draw images, too, with replacement, which is
 # called a **bootstrap**, and add the two variances.
 
@@ -347,20 +348,20 @@ closest = min(list(ahead)[1:], key=lambda name: ahead[name].mean())
 recall("best_baseline", f"{closest}; ensemble − {closest} {ahead[closest].mean():+.2f} points")
 
 # %% [markdown]
-# In our run the ensemble was ahead of all four. Against one network of the usual training, it gained 1.98 points; against
-# one that was trained six times as long, 1.38 ± 0.92; against the larger one, 1.67 ± 0.89; against the best of its own
-# members, 1.43 ± 0.26. So on average a part of the gain is what the cost would have bought in any case. How large a part,
-# and whether any, five ensembles do not tell: 0.92 is wide. Most of that is luck with training images and seeds; the test
-# images alone make ± 0.19.
+# In our run the ensemble was ahead of all it was compared with. Against one network of the usual training (the mean of
+# the members) it gained 1.98 points. Against one that was trained six times as long it gained 1.38 ± 0.92; against the
+# larger one, 1.67 ± 0.89; against the best of its own members, 1.43 ± 0.26. So on average a part of the gain is what the
+# cost would have bought in any case. How large a part, or whether any at all, five ensembles cannot tell: ± 0.92 is
+# wide. Most of that is luck with training images and seeds; the test images alone make ± 0.19.
 #
-# But the longer and the larger network answer differently when they are *used*: the longer one costs a sixth of the
-# ensemble for each answer.
+# When the networks are *used*, their costs differ: for each answer the larger one costs about as much as the ensemble,
+# and the longer one a sixth of that.
 #
 # ## 6. Where more is left to learn
 #
-# 400 steps with 60 images each are 12 passes over 2,000 images. Then there is little to learn from more passes. Now the
+# 400 steps with 60 images each are 12 passes over 2,000 images. Further passes over so few images teach little. Now the
 # training set has 20,000 images, and 400 steps are about one pass. Six members of 400 steps, or one network of 2,400?
-# The rates stay. (The five training sets overlap now.)
+# The rates stay as they were. (The five training sets overlap now.)
 #
 # **Prediction.** Which of the two is ahead?
 
@@ -398,19 +399,19 @@ plot.intervals(ax, rows, title, "difference in test accuracy (points)", zero=Tru
 recall("with_more_images", winner)
 
 # %% [markdown]
-# In our run neither was clearly ahead: 96.46 % for the ensemble, 96.38 % for the longer training, a difference of +0.08 ±
-# 0.27 points. Yet the gain over *one* network of 400 steps is as large as before, 2.05 points. So “six against one” cannot
-# tell the two cases apart. With 2,000 images more passes teach little, and averaging helps. With 20,000 more steps help as
-# much, and then the single network is the better bargain: it answers at a sixth of the cost.
+# In our run the ensemble had 96.46 % and the longer training 96.38 %: a lead of +0.08 ± 0.27 points, so neither was
+# clearly ahead. Yet the gain over *one* network of 400 steps is as large as before, 2.05 points. So “six against one”
+# cannot tell the two cases apart. With 2,000 images, more passes teach little, and averaging helps. With 20,000, more
+# steps help as much as averaging. Then the single network is the better bargain: it answers at a sixth of the cost.
 #
 # A sceptic adds: no rate was chosen anew for 20,000 images. And since the training sets overlap, the interval over the
 # five is too narrow, as it is over shared test images.
 #
 # ## 7. The ledger, read critically
 #
-# The claim `ensemble` has five ensembles of six with BN, and five without: the paper's sigmoid network, all of MNIST,
-# 10,000 steps, each arm at a rate tuned for one network. The file tells for each test image how many members were right,
-# and whether all together were. So we can ask it what we asked our own.
+# The ledger's claim `ensemble` has five ensembles of six with BN, and five without: the paper's sigmoid network, all of
+# MNIST, 10,000 steps, each arm at a rate tuned for one network. For each test image the ledger keeps how many members
+# were right, and whether the ensemble was. So we can ask it what we asked our own runs.
 
 # %%
 claim, facts, result = ledger("ensemble")
@@ -442,8 +443,8 @@ print(f"two members have {100 * share:.0f} % of the gain of six; in squared erro
 # which no interval here counts.
 #
 # Without BN the gain is 1.01 ± 0.18. That does not speak against BN: one network without it is 0.37 points behind one with
-# it, and has more to gain. Of six against six no lead is sure, +0.13 ± 0.14. So the sentence “an ensemble of
-# batch-normalised networks is better than one” is true, and it is true without “batch-normalised”, too.
+# it, and has more to gain. Six with BN against six without: +0.13 ± 0.14, so neither is clearly ahead. The sentence “an
+# ensemble of batch-normalised networks is better than one” is true, and it is true without “batch-normalised”, too.
 #
 # Even the member that is best *on the test images*, which nobody could have chosen, is 0.60 ± 0.16 points behind. One thing
 # the entry cannot say: whether the gain is worth its cost. It has no network that was trained six times as long, and
@@ -461,7 +462,7 @@ print(f"two members have {100 * share:.0f} % of the gain of six; in squared erro
 #
 # - An ensemble is the mean of the members' probabilities. In squared error it is never worse than its members on average,
 #   and the gain, the ambiguity, needs no labels.
-# - Of that gain two members have half of all there is, six have five sixths.
+# - Two members have half of what infinitely many would gain, six have five sixths.
 # - Errors of members are far from independent, since images that are hard for one are hard for all.
 # - The honest question is not “six against one?” but “what else does the cost of six buy?” The answer depended on how many
 #   images there are to learn from.

@@ -5,7 +5,7 @@
 # three norms as one function, find by experiment what each of them cannot see, and train with batches of 60, 8 and 2.
 # Every norm has a place where it fails, and what it cannot see tells you where.
 #
-# **Time**: about 75 minutes with the exercises; the cells run in about 2 minutes on two cores.
+# **Time**: about 75 minutes with the exercises; the cells run in about 4 minutes on two cores.
 #
 # **You need** [05](05_algorithm_1.ipynb) (BN's forward), [08](08_inference.ipynb) (statistics for evaluation) and
 # [09](09_conv.ipynb) (axes of images). Words are in the [glossary](README.md#glossary).
@@ -29,7 +29,7 @@ print(f"{found.source}: {len(x) - HELD:,} training images, {HELD:,} held out, {l
 # %% [markdown]
 # ## 1. Who shares a mean?
 #
-# All norms of this lesson do the same to a set of numbers: subtract their mean, divide by the root of their variance and
+# All norms of this lesson do the same to a set of numbers: subtract their mean, divide by the root of their variance plus
 # ε. They differ in which numbers form a set. Take a table (N, C), a row for each example and a column for each feature:
 #
 # | norm | one set is | axes of the mean |
@@ -45,9 +45,9 @@ print(f"{found.source}: {len(x) - HELD:,} training images, {HELD:,} held out, {l
 # ### Exercise: three norms, one function
 #
 # `normalise` gets a `Tensor` x of any shape, and the axes (a tuple) that share a mean. `three_norms` gets images
-# (N, H, W, C), and returns BN, LN and GN of them, each in the shape of x. Use `Tensor` operations: `mean(axes,
-# keepdims=True)`, `reshape`, `-`, `*`, `/`, `** 0.5`. Then you need no backward: autograd has it. The check tests the
-# gradient, too.
+# (N, H, W, C), and returns a tuple: BN, LN and GN of them, each in the shape of x. Use `Tensor` operations:
+# `mean(axes, keepdims=True)`, `reshape(2, 3, …)`, `-`, `*`, `/`, `** 0.5`. Then you need no backward: autograd has it.
+# The check tests the gradient, too.
 
 
 # %% tags=["exercise:three_norms"]
@@ -63,12 +63,12 @@ def three_norms(x, groups, eps):
 check("three_norms", normalise, three_norms);
 
 # %% [markdown]
-# **Whitening** is the fourth. BN gives each feature variance 1, and lets features vary together. Whitening also takes
-# that away: it multiplies the centred table by the inverse root of the **covariance**, the table of how every two
+# **Whitening** is the fourth. BN gives each feature variance 1, but features may still vary together. After whitening no
+# two do: it multiplies the centred table by the inverse root of the **covariance**, the table of how every two
 # features vary together. The paper begins with it (§2) and turns away.
 #
-# All four are one function. Arrange the numbers as sets of members, each with $k$ numbers that may vary together:
-# (sets, members, $k$). Then take from each set its mean, and multiply by the inverse root of its $k \times k$ covariance.
+# All four are one function. Arrange the numbers as (sets, members, $k$): a member of a set (not of an ensemble, here) is
+# a row of $k$ numbers. Then take from each set its mean, and multiply by the inverse root of its $k \times k$ covariance.
 # With $k = 1$ that root is $1/\sqrt{\sigma^2 + \varepsilon}$, as in `normalise`.
 
 # %%
@@ -107,8 +107,8 @@ for name, sets in arranged.items():
 #
 # ## 2. What a norm cannot see
 #
-# A hidden layer computes sums Wu of its inputs $u$, without bias, and then a norm. We change weights or inputs, and
-# look whether the outputs of the *first example* change. If they do not, the norm is **invariant** to the change:
+# A hidden layer computes sums $Wu$ of its inputs $u$, without bias, and then a norm. We change weights or inputs, and
+# check whether the outputs of the *first example* change. If they do not, the norm is **invariant** to the change:
 # nothing behind it can tell the difference.
 #
 # **Prediction.** (1) The weights of one unit, one column of W, become three times as large. For which of BN, LN, GN and
@@ -121,9 +121,9 @@ predict(one_example_times_three=...)  # the same
 # %% [markdown]
 # ### Exercise: the experiment
 #
-# `norm` is a function (N, C) → (N, C). `change` takes (x, w) and returns a changed pair, as new arrays. Return True if
-# norm(x @ w) of the first example, row 0, stays as it was, and False if not. Rounding and ε change the last digits, and
-# outputs are about 1 in size: call it unchanged if nothing moves by more than 0.001.
+# `norm` is a function of arrays, (N, C) → (N, C). `change` takes (x, w) and returns a changed pair, as new arrays.
+# Return True if norm(x @ w) of the first example, row 0, stays as it was, and False if not. Rounding and ε change the
+# last digits, and outputs are about 1 in size: call it unchanged if nothing moves by more than 0.001.
 
 
 # %% tags=["exercise:unchanged"]
@@ -166,11 +166,12 @@ ax.set_xlabel("how far outputs move, relative to the largest (0.00: the norm can
 # Each number is the largest change in the first example's outputs, divided by the largest output before the change. It
 # can be above 1. Read it by columns. BN and whitening do not see what is the *same for all examples*: a vector added to
 # every input. They do see other examples. LN and GN do not see what is the *same for all units*: a vector added to
-# every unit's weights, and the size of one example. They do not see other examples at all.
+# every unit's weights, and the size of one example. They do not see other examples at all. (Nor does “no norm”: there
+# each row of the table is computed on its own.)
 #
 # Whitening has a surprise: one unit's weights × 3 is visible, if only by 0.02. Whitening makes the covariance 1, and
-# there are many ways to do that, each a rotation of the others. Which one comes out depends on the scales. With LN and
-# GN the unit is visible since the others share its mean and variance. So of these norms only BN has the scale
+# there are many ways to do that, each a rotation of the others. Which one comes out depends on the scales. LN and GN see
+# the larger unit because it changes the mean and variance of its whole set. So of these norms only BN has the scale
 # invariance of [11](11_learning_rate.ipynb) for each unit. GN has it for each of its groups (the first 8 units are
 # one), and LN only for the whole matrix.
 #
@@ -188,7 +189,8 @@ for a in (1e-1, 1e-2, 1e-3, 1e-4):
     print(f"all weights × {a:g}: outputs move by {layer:.4f} (LN), {batch:.4f} (BN)")
 
 # %% [markdown]
-# With weights a ten-thousandth as large, hardly anything is left of the outputs: ε rules the root.
+# With weights a ten-thousandth as large, the outputs lose more than half of their size: under the root, ε is now larger
+# than the variance.
 #
 # ## 3. Whitening a small batch
 #
@@ -205,7 +207,7 @@ predict(two_ones_after_whitening=...)  # "a", "b" or "c"
 # ### Exercise: how far apart?
 #
 # A batch of $m$ examples is whitened, and $m$ is smaller than the number of features. Return the distance between two of
-# them, a function of m alone (ε = 0, the covariance divides by m).
+# them: it depends on $m$ alone (ε = 0, the covariance divides by $m$).
 
 
 # %% tags=["exercise:whitened_distance"]
@@ -241,8 +243,8 @@ plot.heat_map(right, apart["whitened"], "Whitened: any two are equally far apart
 
 # %% [markdown]
 # (b): all are √(2m) apart, whatever they were. The variance is 1 in every direction between the examples, so no pair is
-# special. Whitening of a small batch forgets who resembles whom. BN with $m = 2$
-# is the same in miniature: each feature becomes +1 for one example and −1 for the other, and only the sign is left.
+# special. Whitening of a small batch forgets who resembles whom. BN with $m = 2$ is the same in miniature: each feature
+# becomes 1 for one example and −1 for the other, and only the sign is left.
 #
 # ## 4. Batches of 60, of 8, of 2
 #
@@ -253,7 +255,7 @@ plot.heat_map(right, apart["whitened"], "Whitened: any two are equally far apart
 # held-out images, over two seeds of its own. The results are from the test set and other seeds. The numbers of steps
 # differ between the batch sizes, so compare within one size.
 #
-# **Prediction.** Put the five in order of accuracy at $m = 2$: no norm, BN, LN, GN, whitening.
+# **Prediction.** Which of the five has the best accuracy at $m = 2$, and which the worst: no norm, BN, LN, GN, whitening?
 
 # %%
 predict(best_at_two=..., worst_at_two=...)  # "no norm", "BN", "LN", "GN" or "whitening"
@@ -348,7 +350,7 @@ recall("worst_at_two", last[2])
 # ### Is it the training, or the evaluation?
 #
 # In training with $m = 2$ BN saw signs only, and in evaluation it sees numbers. So let the same networks read test
-# images in training mode: in batches of $m$, with the statistics of these.
+# images in training mode: in batches of $m$, each with its own statistics.
 
 # %%
 SOME = 960  # test images, which 2, 8 and 60 divide
@@ -379,8 +381,8 @@ for norm in ("BN", "whitening"):
 #
 # LN and GN do not depend on the batch, so why not always use them? Section 2 says where to look: they cannot see how
 # large an example is. So we ask just that. Each image is shown bold (ink is 1) or faint (ink is ½), at random, and the
-# network says which. Batches of 60, the same networks with two outputs, each with its own rate. The test has each image
-# twice, once bold and once faint, so guessing gives 50 %.
+# network says which. The networks are the same, but have two outputs; batches are of 60, and each arm has its own rate.
+# The test has each image twice, once bold and once faint, so guessing gives 50 %.
 #
 # One arm has a bias *before* LN, in the sums ([`Shift`](../minidl/lab/after/_deep_sigmoids.py)).
 #
@@ -409,12 +411,12 @@ title = f"Faint or bold? {' and '.join(guess) or 'No network'} can only guess"
 plot.intervals(ax, seen, title, "test accuracy (%); guessing gives 50");
 
 # %% [markdown]
-# In our run LN and GN guessed: 50 % for every seed. This is no failure of training. Bold and faint have the same
+# In our run LN and GN guessed: each had 50.00 % on average. This is no failure of training. Bold and faint have the same
 # outputs, but for ε, so no weights behind the norm could tell them apart. BN read 99.04 %.
 #
 # With a bias before LN the sums are $Wu + b$, and a faint image has a smaller share of $Wu$ in them. Then LN can see
-# it: 79.28 %, though the seeds differ by much (± 17.17 points). Before BN a bias is redundant, before LN it is not.
-# Whitening had 81.41 %; it is not blind to one example's size, but see section 4.
+# it: 79.28 %, though the seeds differ a lot (± 17.17 points). Before BN a bias is redundant, before LN it is not.
+# Whitening had 81.41 %.
 #
 # ## 6. What whitening costs
 #
@@ -445,7 +447,7 @@ print(f"{claim.verdict(result).word}: {claim.verdict(result).number}\n({facts['s
 #
 # ## In short
 #
-# - A norm is a set of numbers that share a mean and a variance. One function of the axes makes BN, LN and GN.
+# - A norm is defined by which numbers share a mean and a variance. One function of the axes makes BN, LN and GN.
 # - BN cannot see what all examples have in common, LN and GN cannot see what all units of an example have in common.
 #   What a norm cannot see, the network behind it cannot use.
 # - BN needs examples, and whitening needs more of them than features. With fewer, all examples end equally far apart.

@@ -150,7 +150,7 @@ def with_numpy(x, gamma, beta, y):
     y[...] = np.maximum((x - mean) / np.sqrt(var + 1e-5) * gamma + beta, 0)
 
 # %% [markdown]
-# Room three is room one again, letter by letter, but **compiled**: Numba turns the loops into the processor's
+# Room three is room one again, word for word, but **compiled**: Numba turns the loops into the processor's
 # instructions before they run.
 #
 # **Prediction.** NumPy's loops are compiled, too, but there are some ten of them, over arrays that do not fit into the
@@ -181,17 +181,18 @@ recall("compiled_against_numpy", f"{times['NumPy'] / times['compiled']:.1f}")
 # %% [markdown]
 # Compiling removes Python's own cost for each step, which is most of the first time. But this loop visits memory in a bad
 # order. The channels are the last axis, so neighbours in memory are the 64 channels of one pixel. The loop takes one of
-# them, jumps over the other 63, and comes back for the next one when the array has long passed by.
+# them and jumps over the other 63. It comes back for the next one only when it has gone through the whole array.
 #
-# Memory is not fetched by the number but by the **line**, of 64 bytes: 16 numbers. A small, fast memory inside
-# the processor, the **cache**, keeps the lines used last. Whoever uses 1 number of each line moves 16 times the bytes.
+# What is fetched from memory is never one number but a **line** of 64 bytes: 16 numbers. A small, fast memory inside the
+# processor, the **cache**, keeps the lines used last. A loop that uses 1 number of each line moves 16 times the bytes.
 #
 # ### Exercise: in order
 #
 # `x` is (rows, channels), `scale` and `shift` are (channels,). Fill `y` with max(0, x·scale + shift), in loops over single
-# numbers. The check runs your Python on arrays that *count*: a tiny cache (16 lines of 8 numbers) says how many lines it
-# had to fetch. `by_channel` is the baseline; you should need at most a sixth of its lines. The clock comes
-# afterwards: `race` says how many times as fast as the baseline your loop is.
+# numbers. The check runs your Python on arrays of 24 channels that *count*: a tiny cache (16 lines of 8 numbers) says how
+# many lines it had to fetch. These arrays have indices, slices (as copies) and `shape`, and no methods; arrays that you
+# make yourself are not counted. The baseline is `by_channel`, below; you should need at most a sixth of its lines. The
+# clock comes afterwards: `race` says how many times as fast as the baseline your loop is.
 
 # %% tags=["exercise:in_order"]
 def in_order(x, scale, shift, y):
@@ -281,7 +282,8 @@ def scale_shift_relu(x, scale, shift, start, stop, y):
             y[i, c] = v if v > 0 else np.float32(0)
 
 # %% [markdown]
-# The exhibits are made of these three. The flat one does each thing in a pass of its own.
+# The exhibits are made of three loops in the folded cell above; open it when you have your own `one_pass`. The flat one
+# does each thing in a pass of its own.
 
 # %%
 @compiled
@@ -344,7 +346,7 @@ recall("gain_of_threads", f"{gain:.1f} times, with {most_threads()} threads")
 # Rounding depends on the order of a sum. We cut the rows into 64 parts, however many threads there are. Why not into as
 # many parts as there are threads?
 #
-# **Prediction.** Out of all results, what share changes in its last digits between 1, 2 and 3 parts: none, some, most?
+# **Prediction.** How many of the results have other last digits with 2 or 3 parts than with 1: none, some, most?
 
 # %%
 predict(results_that_change=...)
@@ -357,15 +359,15 @@ print("; ".join(f"{parts} parts: {share:.0f} % of the results differ from those 
 recall("results_that_change", f"{max(changed.values()):.0f} %")
 
 # %% [markdown]
-# So a network that is trained on two cores would be another one than on three, with the same seed. In minidl work is
-# cut by its size alone, and partial sums are added in their order ([`n_chunks`](../minidl/kernels/jit.py)). Then the bits
-# are the same on any number of threads.
+# So with the same seed, training on two and on three cores would give different networks. In minidl work is cut by its
+# size alone, and partial sums are added in their order ([`n_chunks`](../minidl/kernels/jit.py)). Then the bits are the
+# same on any number of threads.
 #
 # ## 4. Second hall: a kernel that computes
 #
-# The convolution starts anew: loops in Python, NumPy (nine matrix products, one for each **tap**, that is, each place
-# of the 3×3 filter), the loops
-# compiled, and the loops in the order of memory, on one thread and on all. The images already have their margin of zeros.
+# The convolution starts at room one again: loops in Python, NumPy (nine matrix products, one for each **tap**, that is,
+# each place of the 3×3 filter), the loops compiled, and the loops in the order of memory, on one thread and on all. The
+# images already have their margin of zeros.
 
 # %%
 def conv_loops(x, w, y):
@@ -429,14 +431,16 @@ recall("flat_convolution_percent", f"{percent(conv_times['threads']):.0f}")
 # %% [markdown]
 # It is not the memory this time. Look at the innermost line: to add *one* product, it loads a number of `result`, loads
 # one of `w`, and stores `result` again. The processor can multiply faster than it can load and store, even from
-# the cache. What is free to use is in the **registers**, places for a few hundred numbers inside each core.
+# the cache. Only numbers in the **registers**, places for a few hundred numbers inside each core, need no load.
 #
 # ### Exercise: a tile
 #
 # A **tile** is a small block of numbers that stays in registers while it is used. Fill `out` with the matrix
 # product of `a` (rows, depth) and `b` (depth, columns), in loops over single numbers, such that each load and store of
-# `out` serves more than one product. The check counts loads and stores of all three. The baseline is
-# `by_terms`; it should need at least 1.8 times as many. Sizes are odd, so mind the end.
+# `out` serves more than one product. Let the innermost loop run along a row, as before, so that vectors are possible.
+# The check counts loads and stores of all three arrays. The baseline, `by_terms`, should need at least 1.8 times as many
+# as your function. There are 9 to 13 rows and columns; the depth, 15 or 23, is no multiple of 2, so mind the end.
+# (Compiled, a sum that starts at `np.float32(0)` stays a float32; one that starts at `0` becomes a float64.)
 
 # %% tags=["exercise:tile"]
 def tile(a, b, out):
@@ -463,12 +467,12 @@ print(kernels.race(compiled(by_terms), compiled(tile), arguments, goal=1.3, seco
 # minidl goes further. A tile of several rows and two vectors of results stays in registers through a whole sum. LLVM,
 # the compiler behind Numba, does not see that it would fit. So it is written instruction by instruction, in
 # [microkernel.py](../minidl/kernels/microkernel.py), and [`multiply`](../minidl/kernels/product.py) cuts a matrix product
-# into such tiles. Convolution is one: each row of `a` is the patch of 9·64 numbers that a position sees.
+# into such tiles. Convolution is such a product: each row of `a` is the patch of 9·64 numbers that a position sees.
 #
 # ## 5. The last room: fewer multiplications
 #
-# A faster way to do the same products ends at the peak. Winograd's way does fewer. Take a filter of three taps and two
-# results beside each other:
+# However fast the products are done, the peak is the limit. Winograd's way does fewer of them. Take a filter of three
+# taps and two results beside each other:
 #
 # $$y_0 = x_0w_0 + x_1w_1 + x_2w_2 \qquad y_1 = x_1w_0 + x_2w_1 + x_3w_2$$
 #
@@ -476,9 +480,10 @@ print(kernels.race(compiled(by_terms), compiled(tile), arguments, goal=1.3, seco
 #
 # ### Exercise: four multiplications
 #
-# `x` has four numbers and `w` three. Return $y_0$ and $y_1$. The check counts products in which both factors depend on `x`
-# or `w`. Additions are free, and so is a number times a constant such as ½. So look for four products, each of a sum of
-# some `x` and a sum of some `w`. (The sums of `w` are made once, for all pixels of all images.)
+# `x` has four numbers and `w` three. Return $y_0$ and $y_1$. The check counts products in which both factors depend
+# on `x` or `w`. Additions are free, and so is a number times a constant such as ½. So look for four products, each of
+# a sum of some `x` and a sum of some `w`. Two of them are $(x_0 - x_2)\,w_0$ and $(x_1 - x_3)\,w_2$. (The sums of `w`
+# are made once, for all pixels of all images.)
 
 # %% tags=["exercise:winograd"]
 def winograd_line(x, w):
@@ -548,9 +553,9 @@ for ax, (hall, (found, _)) in zip(axes, halls.items(), strict=True):
     plot.label(ax, f"{hall}: the best rung after NumPy is {largest}", "times as fast as the one before", "")
 
 # %% [markdown]
-# Below 1 an exhibit is *slower* than the one before it: NumPy's products, for one, are hard to beat. What Python's
-# loops cost, you see by comparing “loops” with “compiled”, which are the same text. After that every rung has a reason that
-# you can count: lines fetched, passes over memory, loads for each product, multiplications.
+# Below 1 an exhibit is *slower* than the one before it: NumPy's products, for one, are hard to beat. Compare “loops” with
+# “compiled”, which are the same text, to see what Python's loops cost. After that every rung has a reason that you can
+# count: lines fetched, passes over memory, loads for each product, multiplications.
 #
 # If threads gained nothing in your run, there are two likely reasons. One thread may have been near the roof already: see
 # where “fused” stands. Or something else kept a core busy: run their cells again in a quiet moment.

@@ -2,9 +2,9 @@
 # # 18 Capstone: can I run a study?
 #
 # You have watched many studies in this course. Now you run one: a question of your own, answered so that a stranger can
-# believe the answer. All that could be decided later, to please you, is decided first and frozen. Then come the runs, and a
-# report that a checker compares with what you promised. A worked example goes ahead, with a question that no other lesson
-# has answered.
+# believe the answer. Whatever you could later decide in your own favour is decided first, and frozen. Then come the runs,
+# and a report that a checker compares with what you promised. A worked example comes first, with a question that no other
+# lesson has answered.
 #
 # **Time**: about 90 minutes with the exercises; the cells run in about 1 minute on two cores.
 #
@@ -85,9 +85,9 @@ ax.set_ylim(0, 32);
 #
 # ## 2. A rule with four words
 #
-# The last of those questions is the one that is skipped most often. With many seeds an interval leaves 0 for a difference
-# that nobody would care about. And with few seeds it contains 0, whatever is true, which is then read as "no difference".
-# So name a **margin**: the smallest difference that would matter to you. Then the rule is:
+# The last of those questions is easily skipped. With many seeds an interval leaves 0 for a difference that nobody would
+# care about. And with few seeds it contains 0, whatever is true, which is then read as "no difference". So name a
+# **margin**: the smallest difference that would matter to you. Then the rule is:
 #
 # | word | the 95 % interval of the differences |
 # |---|---|
@@ -98,8 +98,9 @@ ax.set_ylim(0, 32);
 #
 # ### Exercise: decide
 #
-# `differences` is an array, one a seed, of any number of seeds. `margin` is 0 or positive. Return one of the four words.
-# (`t_interval` of `minidl.lab.study.statistics` gives mean, low and high; or compute them yourself.)
+# `differences` is an array with one number for each seed, of two seeds or more. `margin` is 0 or positive. Return one
+# of the four words. (`t_interval` of `minidl.lab.study.statistics` gives mean, low and high; or compute them
+# yourself.)
 
 
 # %% tags=["exercise:decide"]
@@ -119,18 +120,18 @@ for name, differences in cases.items():
 
 # %% [markdown]
 # The first two are draws from the same distribution, with a mean of 0.05. Five draws leave it open. Five hundred show that
-# the mean is above 0, which is true. With a margin they say what one wants to know: it does not matter.
+# the mean is above 0, which is true. With a margin they say what one wants to know: it is too small to matter.
 #
 # ## 3. The worked example: is γ needed?
 #
 # After normalising, BN multiplies each feature by γ and adds β, and both are trained. The paper says why (§3): normalising
 # the inputs of a sigmoid would keep it where it is nearly a straight line. γ and β let the network leave that region. It is
-# a reason, not a measurement. What β is worth the ledger knows, from its claim [bias](../results/README.md#bias-reproduced).
-# What γ is worth nothing here has measured.
+# a reason, not a measurement. The ledger's claim [bias](../results/README.md#bias-reproduced) measures what β is worth.
+# Nothing in this course has measured what γ is worth.
 #
 # So the question is: does a network with BN read more digits if γ is trained than if it stays 1? β is trained in both.
 #
-# A **registration** has ten entries. Before you read on, think what *you* would predict: larger, smaller, about equal or
+# A **registration** has ten entries. Before you read on, decide what *you* predict: larger, smaller, about equal or
 # open, for γ trained minus γ = 1, with a margin of 0.2 points.
 
 # %%
@@ -187,10 +188,10 @@ print(f"frozen at {now.at}: registration, code ({now.code}) and time have the di
 # %% [markdown]
 # ## 4. The runs
 #
-# [`conduct`](../minidl/lab/course/capstone/_study.py) makes them, with the machinery of the ledger. All rates with
-# the tuning seeds come first. While the best rate of an arm is at an edge of those it tried, the arm gets one more,
-# a step beyond, three at most. Then its best rate runs with the seeds of the results. (One arm may end with more rates
-# than the other. The rule is the same for both, so this is no fault.)
+# [`conduct`](../minidl/lab/course/capstone/_study.py) makes them, with the code that made the ledger. All rates with
+# the tuning seeds come first. If the best rate of an arm is at an edge of those it tried, a rate beyond may be better. So
+# the arm gets one more there, and again, three at most. Then its best rate runs with the seeds of the results. (One arm
+# may end with more rates than the other. The rule is the same for both, so this is no fault.)
 
 # %%
 study = capstone.conduct("gamma", run, quiet=True)
@@ -217,8 +218,8 @@ right.margins(y=0.6);
 
 # %% [markdown]
 # In our run the network with a trained γ read more digits, by 1.04 ± 0.68 points. The whole interval, from 0.36 to 1.71,
-# lies above the margin. So the word is *larger*, and the prediction came true. Both arms liked rate 8 best, the largest of
-# those registered. So each got one more, 32, at which both did far worse.
+# lies above the margin. So the word is *larger*, and the prediction came true. Both arms did best at rate 8, the largest
+# of those registered. So each got one more, 32, at which both did far worse.
 #
 # A sceptic adds: rates that are four times apart are a coarse grid. The differences of the seeds range widely, and one of
 # the eight is below 0. And 1,000 steps are few. γ may make the network better, or only faster. A second study could tell:
@@ -251,8 +252,8 @@ print(f"{len(capstone.audit(study, report, registered))} faults")
 
 # %% [markdown]
 # [`audit`](../minidl/lab/course/capstone/_report.py) compares the report with the registration as it was frozen and with the
-# records. Is it worth anything? A check is worth what it rejects, so let us spoil this report in all ways that we can think
-# of.
+# records. Is it worth anything? A check is worth what it rejects, so let us spoil this report in every way that we can
+# think of.
 
 # %%
 other = {"larger": "smaller"}.get(study.word(), "larger")
@@ -278,14 +279,14 @@ except ValueError as error:
     print(f"freezing it again: {error}")
 
 # %% [markdown]
-# What no checker can see: runs that you made elsewhere first, and a file of which you have also forged the digest. A
+# What no checker can see: runs that you made elsewhere first, and an edited file whose digest you have forged, too. A
 # registration binds only those who wish to be bound. It protects you from yourself.
 #
 # ### Exercise: be the referee
 #
 # Here are seven submissions. All their numbers are made up. Six have one fault each, and one has none. Which is which?
-# “registered” is what was frozen; “now” is what the author hands in, where it differs. Fill in
-# a dict, `verdicts = {1: "…", 2: "…", …}`, with these words:
+# “registered” is what was frozen; “now” is what the author hands in, where it differs. “records” shows every rate that
+# was tried. Fill in a dict, `verdicts = {1: "…", 2: "…", …}`, with these words:
 
 # %%
 for kind, meaning in capstone.KINDS.items():
@@ -304,7 +305,7 @@ check("referee", verdicts);
 # %% [markdown]
 # ## 6. A question of your own
 #
-# Choose one that you want to know the answer of, and that a study of a few minutes can give. Some that no lesson answers:
+# Choose one that you want answered, and that a study of a few minutes can answer. Some that no lesson answers:
 #
 # - Should BN come before the activation, as in the paper, or after it?
 # - Is BN in the first layer alone as good as BN in all? Or in the last hidden layer alone?
@@ -315,10 +316,12 @@ check("referee", verdicts);
 #
 # ### Exercise: register it
 #
-# Write the dict `mine` with ten entries, as above, and a function `run_mine(config)`. `config` is a dict with the settings
-# of one arm, and with `"lr"` and `"seed"`. The function makes one run, and returns a dict with the measure and with what
-# rates are chosen by. Try the function first, on one short run: a pilot may tell you
-# how long a run takes, and whether it works. Then the registration is frozen.
+# Write the dict `mine` with ten entries, as above. It needs two arms, three rates or more (as many for each arm), five
+# seeds or more, and other seeds for tuning. Also write a function `run_mine(config)`. `config` is a dict with the
+# settings of one arm, and with `"lr"` and `"seed"`. The function makes one run, and returns a dict with two numbers,
+# under the names that you gave as `measure` and `tuned_by`. Try it first, on one short run: a pilot may tell you how
+# long a run takes, and whether it works. (An arm takes (rates + 3) · tuning seeds + seeds runs at most.) Then the
+# registration is frozen.
 
 # %% tags=["exercise:registration"]
 # stuck? hint("registration")
@@ -337,8 +340,9 @@ if check("registration", mine, run_mine) == "pass":
 # ### Exercise: run it, and report
 #
 # `my_study = capstone.conduct("mine", run_mine)` makes the runs, and keeps them in the folder `studies`: if you
-# interrupt it, it goes on where it stopped. Then write the report as a dict with eight entries. The checker does not
-# ask whether your prediction came true. It asks whether you did what you promised, and told what came out.
+# interrupt it, it goes on where it stopped. Then write the report as a dict with eight entries, as above. Its numbers may
+# be rounded, by a tenth of the half-width at most. The checker does not ask whether your prediction came true. It asks
+# whether you did what you promised, and told what came out.
 
 # %% tags=["exercise:report"]
 # stuck? hint("report")
@@ -350,12 +354,13 @@ check("report", my_study, mine, my_report);
 
 # %% [markdown]
 # If something was wrong with the *registration* (a rate at the edge, too few seeds), then register the better study under
-# another name, and tell of both. That is no defeat. Hiding the first one would be.
+# another name, and mention both. That is no defeat. Hiding the first one would be.
 #
 # ## 7. Back to the first lesson
 #
 # In [lesson 00](00_start.ipynb) you made four predictions, before anything had run. Two of them were about its own runs, and
-# two about the paper. Here is what the ledger says of these two. `progress()` then lists what is kept of all the others.
+# two about the paper. Here is what the ledger says of the latter two. `progress()` then lists your exercises, and how all
+# your predictions stand.
 
 # %%
 for question, name in (("speedup", "fig1a"), ("shift", "ics")):
@@ -368,15 +373,16 @@ print(f"{len(predictions())} predictions are kept")
 progress()
 
 # %% [markdown]
-# Go through your list, and count. How many came true? Were those that failed too kind to batch norm, or too unkind? Someone
-# who is right in all of them has asked questions that were too easy.
+# Go through your list, and count. How many came true? Were those that failed too kind to batch norm, or too unkind? If
+# all came true, our questions were too easy.
 #
 # ## What we did not show
 #
 # - That a registration makes a study *good*. It makes it honest. A dull question stays dull, and a bad measure stays bad.
-# - Many questions at once. With twenty registered studies of nothing, one finds something: tell how many there were.
-# - How to choose the number of seeds. A pilot gives the spread of the differences, from which one can reckon how many seeds
-#   make the interval as narrow as the margin.
+# - Many questions at once. Of twenty registered studies of nothing, one finds something on average: say how many there
+#   were.
+# - How to choose the number of seeds. A pilot gives the spread of the differences. From it you can work out how many
+#   seeds make the interval as narrow as the margin.
 # - Studies that explore. Looking around without a hypothesis is how one finds questions; it is not how one answers them.
 # - γ in general. The worked example is one small network of sigmoids on digits.
 #

@@ -4,7 +4,7 @@
 # %% [markdown]
 # ## `diagnoses`
 #
-# Begin with the table. Fresh statistics bring A, D and F back: their weights are well. How did the statistics move? In D
+# Begin with the table. Fresh statistics bring A, D and F back: their weights are right. How did the statistics move? In D
 # the running variance ends, in A the running mean jumps where held-out images are read, in F it follows every batch. Own
 # statistics alone help C and H: the test images are unlike what the statistics are of. H was well before it began, C never
 # was. E reads well until it is shipped. B and G are left: in B the training itself goes badly, in G batches resemble those

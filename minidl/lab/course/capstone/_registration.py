@@ -214,7 +214,7 @@ def freeze(name: str, registration: dict[str, Any], run: Callable[[dict], dict] 
         changed = [key for key in FIELDS if old.registration.get(key) != plain[key]] or ["the code of the run"]
         raise ValueError(
             f"freeze: {name!r} was frozen at {old.at} and has run; now {' and '.join(changed)} would change. What is known "
-            "cannot be predicted: freeze this one under another name, and tell of both in the report; it must "
+            "cannot be predicted: freeze this one under another name, and mention both in the report; it must "
             "not replace the first"
         )
     at = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")

@@ -13,7 +13,7 @@ WORDS = ("larger", "smaller", "about equal", "open")
 
 
 def decide(differences: ArrayLike, margin: float = 0.0) -> str:
-    """Return what differences, one a seed, say by their 95 % interval and the margin within which nobody would care.
+    """Return what differences, one per seed, say by their 95 % interval and the margin within which nobody would care.
 
     "larger" if the whole interval lies above the margin, "smaller" if it lies below −margin, "about equal" if it lies
     between the two, edges included; otherwise "open": these seeds cannot tell.

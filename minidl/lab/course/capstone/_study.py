@@ -42,7 +42,7 @@ class Study(NamedTuple):
         return {tried[0]: "smallest", tried[-1]: "largest"}.get(self.rate(arm), "")
 
     def values(self, arm: str) -> np.ndarray:
-        """Return the measure of an arm's final runs, one a seed."""
+        """Return the measure of an arm's final runs, one per seed."""
         return self.result.values(self.frozen.registration["measure"], arm=arm, stage="final")
 
     def seeds(self, arm: str) -> list[int]:
@@ -50,7 +50,7 @@ class Study(NamedTuple):
         return [run.config["seed"] for run in self.result.where(arm=arm, stage="final").runs]
 
     def differences(self) -> np.ndarray:
-        """Return first arm minus second, one a seed."""
+        """Return first arm minus second, one per seed."""
         first, second = self.frozen.registration["difference"]
         return self.values(first) - self.values(second)
 

@@ -38,7 +38,7 @@ def _submission(question, tuned, finals, margin=0.2, prediction="larger", **told
     """A submission that is sound, but for what is handed in otherwise.
 
     tuned   arm → validation accuracies, one a rate; or a dict, rate → accuracy
-    finals  arm → accuracies, one a seed; or a dict, seed → accuracy
+    finals  arm → accuracies, one per seed; or a dict, seed → accuracy
     told    entries of the report, and `now`, entries of the registration that are different now
     """
     first, second = finals

@@ -23,12 +23,13 @@ _PARTS = tuple(field.name for field in fields(Parts))
     "diagnoses",
     hints=(
         "What went wrong: the weights, the statistics, or the test images? Which column of the table answers that?",
-        "Fresh statistics that bring the accuracy all the way back: the weights are well, so look at how the statistics "
+        "Fresh statistics that bring the accuracy all the way back: the weights are right, so look at how the statistics "
         "moved. Own statistics alone: the test images are not like those trained on. Neither: look at the training, and at "
         "shipping.",
-        "Fresh statistics bring three back. In one of them the statistics end, in one they jump at the dotted line, in one "
-        "they follow every batch. Own statistics alone bring two back, and one of those was well before it began. Of the "
-        "other three, one is well until it is shipped, and one has a loss that falls to almost 0 again and again.",
+        "Fresh statistics bring three all the way back. In one of them the statistics end, in one they jump at the dotted "
+        "line, in one they follow every batch. Own statistics alone bring two back, and one of those was well "
+        "before it began. Of the other three, one is well until it is shipped, and one has a loss that falls to almost 0 "
+        "again and again.",
     ),
 )
 def diagnoses(answer):
@@ -97,7 +98,7 @@ def cures(answer):
         _judge(ward, letter, parts)
     missing = [letter for letter in PATIENTS if letter not in answer]
     if missing:
-        raise Wrong(f"Those that you treated are well. There is no cure for {', '.join(missing)} yet.")
+        raise Wrong(f"Those that you treated are cured. There is no cure for {', '.join(missing)} yet.")
 
 
 def _well_formed(letter, parts):
