@@ -52,7 +52,7 @@ def _entry(measurement, limits, settings):
         "name": case.name,
         "shape": case.shape,
         "passes": case.passes,
-        "batch": case.arrays["x"][0][0],
+        "batch": case.arrays["x"][0][0] if "x" in case.arrays else None,  # an embedding or an optimizer has none
         "threads": measurement.threads,
         "gflop": five_digits(case.flops / 1e9),
         "mb": five_digits(case.bytes / 1e6),

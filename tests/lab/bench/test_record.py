@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from minidl.lab.bench.cases import activation, copy, matmul
+from minidl.lab.bench.cases import activation, copy, matmul, operations
 from minidl.lab.bench.parts import Measurement
+from minidl.lab.bench.report import as_markdown, as_text
 from tests.lab.bench.fakes import a_record, measured, training
 
 LIMITS = [
@@ -48,6 +49,16 @@ def test_an_operation():
     only = entry["contenders"]["minidl"]
     assert (only["gflops"], only["gb_per_s"], only["of_roof"], only["against"]) == (1.0, 8.0, None, {})
     assert "peak_mb" not in only  # other cases were in that process
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_every_operation_has_an_entry_and_a_row(quick):
+    """An embedding has no x, and neither has an optimizer: their entries stopped the whole benchmark at its end."""
+    cases = operations(quick=quick)
+    record = a_record(*(Measurement("ops", case, 2, {"minidl": measured([0.001])}) for case in cases))
+    assert [(entry["name"], entry["shape"]) for entry in record["results"]] == [(c.name, c.shape) for c in cases]
+    for text in (as_text(record), as_markdown(record)):
+        assert all(case.shape in text for case in cases)
 
 
 def test_a_case_that_nobody_could_do_leaves_no_entry():
