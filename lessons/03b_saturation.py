@@ -2,9 +2,9 @@
 # # 03b Saturation: which sigmoid stacks can be trained?
 #
 # [Lesson 03](03_signal.ipynb) found two things that a sigmoid needs before training: the right scale and the right
-# centre. But after the first step the weights are different. Here networks are trained, and you watch three of them
-# wake up, or not. Afterwards you can tell a network that is flat from one that is asleep, from two curves that every
-# training run can record.
+# centre. But after the first step the weights are different. Here we train networks, and watch how three of them start
+# to learn. Afterwards you can tell a network that is flat from one that is asleep. Two records of a run are enough:
+# histograms of what each layer puts out, and how far each step moves its weights.
 #
 # **Time**: about 60 minutes with the exercises; the cells run in about 2 minutes on two cores.
 #
@@ -34,11 +34,11 @@ seeds = range(pick(5, 2))
 # If a lost signal is what stops learning, we can say beforehand which networks will learn. We train networks of 1 to
 # 16 hidden layers of 100 sigmoids, with gains from ½ to 16, for 400 steps (batches of 60, learning rate 0.3, no
 # tuning), three times: plain, centred, and with batch normalization, which you will take apart in the next lessons.
-# Here all that matters is what it promises: before each sigmoid it subtracts the mean of the batch and divides by its
+# All that matters here is what it does: before each sigmoid it subtracts the mean of the batch and divides by its
 # standard deviation, anew in every step.
 #
-# **Prediction.** Guessing gives 10 %. (1) At 16 layers, which gains will train the plain network? (2) Which the centred
-# one? (3) Will batch normalization be best everywhere in the table?
+# **Prediction.** Guessing gives 10 %. (1) At 16 layers, with which gains will the plain network learn? (2) And the
+# centred one? (3) Will batch normalization be best everywhere in the table?
 
 # %%
 predict(plain_gains_that_train_16_layers=..., centred_gains_that_train_16_layers=...)  # lists of 0.5, 1, 2, 4, 4.8, 8, 16
@@ -79,13 +79,14 @@ recall("batch_norm_is_best_at_every_depth_and_gain", f"in {ahead.sum()} of {ahea
 # what learns may move by several. In our run:
 #
 # - Plain: the deeper the network, the narrower the range of gains. At 16 layers only gain 8 reads most digits, 86 % (87
-#   and 81 with two other seeds; with a third of the learning rate 90, 78 and 74). Gain 4 stays at 10, and the derived
-#   4.8 hardly leaves it.
-# - Centred: at 16 layers gain 4 reads 85 % and the derived 4.8 reads 91, where the plain network with the same weights
-#   does not learn. Gains of 2 and less still lose the signal.
-# - Batch normalization makes a table without gaps: something is learned at every scale and every depth (74 % in the
-#   worst cell). At 16 layers it is also the most accurate, by a point or two. Up to eight layers it is not ahead. What
-#   it brings everywhere is less dependence on the scale: at 16 layers it reads 74 to 93 %, and the plain network 10 to 86.
+#   and 81 with two other seeds; with a third of the learning rate 90, 78 and 74). With gain 4 it
+#   stays at 10 %, and with the derived 4.8 it is hardly above that.
+# - Centred: at 16 layers the network reads 85 % with gain 4, and 91 % with the derived 4.8. The plain network with the
+#   same weights does not learn. Gains of 2 and less still lose the signal.
+# - Batch normalization has a table without gaps: something is learned at every scale and every depth (74 % in the
+#   worst cell). At 16 layers it is also the most accurate, by a point or two. Up to eight layers it is not ahead.
+#   What it brings everywhere is less dependence on the scale: at 16 layers it reads 74 to 93 %, and the plain network
+#   10 to 86.
 #
 # The network that would not start in [lesson 00](00_start.ipynb) is much like one in the first table: 8 layers, hidden
 # weights of standard deviation 0.1, which is gain 1. (Its first layer had gain 2.8, its pixels were black or white, and
@@ -94,7 +95,7 @@ recall("batch_norm_is_best_at_every_depth_and_gain", f"in {ahead.sum()} of {ahea
 # ## 2. Why 8, and not 4?
 #
 # The plain network of 16 layers trained best with a gain of 8, far above the derived 4.8, at which its signal dies.
-# So back to networks before training, with more gains.
+# So we return to untrained networks, and try more gains.
 #
 # **Prediction.** Without centring, the signal at layer 16 (a) dies at every gain, as larger weights push the units
 # further away from 0; (b) is kept at some larger gain. And what happens in the centred network above 4.8?
@@ -140,18 +141,19 @@ recall("centred_network_above_gain_4_8", f"at gain {gain} a signal of {signal:.0
 # (b). Larger weights do two things. They push more units off the steep part, and they enlarge the differences in the
 # units that are still there. Near gain 10, in our run, the two cancel: the signal comes through 16 layers, and so
 # does the gradient, although more than half of the outputs are saturated. At 8 about a quarter of the signal is left,
-# which was enough to train from. So a larger scale can make up for a wrong centre, at the price of about half of the
-# outputs. Centred, at 4.8, hardly any output is flat.
+# which was enough to train from. So a larger scale can make up for a wrong centre; the price is that about half of the
+# outputs are flat. In the centred network, at 4.8, hardly any are.
 #
-# And above these gains? There the gradient *grows* on its way back, at gain 16 to about a hundred times at layer 1
-# (plain) and to thousands (centred). The cells of gain 16 do not stall for lack of a signal.
+# And above these gains? There the gradient *grows* on its way back. At gain 16 it is about eighty times as large at
+# layer 1 as at layer 16 (plain), or thousands of times (centred). So where a network of gain 16 does not learn, it is
+# not for lack of a signal.
 
 # %% [markdown]
 # ## 3. Saturation, over time
 #
 # A sigmoid is **saturated** where it is flat: here, where its slope is below a tenth of its steepest slope. A unit is
-# **stuck** if it is saturated for every image of a batch: then hardly any gradient passes through it. It does not matter
-# at which end: some of the images may be near 0 and the others near 1.
+# **stuck** if it is saturated for every image of a batch: then hardly any gradient passes through it. It does not
+# matter at which end: for some of the images its output may be near 0, and for the others near 1.
 #
 # **Exercise `saturation`.** Write `saturation(y)` for the outputs `y` of a layer of sigmoids, an array (images,
 # units). Return two numbers: the fraction of all outputs that are saturated, and the fraction of units that are
@@ -211,7 +213,7 @@ print("mean loss of the first 1,000 steps:", ", ".join(f"{loss:.2f} (std {std:g}
 curves = {f"weights of std {std:g}": (middles, means[std]) for std in starts}
 curves |= {"guessing: log 10": (middles, np.full(len(middles), np.log(10)))}
 title = f"Slowest in the first 1,000 steps: weights of std {max(early, key=early.get):g}"
-plot.lines(None, curves, title, "training step", f"loss, means of {every} steps")
+plot.lines(None, curves, title, "training step", f"loss, means of {every} steps", key="below")
 recall("weight_std_that_learns_slowest", max(early, key=early.get))
 
 # %%
@@ -230,25 +232,25 @@ plot.histogram_grid(at, grid, EDGES, columns=3, name="output of the sigmoids");
 # Did you say std 1? Most of its outputs are saturated from the start (the dark lines at 0 and 1), they remain so, and
 # it learns at once. The network that stalls starts without a single saturated output. For most of its first 1,000
 # steps, in our run, its second and third layers are thin lines: all images give nearly the same outputs. The lines
-# slide, the third layer's to below 0.1, all units together, but they do not open. Then they open, the first layer
-# first, and only then does the loss leave that of guessing, $\log 10 = 2.30$. So "sigmoids saturate" is not the
-# reason here: the weights are too small for the slope, and the signal is lost as in [03](03_signal.ipynb). The network
-# is **asleep**, not **flat**.
+# slide, the third layer's to below 0.1, all units together, but they stay thin. Then the outputs spread, the first
+# layer's first, and only then does the loss leave that of guessing, $\log 10 = 2.30$. So "sigmoids saturate" is not the
+# reason here: the weights are too small to make up for the slope, and the signal is lost as in [03](03_signal.ipynb).
+# The network is **asleep**, not **flat**.
 #
-# Flat is not a good choice either: std 1 starts fastest, and is overtaken by std 0.1, in our run after some 500
-# steps. Whether its flatness is the reason was not tested. And a share of flat outputs alone tells little: the first
-# layer of the best network ended with more of them than that of the slowest.
+# A flat start is not a good choice either: std 1 starts fastest, and is overtaken by std 0.1, in our run after some 500
+# steps. We did not test whether its flatness is the reason. And a share of flat outputs alone tells little: at the end
+# the first layer of the best network had more of them than the first layer of the slowest.
 #
 # ## 4. How far does a step move the weights?
 #
-# One number shows sleep from the first step on, and flatness soon after: the size of a step's update against the size
-# of the weights, $\operatorname{std}(\Delta W)/\operatorname{std}(W)$, layer by layer. Rule of thumb: about one in
-# 1,000.
+# One number for each layer shows sleep from the first step on, and flatness soon after: the size of a step's update
+# against the size of the weights, $\operatorname{std}(\Delta W)/\operatorname{std}(W)$. A common rule of thumb says
+# that one in 1,000 is right. You will see how far to trust it.
 #
-# **Exercise `update ratio`.** Write `update_ratios(before, after)`: two lists of arrays, the weights of each layer before
-# and after one step. Return a list with $\log_{10}\big(\operatorname{std}(\Delta W)/\operatorname{std}(W)\big)$ for each
-# layer, where $W$ are the weights before the step. A layer that did not move gets $-\infty$, which is what NumPy makes of
-# the logarithm of 0 (with a warning).
+# **Exercise `update ratio`.** Write `update_ratios(before, after)`: two lists of arrays, the weights of each layer
+# before and after one step. Return a list with one number for each layer,
+# $\log_{10}\big(\operatorname{std}(\Delta W)/\operatorname{std}(W)\big)$, where $W$ are the weights before the step. A
+# layer that did not move gets $-\infty$, which is what NumPy makes of the logarithm of 0 (with a warning).
 
 # %% tags=["exercise:update ratio"]
 def update_ratios(before, after):
@@ -274,7 +276,9 @@ for ax, std in zip(axes, starts, strict=True):
     behind = output - series["layer 1"][1]
     print(f"std {std:g}: layer 1 is {behind[0]:.1f} powers of ten behind at first, {behind[-10:].mean():.1f} at the end")
     plot.update_ratios(at, {name: row for name, (_, row) in series.items()}, ax)
-    plot.label(ax, f"std {std:g}", "training step", "log10(update std / weight std)")
+    ax.set_ylim(-6, 0.5)  # one scale, so that the panels can be compared
+    title = f"std {std:g}: layer 1 lags {behind[0]:.1f} powers of ten"
+    plot.label(ax, title, "training step", "log10(update std / weight std)")
 asleep = {name: runs[0.01][0][0].series(name, "update", "log10_ratio")[1][0] for name in watched if "layer" in name}
 most = max(asleep, key=asleep.get)
 recall("largest_first_step_in_the_sleeping_network", most)
@@ -284,8 +288,9 @@ recall("powers_of_ten_that_sleeping_layer_1_lags", f"{asleep[most] - asleep['lay
 # In the sleeping network the output layer jumps by about half of its own size in one step, while the first layer
 # moves by a few millionths of its own: five powers of ten between two layers of one network. No single learning rate
 # suits both at that moment. When the network wakes up, the lines come together. In the one that learns best (std 0.1)
-# they are together after about 500 steps. In the flat one (std 1) they stay apart: the first layer, behind three
-# layers of mostly flat units, moves about ten times less than the output layer to the end.
+# they are together after about 500 steps. In the flat one (std 1) they stay apart: the first layer, which the
+# gradient reaches through three layers of mostly flat units, moves about ten times less than the output layer to the
+# end.
 #
 # So look at the distance between the lines before you look at their height. The lines of our best run end near
 # $10^{-2}$, not $10^{-3}$: with plain SGD and batches of 60 that was no sign of trouble.
@@ -303,13 +308,13 @@ recall("powers_of_ten_that_sleeping_layer_1_lags", f"{asleep[most] - asleep['lay
 #
 # - The deeper a plain stack, the fewer scales train it. Centring helps at gains near the derived one; a larger scale
 #   makes up for a wrong centre, at the price of saturation.
-# - The stalls that we explained were networks off centre or asleep (weights too small). The flat one did not stall: it
-#   started fastest, and was overtaken. Histograms tell which is which.
+# - The networks that stalled, as far as we explained it, were off centre or asleep (weights too small). The flat one
+#   did not stall: it started fastest, and was overtaken. Histograms tell which is which.
 # - Look at how far the layers' updates are apart before you look at how large they are.
 #
-# **Confusions settled.** "No unit is saturated, so all is well": the sleeping network has none. "Good
-# initial weights make batch normalization unnecessary": up to 8 layers they did, in these 400 steps and at this learning
-# rate; at 16 they nearly did: from the derived gain, centred, 91 % against 93.
+# **Confusions settled.** "No unit is saturated, so all is well": the sleeping network has none. "Good initial weights
+# make batch normalization unnecessary": up to 8 layers they did, in these 400 steps and at this learning rate; at 16
+# they nearly did: centred, with the derived gain, 91 % against 93.
 #
-# Next: both, scale and centre, could be set once, before training. They could also be set in every step, from the batch at
-# hand. The obvious way of doing that goes wrong in an instructive manner: [04](04_wrong_ways.ipynb).
+# Next: both, scale and centre, could be set once, before training. They could also be set in every step, from the
+# batch at hand. The obvious way of doing that goes wrong in an instructive manner: [04](04_wrong_ways.ipynb).

@@ -47,8 +47,8 @@ print(f"{all_digits.source}: {len(x):,} digits to train on, {len(x_test):,} to t
 #
 # minidl keeps features on the last axis, so that BN of (N, H, W, C) is BN of the tall matrix (N·H·W, C): every position
 # of every image is an example. [`BatchNorm`](../minidl/nn/norm.py) does this for 2 axes and for 4. Per activation is BN
-# of the wide matrix (N, H·W·C). We build it on top, and put it into a small network. There `padding=1` keeps the maps as
-# large as they were. Pooling, `MaxPool2d(2)`, keeps the largest number of each 2 × 2 square, which halves height and width:
+# of the wide matrix (N, H·W·C). We build it on top, and put it into a small network. There `padding=1` keeps the maps
+# as large as they were. Pooling, `MaxPool2d(2)`, keeps the largest of each 2 × 2 numbers: half the height and width.
 
 
 # %%
@@ -181,9 +181,9 @@ plot.lines(right, rows, title, "column (grey: only moved digits have ink)", fact
 _ = right.axvspan(reach + 0.5, min(reach + 4, 27) + 0.5, color="0.85", zorder=0)
 
 # %% [markdown]
-# (The channel shown is the one with the smallest median factor.) MNIST's digits are in the middle of the image. Near the
-# edge nothing ever happens, the variance there is 0, and the factor is $1/\sqrt{10^{-5}} = 316$. In training this is
-# harmless: 316 times nothing is nothing. A digit that reaches into the grey columns of the figure is multiplied by
+# (The channel shown is the one with the smallest median factor.) MNIST's digits are in the middle of the image. Near
+# the edge nothing ever happens, the variance there is 0, and the factor is $1/\sqrt{10^{-5}} = 316$. In training this
+# is harmless: 316 times nothing is nothing. A digit that reaches into the grey columns of the figure is multiplied by
 # anything from a few to more than a hundred.
 #
 # A good story; but is it *the* cause? In addition to its variance, each position has its own mean, its own γ and its
@@ -237,9 +237,10 @@ _ = plot.intervals(ax, rows, title, "test accuracy (%), digits moved by 4; per a
 # was lost, γ and β alone about a quarter at most. There is no single culprit: the mean, variance, γ and β of a
 # position belong together.
 #
-# **Exercise.** Measure it. `layer` is a function: it takes images, an array (N, H, W, C), and returns images of the same
-# height and width. Compare `layer(moved x)` with `moved layer(x)`, where "moved" is `np.roll(…, by, axis=2)`, to the
-# right. Return the largest absolute difference. Leave out `edge` ≥ 1 columns on each side, where images wrap around.
+# **Exercise.** Measure it. `layer` is a function: it takes images, an array (N, H, W, C), and returns images of the
+# same height and width. Compare `layer(moved x)` with `moved layer(x)`, where "moved" is `np.roll(…, by, axis=2)`, to
+# the right. Return the largest absolute difference. Leave out `edge` ≥ 1 columns on each side, where images wrap
+# around.
 
 
 # %% tags=["exercise:shift"]
@@ -304,8 +305,8 @@ print(
 #
 # $$ \frac{\text{variance of all activations of the channel}}{\text{variance of the mean over one image}} $$
 #
-# independent numbers. **Prediction**: how many are the 784 positions of an MNIST digit worth at the first BN? (a) nearly
-# 784; (b) about 100; (c) about 10; (d) less than 784 in some channels, more in others.
+# independent numbers. **Prediction**: how many are the 784 positions of an MNIST digit worth at the first BN? (a)
+# nearly 784; (b) about 100; (c) about 10; (d) less than 784 in some channels, more in others.
 
 # %%
 predict(worth_of_784_positions=...)  # "a", "b", "c" or "d"
@@ -346,9 +347,9 @@ for name, values in (("sum of the filter", sums), ("worth, by formula", formula)
     print(f"{name:18}", "".join(f"{value:9.2f}" for value in values))
 
 # %% [markdown]
-# (The formula still takes the numerator, the variance of all activations, from a measurement.) How well a channel's mean
-# is known depends on the channel. So does the right correction in place of $m'/(m'-1)$; but with hundreds of numbers or
-# more, any such factor is nearly 1.
+# (The formula still takes the numerator, the variance of all activations, from a measurement.) How well a channel's
+# mean is known depends on the channel. So does the right correction in place of $m'/(m'-1)$; but with hundreds of
+# numbers or more, any such factor is nearly 1.
 #
 # ## Folding into a convolution
 #
@@ -356,7 +357,7 @@ for name, values in (("sum of the filter", sums), ("worth, by formula", formula)
 # $s = \gamma/\sqrt{\text{var}+\varepsilon}$. The weight of a convolution is (kh, kw, C, O): height and width of the
 # filter, input channels, output channels. Your function of [lesson 08](08_inference.ipynb) does it without a change,
 # because output channels are the last axis here, too; in the library both share [`_fold_into`](../minidl/nn/fold.py).
-# (Per-activation BN cannot be folded: its factor differs from position to position, and a filter is the same everywhere.)
+# (Per-activation BN cannot be folded: its factor differs from position to position, and a filter does not.)
 #
 # The other order, BN → conv, looks as easy: BN is a factor and a shift for each *input* channel.
 #
@@ -376,8 +377,8 @@ def fold_conv(weight, bias, gamma, beta, mean, var, eps):
 check("fold-conv", fold_conv);
 
 # %% [markdown]
-# **Prediction**: is this exact for a 3 × 3 convolution with **zero padding**, too? (That is `padding=1`: a frame of zeros
-# makes the output as large as the image, and filters at the edge look into the frame.)
+# **Prediction**: is this exact for a 3 × 3 convolution with **zero padding**, too? (That is `padding=1`: a frame of
+# zeros makes the output as large as the image, and filters at the edge look into the frame.)
 
 # %%
 predict(bn_folds_into_padded_conv_behind_it=...)  # "yes" or "no"
@@ -406,9 +407,9 @@ off = f"off by {apart[1:-1, 1:-1].max():.0e} inside, by {apart.max():.0e} at the
 recall("bn_folds_into_padded_conv_behind_it", off)
 
 # %% [markdown]
-# No: it is wrong in a frame, one pixel wide. The padding is zeros *after* BN; folded, the same zeros are *before* it, and
-# a zero before BN is $\beta - \text{mean}·s$ after it. Inside, no filter touches the padding, and the fold is exact up to
-# rounding. [`fold_batch_norm`](../minidl/nn/fold.py) folds conv → BN only, and refuses the other order.
+# No: it is wrong in a frame, one pixel wide. The padding is zeros *after* BN; folded, the same zeros are *before* it,
+# and a zero before BN is $\beta - \text{mean}·s$ after it. Inside, no filter touches the padding, and the fold is exact
+# up to rounding. [`fold_batch_norm`](../minidl/nn/fold.py) folds conv → BN only, and refuses the other order.
 #
 # The whole network, folded:
 

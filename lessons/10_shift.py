@@ -3,7 +3,7 @@
 #
 # The title of the paper gives a *reason* why batch normalization works. A reason can be wrong although the method
 # works. In this lesson you test the reason. You measure the shift by two definitions, make it worse on purpose, and
-# see which of the paper's three steps survives. At the end you can test a mechanism, not only a result.
+# see which of the paper's three claims survives. At the end you can test a mechanism, not only a result.
 #
 # **Time**: about 75 minutes with the exercises; the cells run in about 1 minute on two cores.
 #
@@ -16,8 +16,8 @@
 #
 # A classifier suffers from **covariate shift** when the distribution of its inputs is no longer the one it learned
 # from. In a deep network each layer's inputs are made by the layers before it, and those change with every training
-# step. So each layer must keep adapting. The paper calls this **internal covariate shift**, and its argument has
-# three parts:
+# step. So each layer must keep adapting. The paper calls this **internal covariate shift**, and its argument makes
+# three claims:
 #
 # 1. batch norm makes the shift smaller;
 # 2. a smaller shift makes training faster;
@@ -32,9 +32,9 @@
 # | why it moves | the weights before it are trained | the layers before it take their step |
 # | our measure | **drift**, in band widths | **gradient change**, ‖G − G′‖ / ‖G‖ |
 #
-# **Drift** is how far a unit's median moves from one look to the next (here 100 steps), in widths of the band between
-# its own 15th and 85th percentile, averaged over all hidden units; the "input" is what reaches the sigmoid, as it is in
-# training.
+# **Drift** is how far the median of a unit's input moves from one look to the next (here 100 steps). It is counted in
+# widths of the band between that input's 15th and 85th percentile, and averaged over all hidden units. The "input" is
+# what reaches the sigmoid in training mode.
 #
 # For the **gradient change**, G is the gradient of one layer's weights at this step. All layers *before* it take
 # their step; then the gradient of that same layer is computed again, on the same batch: G′. If G′ is nearly G, it
@@ -64,17 +64,19 @@ print(found.source)
 # A sceptic objects: the *next* batch norm removes just that, a factor and a shift, so the layers after it hardly
 # notice. Therefore two more networks get such noise in the same places, but have no batch norm anywhere to remove it
 # again. One gets exactly the same noise. The other gets it in its own units: after batch norm a unit's standard
-# deviation over the batch, σ, is near 1, so a shift of 1 is one σ there, and in a network whose units differ less it
-# is many. So in the last network each shift is from −σ to σ of that unit, and the factor stretches about its mean.
+# deviation over the batch, σ, is near 1, so a shift of 1 is one σ there. In a network whose units vary less over the
+# batch it is many σ. So in the last network each shift is from −σ to σ of that unit, and the factor stretches about its
+# mean.
 #
 # ### Prediction
 #
 # Five networks with the same initial weights and the same batches: **without BN**, **with BN**, **noise after BN**,
 # **noise, no BN**, and **noise in σ, no BN**. Put into the next cell, before you continue:
 #
-# - what the noise does to the accuracy with BN, and without it: much worse, a little worse, no difference, better?
+# - what does the noise do to the accuracy, with BN and without it: much worse (by more than five points), a little
+#   worse, no difference, better?
 # - will the *gradient change* be smaller with BN than without: always, sometimes, never?
-# - two learning rates, 0.1 and 2: will the answers be the same for both?
+# - will these answers be the same at both learning rates, 0.1 and 2?
 
 # %%
 predict(effect_of_noise_with_bn=...)  # "much worse", "a little worse", "no difference" or "better"
@@ -108,13 +110,13 @@ check("gradient change", gradient_change);
 # The library's own version for real networks is [`gradient_change`](../minidl/lab/paper/_landscape.py); it also puts
 # everything back as it was, batch norm's running statistics included. One more measure comes along: **drift before**,
 # the drift of the outputs of the *linear* layers. Without batch norm they are the input of the sigmoid; with it they
-# are the input of the normalisation. (While it measures the gradient change, the noise holds still: only the step
-# counts.)
+# are the input of the normalisation. (While the gradient change is measured, the noise stays the same, so that only the
+# step counts.)
 #
 # ## 4. The experiment
 #
-# All five networks, several seeds, two learning rates. Fifteen times during training all instruments are read:
-# [`watch`](../minidl/lab/course/shift.py). The first rate is small for this network; the second is the one at which
+# We train all five networks with several seeds at two learning rates, and take all measures fifteen times on the way
+# ([`watch`](../minidl/lab/course/shift.py)). The first rate is small for this network; the second is the one at which
 # the network *without* batch norm does best. (The accuracy during training is that of 1,000 test images.)
 
 # %%
@@ -153,8 +155,8 @@ for lr in RATES:
 # ## 5. The two definitions, side by side
 #
 # Upper row: drift. Lower row: gradient change. Left: the small learning rate. Right: the large one. The titles compare
-# BN with none, by the mean over training, and call a difference one only if the paired 95 % interval over the seeds
-# excludes zero (section 7).
+# BN with none, by the mean over training. They say “more” or “less” only if the paired 95 % interval over the seeds
+# excludes zero (section 7 explains it).
 
 
 # %%
@@ -174,20 +176,20 @@ recall("gradient_change_smaller_with_bn", "; ".join(f"rate {lr:g}: {c}" for lr, 
 recall("noise_and_shift_alike_at_both_rates", f"{'yes' if len(set(changes)) == 1 else 'no'}, by the gradient change")
 
 # %% [markdown]
-# In our run (MNIST, 1,500 steps, five seeds) the two definitions disagree.
+# In our run (MNIST, 1,500 steps, five seeds) the two definitions agree at rate 2, and disagree at 0.1.
 #
-# **Drift** fell with BN at both rates: at learning rate 0.1 from 0.096 to 0.007 band widths, fourteen times less; at
-# 2 about five times less once the first 300 steps are over, and more before. That is hardly a finding: after BN, γ
-# and β fix the band ([07](07_figure_1.ipynb), section 6). The drift *before* the normalisation could have come out
-# differently. It was smaller with BN, too: 0.028 against 0.096, and 0.065 against 0.40. But do not carry that over to a
-# long training: in the 50,000 steps of [07](07_figure_1.ipynb), section 9, that lead comes from the start, and turns round
-# at the large rate once the start is over. And the noise did its job: 36 times the drift of BN at rate 0.1, and 9 times at
-# rate 2.
+# **Drift** fell with BN at both rates, to a fourteenth as a mean over training: at 0.1 from 0.096 to 0.007 band widths.
+# (At 2 much of that is the start: after the first 300 steps the figure shows about a fifth.) This fall is hardly a
+# finding: after BN, γ and β fix the band ([07](07_figure_1.ipynb), section 6). They do not fix the drift *before* the
+# normalisation. That was smaller with BN, too: 0.028 against 0.096, and 0.065 against 0.40. But do not carry that over
+# to a long training. In the 50,000 steps of [07](07_figure_1.ipynb), section 9, that lead comes from the start; at the
+# large rate it is reversed once the start is over. And the noise did its job: 36 times the drift of BN at rate 0.1, and
+# 9 times at rate 2.
 #
 # **Gradient change** depends on the learning rate. At 2 it was smaller with BN (0.58 against 0.70). But at 0.1 it was
-# **larger**, 0.084 against 0.032, far beyond the spread of the seeds: 2.6 times as much internal covariate shift by
-# the second definition, in the network that ends at 91 %, where the one "without shift" ends at 71 % and has barely
-# left guessing for half of the time. It seems that a network that hardly learns hardly changes.
+# **larger**, 0.084 against 0.032, far beyond the spread of the seeds. That is 2.6 times as much internal covariate
+# shift by the second definition, in the network that ends at 91 %. The one with less shift ends at 71 %, and hardly
+# beats guessing for half of the time. It seems that a network that hardly learns hardly changes.
 #
 # ## 6. Does more shift slow training down?
 #
@@ -234,28 +236,29 @@ for question, quiet in (("effect_of_noise_with_bn", "with BN"), ("effect_of_nois
 # And the sceptic's networks, with no batch norm to remove the noise again? At rate 0.1 they drifted 13 and 3 times as
 # much as the plain network without noise, and learned *faster*, by 7 and 14 points. We had expected a disaster. (We
 # do not know why they gain. Perhaps noise moves units out of the region where they are stuck, as in [lesson
-# 03b](03b_saturation.ipynb).) At rate 2, where the plain network learns well, the first noise made no difference that
-# counts (−1.0 ± 1.8 points), but the second did harm: 4 points during training, and 6 at the end. So the sceptic is
-# right about one thing: there is noise that a network with BN tolerates and the plain one does not. But *drift* does
-# not tell which: of the two noises, the one with half as much drift did the harm.
+# 03b](03b_saturation.ipynb).) At rate 2, where the plain network learns well, the first noise made no clear difference
+# (−1.0 ± 1.8 points), but the second did harm: 4 points during training, and 6 at the end. So the sceptic is right
+# about one thing: there is noise that a network with BN tolerates and the plain one does not. But *drift* does not tell
+# which: of the two noises, the one with half as much drift did the harm.
 #
-# So at rate 0.1 the dots do not fall from left to right. At rate 2 the cloud as a whole does, but between networks that
-# differ in more than their drift. Where only the noise differs, 9 times the drift cost 0.7 points, and the largest loss
-# came where the drift hardly changed. What makes BN's training fast is still there when the drift is put back, and
-# nothing here says that drift is why the plain network is slow. Drift, by the first definition, is not what matters on
-# this network, and claim 3 falls with claim 2.
+# So at rate 0.1 the dots do not fall from left to right. At rate 2 the cloud as a whole falls, but those networks
+# differ in more than their drift. Where only the noise differs, 9 times the drift cost 0.7 points of accuracy, and most
+# accuracy was lost where the drift hardly changed. What makes BN's training fast is still there when the drift is put
+# back, and nothing here says that drift is why the plain network is slow. Drift, by the first definition, is not what
+# matters on this network, and claim 3 falls with claim 2.
 #
 # For *gradient change* there was no such test: the noise after BN hardly raised it (1.1 times). Without BN, at rate
-# 0.1, the noise about doubled it, and the network learned faster; but a network that learns sooner also changes more, so
-# this does not tell cause from effect.
+# 0.1, the noise about doubled it, and the network learned faster. But a network that learns sooner also changes more,
+# so this does not tell cause from effect.
 #
 # ## 7. Exercise: a rule for verdicts
 #
 # Is a difference real, or the luck of five seeds? Write `verdict(a, b)`: two arrays of 5 numbers, where a[i] and b[i]
 # come from the same seed. Take the differences d = a − b; their mean has a standard error of s/√5, where s is the
 # standard deviation of d as a sample (dividing by n − 1). Return `"larger"` if the mean of d is more than 2.78
-# standard errors above 0, `"smaller"` if it is as far below, otherwise `"no difference"`. (2.78 instead of 1.96,
-# because with five values s itself is uncertain; this makes it a 95 % interval by Student's t.)
+# standard errors above 0, `"smaller"` if it is as far below, otherwise `"no difference"`: none that these seeds can
+# show. (2.78 instead of 1.96, because with five values s itself is uncertain; this makes it a 95 % interval by
+# Student's t.)
 
 
 # %% tags=["exercise:verdict"]
@@ -269,9 +272,10 @@ check("verdict", verdict);
 # %% [markdown]
 # ## 8. The ledger: longer, and tuned
 #
-# The first three networks for 5,000 steps and five seeds, all at the learning rate that suits the one *without* BN
-# best; made by `minidl reproduce --claim ics`. (Its rule was made stricter after a first result, as its page says.)
-# `recorded` gives one number for each seed: the mean over training, or the accuracy at the end.
+# The ledger trains the first three networks for 5,000 steps with five seeds (`minidl reproduce --claim ics`). All have
+# the learning rate that suits the one *without* BN best. (After a first result the rule was made stricter: see [its
+# page](../results/README.md#ics-partly).) `recorded` gives one number for each seed: the mean over training, or the
+# accuracy at the end.
 
 # %%
 claim, facts, result = ledger("ics")
@@ -290,9 +294,9 @@ for arm in ("without BN", "with BN", "noise after BN"):
 # ## 9. Exercise: the verdict table
 #
 # Fill in a word for each row: `"smaller"`, `"larger"` or `"no difference"`, for the first arm compared with the
-# second, at this learning rate. First guess from what you have seen so far. Then use your `verdict` on
-# `recorded("drift", "with BN")` and the like (the measures are `"drift"`, `"gradient change"` and `"test"`; the arms
-# are printed above). The check compares with the ledger's numbers:
+# second, at this learning rate (2). First guess from what you have seen so far. Then use your `verdict` on
+# `recorded("drift", "with BN")` and the like. The measures are `"drift"` (not the drift before BN), `"gradient change"`
+# and `"test"`; the arms are printed above. The check compares with the ledger's numbers:
 #
 # ```python
 # table = {
@@ -312,8 +316,8 @@ table = ...
 check("table", table);
 
 # %% [markdown]
-# The same as a picture. Each dot is one seed, each bar the 95 % interval; one that does not touch 0 is a difference by
-# the rule above.
+# The same as a picture. Each dot is one seed, and each bar is a 95 % interval. If a bar does not touch 0, the rule
+# above calls it a difference.
 
 # %%
 pairs = (("with BN", "without BN"), ("noise after BN", "without BN"), ("with BN", "noise after BN"))
@@ -336,21 +340,22 @@ for measure in ("drift", "gradient change"):
 
 # %% [markdown]
 # If drift cost accuracy, the third panel would be the first one mirrored: the arm with the most drift would be the
-# least accurate. It is not. Note also what the ledger's verdict is about: whether the shift is smaller with BN, by both
-# definitions and at three learning rates, which is claim 1 and no more. At *this* rate it is; at all of them, and by both
-# definitions, it is not. With section 5, the answer to your question of [lesson 00](00_start.ipynb) is "depends": on the
-# definition, and on the learning rate.
+# least accurate. It is not. (“Noise − none” only just touches 0 there: such a row is “not shown”, not “equal”.) Note
+# also what the ledger's verdict is about: whether the shift is smaller with BN, by both definitions and at three
+# learning rates. That is claim 1 and no more. At *this* rate it is; at all of them, and by both definitions, it is not.
+# In [lesson 00](00_start.ipynb) you predicted whether BN reduces the shift. With section 5, the answer is "depends": on
+# the definition, and on the learning rate.
 #
 # ## 10. If not less shift, what then? Three measures of the landscape
 #
 # Santurkar and others look elsewhere: at the **loss landscape**, the loss as a function $L(θ)$ of all parameters θ.
-# Gradient descent assumes that the gradient $g = ∇L$ at θ still holds a step further. So go along −g by ½, 1, 2 and 4
-# times the learning rate, on one batch, and measure ([`along_gradient`](../minidl/lab/paper/_landscape.py)):
+# Gradient descent assumes that the gradient $g = ∇L$ at θ still holds one step further on. So go along −g by ½, 1, 2
+# and 4 times the learning rate, on one batch, and measure ([`along_gradient`](../minidl/lab/paper/_landscape.py)):
 #
 # - **loss range**: the largest minus the smallest loss at these four places. Small: no bad surprises.
 # - **gradient range**: the largest change ‖∇L(θ − s·g) − g‖ on the way. Small: the gradient predicts well.
-# - **curvature**: the largest change of the gradient for each unit of distance walked (the smallest β for which this
-#   stretch could be "β-smooth"). Small: a gentle curve.
+# - **curvature**: the largest change of the gradient for each unit of distance walked (where it is
+#   bounded, the loss is called smooth). Small: a gentle curve.
 #
 # **Prediction.** Will all three be smaller with BN than without, at both learning rates?
 
@@ -376,9 +381,9 @@ recall("landscape_measures_smaller_with_bn", f"no, not {' and '.join(exceptions)
 
 # %% [markdown]
 # In our run, at the small rate two of the three were in favour of BN (gradient range 0.7 times, curvature 0.6 times
-# that of the plain network) and one was against it: the loss range was *larger*, 2.4 times. A likely reason: the
-# plain network is where a step changes little; a large range can be a surprise, or progress. At rate 2, with a plain
-# network that ends as high as the one with BN, all three were smaller with BN.
+# that of the plain network) and one was against it: the loss range was *larger*, 2.4 times. A likely reason: the plain
+# network has hardly left its start, and there a step changes little. A large range can be a surprise, or progress. At
+# rate 2, with a plain network that ends as high as the one with BN, all three were smaller with BN.
 #
 # The second definition of shift behaves like the loss range: more at rate 0.1, less at rate 2. A likely reading is
 # that both follow how fast a network learns, more than they cause it; this run cannot decide that. What was smaller
@@ -414,11 +419,11 @@ def move(step, lr):
 explore(move, step=(0, STEPS), lr=list(RATES))
 
 # %% [markdown]
-# What to look for: does the loss still fall at 1, where training steps to, and how soon does it rise beyond? In our
-# run, at learning rate 2, the very first step led *up* in both networks: a step of 2 is too large there for either.
-# After 300 steps they differed. With BN the loss was lowest at 1, and at 4 still below 1; without BN nothing was
-# gained from ½ to 1, and at 4 it was at about 7. (These are equal steps, not equal progress: the plain network is
-# behind.)
+# What to look for: does the loss still fall at 1, where the step of training ends, and how soon does it rise beyond? In
+# our run, at learning rate 2, the very first step led *up* in both networks: a step of 2 is too large there for either.
+# After 300 steps they differed. With BN the lowest loss was at the place 1, and at the place 4 the loss was still less
+# than 1. Without BN nothing was gained from ½ to 1, and at the place 4 the loss was about 7. (These are equal steps,
+# not equal progress: the plain network is behind.)
 #
 # ## What we did not show
 #
@@ -437,14 +442,14 @@ explore(move, step=(0, STEPS), lr=list(RATES))
 # | claim, on this network | drift (2015) | gradient change (2018) |
 # |---|---|---|
 # | 1. BN makes the shift smaller | yes (after BN, by construction) | yes at rate 2, at 0.1 larger |
-# | 2. smaller shift, faster training | no: put back, it cost BN 0.3 and 0.7 points | not tested |
+# | 2. smaller shift, faster training | no: more shift, put into BN, cost 0.3 and 0.7 points | not tested |
 # | 3. BN works *because of* 1 | no: it works nearly as well with more drift | not tested |
 #
-# The paper's title names a mechanism. Batch normalization works here; its mechanism is not the one in the title, as far
-# as these two measures can tell. The ledger's verdict is about claim 1 alone.
+# The paper's title names a mechanism. Batch normalization works here; as far as drift can tell, its mechanism is not
+# the one in the title. The ledger's verdict is about claim 1 alone.
 #
 # **Confusions settled**: "BN reduces covariate shift" is three claims, not one; a name in a title is not evidence; and
 # a mechanism is tested by an intervention, not by two curves that move together.
 #
-# Solutions: [solutions/10_shift.py](solutions/10_shift.py). Next: [11](11_learning_rate.ipynb): if it is not the shift, why
-# can the steps be bigger?
+# Solutions: [solutions/10_shift.py](solutions/10_shift.py). Next: BN permits larger learning rates. If less shift is
+# not the reason, what is? [11](11_learning_rate.ipynb)

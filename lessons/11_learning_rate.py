@@ -72,13 +72,13 @@ for norm in ("batch", "none"):
         name = "with BN" if norm == "batch" else "without"
         print(f"{name:8}{a:5g} {loss:9.4f} {np.linalg.norm(g):14.5f} {cosine.max():20.6f}")
     if norm == "batch":
-        recall("ten_times_the_weights", "d, as far as the ε of BN lets it")
+        recall("ten_times_the_weights", "d, but for BN's ε")
 
 # %% [markdown]
-# With BN it is (d). The loss stays. Ten times the weights have a tenth of the gradient, a tenth of the weights ten
-# times the gradient. (Nearly: BN adds ε to the variance, which counts when the weights are small.) The last column
+# With BN it is (d). The loss stays. Ten times the weights have a tenth of the gradient, and a tenth of the weights have
+# ten times the gradient. (Nearly: BN adds ε to the variance, which counts when the weights are small.) The last column
 # takes each unit's weight vector $w$, a column of W, and its gradient ∂w. It is the cosine of the angle between them:
-# 0 is a right angle. Without BN nothing of this holds.
+# 0 is a right angle. Without BN none of this holds.
 #
 # ## 2. Two facts, one cause
 #
@@ -129,9 +129,9 @@ for ax, (title, norm) in zip(axes, planes.items(), strict=True):
 #
 # ### Exercise: the matching rate
 #
-# Take two copies of a network with BN. In the second, all weights of one hidden layer are $a$ times as long. The first
-# is trained with the learning rate `lr`. With which rate for that layer does the second compute the same outputs as the
-# first after every step?
+# Take two copies of a network with BN (ignore ε). In the second, the matrix of one hidden layer is multiplied by
+# $a > 0$. The first copy is trained with the learning rate `lr`. Which rate must that layer of the second have, so that
+# both copies compute the same outputs after every step?
 
 # %% tags=["exercise:matching_rate"]
 def matching_rate(lr, a):
@@ -249,17 +249,17 @@ print(f"effective rates, × 30 against × 1: {first:.0f} times at first, {last:.
 # %% [markdown]
 # In our run rates that were 30 times apart ended with effective rates 4.6 times apart. A first step that is too large
 # throws the weights far out, and there the same rate is a small one. This is a brake that no one had to tune. (If
-# $\|\tilde g\|$ were the same at every rate, a large one would soon forget its start: ‖w‖² would grow in proportion to
-# η, and η/‖w‖² would not depend on η. In 800 steps it still does.)
+# $\|\tilde g\|$ were the same at every rate, weights at a large rate would soon forget their start: ‖w‖² would grow in
+# proportion to η, and η/‖w‖² would not depend on η. In 800 steps it still does.)
 #
 # ## 4. Who may take bigger steps?
 #
 # Not everything in our network is scale-invariant: γ, β and the whole output layer are not. So we sweep over the
-# learning rate with three arms: without BN; with BN; and with BN where only the hidden weights get the larger rate.
+# learning rate with three arms: without BN; with BN; and with BN, but the larger rate for the hidden weights alone.
 #
-# RATE × 1 is to be the best rate of the network *without* BN, as in the paper, whose 5 and 30 are multiples of the
-# rate of its network without BN. All numbers are accuracies on **held-out images**, on which
-# nothing is trained, and settings are chosen.
+# RATE × 1 is to be the best of these rates for the network *without* BN. The paper's 5 and 30, too, are multiples of
+# the rate of its network without BN. All numbers are accuracies on **held-out images**: they choose settings, and
+# nothing is trained on them.
 #
 # **Prediction.** Which arms still learn at 5, at 30, at 300 times that rate?
 
@@ -270,7 +270,7 @@ ARMS = {"without BN": "none", "with BN": "batch", "BN, only hidden weights": "ba
 
 
 def accuracy(arm, factor, seed):
-    """Percent of the held-out images that are read right after training; a network that overflowed guesses."""
+    """Percent of the held-out images that are read correctly after training; a network that overflowed guesses."""
     model = network(ARMS[arm], seed)
     rate, times = (RATE, factor) if "only" in arm else (RATE * factor, 1)
     if not train(model, rate, STEPS, seed, times):
@@ -297,23 +297,23 @@ ax.set_ylim(0, 102);
 
 # %% [markdown]
 # In our run the network without BN read 94.3 % at its best of these rates, and guessed at 5 times that rate. With BN it
-# read 95.2 % at 5 times, and guessed at 30 times. So far this is the paper's claim, but for its 30. The third line is
-# the finding: with the large rate for the hidden weights alone, the network read 95.5 % at 30 times and 95.0 % at 300
-# times. There the brake works. What breaks at 30 times is something that BN does not make scale-invariant: γ, β or the
-# output layer. (We did not test which.)
+# read 95.2 % at 5 times, and guessed at 30 times. So the paper's 5 times work here, and its 30 do not. The third line
+# is the finding: with the large rate for the hidden weights alone, the network read 95.5 % at 30 times and 95.0 % at
+# 300 times. There the brake works. What breaks at 30 times is something that BN does not make scale-invariant: γ, β or
+# the output layer. (We did not test which.)
 #
-# Note what the bigger steps did *not* do. BN at 5 times its rate was no better than at 1 time, 95.2 against 95.6 %.
-# Permitted is not needed.
+# Note what the bigger steps did *not* do. With BN, 5 times the rate was no better than the rate itself, 95.2
+# against 95.6 %. Bigger steps are permitted; they are not needed.
 #
 # ## 5. Weight decay: a thermostat
 #
-# **Weight decay** pulls weights towards 0: each step also subtracts ηλw, so that ‖w‖ loses the share ηλ of itself. It is
-# said to keep a network simple, as small weights make smooth functions. Before BN it cannot: there the length of the
+# **Weight decay** pulls weights towards 0: each step also subtracts ηλw, so that ‖w‖ loses the share ηλ of itself. The
+# usual reason is that small weights keep the network's function simple. Before BN they cannot: there the length of the
 # weights does not change what the network computes. But it does change the effective rate. Gradient steps make $w$
-# longer, and the longer it is, the less; decay makes it shorter, and the longer it is, the more. Somewhere they balance.
+# longer, a long one less than a short one. Decay makes it shorter, a long one more. Somewhere they balance.
 #
-# **Prediction.** We start the same network with weights a third as long, as long, and three times as long. After 1,500
-# steps with weight decay the lengths are (a) still nine times apart; (b) about three times; (c) equal.
+# **Prediction.** We start the same network three times: with its weights as they are, divided by 3, and times 3.
+# After 1,500 steps with weight decay the lengths are (a) still nine times apart; (b) about three times; (c) equal.
 
 # %%
 predict(starts_nine_times_apart=...)  # "a", "b" or "c"
@@ -321,9 +321,9 @@ predict(starts_nine_times_apart=...)  # "a", "b" or "c"
 # %% [markdown]
 # ### Exercise: where do they balance?
 #
-# In one step ‖w‖² is multiplied by $(1 - ηλ)^2$, which is nearly $1 - 2ηλ$, and then grows by the square of the step.
-# Let `squared` be the mean of $\|\tilde g\|^2$, the squared gradient at length 1, so that $\|\partial w\|^2 =
-# \|\tilde g\|^2/\|w\|^2$. At which ‖w‖ does as much come as goes?
+# In one step decay multiplies ‖w‖² by $(1 - ηλ)^2$, which is nearly $1 - 2ηλ$ (use this). The step along the gradient,
+# at right angles, adds its own square. Let `squared` be the mean of $\|\tilde g\|^2$, the squared gradient at length 1,
+# so that $\|\partial w\|^2 = \|\tilde g\|^2/\|w\|^2$. At which ‖w‖ is as much added as taken away?
 
 # %% tags=["exercise:equilibrium"]
 def equilibrium(lr, decay, squared):
@@ -391,17 +391,18 @@ for (rate, decay), ratio in zip(settings, ratios, strict=True):
           f"{np.mean(accuracies):18.1f} ± {np.ptp(accuracies) / 2:.1f}")  # fmt: skip
 
 # %% [markdown]
-# (c): nine times apart became 3 %. The network has forgotten how long its weights were. Where it settles, the formula
-# says to within 1 % for half of the units. The cloud beside the line, 1.17 in the first row, has not settled yet: with
-# a small η·λ it takes longer than our 1,500 steps to shrink. (The second row has the same η·λ, but began near its
-# place.)
+# (c): lengths that began nine times apart ended within 3 %. The network has forgotten how long its weights were. For
+# half of the units, the length where it settles is within 1 % of the formula. (This checks the balance, but does not
+# foretell the length: the formula takes the gradients of this same run.) The cloud beside the line, 1.17 in the first
+# row, has not settled yet: with a small η·λ it takes longer than our 1,500 steps to shrink. (The second row has the
+# same η·λ, but began near its place.)
 #
 # Compare the rows with the same η·λ (± is half the range of two seeds). The rates are ten times apart. In the first
 # pair, of which one has not settled, the effective rates are 0.72 and 1.28. Then they are 2.33 and 2.50, and 5.45 and
-# 5.47. The accuracies agree within a few tenths in each pair. At rest $\eta/\|w\|^2 =
-# \sqrt{2\eta\lambda/\|\tilde g\|^2}$: η and λ are one knob (van Laarhoven 2017). So in a network with BN, weight decay
-# is a learning-rate setting: without it the effective rate goes on falling, with it the rate settles. More of it was
-# not better here. The largest η·λ, with the largest steps, had the lowest accuracy, about 90 %.
+# 5.47. The accuracies agree within a few tenths in each pair. At rest
+# $\eta/\|w\|^2 = \sqrt{2\eta\lambda/\|\tilde g\|^2}$: η and λ are one knob (van Laarhoven 2017). So in a network with
+# BN, weight decay is a learning-rate setting: without it the effective rate goes on falling, with it the rate settles.
+# More of it was not better here. The largest η·λ, with the largest steps, had the lowest accuracy, about 90 %.
 #
 # ## 6. The paper's table, read critically
 #
@@ -421,7 +422,9 @@ for arm, (millions, best, rate) in table.items():
 print(f"from BN-Baseline to BN-x5: {13.3 / 2.1:.1f} times fewer")
 
 # %% [markdown]
-# **Prediction.** Which two neighbours in this table differ in the learning rate alone?
+# **Prediction.** BN-Baseline adds BN to Inception. For some of the others the paper also removed dropout and local
+# response normalisation (an older method), weakened weight decay, let the rate fall faster, shuffled examples better,
+# and distorted photographs less. Which two neighbours in this table, do you think, differ in the learning rate alone?
 
 # %%
 predict(rows_that_differ_in_rate_alone=...)  # two of "Inception", "BN-Baseline", "BN-x5", "BN-x30"
@@ -429,7 +432,7 @@ predict(rows_that_differ_in_rate_alone=...)  # two of "Inception", "BN-Baseline"
 # %% [markdown]
 # Only BN-x5 and BN-x30 do. BN-Baseline adds BN and nothing else, and takes 2.3 times fewer steps. From there to BN-x5,
 # §4.2.1 changes seven things at once: the rate is 5 times as large, dropout is gone, weight decay is a fifth, the rate
-# falls 6 times as fast, local response normalisation (an older method) is gone, examples are shuffled more thoroughly,
+# falls 6 times as fast, local response normalisation is gone, examples are shuffled more thoroughly,
 # and photographs are distorted less. The factor of 6.3 between them belongs to all seven together. The one comparison
 # of rates says that ×30 is *slower* to 72.2 % than ×5, and ends higher.
 #
@@ -439,8 +442,8 @@ predict(rows_that_differ_in_rate_alone=...)  # two of "Inception", "BN-Baseline"
 # CIFAR-10. It took more than seven hours of one core; a cell below prints what came out, or how to make it.
 #
 # **Prediction.** On that network, too, BN alone and BN-x5 need fewer steps than the plain network. Now give the plain
-# network the other six changes and a rate of its own. What is left of the lead of BN-x5: (a) most of it; (b) about half,
-# counted in logarithms; (c) nothing?
+# network the other six changes and a rate of its own. What is left of the lead of BN-x5: (a) most of it; (b) about
+# half, in logarithms (half of 9 times is 3 times); (c) nothing?
 
 # %%
 recall("rows_that_differ_in_rate_alone", "BN-x5 and BN-x30")
@@ -451,29 +454,30 @@ try:
     claim, facts, result = ledger("steps")
     verdict = claim.verdict(result)
     print(f"made by: minidl reproduce --claim steps --out results\n{facts['data']}, {facts['seeds']} seeds\n")
-    print("times as soon at the plain network's best, at least:")
+    print("how many times faster than the plain network each reaches that network's best, at least:")
     for arm in ("BN", "BN, own rate", "BN-x5", "BN-x30", "tuned plain", "plain, retuned", "BN, retuned"):
         mean, low, _ = verdict.numbers[f"speed of {arm}"]
         print(f"{arm:15} {mean:.2f} (from {low:.2f})" if low else f"{arm:15} never there")
     print("\nBN-x5 against a plain network with the other six changes, tuned:")
     remains = next(number for words, (_, number) in verdict.numbers["sentences"].items() if words.startswith("(ours)"))
-    print(remains)
-    recall("lead_of_bn_x5_over_tuned_plain", remains.partition(";")[0])
+    print(remains.replace("; ", "\n").replace(". With", "\nWith").replace(", BN-x5", "\nBN-x5"))
+    recall("lead_of_bn_x5_over_tuned_plain", remains.partition(",")[0])
 except FileNotFoundError as missing:
     print(missing)
 
 # %% [markdown]
-# The answer is (b), on this network: of a factor of at least 5.22 against the plain network, 2.06 is left against “tuned
-# plain”, which has the other six changes and a rate of its own. The rest was won by those six, or lost by the baseline.
-# Nor is that the end of tuning: with a decay of its own, too (“plain, retuned”), the plain network becomes 4.69 points
-# better at its best, but takes longer to get where the first one was. BN-x5 is there 2.89 times as soon as it, and BN with
-# the same recipe (“BN, retuned”) 2.50 times. So how much BN wins depends on which plain network you ask.
+# The answer is (b), on this network. BN-x5 is at least 5.22 times as fast as the plain network, and 2.06 times as fast
+# as “tuned plain”, which has the other six changes and a rate of its own. The rest was won by those six, or lost by the
+# baseline. Nor is that the end of tuning. With a decay of its own, too (“plain, retuned”), the plain network
+# becomes 4.69 points better at its best, but takes longer to reach the first one's level. BN-x5 is 2.89 times as fast
+# as that one, and BN with the same recipe (“BN, retuned”) 2.50 times. So how much BN wins depends on which plain
+# network you ask.
 #
-# Look also at what the larger rates did. ×30 never arrived, in three seeds. And where one change is made at a time ([the
-# tables](../results/README.md#steps-partly)), five times the rate *slows down* the network with BN. With all the other
-# changes BN-x5 is the soonest of all. But no arm has these changes at the old rate, so we do not know whether the rate
-# pays even there. On the claim's other network, a plain stack of convolutions, BN-x5 is not clearly sooner than the plain
-# network.
+# Look also at what the larger rates did. ×30 never arrived, in any of its three seeds. And where one change is made at
+# a time ([the tables](../results/README.md#steps-partly)), five times the rate *slows down* the network with BN. With
+# all the other changes BN-x5 is the fastest of all. But no arm has these changes at the old rate, so we do not know
+# whether the rate pays even there. On the claim's other network, a plain stack of convolutions, BN-x5 is not clearly
+# faster than the plain network (the same page has its interval, which includes 1).
 #
 # (The ledger's claim `lr` has a longer sweep, with sigmoids too: see [the claims](../results/README.md).)
 #
@@ -492,7 +496,7 @@ except FileNotFoundError as missing:
 #
 # ## In short
 #
-# - Before BN only the direction of a weight vector counts: $\langle w, \partial w\rangle = 0$, and ∂w goes as 1/‖w‖.
+# - Before BN only the direction of a weight vector counts: $\langle w, \partial w\rangle = 0$, and ∂w shrinks as 1/‖w‖.
 # - So weights grow in every step, and the effective rate η/‖w‖² falls: large rates slow themselves down.
 # - Weight decay stops the growth at ‖w‖⁴ = η‖g̃‖²/2λ. It sets the size of the steps, not the size of the function.
 #

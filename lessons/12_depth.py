@@ -29,14 +29,15 @@ print(f"{found.source}: {len(x) - HELD:,} images for training, {HELD:,} held out
 # %% [markdown]
 # ## 1. One factor, many times
 #
-# In all our stacks a layer's weights have mean 0 and the standard deviation $g/\sqrt n$, where $n$ is the number of its
-# inputs and $g$ its **gain**. Then the sums have $g^2$ times the mean square of the inputs. ReLU, max(0, x), cuts off
-# half of that again. So one layer multiplies the mean square by $g^2/2$, and the *size*, its root, by $g/\sqrt 2$.
+# The pixels of our images have a variance of 1, on average. In all our stacks a layer's weights have mean 0 and the
+# standard deviation $g/\sqrt n$, where $n$ is the number of its inputs and $g$ its **gain**. Then the sums have $g^2$
+# times the mean square of the inputs. ReLU, max(0, x), cuts off half of that again. So one layer, here a ReLU and the
+# weights after it, multiplies the mean square by $g^2/2$, and the *size*, its root, by $g/\sqrt 2$.
 #
 # ### Exercise: how deep does it get?
 #
 # The size of what goes into the first ReLU is 1. Write a function of the gain $g$ (not √2) and of a ratio $r > 1$. It
-# returns the largest number of layers after which the size is still between $1/r$ and $r$.
+# returns the largest number of such layers after which the size is still between $1/r$ and $r$. (No test is a tie.)
 
 # %% tags=["exercise:deepest"]
 def deepest(gain, ratio):
@@ -49,12 +50,14 @@ check("deepest", deepest);
 # %% [markdown]
 # ## 2. The map
 #
-# Now stacks of 2 to 20 hidden layers of 50 units, gains from ½ to 4, three activations, without BN and with BN before
-# each activation. Each cell trains 150 steps of plain SGD at two learning rates, 0.03 and 0.3, and shows the better
-# one: percent of held-out images, where dark is good. Guessing gives 10.
+# Now stacks of 2 to 20 hidden layers of 50 units (as in sections 4 and 6), with gains from ½ to 4 and three
+# activations, without BN and with BN before each activation. Each network trains for 150 steps of plain SGD at two
+# learning rates, 0.03 and 0.3. Its cell in the map shows the better result: the percentage of held-out images that it
+# reads, where dark is good. Guessing gives 10.
 #
-# **Prediction.** (1) Which gains will train 20 layers of ReLU without BN? (2) With BN, in how many of the 60 cells do
-# the networks read less than half of the digits: 0, about 10, about 30? Put that number in place of the dots.
+# **Prediction.** (1) Which gains will train 20 layers of ReLU without BN? Keep your answer in mind. (2) With BN, in how
+# many of the 60 cells do the networks read less than half of the digits: 0, about 10, about 30? Put that number in
+# place of the dots.
 
 # %%
 predict(cells_that_fail_with_bn=...)
@@ -103,12 +106,13 @@ for gain in GAINS:
 
 # %% [markdown]
 # Without BN, 26 of our 60 cells fail, and with BN none. For ReLU the formula of the exercise, with a ratio of 1,000
-# that we had chosen beforehand, says nearly which: gain ½ to layer 6, gains 1 and 2 to layer 19, 1.41 at any depth. It
-# is wrong in one cell, 5 layers with gain 4, where the size would still be in range. (A signal that is far too large
-# makes steps that are too large, too.) So of our five gains 20 layers of ReLU leave one, and with BN all five train.
+# that we had chosen beforehand, says nearly which cells: the size stays in range to layer 6 with gains ½ and 4, to
+# layer 19 with gains 1 and 2, and at any depth with 1.41. It is wrong in one cell, 5 layers with gain 4, where the size
+# would still be in range. (A signal that is far too large makes steps that are too large, too.) So with 20 layers of
+# ReLU only one of our five gains trains, and with BN all five do.
 #
-# Two more things are in the map. Tanh trains 20 layers without BN, too: with a gain of 1.41 as well as with BN, with a
-# gain of 1 a little less well. And the worst row with BN is that of 20 layers with ReLU. Something is going on there.
+# Two more things are in the map. Tanh trains 20 layers without BN, too: as well as with BN if the gain is 1.41, and a
+# little less well if it is 1. And the worst row with BN is that of 20 layers with ReLU. Something is going on there.
 #
 # ## 3. The product that BN sets off
 #
@@ -124,12 +128,12 @@ predict(gradient_30_layers_down=...)  # "a", "b", "c" or "d"
 # %% [markdown]
 # ### Exercise: by how much, in one layer?
 #
-# Take a layer $h = Wf(\hat x)$ and then BN, with γ = 1, β = 0 and a large batch. W has as many inputs as outputs, many of
-# both, and its weights are independent, with mean 0 and one variance. Suppose that the $\hat x$ that
-# reach $f$ are normal with mean 0 and variance 1, and independent. Follow the mean square of the gradient from behind BN
-# back through BN, W and $f$. (In a large batch BN's projection takes next to nothing away.) By which factor is it
-# multiplied? Write a function that gets $f$, its slope $f'$ (functions of arrays) and many samples `z` of such an
-# $\hat x$. Mind what σ² is: a variance *over the batch*.
+# Take a layer $h = Wf(\hat x)$ and then BN, with γ = 1, β = 0 and a large batch. W has as many inputs as outputs,
+# many of both, and its weights are independent, with mean 0 and one variance. Suppose that the $\hat x$ that reach
+# $f$ are normal with mean 0 and variance 1, and independent. Follow the mean square of the gradient from BN's output
+# back through BN, W and $f$. (In a large batch BN's projection takes next to nothing away.) By which factor does one
+# layer multiply that mean square? Write a function that gets $f$, its slope $f'$ (functions of arrays) and many
+# samples `z` of such an $\hat x$. Mind what σ² is: a variance *over the batch*.
 
 # %% tags=["exercise:explosion"]
 def explosion(f, slope, z):
@@ -181,8 +185,8 @@ recall("gradient_30_layers_down", f"{growth['ReLU']:.0f} times as large, with Re
 
 # %% [markdown]
 # It is (d). The lines are nearly straight, so the gradient grows by about the same factor in each layer. On average it
-# is within 3 % of the formula (real images are not independent draws). The scale of the weights cancels: BN divides the
-# gradient by what the weights have multiplied it with. What is left is
+# is within 3 % of the formula, although the $\hat x$ of real images are not independent. The scale of the weights
+# cancels: on the way back the weights multiply the gradient by it, and BN divides by it. What is left is
 #
 # $$\frac{E[f'(\hat x)^2]}{\mathrm{Var}[f(\hat x)]},$$
 #
@@ -196,8 +200,8 @@ recall("gradient_30_layers_down", f"{growth['ReLU']:.0f} times as large, with Re
 # Lesson 11 gives a reason to hope. With a gradient that is far too large, the first step throws the weights of the first
 # layers far out, and long weights take small steps. We look at the relative step, η‖∂W‖/‖W‖, in each layer.
 #
-# **Prediction.** In the first step it is much larger in layer 2 than in layer 30. After 50 steps (a) it still is; (b) the
-# layers have come together; (c) it is the other way round.
+# **Prediction.** In the first step it is much larger in layer 2 than in layer 30. After 50 steps it is, in layer 2, (a)
+# still over 10 times as large; (b) the same within a factor of 10; (c) less than a tenth.
 
 # %%
 predict(relative_steps_after_50=...)  # "a", "b" or "c"
@@ -232,20 +236,21 @@ plot.lines(ax, runs, title, "layer", "relative step η‖∂W‖/‖W‖", log="
 recall("relative_steps_after_50", f"{first:.0f} times at first, then {later:.1f} times")
 
 # %% [markdown]
-# It is nearly (b). In our run layer 2 began with a relative step 247 times that of layer 30, and in step 50 it was 0.3
-# times. (The seeds differ a lot: see the band.) The explosion has repaired itself, as lesson 11 would have it. But at a
-# price: the first step of layer 2 was 7.2 times as long as its weights. That is no step down a slope. It is a new
-# random start, drawn by the first batch.
+# It is (b). In our run layer 2 began with a relative step 247 times that of layer 30, and in step 50 it was 0.3 times.
+# (The seeds differ a lot: see the band.) The explosion has repaired itself, as lesson 11 suggests, but at a price: the
+# first step of layer 2 was 7.2 times as long as its weights. That is no step down a slope. It is a new random start,
+# drawn by the first batch.
 #
 # ## 5. Residual networks
 #
-# A **residual block** adds what it computes to its input: $x + F(x)$ ([`Residual`](../minidl/nn/containers.py)). The sum
-# lets the gradient pass, whatever F does. Our F is a ReLU and a layer with He's weights, gain √2. F(x) then has the mean
-# square of x, and is uncorrelated with x. (The weights have mean 0, and so have x and F(x) on average: in this section
-# variance and mean square are the same.) With BN, F begins with it: BN, ReLU, weights.
+# A **residual block** adds what it computes to its input: $x + F(x)$ ([`Residual`](../minidl/nn/containers.py)). The
+# x in the sum is a shortcut: the gradient passes through it, whatever F does. Our F is a ReLU and a layer with He's
+# weights, gain √2. F(x) then has the mean square of x, as x is symmetric about 0. It is also uncorrelated with x: on
+# average their product is 0, so variances add. (The weights have mean 0, and so have x and F(x) on average: in this
+# section variance and mean square are the same.) With BN, F begins with it: BN, ReLU, weights.
 #
-# **Prediction.** Twenty such blocks, before training. By what is the variance multiplied (1) without BN, (2) with BN?
-# (a) 1, (b) about 20, (c) about 400, (d) about a million.
+# **Prediction.** Twenty such blocks, before training; a variance of 1 enters the first. What is it after the last (1)
+# without BN, (2) with BN? (a) 1, (b) about 20, (c) about 400, (d) about a million.
 #
 # There is a third way, without BN: multiply each branch F by a small number α.
 #
@@ -297,12 +302,12 @@ recall("variance_after_20_blocks", f"{ends['no BN']:,.2g} without BN, {ends['BN'
 # %% [markdown]
 # Without BN the branch has the variance of x, so each block doubles it: $2^{20}$ is a million. With BN the branch has the
 # variance 1 whatever x is, so each block adds 1. After $l$ blocks the newest branch is only one part in $l + 1$ of what
-# it is added to: BN makes deep blocks nearly the identity (De and Smith 2020). And α can do the same.
+# it is added to: BN makes deep blocks nearly the identity (De and Smith 2020). A small α does so, too.
 #
 # ## 6. Who trains at which depth?
 #
 # **Prediction.** Five networks at 4, 16 and 40 layers or blocks: a ReLU stack with BN; a stack without (gain √2);
-# residual blocks without BN; with BN; and with α. Which read more than half of the digits at 40?
+# residual blocks without BN; with BN; and with α. Which of the five read more than half of the digits at 40?
 
 # %%
 predict(trained_at_40=...)  # a list of names, such as ["stack, BN"]
@@ -340,7 +345,7 @@ recall("trained_at_40", ", ".join(trained) or "none")
 # one well-chosen number does as well at 40, without any BN. What BN does for the *start* of a residual network is to
 # keep its branches small.
 #
-# Count also what BN cannot do. At 16 layers it lifts the stack from 62 to 81 %, but blocks with BN read 92 %.
+# Note also what BN alone cannot do. At 16 layers it lifts the stack from 62 to 81 %, but blocks with BN read 92 %.
 #
 # ## What we did not show
 #
@@ -361,9 +366,9 @@ recall("trained_at_40", ", ".join(trained) or "none")
 #   in each layer, which is π/(π − 1) for ReLU.
 # - Residual blocks double the variance without BN, and add 1 to it with BN. A branch scaled by α is enough, too.
 #
-# **Confusions settled.** "BN solves vanishing and exploding gradients": it fixes the signal, and sets off an explosion of
-# the gradient. "He's weights suit a network with BN": their scale cancels. "Deep residual networks need BN": from our
-# start they need small branches.
+# **Confusions settled.** "BN solves vanishing and exploding gradients": it fixes the signal, and sets off an explosion
+# of the gradient. "A network with BN needs He's weights": it does not, as their scale cancels. "Deep residual networks
+# need BN": from our start they need small branches.
 #
-# Solutions: [solutions/12_depth.py](solutions/12_depth.py). Next: BN also adds noise, and is said to spare dropout.
-# [13](13_regulariser.ipynb)
+# Solutions: [solutions/12_depth.py](solutions/12_depth.py). Next: BN also adds noise, and is said to make dropout
+# unnecessary. [13](13_regulariser.ipynb)

@@ -1,10 +1,10 @@
 # %% [markdown]
 # # 13 Regulariser: noise or scale?
 #
-# The paper says that batch normalization also regularises: since an image is seen with other batch-mates each time, the
-# network cannot rely on exact values, and dropout can be reduced or removed (§3.4). Here you take BN apart, into what it
-# does to the scale and what its noise does, on so few images that regularisation has something to do. Then you let BN
-# and dropout meet, and predict where they quarrel.
+# The paper says that batch normalization also regularises: an image is seen with different batch-mates each time, so
+# the network cannot rely on exact values, and dropout can be reduced or removed (§3.4). Here you take BN apart, into
+# what it does to the scale and what its noise does, on so few images that regularisation can matter. Then you combine
+# BN with dropout, and predict where the two get in each other's way.
 #
 # **Time**: about 75 minutes with the exercises; the cells run in about 3 minutes on two cores.
 #
@@ -38,12 +38,13 @@ print(f"{found.source}: {FEW:,} training images for each seed, {HELD:,} held out
 # nothing.
 #
 # BN changes two things at once. It fixes the **scale** of what reaches each unit. And it adds **noise**, since mean and
-# variance come from a few random images. Only the second is like dropout. How large is it?
+# variance come from a few random images. Only the noise is like dropout. How large is that noise?
 #
 # ### Exercise: the noise of a mean
 #
-# From $n$ numbers with standard deviation 1 (over all $n$) we draw $m$ different ones, and take their mean. Over many
-# such draws, what is the standard deviation of that mean? Write a function of m and n. Mind m = n.
+# From $n > 1$ numbers with standard deviation 1 (over all $n$) we draw $m$ different ones, and take their mean. Over
+# many such draws, what is the standard deviation of that mean? Write a function of m and n. (Two different draws are
+# not independent: if the first is large, the rest of the $n$ is smaller on average. What must the answer be for m = n?)
 
 # %% tags=["exercise:mean_noise"]
 def mean_noise(m, n):
@@ -67,14 +68,14 @@ for m in (4, 12, 40, 120, FEW):
 # To change the noise alone, we keep the batch at 120 images, and let BN take its statistics from *groups* of it: 4, 12,
 # 40 images, or all 120. The gradient is always the mean over 120 images. Only the noise of mean and variance differs
 # ([`GroupedNorm`](../minidl/lab/course/regulariser.py); the group norm of lesson 16 is another thing, with groups of
-# features). For evaluation each network gets the statistics of all its
-# 2,000 images. A network without BN comes along. Three hidden layers of 100 units with ReLU, He's weights.
+# features). For evaluation each network gets the statistics of all its 2,000 images. A network without BN comes along.
+# All have three hidden layers of 100 units with ReLU, and He's weights.
 #
-# Each arm (each setting that we compare) gets the learning rate of five that is best on held-out images, with a seed
-# of its own. The results are from the test set and other seeds; each seed has its own 2,000 images, the same in all
-# arms.
+# Each arm (each setting that we compare) gets one of five learning rates: the best on held-out images, in runs with one
+# seed that is used for nothing else. The results are from the test set and other seeds. Each seed has its own 2,000
+# images, the same in all arms.
 #
-# **Prediction.** Put the five in order of test accuracy: no BN, groups of 120, 40, 12, 4.
+# **Prediction.** Which of the five is best on test images: no BN, or groups of 120, 40, 12 or 4?
 
 # %%
 predict(best_of_five=...)  # "no BN", or 120, 40, 12 or 4
@@ -185,19 +186,19 @@ best = max(noise, key=lambda name: noise[name][1][:, 1].mean())
 recall("best_of_five", best)
 
 # %% [markdown]
-# In our run the noise did not help. All five arms but the noisiest learned their 2,000 images by heart (100 %, or
-# nearly). Groups of 40 and of 12 made no clear difference against 120, and groups of 4 were worse, by 2.17 ± 0.81
-# points. (Groups of 120 have a little noise, too. The ledger, in section 6, has a network with none.) So the noise of
-# the batch is not what BN has over the network without it, 0.96 ± 0.62 points. We call that part scale. But look at the
-# rates: BN was best at 3, the network without it at 0.3. So “scale” includes a larger rate, which BN permits
-# ([11](11_learning_rate.ipynb)). And one seed chose each rate: at 3 the five seeds of groups of 40 lie far apart, ± 2.6
-# points.
+# In our run we saw no help from the noise. All five arms but the noisiest learned their 2,000 images by heart (100 %,
+# or nearly). Groups of 40 and of 12 made no clear difference against 120, and groups of 4 were worse, by 2.17 ± 0.81
+# points. (Groups of 120 have a little noise, too. The ledger, in section 6, has a network with none.) BN with groups of
+# 120 was 0.96 ± 0.62 points ahead of no BN. Its noise does not seem to be the reason, so we call that part scale. But
+# look at the rates: this BN was best at 3, the network without it at 0.3. So “scale” includes a larger rate, which BN
+# permits ([11](11_learning_rate.ipynb)). And one seed chose each rate: at 3 the five seeds of groups of 40 lie far
+# apart, ± 2.6 points.
 #
 # ## 3. Batch size × BN × dropout
 #
-# Now as one would use it: BN over the whole batch, and the batch is 10, 60 or 240 images. With dropout of 0.3 after each
-# ReLU, or none. Each of the twelve has its own rate. In the figure the first word of a row is what was added, and the rest
-# says to which network.
+# Now both as one would use them. BN normalises over the whole batch, which is 10, 60 or 240 images. Dropout of 0.3
+# follows each ReLU, or there is none. Each of the twelve arms gets its own rate, here one of six. In the figure each
+# row names what was added first, and then the network that it was added to.
 #
 # **Prediction.** (1) Does dropout help without BN? (2) With BN? (3) At which batch size does BN help most?
 
@@ -238,9 +239,9 @@ recall("bn_helps_most_at", f"{most}, where it {word(gains[f'BN, no dropout, m = 
 # 1.22 points at 10. With BN it cost 1.35 ± 0.46 points at 60 and 0.68 ± 0.67 at 240, and made no clear difference at 10.
 # So BN did not *replace* dropout here: with $p = 0.3$ there was nothing to replace.
 #
-# BN itself helped at 60, by 1.34 ± 0.23 points, and at 240, by 1.52 ± 0.76, and not at 10. If its noise regularised, it
-# would help most at 10, where the noise is largest. There it was behind, by 0.93 points on average, just within the
-# luck of four seeds.
+# BN itself helped at 60, by 1.34 ± 0.23 points, and at 240, by 1.52 ± 0.76, and not at 10. (Which of the two gains is
+# larger, these seeds cannot tell.) If more noise regularised more, BN would help most at 10, where the noise is
+# largest. There it was 0.93 points behind on average, and the interval of four seeds only just includes 0.
 #
 # A sceptic adds three things. The three batch sizes have different numbers of steps (2,000, 800 and 400), so compare
 # within a size. One seed chose each rate. And dropout slows learning down: with more steps it may do better.
@@ -261,8 +262,9 @@ predict(variance_with_half_dropped=...)  # "a", "b", "c" or "d"
 # ### Exercise: predict the ratio
 #
 # `x` is a table (N, inputs): what enters the dropout. `w` are the weights of one unit of the next layer, and `p` is the
-# probability that an input is set to 0, each independently. Return the variance of the unit's sums in training divided by
-# that in evaluation. (`x` does not have mean 0, and its columns vary together: after a ReLU they do.)
+# probability that an input is set to 0, each independently. Return the variance of the unit's sums in training, over rows
+# and masks, divided by that in evaluation. (Do not suppose that the columns of `x` have mean 0, or that they are
+# independent: behind a ReLU neither is so.)
 
 # %% tags=["exercise:variance_ratio"]
 def variance_ratio(x, w, p):
@@ -326,7 +328,7 @@ recall("variance_with_half_dropped", f"{ratios[0.5][0].mean():.2f} times as larg
 # the same network with statistics taken again *without* the masks (dropout off, then one pass over the training images).
 # Cure “order” is a network whose only dropout comes after the last BN, where there is no BN to mislead.
 #
-# **Prediction.** Which of the two cures wins more test accuracy, and is it above one point?
+# **Prediction.** Which of the two cures wins more test accuracy?
 
 # %%
 predict(better_cure=...)  # "again" or "order"
@@ -376,33 +378,36 @@ gains = {"again": rows["statistics without masks"].mean(), "order": rows["dropou
 recall("better_cure", "; ".join(f"{cure}: {gain:+.2f} points" for cure, gain in gains.items()))
 
 # %% [markdown]
-# The order wins, by 1.55 ± 0.52 points. The other cure wins nothing: +0.01 ± 0.11 points. So the variance shift is
-# there, in every unit that we measured, and here it costs no accuracy that we could see. Then the order did not win
-# *because* it avoids the shift. A likelier reason: it has one dropout in place of three, and we have seen that dropout
-# does harm in this setting.
+# “Order” wins, by 1.55 ± 0.52 points. “Again” wins nothing: +0.01 ± 0.11 points. So the variance shift is there, in
+# every unit that we measured, and here it costs no accuracy that we could see. “Order” cannot have won *because* it
+# avoids the shift. A likelier reason: it has one dropout in place of three, and we have seen that dropout does harm in
+# this setting.
 #
-# This is why there were two cures. With the second alone, it would have looked like a proof.
+# This is why there were two cures. “Order” alone would have looked like a proof.
 #
 # ## 6. The ledger
 #
 # The claim `regularise` asks the same of the paper's sigmoid network, with twenty seeds and rates chosen for each arm.
-# There the network "without noise" uses the statistics of all 2,000 images in each step.
+# Each seed trains on 2,000 of MNIST's 60,000 images. In every training step the network “without noise” normalises with
+# the statistics of all these 2,000.
 
 # %%
 claim, facts, result = ledger("regularise")
-print(f"{claim.verdict(result).word}: {claim.verdict(result).number}\n({facts['data']})")
+verdict = claim.verdict(result)
+print(f"{verdict.word} ({facts['data']})")
+print("  " + verdict.number.replace("; ", "\n  "))
 
 # %% [markdown]
-# There the noise *does* count: 0.84 ± 0.36 points. (It took twenty seeds to see it: with five, the interval
-# held 0.) Dropout with BN helped, too, by 0.39 ± 0.32 points, where ours did harm. The networks differ in activation,
-# number of steps, and amount of dropout. So neither “does the noise help?” nor “does dropout help?” has an answer
-# without them.
+# There the noise *does* count: 0.84 ± 0.36 points. (It took twenty seeds to see it: with five, the interval included 0.
+# Our own five, above, may have missed as much.) Dropout with BN helped, too, by 0.39 ± 0.32 points, where ours did
+# harm. The networks differ in activation, number of steps, and amount of dropout. So neither “does the noise help?” nor
+# “does dropout help?” has an answer unless one names the network.
 #
 # ## What we did not show
 #
 # - That BN's noise never helps: in the ledger's study it did. Large networks on photographs are the paper's case; ours
 #   are small, on digits.
-# - Noise and rate apart. Each arm had its own rate, as one would use it; at equal rates the order may be another.
+# - Noise and rate apart. Each arm had its own rate, as one would use it; at equal rates the order may differ.
 # - Long training, rates chosen with more than one seed, more amounts of dropout.
 # - That recomputed statistics never matter: with more layers of dropout, or larger $p$, they may.
 #
@@ -410,7 +415,7 @@ print(f"{claim.verdict(result).word}: {claim.verdict(result).number}\n({facts['d
 #
 # - BN's noise falls as 1/√m, and is gone when the batch is the whole set.
 # - On 2,000 digits that noise did not regularise our network: groups of 40 and 12 made no clear difference against 120, 4
-#   was worse. The ledger's network, with sigmoids, it did.
+#   was worse. It did regularise the ledger's network, which has sigmoids.
 # - Dropout before BN makes the variance larger in training than in evaluation, by a ratio that can be predicted.
 #   Statistics without masks repair it, at no cost. Here it did not matter for accuracy.
 #
