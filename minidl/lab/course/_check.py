@@ -190,7 +190,8 @@ def compare(
     """Raise Wrong unless `got` agrees with `want` to `tol`, relative to want's largest size (or 1).
 
     what     the quantity's name, for the message
-    instead  misconception → what an answer that has it would be; the first that agrees with `got` is named
+    instead  misconception → what an answer that has it would be; those that agree with `got` are named, three at most,
+             as two can agree by the luck of random numbers
     hint     what to look at when none of them agrees
     """
     want, single = np.asarray(want), isinstance(got, np.ndarray | np.generic | Tensor) and got.dtype == np.float32
@@ -199,9 +200,9 @@ def compare(
         return
     if single and _agree(got, want, 1e-5):
         raise Wrong(f"{what} is right to the seven digits of float32; compute in float64, as its arguments are.")
-    for misconception, wrong in (instead or {}).items():
-        if _agree(got, np.asarray(wrong), max(tol, 1e-7)):
-            raise Wrong(f"{what}: {misconception}.")
+    likely = [words for words, wrong in (instead or {}).items() if _agree(got, np.asarray(wrong), max(tol, 1e-7))]
+    if likely:
+        raise Wrong(f"{what}: {'. Or: '.join(likely[:3])}.")
     if got.shape != want.shape:
         wanted = str(want.shape) if want.ndim else "one number"
         raise Wrong(f"{what} has the shape {got.shape}; it should be {wanted}.{_and(hint)}")

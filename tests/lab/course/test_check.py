@@ -109,3 +109,8 @@ def test_an_error_without_a_line_of_the_learners_quotes_none():
     with pytest.raises(Wrong) as said:
         ask(Tensor(np.ones((2, 3))).reshape, 7)
     assert "in the line" not in str(said.value)
+
+
+def test_mistakes_that_agree_by_chance_are_both_named():
+    with pytest.raises(Wrong, match=r"^the square: this doubles\. Or: this adds 2\.$"):
+        compare("the square", 6.0, 9.0, instead={"this halves": 1.5, "this doubles": 6.0, "this adds 2": 6.0})
