@@ -81,6 +81,7 @@ def vector_layer(rng, n):
 
 def pair(seed, batch=16):
     """(theirs, ours, a batch for ours): three of four begin with images, most of which are flattened."""
+    torch.manual_seed(seed)  # it draws the weights
     rng, layers = np.random.default_rng(seed), []
     if seed % 4 == 3:
         n = int(rng.integers(3, 12))

@@ -50,7 +50,7 @@ def by_flatness_alone(signal, off_centre, flat):
 
 
 def by_signal_alone(signal, off_centre, flat):
-    return "asleep" if signal < 0.3 else "flat" if signal > 3 else "well"
+    return "asleep" if signal < 0.4 else "flat" if signal > 3 else "well"
 
 
 def mean_first(signal, off_centre, flat):
