@@ -460,7 +460,7 @@ try:
         print(f"{arm:15} {mean:.2f} (from {low:.2f})" if low else f"{arm:15} never there")
     print("\nBN-x5 against a plain network with the other six changes, tuned:")
     remains = next(number for words, (_, number) in verdict.numbers["sentences"].items() if words.startswith("(ours)"))
-    print(remains.replace("; ", "\n").replace(". With", "\nWith").replace(", BN-x5", "\nBN-x5"))
+    print(remains.replace("; ", "\n").replace(". ", ".\n"))
     recall("lead_of_bn_x5_over_tuned_plain", remains.partition(",")[0])
 except FileNotFoundError as missing:
     print(missing)
